@@ -1,0 +1,227 @@
+//! What is wrong with a configuration: where, what, and what to do about it.
+
+use std::fmt;
+
+use thiserror::Error;
+
+use crate::error::{ErrorClass, UserError};
+
+/// No more problems than this are reported at once; the rest is counted.
+pub const MAX_PROBLEMS: usize = 50;
+
+/// Everything that is wrong with one configuration file, in the order of the file.
+///
+/// `Display` prints one block for each problem: place and message on one line, the hint indented below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigErrors {
+    /// The file as the caller named it.
+    pub file: String,
+    /// The problems, at most [`MAX_PROBLEMS`].
+    pub problems: Vec<ConfigProblem>,
+    /// How many more there are.
+    pub left_out: usize,
+}
+
+/// One problem and its place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// Where.
+    pub place: Place,
+    /// What.
+    pub problem: Problem,
+}
+
+/// Where a configured value stands.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// In the file as a whole.
+    Whole,
+    /// At a 1-based line and column (counted in characters) of the file.
+    Line {
+        /// The line.
+        line: usize,
+        /// The column.
+        column: usize,
+    },
+    /// In an environment variable.
+    Environment {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Place {
+    /// The line in the file; 0 for what does not stand in it.
+    pub fn line(&self) -> usize {
+        match self {
+            Self::Line { line, .. } => *line,
+            Self::Whole | Self::Environment { .. } => 0,
+        }
+    }
+}
+
+/// What can be wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The file cannot be read.
+    #[error("cannot read the configuration: {reason}")]
+    Unreadable {
+        /// What the system says.
+        reason: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The text is not TOML.
+    #[error("{reason}")]
+    Grammar {
+        /// What the parser says.
+        reason: String,
+    },
+    /// A key that does not exist.
+    #[error("unknown key \"{key}\" in {section}")]
+    UnknownKey {
+        /// The key.
+        key: String,
+        /// The section, as `[lake]` or `[[source]] "orders"`.
+        section: String,
+        /// A near key, or the list of all.
+        remedy: String,
+    },
+    /// A section that does not exist.
+    #[error("unknown section \"{name}\"")]
+    UnknownSection {
+        /// Its name.
+        name: String,
+        /// A near section, or the list of all.
+        remedy: String,
+    },
+    /// A key that must be there.
+    #[error("missing key \"{key}\" in {section}")]
+    MissingKey {
+        /// The key.
+        key: String,
+        /// The section.
+        section: String,
+        /// What to write.
+        remedy: String,
+    },
+    /// A value of another type.
+    #[error("\"{key}\" in {section} must be {expected}, not {found}")]
+    WrongType {
+        /// The key.
+        key: String,
+        /// The section.
+        section: String,
+        /// The type asked for, with its article.
+        expected: String,
+        /// The type found, with its article.
+        found: String,
+        /// What to write.
+        remedy: String,
+    },
+    /// A value of the right type that cannot be.
+    #[error("\"{key}\" in {section} {reason}")]
+    Invalid {
+        /// The key.
+        key: String,
+        /// The section.
+        section: String,
+        /// The end of a sentence that begins with the key.
+        reason: String,
+        /// What to write.
+        remedy: String,
+    },
+    /// A name that means nothing at its place.
+    #[error("unknown {what} \"{name}\" in {section}")]
+    UnknownName {
+        /// What should have that name.
+        what: String,
+        /// The name.
+        name: String,
+        /// The section.
+        section: String,
+        /// A near name, or the list of all.
+        remedy: String,
+    },
+    /// A name that is taken.
+    #[error("{what} \"{name}\" exists twice")]
+    Duplicate {
+        /// What has that name.
+        what: String,
+        /// The name.
+        name: String,
+        /// Line of the first.
+        first_line: usize,
+    },
+    /// Something of the design that this version does not serve.
+    #[error("\"{key}\" in {section} is not supported by this version")]
+    Unsupported {
+        /// The key.
+        key: String,
+        /// The section.
+        section: String,
+        /// What to do instead.
+        remedy: String,
+    },
+}
+
+impl Problem {
+    /// What to do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Grammar { .. } => None,
+            Self::Duplicate { what, first_line, .. } => Some(format!(
+                "the first stands in line {first_line}; give each {what} a name of its own"
+            )),
+            Self::Unreadable { remedy, .. }
+            | Self::UnknownKey { remedy, .. }
+            | Self::UnknownSection { remedy, .. }
+            | Self::MissingKey { remedy, .. }
+            | Self::WrongType { remedy, .. }
+            | Self::Invalid { remedy, .. }
+            | Self::UnknownName { remedy, .. }
+            | Self::Unsupported { remedy, .. } => Some(remedy.clone()).filter(|remedy| !remedy.is_empty()),
+        }
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, ConfigProblem { place, problem }) in self.problems.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            match place {
+                Place::Whole => write!(f, "{}: {problem}", self.file)?,
+                Place::Line { line, column } => write!(f, "{}:{line}:{column}: {problem}", self.file)?,
+                Place::Environment { name } => write!(f, "environment variable {name}: {problem}")?,
+            }
+            if let Some(hint) = problem.hint() {
+                write!(f, "\n  hint: {hint}")?;
+            }
+        }
+        match self.left_out {
+            0 => Ok(()),
+            1 => write!(f, "\nand 1 more problem"),
+            more => write!(f, "\nand {more} more problems"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
+
+impl UserError for ConfigErrors {
+    fn class(&self) -> ErrorClass {
+        let all = |test: fn(&Problem) -> bool| {
+            !self.problems.is_empty() && self.problems.iter().all(|entry| test(&entry.problem))
+        };
+        if all(|problem| matches!(problem, Problem::Grammar { .. })) {
+            ErrorClass::Syntax
+        } else if all(|problem| matches!(problem, Problem::Unsupported { .. })) {
+            ErrorClass::Unsupported
+        } else {
+            ErrorClass::InvalidArgument
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Every section and key of `perennial.toml`, declared once: the reader, the environment and the reference page
+//! all go by this list.
+
+use std::fmt::Write;
+
+mod sections;
+
+pub use sections::{AUTHENTICATIONS, KINDS, PRESETS, RULES, SECTIONS};
+
+/// How a section is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `[path]`, once.
+    Table,
+    /// `[[path]]`, any number of times.
+    List,
+    /// `key = { … }` within its parent.
+    Inline,
+}
+
+/// A section and its keys.
+#[derive(Debug, Clone, Copy)]
+pub struct SectionSpec {
+    /// Its path, as `lake` or `identity.identifier`.
+    pub path: &'static str,
+    /// How it is written.
+    pub form: Form,
+    /// What it is for.
+    pub description: &'static str,
+    /// Its keys, in the order of the reference page.
+    pub keys: &'static [KeySpec],
+    /// What further keys of the user's own are, where there are any.
+    pub own_keys: Option<&'static str>,
+}
+
+/// A key.
+#[derive(Debug, Clone, Copy)]
+pub struct KeySpec {
+    /// Its name.
+    pub name: &'static str,
+    /// The type of its value.
+    pub value: ValueType,
+    /// Its default, as it would be written or in words; empty = the key is needed.
+    pub default: &'static str,
+    /// Its unit; empty = none.
+    pub unit: &'static str,
+    /// What it says.
+    pub description: &'static str,
+}
+
+/// The type of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueType {
+    /// A text.
+    Text,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A SQL expression over the source's own columns.
+    Sql,
+    /// A table of SQL expressions by name.
+    SqlTable,
+    /// A list of texts.
+    TextList,
+    /// A whole number.
+    Integer,
+    /// A number.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// A text such as `10s` or `90 days`.
+    Duration,
+    /// A duration, or a table with `gap_multiple`, `min` and `max`.
+    Window,
+    /// A text such as `512MiB` or `20GB`.
+    Size,
+    /// A number, a duration, a truth value or a word.
+    Bound,
+    /// A rule's name, or a table with `rule` and `order`.
+    Rule,
+    /// A list of tables of conditions.
+    Conditions,
+    /// Part of the design and not of this version; with what to do instead.
+    Unsupported(&'static str),
+}
+
+impl ValueType {
+    /// The type with its article, for messages and the reference page.
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Text | Self::Choice(_) => "a text",
+            Self::Sql => "a text with a SQL expression",
+            Self::SqlTable => "a table of SQL expressions",
+            Self::TextList => "a list of texts",
+            Self::Integer => "a whole number",
+            Self::Number => "a number",
+            Self::Boolean => "true or false",
+            Self::Duration => "a duration",
+            Self::Window => "a duration or a table",
+            Self::Size => "a size",
+            Self::Bound => "a number, a duration, a word or a truth value",
+            Self::Rule => "a rule or a table",
+            Self::Conditions => "a list of tables of conditions",
+            Self::Unsupported(_) => "not supported",
+        }
+    }
+
+    /// Whether the environment can set it: one value, not a list or a table.
+    pub fn scalar(self) -> bool {
+        !matches!(
+            self,
+            Self::SqlTable | Self::TextList | Self::Conditions | Self::Unsupported(_)
+        )
+    }
+}
+
+impl SectionSpec {
+    /// The key of that name.
+    pub fn key(&self, name: &str) -> Option<&'static KeySpec> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+
+    /// Names of the sections that stand directly within this one.
+    pub fn children(&self) -> impl Iterator<Item = &'static str> {
+        let parent = self.path;
+        SECTIONS
+            .iter()
+            .filter(|section| section.form != Form::Inline)
+            .filter_map(move |section| {
+                let name = match parent {
+                    "" => section.path,
+                    parent => section.path.strip_prefix(parent)?.strip_prefix('.')?,
+                };
+                (!name.contains('.')).then_some(name)
+            })
+    }
+
+    /// How the section is written in a file.
+    pub fn header(&self) -> String {
+        match self.form {
+            Form::Table => format!("[{}]", self.path),
+            Form::List => format!("[[{}]]", self.path),
+            Form::Inline => format!("\"{}\"", self.path),
+        }
+    }
+}
+
+/// The file itself, as the parent of the sections.
+pub const ROOT: SectionSpec = SectionSpec {
+    path: "",
+    form: Form::Table,
+    description: "The configuration file.",
+    keys: &[],
+    own_keys: None,
+};
+
+/// The section of that path.
+pub fn section(path: &str) -> Option<&'static SectionSpec> {
+    SECTIONS.iter().find(|section| section.path == path)
+}
+
+/// The environment variable that overrides a key of a section that stands once.
+pub fn environment_name(section: &str, key: &str) -> String {
+    format!(
+        "PERENNIAL__{}__{}",
+        section.replace('.', "__").to_uppercase(),
+        key.to_uppercase()
+    )
+}
+
+/// Every key that the environment can override, with its section.
+pub fn environment_keys() -> impl Iterator<Item = (&'static SectionSpec, &'static KeySpec)> {
+    SECTIONS
+        .iter()
+        .filter(|section| section.form == Form::Table)
+        .flat_map(|section| section.keys.iter().map(move |key| (section, key)))
+        .filter(|(_, key)| key.value.scalar())
+}
+
+/// The reference page of the configuration file, in Markdown.
+pub fn reference_markdown() -> String {
+    let mut page = String::from(
+        "# perennial.toml\n\nA duration is a number with a unit (`ms`, `s`, `min`, `h`, `d`, `w` or the English word): `10s`, \
+         `90 days`. A size is a number with a unit: `20GB` is 20,000,000,000 bytes, `512MiB` is 536,870,912 bytes. \
+         An unknown key is an error. Relative paths start at the folder of the file. A variable of the \
+         environment named `PERENNIAL__SECTION__KEY` overrides a key that holds one value in a section that \
+         stands once, as `PERENNIAL__SERVER__LISTEN`.\n",
+    );
+    for section in SECTIONS {
+        let title = match section.form {
+            Form::Inline => section.path.to_owned(),
+            Form::Table | Form::List => section.header(),
+        };
+        push(
+            &mut page,
+            format_args!("\n## `{title}`\n\n{}\n", section.description),
+        );
+        if !section.keys.is_empty() {
+            page.push_str("\n| key | type | default | unit | meaning |\n|---|---|---|---|---|\n");
+        }
+        for key in section.keys {
+            let default = match key.default {
+                "" => "needed".to_owned(),
+                default => default.to_owned(),
+            };
+            let (value, meaning) = match key.value {
+                ValueType::Choice(words) => (format!("`{}`", words.join("`, `")), key.description.to_owned()),
+                ValueType::Unsupported(remedy) => (
+                    "not supported by this version".to_owned(),
+                    format!("{}; instead: {remedy}", key.description),
+                ),
+                value => (value.describe().to_owned(), key.description.to_owned()),
+            };
+            push(
+                &mut page,
+                format_args!(
+                    "| `{}` | {value} | {default} | {} | {meaning} |\n",
+                    key.name, key.unit
+                ),
+            );
+        }
+        if let Some(own) = section.own_keys {
+            push(&mut page, format_args!("\nEvery other key is {own}.\n"));
+        }
+    }
+    page
+}
+
+fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = page.write_fmt(text);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Kind;
+
+    #[test]
+    fn sections_and_keys_are_unique_and_described() {
+        for (index, section) in SECTIONS.iter().enumerate() {
+            assert!(
+                SECTIONS
+                    .iter()
+                    .skip(index + 1)
+                    .all(|other| other.path != section.path),
+                "{}",
+                section.path
+            );
+            assert!(section.description.ends_with('.'), "{}", section.path);
+            for (index, key) in section.keys.iter().enumerate() {
+                assert!(
+                    section
+                        .keys
+                        .iter()
+                        .skip(index + 1)
+                        .all(|other| other.name != key.name),
+                    "{}",
+                    key.name
+                );
+                assert!(!key.description.is_empty(), "{}.{}", section.path, key.name);
+            }
+        }
+        assert_eq!(KINDS, Kind::ALL.map(Kind::name));
+    }
+
+    #[test]
+    fn the_reference_names_every_section_and_key() {
+        let page = reference_markdown();
+        for section in SECTIONS {
+            let heading = format!("\n## `{}`\n", section.header().trim_matches('"'));
+            let (_, rest) = page.split_once(&heading).expect("a heading for each section");
+            let part = rest.split("\n## ").next().unwrap_or_default();
+            for key in section.keys {
+                assert!(
+                    part.contains(&format!("\n| `{}` | ", key.name)),
+                    "{}.{}",
+                    section.path,
+                    key.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn environment_names_are_unique() {
+        let names: Vec<String> = environment_keys()
+            .map(|(section, key)| environment_name(section.path, key.name))
+            .collect();
+        assert!(
+            names
+                .iter()
+                .enumerate()
+                .all(|(at, name)| !names.iter().skip(at + 1).any(|other| other == name))
+        );
+        assert!(names.contains(&"PERENNIAL__SERVER__LISTEN".to_owned()));
+        assert!(names.contains(&"PERENNIAL__IDENTITY__SURVIVORSHIP__DEFAULT".to_owned()));
+        assert!(!names.contains(&"PERENNIAL__IDENTITY__BLOCKED".to_owned()));
+    }
+}

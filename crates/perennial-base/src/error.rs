@@ -1,0 +1,203 @@
+//! What an error means to the person who reads it: whose fault it is, and what to do about it.
+//!
+//! Every crate has one error enum that implements [`UserError`]. The class travels up through the engine
+//! unchanged; only the Postgres front turns it into a SQLSTATE and only the command line into an exit code.
+
+use std::error::Error;
+
+/// What happened, as far as a caller has to tell cases apart.
+///
+/// The classes are as fine as the codes that Postgres clients act upon, and no finer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ErrorClass {
+    /// The statement or file is not of the grammar.
+    Syntax,
+    /// A relation that does not exist, or that the role may not know of.
+    UndefinedTable,
+    /// A database other than the one served.
+    UndefinedDatabase,
+    /// A column that does not exist.
+    UndefinedColumn,
+    /// No function of that name takes these arguments.
+    UndefinedFunction,
+    /// A schema, setting, type or other named thing that does not exist.
+    UndefinedObject,
+    /// A column name that means more than one column.
+    AmbiguousColumn,
+    /// A name that is taken.
+    DuplicateObject,
+    /// A column outside of GROUP BY and of every aggregate.
+    Grouping,
+    /// Types that do not go together.
+    TypeMismatch,
+    /// An argument, option or configured value outside of its domain.
+    InvalidArgument,
+    /// Text that is not a value of the type asked for.
+    InvalidText,
+    /// Text that is not a date or time.
+    InvalidDatetime,
+    /// A date or time outside of the range served.
+    DatetimeOverflow,
+    /// A number outside of its type's range.
+    NumericOverflow,
+    /// A division by zero.
+    DivisionByZero,
+    /// A scalar subquery that gave more than one row.
+    Cardinality,
+    /// Data that breaks a rule of the function that reads it.
+    DataError,
+    /// Something that is not served, and may be one day.
+    Unsupported,
+    /// A write to what can only be read.
+    ReadOnly,
+    /// The role lacks the right.
+    PermissionDenied,
+    /// A statement too deep or too large to plan.
+    TooComplex,
+    /// A value or result above a fixed bound.
+    TooLarge,
+    /// The memory budget is used up.
+    OutOfMemory,
+    /// The disk, or the spill budget, is full.
+    DiskFull,
+    /// No place for one more connection.
+    TooManyConnections,
+    /// A configured bound on something a session holds.
+    LimitExceeded,
+    /// Stopped by the user, a timeout or the other end.
+    Cancelled,
+    /// The server is going away.
+    Shutdown,
+    /// A store or service that does not answer as it should.
+    Unavailable,
+    /// A data file that was admitted and can no longer be read.
+    DamagedFile,
+    /// A setting that cannot be changed now.
+    FixedSetting,
+    /// A parameter that the statement does not have.
+    UndefinedParameter,
+    /// An operation that the object's state does not allow.
+    NotInState,
+    /// A cursor name that is taken.
+    DuplicateCursor,
+    /// A prepared statement's name that is taken.
+    DuplicateStatement,
+    /// A savepoint that does not exist.
+    UndefinedSavepoint,
+    /// A statement that cannot run inside of a transaction.
+    ActiveTransaction,
+    /// A statement in a transaction that has failed before.
+    TransactionAborted,
+    /// A cursor that does not exist.
+    UndefinedCursor,
+    /// A prepared statement that does not exist.
+    UndefinedStatement,
+    /// A statement that only makes sense inside of a transaction.
+    NoTransaction,
+    /// Somebody else was faster; the same call may succeed now.
+    Conflict,
+    /// A defect of Perennial.
+    Internal,
+}
+
+impl ErrorClass {
+    /// Every class, for tests that must not forget one.
+    pub const ALL: [Self; 44] = [
+        Self::Syntax,
+        Self::UndefinedTable,
+        Self::UndefinedDatabase,
+        Self::UndefinedColumn,
+        Self::UndefinedFunction,
+        Self::UndefinedObject,
+        Self::AmbiguousColumn,
+        Self::DuplicateObject,
+        Self::Grouping,
+        Self::TypeMismatch,
+        Self::InvalidArgument,
+        Self::InvalidText,
+        Self::InvalidDatetime,
+        Self::DatetimeOverflow,
+        Self::NumericOverflow,
+        Self::DivisionByZero,
+        Self::Cardinality,
+        Self::DataError,
+        Self::Unsupported,
+        Self::ReadOnly,
+        Self::PermissionDenied,
+        Self::TooComplex,
+        Self::TooLarge,
+        Self::OutOfMemory,
+        Self::DiskFull,
+        Self::TooManyConnections,
+        Self::LimitExceeded,
+        Self::Cancelled,
+        Self::Shutdown,
+        Self::Unavailable,
+        Self::DamagedFile,
+        Self::FixedSetting,
+        Self::UndefinedParameter,
+        Self::NotInState,
+        Self::DuplicateCursor,
+        Self::DuplicateStatement,
+        Self::UndefinedSavepoint,
+        Self::ActiveTransaction,
+        Self::TransactionAborted,
+        Self::UndefinedCursor,
+        Self::UndefinedStatement,
+        Self::NoTransaction,
+        Self::Conflict,
+        Self::Internal,
+    ];
+}
+
+/// An error that can be shown to a user: `Display` is the primary message (lower case, no full stop, names in
+/// double quotes), the rest is what Postgres shows below it.
+pub trait UserError: Error {
+    /// What happened.
+    fn class(&self) -> ErrorClass;
+
+    /// More facts, in full sentences.
+    fn detail(&self) -> Option<String> {
+        None
+    }
+
+    /// What to do about it, in full sentences.
+    fn hint(&self) -> Option<String> {
+        None
+    }
+
+    /// Where in the statement, as a 1-based count of characters.
+    fn position(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// The name in `known` that `name` was probably meant to be, if one is near enough to suggest.
+pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    known
+        .into_iter()
+        .map(|candidate| {
+            (
+                strsim::damerau_levenshtein(&name, &candidate.to_lowercase()),
+                candidate,
+            )
+        })
+        .filter(|(distance, candidate)| *distance <= (candidate.len().max(name.len()) / 3).max(1))
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_suggests_a_slip_and_nothing_far() {
+        let known = ["record_key", "identifiers", "traits", "time"];
+        assert_eq!(nearest("identifers", known), Some("identifiers"));
+        assert_eq!(nearest("tmie", known), Some("time"));
+        assert_eq!(nearest("colour", known), None);
+    }
+}

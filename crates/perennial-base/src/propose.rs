@@ -1,0 +1,172 @@
+//! Proposes a configuration from facts about landed files: what `perennial init` writes.
+//!
+//! It is a pure function of names, types and sampled values. Every guess carries its reason, which is written above
+//! the key as a comment; what nothing speaks for is left out, and that is said too.
+
+use std::collections::HashSet;
+
+use crate::config::{IdentifierConfig, RoleConfig, SourceConfig, render};
+
+mod identity;
+mod kinds;
+mod money;
+mod source;
+mod sql;
+mod words;
+
+/// What is known of the files of one folder, or of one pattern.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FolderFacts {
+    /// Folder or glob below the lake's root, as it will stand in `path`.
+    pub path: String,
+    /// Files in it.
+    pub files: usize,
+    /// Rows of all files.
+    pub rows: u64,
+    /// The columns.
+    pub columns: Vec<ColumnFacts>,
+    /// Names of the hive partitions.
+    pub partitions: Vec<String>,
+}
+
+/// What is known of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ColumnFacts {
+    /// Its name, exactly as in the files.
+    pub name: String,
+    /// What its values are.
+    pub shape: ColumnShape,
+    /// Distinct values by values, of the sampled values that are not null; none when nothing was sampled.
+    pub distinct_ratio: Option<f64>,
+    /// Nulls by rows, 0 to 1.
+    pub null_ratio: f64,
+    /// Whether no value stands twice in all rows of all files; none when that was not checked.
+    pub unique_over_all_rows: Option<bool>,
+    /// Sampled values that are not null, as text.
+    pub samples: Vec<String>,
+    /// The smallest value, as text.
+    pub min: Option<String>,
+    /// The largest value, as text.
+    pub max: Option<String>,
+}
+
+/// What the values of a column are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ColumnShape {
+    /// Text.
+    Text,
+    /// Whole numbers.
+    Int,
+    /// Floating-point numbers.
+    Float,
+    /// Decimal numbers.
+    Decimal,
+    /// Days.
+    Date,
+    /// Instants.
+    Timestamp,
+    /// True or false.
+    Bool,
+    /// Bytes.
+    Binary,
+    /// Lists, structs and maps.
+    Nested,
+}
+
+/// A proposed configuration.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proposal {
+    /// One source for each folder, in the order given.
+    pub sources: Vec<ProposedSource>,
+    /// The types of identifiers, strongest first, each with its reason.
+    pub identifiers: Vec<(IdentifierConfig, String)>,
+    /// The reporting currency, where the files agree on one, with its reason.
+    pub currency: Option<(String, String)>,
+    /// What a person should know before the configuration is used, in full sentences.
+    pub notes: Vec<String>,
+}
+
+/// A proposed source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProposedSource {
+    /// The source; lines are 0.
+    pub config: SourceConfig,
+    /// Reasons by key (`kind`, `time`, `columns.amount`), also of keys that were left out.
+    pub reasons: Vec<(String, String)>,
+    /// Columns that the mapping does not name; they stay available in schema `raw`.
+    pub unmapped: Vec<String>,
+}
+
+/// Proposes a configuration for the folders of a lake.
+pub fn propose(folders: &[FolderFacts]) -> Proposal {
+    let mut taken = HashSet::new();
+    let mut drafts: Vec<source::Draft<'_>> = folders
+        .iter()
+        .map(|facts| source::draft(facts, &mut taken))
+        .collect();
+    identity::map_customer_keys(&mut drafts);
+    let (currency, mut notes) = money::currency(&drafts);
+    let sources: Vec<ProposedSource> = drafts.iter().map(source::Draft::finish).collect();
+    let identifiers = identity::identifiers(&drafts, &sources);
+    notes.extend(identity::notes(&sources));
+    Proposal {
+        sources,
+        identifiers,
+        currency,
+        notes,
+    }
+}
+
+impl Proposal {
+    /// The configuration file with a comment for each guess.
+    ///
+    /// `lake_url` is written as it is; `roles` are written with their verifiers.
+    pub fn to_toml(&self, lake_url: &str, roles: &[RoleConfig]) -> String {
+        let mut text = String::from(
+            "# Proposed by `perennial init` from the names, types and values of the files.\n\
+             # Each guess has its reason above it: change what is not so, then run `perennial check`.\n\n",
+        );
+        for note in &self.notes {
+            text.push_str(&render::comment(&format!("NOTE: {note}")));
+        }
+        if !self.notes.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&format!(
+            "[lake]\nurl = {}\n\n[money]\n",
+            render::string(lake_url)
+        ));
+        match &self.currency {
+            Some((currency, reason)) => {
+                text.push_str(&render::comment(reason));
+                text.push_str(&format!("currency = {}\n", render::string(currency)));
+            }
+            None => {
+                text.push_str("# no column says in which currency amounts are: without this key it is EUR\n");
+                text.push_str("# currency = \"EUR\"\n");
+            }
+        }
+        for source in &self.sources {
+            text.push('\n');
+            text.push_str(&render::source(&source.config, &source.reasons));
+            if !source.unmapped.is_empty() {
+                let (name, columns) = (&source.config.name, source.unmapped.join(", "));
+                text.push_str(&render::comment(&format!(
+                    "not mapped, available as raw.{name}: {columns}"
+                )));
+            }
+        }
+        for (identifier, reason) in &self.identifiers {
+            text.push('\n');
+            text.push_str(&render::identifier(identifier, reason));
+        }
+        for role in roles {
+            text.push('\n');
+            text.push_str(&render::role(role));
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;

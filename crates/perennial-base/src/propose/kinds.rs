@@ -1,0 +1,285 @@
+//! Which kind the rows of a folder are: rules in order, the most telling first.
+
+use super::words::Concept;
+use crate::kind::Kind;
+
+/// What a folder offers: concepts with the columns that may say them, and the words of its path.
+pub(super) struct Offer<'a> {
+    pub(super) concepts: &'a [(Concept, &'a str)],
+    pub(super) path: &'a str,
+}
+
+impl Offer<'_> {
+    /// The first column that may say it.
+    pub(super) fn column(&self, concept: Concept) -> Option<&str> {
+        self.concepts
+            .iter()
+            .find(|(known, _)| *known == concept)
+            .map(|(_, column)| *column)
+    }
+
+    fn has(&self, concept: Concept) -> bool {
+        self.column(concept).is_some()
+    }
+
+    /// Whether the path or a column holds one of these words.
+    fn speaks_of(&self, words: &[&str]) -> bool {
+        let path = self.path.to_lowercase();
+        words.iter().any(|word| path.contains(word))
+    }
+
+    /// The first column that points to a person.
+    pub(super) fn person(&self) -> Option<&str> {
+        [
+            Concept::UserId,
+            Concept::Email,
+            Concept::CrmId,
+            Concept::Phone,
+            Concept::AnonymousId,
+            Concept::NationalId,
+        ]
+        .into_iter()
+        .find_map(|concept| self.column(concept))
+    }
+
+    fn moment(&self) -> Option<&str> {
+        self.column(Concept::Occurred)
+            .or_else(|| self.column(Concept::Updated))
+    }
+}
+
+const ORDER_WORDS: &[&str] = &[
+    "order",
+    "purchase",
+    "transaction",
+    "sale",
+    "bestell",
+    "kauf",
+    "umsatz",
+];
+const EVENT_WORDS: &[&str] = &[
+    "event", "track", "click", "web", "visit", "session", "log", "ereignis",
+];
+const REFUND_WORDS: &[&str] = &[
+    "refund",
+    "return",
+    "erstattung",
+    "retoure",
+    "gutschrift",
+    "chargeback",
+];
+const SURVEY_WORDS: &[&str] = &["survey", "nps", "csat", "ces", "feedback", "umfrage", "befragung"];
+const INTERACTION_WORDS: &[&str] = &[
+    "support",
+    "ticket",
+    "call",
+    "interaction",
+    "service",
+    "chat",
+    "helpdesk",
+    "anruf",
+    "anfrage",
+];
+const PERSON_WORDS: &[&str] = &[
+    "customer", "contact", "user", "profile", "account", "member", "lead", "person", "kunde", "kontakt",
+];
+
+/// A kind and why, if the folder offers what it needs.
+type Rule = fn(&Offer<'_>) -> Option<(Kind, String)>;
+
+/// The kind and why.
+pub(super) fn choose(offer: &Offer<'_>) -> (Kind, String) {
+    let rules: [Rule; 9] = [
+        fx_rate,
+        order_item,
+        refund,
+        subscription,
+        survey,
+        consent,
+        event,
+        spend_or_order,
+        interaction,
+    ];
+    rules
+        .into_iter()
+        .find_map(|rule| rule(offer))
+        .or_else(|| profile(offer))
+        .unwrap_or_else(|| {
+            let reason = "nothing says what the rows are of: served as a reference table, as it landed";
+            (Kind::Table, reason.to_owned())
+        })
+}
+
+fn fx_rate(offer: &Offer<'_>) -> Option<(Kind, String)> {
+    let (rate, currency) = (offer.column(Concept::Rate)?, offer.column(Concept::Currency)?);
+    let day = offer.moment()?;
+    offer.person().is_none().then(|| {
+        (
+            Kind::FxRate,
+            format!("a day (\"{day}\"), a currency (\"{currency}\") and a rate (\"{rate}\"), and no person"),
+        )
+    })
+}
+
+fn order_item(offer: &Offer<'_>) -> Option<(Kind, String)> {
+    let (order, quantity) = (offer.column(Concept::OrderId)?, offer.column(Concept::Quantity)?);
+    let price = offer
+        .column(Concept::UnitPrice)
+        .or_else(|| offer.column(Concept::Amount))?;
+    let product = offer.column(Concept::ProductId)?;
+    let reason = format!(
+        "an order (\"{order}\"), a product (\"{product}\"), a quantity (\"{quantity}\") and a price (\"{price}\") on each row"
+    );
+    Some((Kind::OrderItem, reason))
+}
+
+fn refund(offer: &Offer<'_>) -> Option<(Kind, String)> {
+    let (order, amount) = (offer.column(Concept::OrderId)?, offer.column(Concept::Amount)?);
+    let moment = offer.moment()?;
+    let named = offer.speaks_of(REFUND_WORDS)
+        || offer.concepts.iter().any(|(_, column)| {
+            REFUND_WORDS
+                .iter()
+                .any(|word| column.to_lowercase().contains(word))
+        });
+    named.then(|| {
+        (Kind::Refund, format!("an order (\"{order}\"), an amount (\"{amount}\") and a time (\"{moment}\"), and the names speak of refunds"))
+    })
+}
+
+fn subscription(offer: &Offer<'_>) -> Option<(Kind, String)> {
+    let id = offer.column(Concept::SubscriptionId)?;
+    let revenue = offer.column(Concept::Mrr).or_else(|| {
+        offer.column(Concept::Plan)?;
+        offer.column(Concept::Amount)
+    })?;
+    let moment = offer.moment()?;
+    let reason = format!(
+        "a contract (\"{id}\"), its recurring revenue (\"{revenue}\") and a time (\"{moment}\") on each row"
+    );
+    Some((Kind::Subscription, reason))
+}
+
+fn survey(offer: &Offer<'_>) -> Option<(Kind, String)> {
+    let (score, moment) = (offer.column(Concept::Score)?, offer.moment()?);
+    let named = offer.has(Concept::Survey)
+        || offer.speaks_of(SURVEY_WORDS)
+        || SURVEY_WORDS
+            .iter()
+            .any(|word| score.to_lowercase().contains(word));
+    (named && offer.person().is_some()).then(|| {
+        (
+            Kind::Survey,
+            format!("a score from 0 to 10 (\"{score}\") and a time (\"{moment}\"), and a word for surveys"),
+        )
+    })
+}
+
+fn consent(offer: &Offer<'_>) -> Option<(Kind, String)> {
+    let (purpose, granted) = (offer.column(Concept::Purpose)?, offer.column(Concept::Granted)?);
+    let (moment, person) = (offer.moment()?, offer.person()?);
+    let reason = format!(
+        "a purpose (\"{purpose}\"), yes or no (\"{granted}\"), a time (\"{moment}\") and a person (\"{person}\")"
+    );
+    Some((Kind::Consent, reason))
+}
+
+fn event(offer: &Offer<'_>) -> Option<(Kind, String)> {
+    let (name, moment, person) = (
+        offer.column(Concept::EventName)?,
+        offer.moment()?,
+        offer.person()?,
+    );
+    // "name" and "type" are names of anything; they are events where the folder or an anonymous id says so.
+    let telling = !["name", "type"].contains(&name.to_lowercase().as_str());
+    let traits = offer
+        .concepts
+        .iter()
+        .filter(|(concept, _)| matches!(concept, Concept::Trait(_)))
+        .count();
+    let sure = telling || offer.has(Concept::AnonymousId) || offer.speaks_of(EVENT_WORDS);
+    (sure && traits < 3 && !offer.speaks_of(INTERACTION_WORDS)).then(|| {
+        (Kind::Event, format!("a name of what happened (\"{name}\"), a time (\"{moment}\") and a person (\"{person}\") on each row"))
+    })
+}
+
+fn spend_or_order(offer: &Offer<'_>) -> Option<(Kind, String)> {
+    let moment = offer.moment()?;
+    match (
+        offer.person(),
+        offer
+            .column(Concept::Amount)
+            .or_else(|| offer.column(Concept::Cost)),
+    ) {
+        (None, Some(amount)) => {
+            let channel = offer.column(Concept::Channel)?;
+            let reason = format!(
+                "a day (\"{moment}\"), a channel (\"{channel}\") and an amount (\"{amount}\"), and no person"
+            );
+            Some((Kind::Spend, reason))
+        }
+        (Some(person), Some(_)) => {
+            let amount = offer.column(Concept::Amount)?;
+            let names = [
+                Concept::Trait("first_name"),
+                Concept::Trait("last_name"),
+                Concept::Trait("birth_date"),
+            ];
+            let describes_person = names.into_iter().filter(|concept| offer.has(*concept)).count() >= 2;
+            let sure = !describes_person || offer.has(Concept::OrderId) || offer.speaks_of(ORDER_WORDS);
+            sure.then(|| {
+                (Kind::Order, format!("an amount (\"{amount}\"), a time (\"{moment}\") and a person (\"{person}\") on each row"))
+            })
+        }
+        _ => None,
+    }
+}
+
+fn interaction(offer: &Offer<'_>) -> Option<(Kind, String)> {
+    let (moment, person) = (offer.moment()?, offer.person()?);
+    let word = [Concept::Direction, Concept::Outcome, Concept::Sentiment];
+    let told = word.into_iter().find_map(|concept| offer.column(concept));
+    let traits = offer
+        .concepts
+        .iter()
+        .filter(|(concept, _)| matches!(concept, Concept::Trait(_)))
+        .count();
+    let why = match told {
+        Some(column) if traits < 3 => format!("\"{column}\""),
+        _ if offer.speaks_of(INTERACTION_WORDS) && traits < 3 => "the folder's name".to_owned(),
+        _ => return None,
+    };
+    Some((
+        Kind::Interaction,
+        format!("a time (\"{moment}\"), a person (\"{person}\"), and {why} speaks of contacts"),
+    ))
+}
+
+fn profile(offer: &Offer<'_>) -> Option<(Kind, String)> {
+    let telling: Vec<&str> = offer
+        .concepts
+        .iter()
+        .filter(|(concept, _)| {
+            matches!(
+                concept,
+                Concept::Email
+                    | Concept::Phone
+                    | Concept::NationalId
+                    | Concept::Trait("first_name" | "last_name" | "full_name" | "birth_date")
+            )
+        })
+        .map(|(_, column)| *column)
+        .collect();
+    let enough = telling.len() >= 2 || (offer.person().is_some() && offer.speaks_of(PERSON_WORDS));
+    let columns = telling
+        .iter()
+        .map(|column| format!("\"{column}\""))
+        .collect::<Vec<_>>()
+        .join(", ");
+    let reason = if telling.is_empty() {
+        "the folder's name speaks of persons".to_owned()
+    } else {
+        format!("columns that describe a person: {columns}")
+    };
+    enough.then_some((Kind::Profile, reason))
+}

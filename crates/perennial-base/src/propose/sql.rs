@@ -1,0 +1,137 @@
+//! Columns as SQL expressions.
+
+use super::words::{self, TimeForm, plain, without_cents};
+use super::{ColumnFacts, ColumnShape};
+use crate::config::Expression;
+
+/// Words that are not usable as column names without quotes.
+const RESERVED: &[&str] = &[
+    "all",
+    "and",
+    "any",
+    "as",
+    "asc",
+    "between",
+    "both",
+    "by",
+    "case",
+    "cast",
+    "check",
+    "column",
+    "default",
+    "desc",
+    "distinct",
+    "else",
+    "end",
+    "except",
+    "false",
+    "from",
+    "full",
+    "group",
+    "having",
+    "in",
+    "inner",
+    "interval",
+    "into",
+    "is",
+    "join",
+    "left",
+    "like",
+    "limit",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "or",
+    "order",
+    "outer",
+    "primary",
+    "references",
+    "right",
+    "select",
+    "table",
+    "then",
+    "to",
+    "true",
+    "union",
+    "user",
+    "using",
+    "when",
+    "where",
+    "with",
+];
+
+pub(super) fn expression(sql: String) -> Expression {
+    Expression { sql, line: 0 }
+}
+
+pub(super) fn column_sql(column: &ColumnFacts) -> Expression {
+    expression(quote(&column.name))
+}
+
+/// The column's name as SQL: in quotes where it would be folded or read as something else.
+pub(super) fn quote(name: &str) -> String {
+    let bare = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_')
+        && !RESERVED.contains(&name);
+    if bare {
+        name.to_owned()
+    } else {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+}
+
+/// The moment that a column says, and a remark on how.
+pub(super) fn time_sql(column: &ColumnFacts) -> (String, &'static str) {
+    let name = quote(&column.name);
+    match words::time_form(column) {
+        Some(TimeForm::IsoText) => (
+            format!("CAST({name} AS TIMESTAMP)"),
+            "; text in the form of ISO 8601",
+        ),
+        Some(TimeForm::Seconds) => (format!("to_timestamp({name})"), "; seconds since 1970"),
+        Some(TimeForm::Milliseconds) => (
+            format!("to_timestamp({name} / 1000)"),
+            "; milliseconds since 1970, cut to seconds",
+        ),
+        Some(TimeForm::Native) | None => (name, ""),
+    }
+}
+
+/// The value of a canonical column, with a reason where it is more than the column itself.
+pub(super) fn value_sql(canonical: &str, column: &ColumnFacts) -> (String, Option<String>) {
+    let name = quote(&column.name);
+    let plain_name = plain(&column.name);
+    let money = ["amount", "discount", "cost", "unit_price", "mrr"].contains(&canonical);
+    if money && column.shape == ColumnShape::Int && without_cents(&plain_name).is_some() {
+        return (
+            format!("{name} / 100.0"),
+            Some("whole numbers of hundredths, by the name".to_owned()),
+        );
+    }
+    let numeric = money || ["quantity", "score", "rate"].contains(&canonical);
+    if numeric && column.shape == ColumnShape::Text {
+        let target = if money {
+            "DECIMAL(18,4)"
+        } else {
+            "DOUBLE PRECISION"
+        };
+        return (
+            format!("CAST({name} AS {target})"),
+            Some("numbers stored as text".to_owned()),
+        );
+    }
+    if canonical == "date" && column.shape != ColumnShape::Date {
+        return (
+            format!("CAST({} AS DATE)", time_sql(column).0),
+            Some("the day of a time".to_owned()),
+        );
+    }
+    let why = match canonical {
+        "amount" if plain_name != "amount" => Some("by its name and numbers".to_owned()),
+        _ => None,
+    };
+    (name, why)
+}

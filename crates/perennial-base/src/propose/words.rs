@@ -1,0 +1,386 @@
+//! What columns are called, in several spellings and languages, and what their values look like.
+
+use super::{ColumnFacts, ColumnShape};
+
+/// What a column says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Concept {
+    // Who.
+    Email,
+    Phone,
+    UserId,
+    CrmId,
+    NationalId,
+    AnonymousId,
+    // What a person is like.
+    Trait(&'static str),
+    // What happened.
+    Amount,
+    Currency,
+    Status,
+    Channel,
+    Campaign,
+    Discount,
+    Cost,
+    OrderId,
+    ProductId,
+    Category,
+    Quantity,
+    UnitPrice,
+    SubscriptionId,
+    Plan,
+    Mrr,
+    Survey,
+    Score,
+    Comment,
+    EventName,
+    Purpose,
+    Granted,
+    Rate,
+    Direction,
+    Outcome,
+    Sentiment,
+    // When.
+    Occurred,
+    Updated,
+    // A key that means nothing elsewhere.
+    Key,
+}
+
+// One concept a paragraph reads better than one name a line.
+#[rustfmt::skip]
+const NAMES: &[(Concept, &[&str])] = &[
+    (Concept::Email, &[
+        "email", "e_mail", "mail", "email_address", "emailaddress", "customer_email", "user_email",
+        "contact_email", "email_adresse", "mailadresse"
+    ]),
+    (Concept::Phone, &[
+        "phone", "phone_number", "phonenumber", "mobile", "mobile_phone", "cell", "tel", "telephone",
+        "telefon", "telefonnummer", "handy", "handynummer", "mobil", "rufnummer", "msisdn", "customer_phone"
+    ]),
+    (Concept::UserId, &[
+        "user_id", "userid", "uid", "customer_id", "customerid", "cust_id", "client_id", "member_id",
+        "account_id", "person_id", "buyer_id", "shopper_id", "customer_number", "customer_no", "kunden_id",
+        "kundennummer", "kunden_nr", "kundennr", "kunde", "nutzer_id", "benutzer_id"
+    ]),
+    (Concept::CrmId, &["crm_id", "contact_id", "lead_id", "salesforce_id", "hubspot_id", "kontakt_id"]),
+    (Concept::NationalId, &[
+        "national_id", "ssn", "soc_sec_id", "social_security_number", "social_security_no", "nhs_number",
+        "tax_id", "steuer_id", "sozialversicherungsnummer", "passport_number"
+    ]),
+    (Concept::AnonymousId, &[
+        "anonymous_id", "anonymousid", "anon_id", "visitor_id", "cookie_id", "device_id", "client_uuid",
+        "ga_client_id", "fingerprint", "besucher_id"
+    ]),
+    (Concept::Trait("first_name"), &[
+        "first_name", "firstname", "fname", "given_name", "givenname", "forename", "vorname"
+    ]),
+    (Concept::Trait("last_name"), &[
+        "last_name", "lastname", "lname", "surname", "family_name", "familyname", "nachname", "familienname"
+    ]),
+    (Concept::Trait("full_name"), &[
+        "full_name", "fullname", "customer_name", "contact_name", "display_name"
+    ]),
+    (Concept::Trait("birth_date"), &[
+        "birth_date", "birthdate", "date_of_birth", "dob", "birthday", "geburtsdatum", "geburtstag"
+    ]),
+    (Concept::Trait("gender"), &["gender", "sex", "geschlecht"]),
+    (Concept::Trait("company"), &["company", "company_name", "organisation", "organization", "firma"]),
+    (Concept::Trait("language"), &["language", "locale", "sprache"]),
+    (Concept::Trait("street"), &[
+        "street", "street_address", "street_name", "address", "address_1", "address1", "address_line_1",
+        "strasse", "anschrift"
+    ]),
+    (Concept::Trait("street_number"), &["street_number", "house_number", "hausnummer"]),
+    (Concept::Trait("address_line_2"), &["address_2", "address2", "address_line_2", "adresszusatz"]),
+    (Concept::Trait("city"), &["city", "town", "suburb", "ort", "stadt", "wohnort"]),
+    (Concept::Trait("postcode"), &[
+        "postcode", "postal_code", "postalcode", "zip", "zip_code", "zipcode", "plz", "postleitzahl"
+    ]),
+    (Concept::Trait("state"), &["state", "region", "province", "county", "bundesland"]),
+    (Concept::Trait("country"), &["country", "country_code", "land", "laendercode"]),
+    (Concept::Amount, &[
+        "amount", "total", "total_amount", "order_total", "order_value", "order_amount", "grand_total",
+        "total_price", "revenue", "value", "price", "sales", "net_amount", "gross_amount", "refund_amount",
+        "spend", "betrag", "summe", "umsatz", "gesamtbetrag", "gesamtpreis", "bestellwert", "kosten",
+        "ausgaben"
+    ]),
+    (Concept::Currency, &["currency", "currency_code", "ccy", "iso_currency", "waehrung"]),
+    (Concept::Status, &["status", "order_status", "state", "payment_status", "zustand", "bestellstatus"]),
+    (Concept::Channel, &[
+        "channel", "utm_source", "source_channel", "marketing_channel", "sales_channel", "medium", "kanal",
+        "vertriebskanal"
+    ]),
+    (Concept::Campaign, &["campaign", "utm_campaign", "campaign_name", "kampagne"]),
+    (Concept::Discount, &["discount", "discount_amount", "rabatt"]),
+    (Concept::Cost, &["cost", "costs", "cogs", "cost_of_goods", "einkaufspreis"]),
+    (Concept::OrderId, &[
+        "order_id", "orderid", "order_number", "order_no", "invoice_id", "transaction_id", "bestell_id",
+        "bestellnummer", "auftragsnummer"
+    ]),
+    (Concept::ProductId, &[
+        "product_id", "productid", "sku", "item_id", "article_id", "product", "artikelnummer", "artikel_id",
+        "produkt_id"
+    ]),
+    (Concept::Category, &["category", "product_category", "kategorie", "warengruppe"]),
+    (Concept::Quantity, &["quantity", "qty", "units", "menge", "anzahl", "stueckzahl"]),
+    (Concept::UnitPrice, &[
+        "unit_price", "unitprice", "price_per_unit", "item_price", "price", "einzelpreis", "stueckpreis",
+        "preis"
+    ]),
+    (Concept::SubscriptionId, &[
+        "subscription_id", "subscriptionid", "contract_id", "abo_id", "vertrag_id", "vertragsnummer"
+    ]),
+    (Concept::Plan, &["plan", "plan_name", "plan_id", "tier", "tarif", "abo"]),
+    (Concept::Mrr, &[
+        "mrr", "monthly_recurring_revenue", "monthly_amount", "monthly_price", "monatspreis", "monatsbetrag"
+    ]),
+    (Concept::Survey, &["survey", "survey_type", "survey_name", "question", "umfrage"]),
+    (Concept::Score, &[
+        "score", "nps", "nps_score", "csat", "csat_score", "ces", "rating", "answer", "bewertung", "punkte"
+    ]),
+    (Concept::Comment, &["comment", "comments", "feedback", "verbatim", "kommentar"]),
+    (Concept::EventName, &[
+        "event", "event_name", "eventname", "event_type", "action", "activity", "ereignis", "aktion",
+        "name", "type"
+    ]),
+    (Concept::Purpose, &["purpose", "consent_type", "consent_purpose", "zweck"]),
+    (Concept::Granted, &[
+        "granted", "consent", "consented", "opt_in", "opted_in", "accepted", "einwilligung", "zustimmung"
+    ]),
+    (Concept::Rate, &["rate", "exchange_rate", "fx_rate", "kurs", "wechselkurs"]),
+    (Concept::Direction, &["direction", "inbound_outbound", "richtung"]),
+    (Concept::Outcome, &["outcome", "resolution", "result", "ergebnis"]),
+    (Concept::Sentiment, &["sentiment", "mood", "stimmung"]),
+    (Concept::Occurred, &[
+        "time", "timestamp", "ts", "date", "datetime", "created_at", "created", "created_on",
+        "creation_date", "occurred_at", "event_time", "event_timestamp", "event_at", "happened_at",
+        "order_date", "ordered_at", "ordered_on", "purchased_at", "purchased_on", "purchase_date",
+        "invoice_date", "transaction_date", "refunded_at", "answered_at", "responded_at", "submitted_at",
+        "received_at", "started_at", "changed_at", "valid_from", "signup_date", "signed_up_at",
+        "registered_at", "day", "datum", "zeit", "zeitpunkt", "zeitstempel", "bestelldatum", "kaufdatum",
+        "erstellt_am", "angelegt_am", "tag"
+    ]),
+    (Concept::Updated, &[
+        "updated_at", "updated", "updated_on", "modified_at", "modified", "modified_on", "last_modified",
+        "last_updated", "aktualisiert_am", "geaendert_am"
+    ]),
+    (Concept::Key, &[
+        "id", "rec_id", "record_id", "unique_id", "row_id", "key", "record_key", "uuid", "guid", "pk",
+        "event_id", "ticket_id", "response_id", "survey_id", "refund_id", "consent_id", "interaction_id",
+        "message_id", "line_id", "order_item_id", "nr", "nummer"
+    ]),
+];
+
+/// The name in lower case with single `_` between its words; `customerId` and `Kunden-Nr.` become `customer_id`
+/// and `kunden_nr`, umlauts two letters.
+pub(super) fn plain(name: &str) -> String {
+    let mut plain = String::with_capacity(name.len() + 4);
+    let mut previous_lower = false;
+    for c in name.chars() {
+        if c.is_uppercase() && previous_lower {
+            plain.push('_');
+        }
+        previous_lower = c.is_lowercase() || c.is_ascii_digit();
+        for lower in c.to_lowercase() {
+            match lower {
+                'ä' => plain.push_str("ae"),
+                'ö' => plain.push_str("oe"),
+                'ü' => plain.push_str("ue"),
+                'ß' => plain.push_str("ss"),
+                c if c.is_ascii_alphanumeric() => plain.push(c),
+                _ if plain.ends_with('_') || plain.is_empty() => {}
+                _ => plain.push('_'),
+            }
+        }
+    }
+    plain.trim_end_matches('_').to_owned()
+}
+
+/// A column whose plain name is `name`, in hundredths: the name without its ending.
+pub(super) fn without_cents(name: &str) -> Option<&str> {
+    ["_in_cents", "_cents", "_cent", "_in_cent", "_minor"]
+        .into_iter()
+        .find_map(|ending| name.strip_suffix(ending))
+}
+
+/// What the column may say, by name and values; more than one where a word means several things.
+pub(super) fn concepts(column: &ColumnFacts) -> Vec<Concept> {
+    if matches!(column.shape, ColumnShape::Binary | ColumnShape::Nested) {
+        return Vec::new();
+    }
+    let name = plain(&column.name);
+    let mut found: Vec<Concept> = NAMES
+        .iter()
+        .filter(|(_, names)| names.contains(&name.as_str()))
+        .map(|(concept, _)| *concept)
+        .filter(|concept| fits(*concept, column))
+        .collect();
+    if column.shape == ColumnShape::Int
+        && let Some(base) = without_cents(&name)
+    {
+        let money = [
+            Concept::Amount,
+            Concept::UnitPrice,
+            Concept::Mrr,
+            Concept::Discount,
+            Concept::Cost,
+        ];
+        let named = NAMES
+            .iter()
+            .filter(|(concept, names)| money.contains(concept) && names.contains(&base));
+        found.extend(named.map(|(concept, _)| *concept));
+    }
+    if found.is_empty() && mostly(column, email_like) {
+        found.push(Concept::Email);
+    }
+    if found.is_empty() && mostly(column, |text| text.starts_with('+') && phone_like(text)) {
+        found.push(Concept::Phone);
+    }
+    found
+}
+
+/// Whether the values can be what the name says.
+fn fits(concept: Concept, column: &ColumnFacts) -> bool {
+    let shape = column.shape;
+    let numeric = matches!(
+        shape,
+        ColumnShape::Int | ColumnShape::Float | ColumnShape::Decimal
+    ) || (shape == ColumnShape::Text
+        && mostly(column, |text| text.parse::<f64>().is_ok_and(f64::is_finite)));
+    match concept {
+        Concept::Email => mostly(column, email_like) || column.samples.is_empty(),
+        Concept::Phone => {
+            shape == ColumnShape::Int || mostly(column, phone_like) || column.samples.is_empty()
+        }
+        Concept::Amount
+        | Concept::Discount
+        | Concept::Cost
+        | Concept::Quantity
+        | Concept::UnitPrice
+        | Concept::Mrr
+        | Concept::Rate => numeric,
+        Concept::Score => numeric && within_scale(column),
+        Concept::Granted => shape == ColumnShape::Bool,
+        Concept::Occurred | Concept::Updated => time_form(column).is_some(),
+        Concept::Currency => mostly(column, currency_like) || column.samples.is_empty(),
+        Concept::UserId
+        | Concept::CrmId
+        | Concept::NationalId
+        | Concept::AnonymousId
+        | Concept::OrderId
+        | Concept::ProductId
+        | Concept::SubscriptionId
+        | Concept::Key => matches!(shape, ColumnShape::Text | ColumnShape::Int),
+        Concept::Trait("birth_date") => !matches!(shape, ColumnShape::Bool | ColumnShape::Float),
+        Concept::Trait(_) => matches!(shape, ColumnShape::Text | ColumnShape::Int),
+        _ => shape == ColumnShape::Text,
+    }
+}
+
+/// How a column says a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimeForm {
+    /// As a date or timestamp.
+    Native,
+    /// As text in the form of ISO 8601.
+    IsoText,
+    /// As seconds since 1970.
+    Seconds,
+    /// As milliseconds since 1970.
+    Milliseconds,
+}
+
+/// The form in which the column says a moment, if it can.
+pub(super) fn time_form(column: &ColumnFacts) -> Option<TimeForm> {
+    // Between 2001 and 2033 seconds have ten digits that begin with 1, and milliseconds thirteen.
+    let digits = |text: &str, count: usize| {
+        text.len() == count && text.starts_with('1') && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    match column.shape {
+        ColumnShape::Date | ColumnShape::Timestamp => Some(TimeForm::Native),
+        ColumnShape::Text => mostly(column, iso_date_like).then_some(TimeForm::IsoText),
+        ColumnShape::Int if mostly(column, |text| digits(text, 10)) => Some(TimeForm::Seconds),
+        ColumnShape::Int if mostly(column, |text| digits(text, 13)) => Some(TimeForm::Milliseconds),
+        _ => None,
+    }
+}
+
+/// Whether four in five of the samples that are not blank pass, and there are some.
+fn mostly(column: &ColumnFacts, test: impl Fn(&str) -> bool) -> bool {
+    let samples: Vec<&str> = column
+        .samples
+        .iter()
+        .map(|text| text.trim())
+        .filter(|text| !text.is_empty())
+        .collect();
+    let passed = samples.iter().filter(|text| test(text)).count();
+    !samples.is_empty() && passed * 5 >= samples.len() * 4
+}
+
+fn email_like(text: &str) -> bool {
+    text.split_once('@').is_some_and(|(user, host)| {
+        !user.is_empty() && host.contains('.') && !host.contains('@') && !text.contains(char::is_whitespace)
+    })
+}
+
+fn phone_like(text: &str) -> bool {
+    let digits = text.bytes().filter(u8::is_ascii_digit).count();
+    (6..=15).contains(&digits) && text.chars().all(|c| c.is_ascii_digit() || "+()-/. ".contains(c))
+}
+
+pub(super) fn currency_like(text: &str) -> bool {
+    text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic())
+}
+
+/// `2026-01-31`, with or without a time behind it.
+fn iso_date_like(text: &str) -> bool {
+    let shape: Option<String> = text.get(..10).map(|date| {
+        date.chars()
+            .map(|c| if c.is_ascii_digit() { '9' } else { c })
+            .collect()
+    });
+    shape.as_deref() == Some("9999-99-99")
+        && text
+            .get(10..)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['T', ' ']))
+}
+
+/// Whether no value lies outside of 0 to 10.
+fn within_scale(column: &ColumnFacts) -> bool {
+    [&column.min, &column.max].into_iter().flatten().all(|text| {
+        text.parse::<f64>()
+            .is_ok_and(|number| (0.0..=10.0).contains(&number))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_plain() {
+        for (name, expected) in [
+            ("customerId", "customer_id"),
+            ("Kunden-Nr.", "kunden_nr"),
+            ("Währung", "waehrung"),
+            ("E-Mail", "e_mail"),
+            ("utm source", "utm_source"),
+            ("ID", "id"),
+            ("☃", ""),
+        ] {
+            assert_eq!(plain(name), expected);
+        }
+    }
+
+    #[test]
+    fn shapes_of_values() {
+        assert!(email_like("a.b@example.org") && !email_like("@home") && !email_like("a b@example.org"));
+        assert!(phone_like("+49 (30) 1234-567") && !phone_like("12") && !phone_like("call me 123456"));
+        assert!(
+            iso_date_like("2026-01-31T10:00:00Z")
+                && iso_date_like("2026-01-31")
+                && !iso_date_like("20260131")
+        );
+    }
+}

@@ -1,0 +1,750 @@
+//! The served relations: names, columns, types and comments, declared once.
+//!
+//! What a run writes, what the endpoint serves, the SQL comments and the reference page all read this list.
+//! `customers` and `customer_360` also carry one column for each trait and identifier type of the configuration,
+//! behind `customer_id`.
+
+/// The type of a served column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ColumnType {
+    /// `text`.
+    Text,
+    /// `text[]`.
+    TextList,
+    /// `jsonb`.
+    Json,
+    /// `bigint`.
+    Int,
+    /// `double precision`.
+    Float,
+    /// `boolean`.
+    Bool,
+    /// `date`.
+    Date,
+    /// `timestamp with time zone`, microseconds.
+    Timestamp,
+    /// `numeric(18,4)`: money in the reporting currency.
+    Money,
+    /// `numeric(24,10)`: an exchange rate.
+    Rate,
+}
+
+/// One served column.
+#[derive(Debug, Clone, Copy)]
+pub struct Column {
+    /// Its name.
+    pub name: &'static str,
+    /// Its type.
+    pub column_type: ColumnType,
+    /// Whether it can be null.
+    pub nullable: bool,
+    /// What it says, with its unit.
+    pub comment: &'static str,
+}
+
+/// One served relation.
+#[derive(Debug, Clone, Copy)]
+pub struct Relation {
+    /// Its schema: `public` or `perennial`.
+    pub schema: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What a row is.
+    pub comment: &'static str,
+    /// Its columns in order.
+    pub columns: &'static [Column],
+    /// The columns that identify a row.
+    pub primary_key: &'static [&'static str],
+    /// The column after `customer_id` by which rows are sorted in the files of a person table.
+    pub sort: &'static [&'static str],
+    /// Whether rows belong to customers (and are stored by customer).
+    pub person: bool,
+}
+
+/// The relation of a schema and name.
+pub fn relation(schema: &str, name: &str) -> Option<&'static Relation> {
+    RELATIONS
+        .iter()
+        .find(|relation| relation.schema == schema && relation.name == name)
+}
+
+/// Relations of schema `public` that a run writes, in the order of the documentation.
+pub fn unified() -> impl Iterator<Item = &'static Relation> {
+    RELATIONS.iter().filter(|relation| relation.schema == PUBLIC)
+}
+
+/// The schema that a client opens first.
+pub const PUBLIC: &str = "public";
+/// The schema of the platform about itself.
+pub const PERENNIAL: &str = "perennial";
+/// The schema of the sources as they landed.
+pub const RAW: &str = "raw";
+
+/// What each schema holds.
+pub const SCHEMAS: [(&str, &str); 3] = [
+    (PUBLIC, "Unified customers, their facts and their lifecycle"),
+    (RAW, "Every source as it landed"),
+    (
+        PERENNIAL,
+        "The platform about itself: sources, files, snapshots, runs, functions",
+    ),
+];
+
+const fn not_null(name: &'static str, column_type: ColumnType, comment: &'static str) -> Column {
+    Column {
+        name,
+        column_type,
+        nullable: false,
+        comment,
+    }
+}
+
+const fn null(name: &'static str, column_type: ColumnType, comment: &'static str) -> Column {
+    Column {
+        name,
+        column_type,
+        nullable: true,
+        comment,
+    }
+}
+
+use ColumnType::{Bool, Date, Float, Int, Json, Money, Rate, Text, TextList, Timestamp};
+
+const CUSTOMER_ID: Column = not_null("customer_id", Text, "The resolved person");
+/// A fact whose record has no usable identifier belongs to nobody known.
+const CUSTOMER_ID_OF_FACT: Column = null(
+    "customer_id",
+    Text,
+    "The resolved person; null when the record has no identifier that names one",
+);
+const SOURCE: Column = not_null("source", Text, "The source that the row came from");
+const RECORD_KEY: Column = not_null("record_key", Text, "The record's key in its source");
+const TIME: Column = not_null("time", Timestamp, "When it happened");
+const CHANNEL: Column = null("channel", Text, "Marketing or sales channel");
+const CAMPAIGN: Column = null("campaign", Text, "Campaign within the channel");
+
+/// Every served relation with fixed columns.
+pub const RELATIONS: &[Relation] = &[
+    Relation {
+        schema: PUBLIC,
+        name: "customers",
+        comment: "Golden record: one row per customer, traits chosen by survivorship rules",
+        columns: &[
+            CUSTOMER_ID,
+            not_null("first_seen_at", Timestamp, "Time of the earliest record"),
+            not_null("last_seen_at", Timestamp, "Time of the latest record"),
+            null(
+                "identified_at",
+                Timestamp,
+                "First time of a strong identifier; null for an anonymous visitor",
+            ),
+            not_null("records", Int, "Records that belong to the customer"),
+            not_null("sources", TextList, "Sources that the records came from"),
+        ],
+        primary_key: &["customer_id"],
+        sort: &[],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "customer_360",
+        comment: "One row per customer: golden record, lifecycle stage, value, engagement and satisfaction as of the snapshot",
+        columns: &[
+            CUSTOMER_ID,
+            not_null("as_of_at", Timestamp, "The moment that the row describes"),
+            not_null("lifecycle_stage", Text, "Stage that the customer is in"),
+            not_null(
+                "stage_entered_at",
+                Timestamp,
+                "Since when the customer is in this stage",
+            ),
+            null("previous_stage", Text, "Stage before this one"),
+            not_null("first_seen_at", Timestamp, "Time of the earliest record"),
+            not_null("last_seen_at", Timestamp, "Time of the latest record"),
+            null(
+                "identified_at",
+                Timestamp,
+                "First time of a strong identifier; null for an anonymous visitor",
+            ),
+            not_null("tenure_days", Float, "Days of 24 hours since first_seen_at"),
+            not_null("orders", Int, "Orders that count: paid and not wholly refunded"),
+            null("first_order_at", Timestamp, "Time of the first order that counts"),
+            null("last_order_at", Timestamp, "Time of the last order that counts"),
+            null("recency_days", Float, "Days of 24 hours since last_order_at"),
+            null(
+                "median_gap_days",
+                Float,
+                "Median days between consecutive orders; null below two orders",
+            ),
+            not_null("orders_30_days", Int, "Orders in the last 30 days"),
+            not_null("orders_90_days", Int, "Orders in the last 90 days"),
+            not_null("orders_365_days", Int, "Orders in the last 365 days"),
+            null(
+                "gross_revenue",
+                Money,
+                "Amounts of paid orders; null when the rate of one is missing",
+            ),
+            null(
+                "refunded",
+                Money,
+                "Amounts given back; null when the rate of one is missing",
+            ),
+            null("net_revenue", Money, "gross_revenue less refunded"),
+            null(
+                "aov",
+                Money,
+                "Average order value: gross_revenue by paid orders; null without orders",
+            ),
+            not_null("events", Int, "Events"),
+            null("first_event_at", Timestamp, "Time of the first event"),
+            null("last_event_at", Timestamp, "Time of the last event"),
+            not_null("events_30_days", Int, "Events in the last 30 days"),
+            not_null("events_90_days", Int, "Events in the last 90 days"),
+            not_null("events_365_days", Int, "Events in the last 365 days"),
+            null(
+                "first_touch_channel",
+                Text,
+                "Channel of the earliest event or order that has one",
+            ),
+            null(
+                "last_touch_channel",
+                Text,
+                "Channel of the latest event or order that has one",
+            ),
+            not_null("interactions", Int, "Contacts with service or sales"),
+            null("last_interaction_at", Timestamp, "Time of the last contact"),
+            null("nps_latest", Float, "Latest answer to the NPS question, 0 to 10"),
+            null("nps_latest_at", Timestamp, "When it was given"),
+            null(
+                "mrr",
+                Money,
+                "Monthly recurring revenue of active subscriptions; null when the customer never had one",
+            ),
+            not_null("sources", TextList, "Sources that the records came from"),
+        ],
+        primary_key: &["customer_id"],
+        sort: &[],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "identities",
+        comment: "One row per identifier value: whom it names",
+        columns: &[
+            CUSTOMER_ID,
+            not_null("type", Text, "Type of the identifier"),
+            not_null("value", Text, "The value, normalised"),
+            not_null("first_seen_at", Timestamp, "Time of the earliest record with it"),
+            not_null("last_seen_at", Timestamp, "Time of the latest record with it"),
+            not_null("sources", TextList, "Sources that it came from"),
+        ],
+        primary_key: &["type", "value"],
+        sort: &["type", "value"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "identity_links",
+        comment: "One row per pair of records joined: why they are one person",
+        columns: &[
+            CUSTOMER_ID,
+            not_null("source_a", Text, "Source of the earlier record"),
+            not_null("record_a", Text, "Key of the earlier record"),
+            not_null("source_b", Text, "Source of the later record"),
+            not_null("record_b", Text, "Key of the later record"),
+            not_null("reason", Text, "shared_identifier"),
+            not_null("type", Text, "Type of the identifier shared"),
+            not_null("value", Text, "The value shared, normalised"),
+            not_null(
+                "linked_at",
+                Timestamp,
+                "From when on the two are known to be one: the later record's time",
+            ),
+        ],
+        primary_key: &[],
+        sort: &["linked_at"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "identity_redirects",
+        comment: "One row per retired customer_id: which one it became",
+        columns: &[
+            not_null("retired_customer_id", Text, "The id that was published before"),
+            null(
+                "customer_id",
+                Text,
+                "The current id; null when all records of the customer are gone",
+            ),
+            not_null("snapshot", Int, "Snapshot in which it was retired"),
+        ],
+        primary_key: &["retired_customer_id"],
+        sort: &["retired_customer_id"],
+        person: false,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "trait_lineage",
+        comment: "One row per customer and trait: which record supplied the value, and by which rule",
+        columns: &[
+            CUSTOMER_ID,
+            not_null("trait", Text, "The trait"),
+            not_null("value", Text, "The value chosen, as text"),
+            SOURCE,
+            RECORD_KEY,
+            not_null("time", Timestamp, "Time of the record that supplied the value"),
+            not_null("rule", Text, "The survivorship rule"),
+            not_null("candidates", Int, "Records that had a value"),
+        ],
+        primary_key: &["customer_id", "trait"],
+        sort: &["trait"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "events",
+        comment: "One row per event",
+        columns: &[
+            CUSTOMER_ID_OF_FACT,
+            RECORD_KEY,
+            TIME,
+            not_null("name", Text, "What happened, as the source names it"),
+            CHANNEL,
+            CAMPAIGN,
+            null(
+                "properties",
+                Json,
+                "Columns of the source that the mapping does not name",
+            ),
+            SOURCE,
+        ],
+        primary_key: &[],
+        sort: &["time"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "orders",
+        comment: "One row per order, whatever its status",
+        columns: &[
+            CUSTOMER_ID_OF_FACT,
+            not_null("order_id", Text, "The order's record key"),
+            TIME,
+            null(
+                "amount",
+                Money,
+                "Value in the reporting currency; null while its rate is missing",
+            ),
+            not_null("currency", Text, "Currency of the original amount, ISO 4217"),
+            not_null("original_amount", Money, "Value in the original currency"),
+            null("status", Text, "State of the order, as the source names it"),
+            not_null("paid", Bool, "Whether the status is not one of the unpaid ones"),
+            null("refunded", Money, "Given back so far, in the reporting currency"),
+            CHANNEL,
+            CAMPAIGN,
+            null("discount", Money, "Discount given, in the reporting currency"),
+            null("cost", Money, "Cost of the goods, in the reporting currency"),
+            not_null(
+                "updated_at",
+                Timestamp,
+                "When this version of the order became true",
+            ),
+            SOURCE,
+        ],
+        primary_key: &[],
+        sort: &["time"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "order_items",
+        comment: "One row per line of an order",
+        columns: &[
+            CUSTOMER_ID_OF_FACT,
+            not_null("order_id", Text, "The order's record key"),
+            null(
+                "time",
+                Timestamp,
+                "Time of the order; null while the order has not landed",
+            ),
+            null("product_id", Text, "The product"),
+            null("category", Text, "The product's category"),
+            not_null("quantity", Float, "Units bought"),
+            not_null(
+                "unit_price",
+                Money,
+                "Price of a unit in the currency of the order",
+            ),
+            SOURCE,
+        ],
+        primary_key: &[],
+        sort: &["time", "order_id"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "refunds",
+        comment: "One row per refund",
+        columns: &[
+            CUSTOMER_ID_OF_FACT,
+            RECORD_KEY,
+            not_null("order_id", Text, "The order's record key"),
+            TIME,
+            null(
+                "amount",
+                Money,
+                "Given back, in the reporting currency; null while its rate or order is missing",
+            ),
+            not_null(
+                "original_amount",
+                Money,
+                "Given back, in the currency of the order",
+            ),
+            SOURCE,
+        ],
+        primary_key: &[],
+        sort: &["time"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "subscriptions",
+        comment: "One row per change of a subscription",
+        columns: &[
+            CUSTOMER_ID_OF_FACT,
+            not_null("subscription_id", Text, "The subscription's record key"),
+            TIME,
+            null("plan", Text, "The plan from this moment on"),
+            not_null(
+                "mrr",
+                Money,
+                "Monthly recurring revenue from this moment on; 0 = ended",
+            ),
+            null("status", Text, "State of the contract, as the source names it"),
+            SOURCE,
+        ],
+        primary_key: &[],
+        sort: &["time"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "surveys",
+        comment: "One row per answer",
+        columns: &[
+            CUSTOMER_ID_OF_FACT,
+            RECORD_KEY,
+            TIME,
+            not_null("survey", Text, "The question asked: nps, csat or ces"),
+            not_null("score", Float, "The answer, on the scale of its survey"),
+            null("comment", Text, "What the person wrote"),
+            SOURCE,
+        ],
+        primary_key: &[],
+        sort: &["time"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "interactions",
+        comment: "One row per contact with service or sales",
+        columns: &[
+            CUSTOMER_ID_OF_FACT,
+            RECORD_KEY,
+            TIME,
+            CHANNEL,
+            null("type", Text, "What it was about"),
+            null("direction", Text, "inbound or outbound"),
+            null("outcome", Text, "How it ended"),
+            null("sentiment", Text, "The mood, where the source has it"),
+            SOURCE,
+        ],
+        primary_key: &[],
+        sort: &["time"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "consents",
+        comment: "One row per permission given or withdrawn",
+        columns: &[
+            CUSTOMER_ID_OF_FACT,
+            RECORD_KEY,
+            TIME,
+            not_null("purpose", Text, "What the data may be used for"),
+            not_null("granted", Bool, "Given (true) or withdrawn (false)"),
+            SOURCE,
+        ],
+        primary_key: &[],
+        sort: &["time"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "spend",
+        comment: "One row per day, channel and campaign of acquisition spend",
+        columns: &[
+            not_null("date", Date, "The day"),
+            not_null("channel", Text, "The channel paid"),
+            CAMPAIGN,
+            null(
+                "amount",
+                Money,
+                "Spent, in the reporting currency; null while its rate is missing",
+            ),
+            not_null("currency", Text, "Currency of the original amount, ISO 4217"),
+            not_null("original_amount", Money, "Spent, in the original currency"),
+            SOURCE,
+        ],
+        primary_key: &[],
+        sort: &["date"],
+        person: false,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "lifecycle_history",
+        comment: "One row per stage interval of a customer: [entered_at, left_at), without gaps or overlaps",
+        columns: &[
+            CUSTOMER_ID,
+            not_null("stage", Text, "The stage"),
+            not_null("entered_at", Timestamp, "When the customer entered it"),
+            null(
+                "left_at",
+                Timestamp,
+                "When the customer left it; null for the present stage",
+            ),
+            null("previous_stage", Text, "The stage before; null for the first"),
+            not_null("reason", Text, "The fact or the window that caused the change"),
+        ],
+        primary_key: &["customer_id", "entered_at"],
+        sort: &["entered_at"],
+        person: true,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "segments",
+        comment: "One row per segment of the configuration",
+        columns: &[
+            not_null("segment", Text, "Name of the segment"),
+            null("description", Text, "What it is for"),
+            not_null("definition", Text, "SQL predicate over customer_360"),
+            not_null("members", Int, "Customers in it"),
+        ],
+        primary_key: &["segment"],
+        sort: &["segment"],
+        person: false,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "segment_members",
+        comment: "One row per segment and member",
+        columns: &[
+            not_null("segment", Text, "Name of the segment"),
+            CUSTOMER_ID,
+            not_null(
+                "entered_at",
+                Timestamp,
+                "Moment of the snapshot in which the customer became a member",
+            ),
+        ],
+        primary_key: &["segment", "customer_id"],
+        sort: &["segment", "customer_id"],
+        person: false,
+    },
+    Relation {
+        schema: PERENNIAL,
+        name: "sources",
+        comment: "One row per source of the configuration",
+        columns: &[
+            not_null("source", Text, "Its name"),
+            not_null("kind", Text, "What its rows are"),
+            not_null("path", Text, "Folder or pattern below the lake's root"),
+            not_null("files", Int, "Files that are live"),
+            not_null("files_quarantined", Int, "Files that are quarantined"),
+            not_null("rows_landed", Int, "Rows of the live files"),
+            not_null("rows_unified", Int, "Rows served by the unified relation"),
+            not_null("rows_superseded", Int, "Rows with a newer version of their key"),
+            not_null("rows_filtered", Int, "Rows left out by the source's filter"),
+            not_null("rows_rejected", Int, "Rows that break a required expression"),
+        ],
+        primary_key: &["source"],
+        sort: &[],
+        person: false,
+    },
+    Relation {
+        schema: PERENNIAL,
+        name: "files",
+        comment: "One row per landed file: its state, why, and where its rows went",
+        columns: &[
+            not_null("source", Text, "The source"),
+            not_null("path", Text, "Path below the lake's root"),
+            not_null("state", Text, "live or quarantined"),
+            null("reason", Text, "Why it is quarantined"),
+            null("row_group", Int, "The row group at fault, counted from 0"),
+            not_null("bytes", Int, "Size"),
+            null("e_tag", Text, "The store's tag of this version of the file"),
+            not_null(
+                "modified_at",
+                Timestamp,
+                "When the store says that it was written",
+            ),
+            not_null("rows_landed", Int, "Rows in the file"),
+            not_null("rows_unified", Int, "Rows served by the unified relation"),
+            not_null("rows_superseded", Int, "Rows with a newer version of their key"),
+            not_null("rows_filtered", Int, "Rows left out by the source's filter"),
+            not_null("rows_rejected", Int, "Rows that break a required expression"),
+            null("rejections", Json, "Rejected rows by reason"),
+            not_null("first_seen_at", Timestamp, "When a run first saw it"),
+        ],
+        primary_key: &["source", "path"],
+        sort: &[],
+        person: false,
+    },
+    Relation {
+        schema: PERENNIAL,
+        name: "snapshots",
+        comment: "One row per committed snapshot that is kept",
+        columns: &[
+            not_null("snapshot", Int, "Its number"),
+            null("parent", Int, "The snapshot before"),
+            not_null("committed_at", Timestamp, "When it was committed"),
+            not_null("tables", Int, "Tables in it"),
+            not_null("files", Int, "Data files in it"),
+            not_null("rows", Int, "Rows in it"),
+            not_null("bytes", Int, "Bytes of its data files"),
+            not_null("config_hash", Text, "Hash of the configuration that made it"),
+        ],
+        primary_key: &["snapshot"],
+        sort: &[],
+        person: false,
+    },
+    Relation {
+        schema: PERENNIAL,
+        name: "runs",
+        comment: "One row per unify run of this process, and per run that committed a kept snapshot",
+        columns: &[
+            not_null("run", Text, "Its id"),
+            not_null("started_at", Timestamp, "When it started"),
+            null("finished_at", Timestamp, "When it ended; null while it runs"),
+            not_null("state", Text, "running, committed, unchanged or failed"),
+            null("phase", Text, "What it does or did last"),
+            null("snapshot", Int, "The snapshot that it committed"),
+            not_null("rows_read", Int, "Rows read from landed files"),
+            not_null("customers", Int, "Customers after the run"),
+            null("error", Text, "Why it failed"),
+        ],
+        primary_key: &["run"],
+        sort: &[],
+        person: false,
+    },
+    Relation {
+        schema: PERENNIAL,
+        name: "functions",
+        comment: "One row per SQL function of Perennial",
+        columns: &[
+            not_null("name", Text, "Its name"),
+            not_null("kind", Text, "scalar, aggregate, window or table"),
+            not_null("family", Text, "Family in the reference"),
+            not_null("arguments", Text, "How it is called"),
+            not_null("definition", Text, "What it gives"),
+            null("example", Text, "An example with its answer"),
+        ],
+        primary_key: &["name", "kind"],
+        sort: &[],
+        person: false,
+    },
+    Relation {
+        schema: PERENNIAL,
+        name: "metrics",
+        comment: "One row per metric: definition, unit and where it comes from",
+        columns: &[
+            not_null("name", Text, "Its name"),
+            not_null("definition", Text, "What it says, or its SQL"),
+            null("unit", Text, "Its unit"),
+            not_null("origin", Text, "built in, or the configuration"),
+        ],
+        primary_key: &["name"],
+        sort: &[],
+        person: false,
+    },
+    Relation {
+        schema: PERENNIAL,
+        name: "identity_conflicts",
+        comment: "One row per refused join: a limit would have been broken",
+        columns: &[
+            not_null("type", Text, "Type of the identifier whose limit held"),
+            not_null("limit", Int, "The limit"),
+            not_null("source", Text, "Source of the record refused"),
+            not_null("record_key", Text, "Key of the record refused"),
+            not_null("value", Text, "Identifier by which it would have joined"),
+            null("customer_id", Text, "The customer that it stays apart from"),
+            null("other_customer_id", Text, "The customer that it belongs to"),
+        ],
+        primary_key: &[],
+        sort: &["source", "record_key"],
+        person: false,
+    },
+    Relation {
+        schema: PERENNIAL,
+        name: "identity_warnings",
+        comment: "One row per identifier value that identifies nobody, and why",
+        columns: &[
+            not_null("type", Text, "Type of the identifier"),
+            not_null("value", Text, "The value"),
+            not_null("reason", Text, "blocked, malformed or shared"),
+            not_null("records", Int, "Records that carry it"),
+            null("customers", Int, "Customers that it would have joined"),
+        ],
+        primary_key: &[],
+        sort: &["type", "value"],
+        person: false,
+    },
+    Relation {
+        schema: PERENNIAL,
+        name: "fx_rates",
+        comment: "One row per day and currency: the rate in force from that day on",
+        columns: &[
+            not_null("date", Date, "The day from which the rate holds"),
+            not_null("currency", Text, "The other currency, ISO 4217"),
+            not_null(
+                "rate",
+                Rate,
+                "Units of the reporting currency per unit of the other",
+            ),
+            SOURCE,
+        ],
+        primary_key: &[],
+        sort: &["currency", "date"],
+        person: false,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_keys_are_columns() {
+        let mut names = HashSet::new();
+        for relation in RELATIONS {
+            assert!(
+                names.insert((relation.schema, relation.name)),
+                "{} stands twice",
+                relation.name
+            );
+            let columns: HashSet<_> = relation.columns.iter().map(|column| column.name).collect();
+            assert_eq!(
+                columns.len(),
+                relation.columns.len(),
+                "{} repeats a column",
+                relation.name
+            );
+            for key in relation.primary_key.iter().chain(relation.sort) {
+                assert!(columns.contains(key), "{}.{key} is not a column", relation.name);
+            }
+        }
+    }
+}

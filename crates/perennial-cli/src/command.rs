@@ -1,0 +1,110 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use perennial_base::{Config, SystemClock};
+use perennial_engine::{Engine, EngineOptions};
+use perennial_pgserver::PgCatalog;
+
+mod check;
+mod demo;
+mod init;
+mod password;
+mod query;
+mod reference;
+mod serve;
+mod unify;
+
+/// A customer-data platform that you query with SQL.
+#[derive(Debug, Parser)]
+#[command(name = "perennial", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// What is logged to standard error: error, warn, info, debug, or a filter such as perennial_unify=debug
+    #[arg(long, global = true, default_value = "warn", env = "PERENNIAL_LOG")]
+    pub(crate) log: String,
+    /// Form of the log
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make, unify and serve a made-up business
+    #[command(after_help = "Example:\n  perennial demo --customers 20000\n  psql -h 127.0.0.1 -p 5433 -d perennial")]
+    Demo(demo::Demo),
+    /// Look at the files of a lake and propose a configuration, every guess with its reason
+    #[command(after_help = "Example:\n  perennial init ./lake --out perennial.toml")]
+    Init(init::Init),
+    /// Validate the configuration against the files
+    #[command(after_help = "Example:\n  perennial check --config perennial.toml")]
+    Check(check::Check),
+    /// Run once: read landed files, resolve identities, commit a snapshot
+    #[command(after_help = "Example:\n  perennial unify --config perennial.toml")]
+    Unify(unify::Unify),
+    /// Serve the lake to Postgres clients, and follow it
+    #[command(after_help = "Example:\n  perennial serve --config perennial.toml --listen 127.0.0.1:5433")]
+    Serve(serve::Serve),
+    /// Answer one statement in this process, without a server
+    #[command(after_help = "Example:\n  perennial query \"SELECT lifecycle_stage, count(*) FROM customer_360 GROUP BY 1\"")]
+    Query(query::Query),
+    /// Print a SCRAM-SHA-256 verifier for the configuration
+    #[command(after_help = "Example:\n  perennial password")]
+    Password(password::Password),
+    /// Print the reference of the SQL functions
+    Functions(reference::Reference),
+    /// Print the reference of the configuration file
+    Settings(reference::Reference),
+    /// Print the reference of the served relations
+    Relations(reference::Reference),
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArgument {
+    /// The configuration file
+    #[arg(long, default_value = "perennial.toml", env = "PERENNIAL_CONFIG")]
+    config: PathBuf,
+}
+
+impl ConfigArgument {
+    pub(crate) fn load(&self) -> Result<Arc<Config>> {
+        Ok(Arc::new(Config::load(&self.config)?))
+    }
+}
+
+/// Opens the engine of a configuration, with the Postgres catalog.
+pub(crate) async fn open(config: Arc<Config>) -> Result<Arc<Engine>> {
+    let clock: Arc<dyn perennial_base::Clock> = Arc::new(SystemClock);
+    let front = Arc::new(PgCatalog::new(Arc::clone(&clock)));
+    Ok(Engine::open(config, EngineOptions { front: Some(front), clock: Some(clock) }).await?)
+}
+
+/// Runs a command; the number is the exit code.
+pub(crate) async fn run(arguments: Arguments) -> Result<u8> {
+    match arguments.command {
+        Command::Demo(demo) => demo.run().await,
+        Command::Init(init) => init.run().await,
+        Command::Check(check) => check.run().await,
+        Command::Unify(unify) => unify.run().await,
+        Command::Serve(serve) => serve.run().await,
+        Command::Query(query) => query.run().await,
+        Command::Password(password) => password.run(),
+        Command::Functions(reference) => reference.functions().await,
+        Command::Settings(reference) => reference.settings(),
+        Command::Relations(reference) => reference.relations(),
+    }
+}

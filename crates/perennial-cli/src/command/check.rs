@@ -1,0 +1,45 @@
+//! `perennial check`: the configuration against the files.
+
+use anyhow::Result;
+use clap::Args;
+use perennial_base::UserError;
+
+use crate::command::{ConfigArgument, open};
+use crate::exit::{DONE, INPUT, code};
+use crate::show;
+
+/// See the module.
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    config: ConfigArgument,
+}
+
+impl Check {
+    pub(crate) async fn run(self) -> Result<u8> {
+        let engine = open(self.config.load()?).await?;
+        match perennial_unify::check(&engine).await {
+            Ok(report) => {
+                for (source, files, rows) in &report.sources {
+                    show::line(&format!("{source}: {files} files, {rows} rows"));
+                    if *files == 0 {
+                        show::note(&format!("warning: source \"{source}\" has no readable files yet"));
+                    }
+                }
+                for (source, path, reason) in &report.quarantined {
+                    show::note(&format!("warning: {path} of {source} would be quarantined: {reason}"));
+                }
+                show::line("the configuration fits the files");
+                Ok(DONE)
+            }
+            Err(errors) => {
+                let mut worst = INPUT;
+                for error in &errors {
+                    show::problem(&error.to_string(), error.detail().as_deref(), error.hint().as_deref());
+                    worst = worst.max(code(error.class()));
+                }
+                Ok(worst)
+            }
+        }
+    }
+}

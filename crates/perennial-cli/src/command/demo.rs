@@ -1,0 +1,72 @@
+//! `perennial demo`: a made-up business, made, unified and served.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Args;
+use perennial_base::Config;
+use perennial_demo::{DemoOptions, generate};
+use perennial_unify::RunOptions;
+
+use crate::command::open;
+use crate::command::serve::{bind, serve, with_listen};
+use crate::command::unify::{once, told};
+use crate::exit::DONE;
+use crate::show;
+
+/// See the module.
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// The folder of the demo
+    #[arg(long, default_value = "./perennial-demo")]
+    dir: PathBuf,
+    /// People whom the business knows; anonymous visitors come on top
+    #[arg(long, default_value_t = 20_000)]
+    customers: u64,
+    /// The same seed gives the same files
+    #[arg(long, default_value_t = 7)]
+    seed: u64,
+    /// Address and port
+    #[arg(long, default_value = "127.0.0.1:5433")]
+    listen: SocketAddr,
+    /// Make and unify the lake, and end
+    #[arg(long)]
+    no_serve: bool,
+}
+
+impl Demo {
+    pub(crate) async fn run(self) -> Result<u8> {
+        let file = self.dir.join("perennial.toml");
+        if file.exists() {
+            show::note(&format!("using the demo in {}; remove the folder for another one", self.dir.display()));
+        } else {
+            let options = DemoOptions { dir: self.dir.clone(), customers: self.customers, seed: self.seed };
+            show::note(&format!("making {} people and their traces in {} …", self.customers, self.dir.display()));
+            let summary = tokio::task::spawn_blocking(move || generate(&options, &mut |_| {})).await??;
+            show::note(&format!("{} files, {} rows, {} MB", summary.files, summary.rows, summary.bytes / 1_000_000));
+        }
+        let config = with_listen(Arc::new(Config::load(&file)?), Some(self.listen));
+        let engine = open(config).await?;
+        let report = once(&engine, RunOptions { full: false, settle: true }).await?;
+        told(&report);
+        if self.no_serve {
+            return Ok(DONE);
+        }
+        let server = bind(&engine).await?;
+        let address = server.local_addr();
+        show::line(&format!(
+            "\nThe demo's people are made up: it is open to everybody on this machine, without a password. Connect with\n\n  \
+             psql -h {} -p {} -d perennial\n\nand try\n\n{QUERIES}\nCtrl-C ends it.",
+            address.ip(),
+            address.port()
+        ));
+        serve(engine, server).await
+    }
+}
+
+const QUERIES: &str = "  SELECT lifecycle_stage, count(*), round(avg(net_revenue), 2) AS net_revenue FROM customer_360 GROUP BY 1 ORDER BY 2 DESC;
+  SELECT * FROM cohort_retention('quarter') WHERE period <= 4 ORDER BY cohort, period LIMIT 20;
+  SELECT first_touch_channel, nps(nps_latest) FROM customer_360 WHERE nps_latest IS NOT NULL GROUP BY 1 ORDER BY 2 DESC;
+";

@@ -1,0 +1,157 @@
+//! `perennial query`: one statement in this process.
+
+use std::io::Write;
+
+use anyhow::{Result, bail};
+use arrow::array::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use clap::{Args, ValueEnum};
+use perennial_engine::{DATABASE, Login, Outcome, Rows};
+
+use crate::command::{ConfigArgument, open};
+use crate::exit::DONE;
+use crate::show;
+
+/// See the module.
+#[derive(Debug, Args)]
+pub(crate) struct Query {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// The statement
+    sql: String,
+    /// Form of the answer
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+/// Form of an answer.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Format {
+    /// Aligned columns; for results of moderate size.
+    Table,
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON object per line.
+    Json,
+    /// A Parquet file on standard output.
+    Parquet,
+}
+
+impl Query {
+    pub(crate) async fn run(self) -> Result<u8> {
+        let engine = open(self.config.load()?).await?;
+        let login = Login {
+            user: "admin".to_owned(),
+            database: DATABASE.to_owned(),
+            settings: vec![("application_name".to_owned(), "perennial query".to_owned())],
+            client: "local".to_owned(),
+            pid: 1,
+        };
+        let session = engine.session(login)?;
+        let statements = session.parse(&self.sql)?;
+        let [statement] = statements.as_slice() else { bail!("give exactly one statement, not {}", statements.len()) };
+        let prepared = session.prepare(statement, &[]).await?;
+        match session.run(&prepared, Vec::new()).await? {
+            Outcome::Rows(rows) => match print(rows, self.format).await {
+                Ok(()) => {}
+                // A reader such as `head` that has seen enough is no error.
+                Err(error) if is_closed_pipe(&error) => {}
+                Err(error) => return Err(error),
+            },
+            Outcome::Done(tag) => show::line(&tag),
+            _ => bail!("COPY is for clients; use --format"),
+        }
+        Ok(DONE)
+    }
+}
+
+fn is_closed_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+    })
+}
+
+async fn print(mut rows: Rows, format: Format) -> Result<()> {
+    let schema = rows.schema().clone();
+    match format {
+        Format::Table => {
+            let mut cells: Vec<Vec<String>> = vec![schema.fields().iter().map(|field| field.name().clone()).collect()];
+            while let Some(batch) = rows.next().await {
+                texts(&batch?, &mut cells)?;
+            }
+            show::bytes(aligned(&cells).as_bytes())?;
+        }
+        Format::Csv => {
+            let mut header = true;
+            let mut any = false;
+            while let Some(batch) = rows.next().await {
+                let batch = batch?;
+                let mut out = Vec::new();
+                let mut writer = arrow::csv::WriterBuilder::new().with_header(header).build(&mut out);
+                writer.write(&batch)?;
+                drop(writer);
+                (header, any) = (false, true);
+                show::bytes(&out)?;
+            }
+            if !any {
+                let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+                show::bytes(format!("{}\n", names.join(",")).as_bytes())?;
+            }
+        }
+        Format::Json => {
+            while let Some(batch) = rows.next().await {
+                let mut out = Vec::new();
+                let mut writer = arrow::json::LineDelimitedWriter::new(&mut out);
+                writer.write(&batch?)?;
+                writer.finish()?;
+                drop(writer);
+                show::bytes(&out)?;
+            }
+        }
+        Format::Parquet => {
+            let mut writer = parquet::arrow::ArrowWriter::try_new(std::io::stdout(), schema, None)?;
+            while let Some(batch) = rows.next().await {
+                writer.write(&batch?)?;
+            }
+            writer.close()?;
+        }
+    }
+    std::io::stdout().flush()?;
+    Ok(())
+}
+
+fn texts(batch: &RecordBatch, cells: &mut Vec<Vec<String>>) -> Result<()> {
+    let options = FormatOptions::default().with_display_error(true);
+    let columns = batch
+        .columns()
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column, &options))
+        .collect::<Result<Vec<_>, _>>()?;
+    for row in 0..batch.num_rows() {
+        cells.push(columns.iter().map(|column| column.value(row).to_string()).collect());
+    }
+    Ok(())
+}
+
+/// Columns side by side, the first row as header.
+fn aligned(cells: &[Vec<String>]) -> String {
+    let columns = cells.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        cells.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let mut out = String::new();
+    for (number, row) in cells.iter().enumerate() {
+        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!(" {cell:width$} ")).collect();
+        out.push_str(line.join("|").trim_end());
+        out.push('\n');
+        if number == 0 {
+            let rule: Vec<String> = widths.iter().map(|width| "-".repeat(width + 2)).collect();
+            out.push_str(&rule.join("+"));
+            out.push('\n');
+        }
+    }
+    let rows = cells.len().saturating_sub(1);
+    out.push_str(&format!("({rows} {})\n", if rows == 1 { "row" } else { "rows" }));
+    out
+}

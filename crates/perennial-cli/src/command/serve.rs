@@ -1,0 +1,91 @@
+//! `perennial serve`: the endpoint, and the lake followed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Args;
+use perennial_base::Config;
+use perennial_engine::Engine;
+use perennial_pgserver::{ServeOptions, Server};
+use tokio_util::sync::CancellationToken;
+
+use crate::command::{ConfigArgument, open};
+use crate::exit::DONE;
+use crate::show;
+
+/// See the module.
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Address and port, instead of those of the configuration
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> Result<u8> {
+        let config = with_listen(self.config.load()?, self.listen);
+        let engine = open(config).await?;
+        let server = bind(&engine).await?;
+        show::note(&format!("serving on {}", server.local_addr()));
+        serve(engine, server).await
+    }
+}
+
+/// The configuration with another address.
+pub(crate) fn with_listen(config: Arc<Config>, listen: Option<SocketAddr>) -> Arc<Config> {
+    match listen {
+        Some(listen) => {
+            let mut changed = config.as_ref().clone();
+            changed.server.listen = listen;
+            Arc::new(changed)
+        }
+        None => config,
+    }
+}
+
+pub(crate) async fn bind(engine: &Arc<Engine>) -> Result<Server> {
+    let options = ServeOptions::try_new(&engine.config().server)?;
+    Ok(Server::bind(Arc::clone(engine), options).await?)
+}
+
+/// Serves until Ctrl-C or a request to end.
+pub(crate) async fn serve(engine: Arc<Engine>, server: Server) -> Result<u8> {
+    let stop = CancellationToken::new();
+    let following = engine.config().lake.refresh.map(|refresh| {
+        tokio::spawn(perennial_unify::follow(Arc::clone(&engine), refresh, stop.clone()))
+    });
+    let signalled = stop.clone();
+    tokio::spawn(async move {
+        ended().await;
+        signalled.cancel();
+    });
+    let served = server.serve(stop.clone()).await;
+    stop.cancel();
+    if let Some(following) = following {
+        // It ends at the token; a panic in it was logged by the runtime.
+        let _ = following.await;
+    }
+    served?;
+    show::note("stopped");
+    Ok(DONE)
+}
+
+/// Completes at Ctrl-C, and at a request of the system to end.
+async fn ended() {
+    let interrupt = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupt.await;
+}

@@ -1,0 +1,54 @@
+//! `perennial unify`: one run, with progress.
+
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Args;
+use perennial_engine::Engine;
+use perennial_unify::{Looks, Report, RunOptions};
+
+use crate::command::{ConfigArgument, open};
+use crate::exit::DONE;
+use crate::show;
+use crate::terminal::Bar;
+
+/// See the module.
+#[derive(Debug, Args)]
+pub(crate) struct Unify {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Run although no file and no setting has changed
+    #[arg(long)]
+    full: bool,
+}
+
+impl Unify {
+    pub(crate) async fn run(self) -> Result<u8> {
+        let engine = open(self.config.load()?).await?;
+        let report = once(&engine, RunOptions { full: self.full, settle: true }).await?;
+        told(&report);
+        Ok(DONE)
+    }
+}
+
+/// One run with progress on the terminal.
+pub(crate) async fn once(engine: &Arc<Engine>, options: RunOptions) -> Result<Report> {
+    let bar = Bar::new();
+    let report = perennial_unify::run(engine, &mut Looks::default(), options, &bar).await;
+    bar.finish();
+    Ok(report?)
+}
+
+/// Tells what a run did.
+pub(crate) fn told(report: &Report) {
+    match report.snapshot {
+        Some(snapshot) => show::note(&format!(
+            "snapshot {snapshot}: {} customers from {} rows ({} new files, {} gone)",
+            report.customers, report.rows, report.files_new, report.files_removed
+        )),
+        None => show::note("nothing is new"),
+    }
+    for (source, path, reason) in &report.quarantined {
+        show::note(&format!("quarantined: {path} of {source}: {reason}"));
+    }
+}

@@ -1,0 +1,69 @@
+//! Progress on a terminal, and logs.
+
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use perennial_unify::Progress;
+use tracing_subscriber::EnvFilter;
+
+use crate::command::{Arguments, LogFormat};
+
+/// Starts the log on standard error.
+pub(crate) fn log(arguments: &Arguments) {
+    let filter = EnvFilter::try_new(&arguments.log).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // Only a second call could fail, and there is none.
+    let _ = match arguments.log_format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}
+
+/// A bar on a terminal; a line for each phase elsewhere.
+pub(crate) struct Bar {
+    bar: ProgressBar,
+    terminal: bool,
+}
+
+impl Bar {
+    pub(crate) fn new() -> Self {
+        let terminal = std::io::stderr().is_terminal();
+        let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        bar.enable_steady_tick(Duration::from_millis(100));
+        Self { bar, terminal }
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl Progress for Bar {
+    fn phase(&self, name: &'static str, total: Option<u64>) {
+        self.bar.reset();
+        match total {
+            Some(total) => {
+                self.bar.set_length(total);
+                self.bar.set_position(0);
+                // The template is a constant of ours.
+                if let Ok(style) = ProgressStyle::with_template("{msg:20} {bar:30} {human_pos}/{human_len}  {per_sec}  ETA {eta}") {
+                    self.bar.set_style(style);
+                }
+            }
+            None => {
+                if let Ok(style) = ProgressStyle::with_template("{msg:20} {spinner}") {
+                    self.bar.set_style(style);
+                }
+            }
+        }
+        self.bar.set_message(name);
+        if !self.terminal {
+            crate::show::note(&format!("{name} …"));
+        }
+    }
+
+    fn advance(&self, by: u64) {
+        self.bar.inc(by);
+    }
+}

@@ -1,0 +1,103 @@
+//! What can go wrong while a demo lake is written.
+
+use std::{io, path::PathBuf};
+
+use arrow::error::ArrowError;
+use parquet::errors::ParquetError;
+use perennial_base::{ErrorClass, UserError};
+
+/// The result of writing a demo lake.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a demo lake was not written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The number of customers asked for is outside of what the generator makes.
+    #[error("cannot make {customers} customers")]
+    Customers {
+        /// The number asked for.
+        customers: u64,
+        /// The largest number that can be asked for.
+        most: u64,
+    },
+    /// The folder holds a lake or a configuration already.
+    #[error("\"{}\" already exists", path.display())]
+    AlreadyExists {
+        /// What is in the way.
+        path: PathBuf,
+    },
+    /// The file system refused.
+    #[error("cannot write \"{}\"", path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A Parquet file could not be written.
+    #[error("cannot write the Parquet file \"{}\"", path.display())]
+    Parquet {
+        /// The file.
+        path: PathBuf,
+        /// What the writer says.
+        source: ParquetError,
+    },
+    /// Rows did not fit the columns of their table, which is a defect of the generator.
+    #[error("the rows of \"{table}\" do not fit its columns")]
+    Columns {
+        /// The source's name.
+        table: &'static str,
+        /// What does not fit.
+        source: ArrowError,
+    },
+}
+
+impl UserError for Error {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Customers { .. } => ErrorClass::InvalidArgument,
+            Self::AlreadyExists { .. } => ErrorClass::DuplicateObject,
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => ErrorClass::DiskFull,
+            Self::Io { .. } | Self::Parquet { .. } => ErrorClass::Unavailable,
+            Self::Columns { .. } => ErrorClass::Internal,
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::Customers { most, .. } => Some(format!("A demo lake has between 1 and {most} customers.")),
+            Self::AlreadyExists { .. } => None,
+            Self::Io { source, .. } => Some(format!("The system says: {source}.")),
+            Self::Parquet { source, .. } => Some(format!("The writer says: {source}.")),
+            Self::Columns { source, .. } => Some(format!("The columns say: {source}.")),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::AlreadyExists { .. } => {
+                Some("Choose another folder, or remove the demo lake that is there.".to_owned())
+            }
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_apart_from_a_refusal() {
+        let class = |kind: io::ErrorKind| {
+            Error::Io {
+                path: "lake".into(),
+                source: kind.into(),
+            }
+            .class()
+        };
+        assert_eq!(class(io::ErrorKind::StorageFull), ErrorClass::DiskFull);
+        assert_eq!(class(io::ErrorKind::PermissionDenied), ErrorClass::Unavailable);
+    }
+}

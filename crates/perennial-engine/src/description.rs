@@ -1,0 +1,193 @@
+//! What a client may know of the catalog: the relations, columns, functions, roles and settings that one role
+//! sees in one snapshot. The Postgres front makes `pg_catalog` and `information_schema` of it.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
+use datafusion::logical_expr::ScalarUDF;
+use std::sync::Arc;
+
+use crate::error::Result;
+
+/// The one database that is served.
+pub const DATABASE: &str = "perennial";
+
+/// Everything a role sees in a snapshot.
+#[derive(Debug, Clone)]
+pub struct CatalogDescription {
+    /// The snapshot described; 0 before the first commit.
+    pub snapshot: u64,
+    /// The schemas in the order of the search path, then by name.
+    pub schemas: Vec<SchemaDescription>,
+    /// SQL functions that Perennial adds to the engine's own, and the engine's own.
+    pub functions: Vec<FunctionDescription>,
+    /// The roles that exist.
+    pub roles: Vec<RoleDescription>,
+    /// The settings of a session with their defaults.
+    pub settings: Vec<SettingDescription>,
+}
+
+/// One schema.
+#[derive(Debug, Clone)]
+pub struct SchemaDescription {
+    /// Its name.
+    pub name: String,
+    /// What it holds, in a sentence.
+    pub comment: String,
+    /// Its relations, by name.
+    pub relations: Vec<RelationDescription>,
+}
+
+/// Whether a relation holds rows or is computed from others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelationKind {
+    /// Rows in files.
+    Table,
+    /// A query with a name.
+    View,
+}
+
+/// One relation.
+#[derive(Debug, Clone)]
+pub struct RelationDescription {
+    /// Its name.
+    pub name: String,
+    /// Table or view.
+    pub kind: RelationKind,
+    /// What a row is, in a sentence.
+    pub comment: String,
+    /// Its columns in order.
+    pub columns: Vec<ColumnDescription>,
+    /// Rows, where the manifest knows them.
+    pub rows: Option<u64>,
+    /// Bytes stored, where the manifest knows them.
+    pub bytes: Option<u64>,
+    /// The query of a view.
+    pub definition: Option<String>,
+    /// The columns that identify a row; empty where there is no such promise.
+    pub primary_key: Vec<String>,
+    /// References to other relations.
+    pub foreign_keys: Vec<ForeignKey>,
+}
+
+/// One column.
+#[derive(Debug, Clone)]
+pub struct ColumnDescription {
+    /// Its name.
+    pub name: String,
+    /// Its type as the engine has it.
+    pub data_type: DataType,
+    /// Whether it can be null.
+    pub nullable: bool,
+    /// What it says, with its unit.
+    pub comment: String,
+}
+
+/// A reference from columns of one relation to the key of another.
+#[derive(Debug, Clone)]
+pub struct ForeignKey {
+    /// Columns of the referring relation.
+    pub columns: Vec<String>,
+    /// Schema of the relation referred to.
+    pub references_schema: String,
+    /// The relation referred to.
+    pub references_relation: String,
+    /// Its key columns.
+    pub references_columns: Vec<String>,
+}
+
+/// What sort of function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FunctionKind {
+    /// One value for each row.
+    Scalar,
+    /// One value for a group.
+    Aggregate,
+    /// One value for each row of a window.
+    Window,
+    /// Rows.
+    Table,
+}
+
+/// One function, as documented.
+#[derive(Debug, Clone)]
+pub struct FunctionDescription {
+    /// The schema it belongs to: `public` for Perennial's own, `pg_catalog` for the rest.
+    pub schema: String,
+    /// Its SQL name.
+    pub name: String,
+    /// Its kind.
+    pub kind: FunctionKind,
+    /// The family in the reference.
+    pub family: String,
+    /// How it is called.
+    pub syntax: String,
+    /// What it gives.
+    pub description: String,
+    /// An example with its answer.
+    pub example: Option<String>,
+    /// Names and descriptions of the arguments.
+    pub arguments: Vec<(String, String)>,
+}
+
+/// One role.
+#[derive(Debug, Clone)]
+pub struct RoleDescription {
+    /// Its name.
+    pub name: String,
+    /// Whether it may do everything.
+    pub owner: bool,
+}
+
+/// One session setting.
+#[derive(Debug, Clone)]
+pub struct SettingDescription {
+    /// Its name as in `SHOW`.
+    pub name: String,
+    /// The value a new session has.
+    pub default: String,
+    /// Its unit, where it has one.
+    pub unit: Option<String>,
+    /// What it does.
+    pub description: String,
+}
+
+/// What session functions such as `current_user` answer, for one session.
+pub trait SessionFacts: Send + Sync + std::fmt::Debug {
+    /// The role in force.
+    fn current_user(&self) -> String;
+    /// The role that logged in.
+    fn session_user(&self) -> String;
+    /// The number that names the session to `pg_cancel_backend`.
+    fn backend_pid(&self) -> i32;
+    /// The existing schemas of the search path, without the implicit ones.
+    fn current_schemas(&self) -> Vec<String>;
+    /// The value of a setting, if there is one of that name.
+    fn setting(&self, name: &str) -> Option<String>;
+    /// Changes a setting; `local` ends with the transaction.
+    fn change_setting(&self, name: &str, value: &str, local: bool) -> Result<String>;
+    /// The catalog that the role sees.
+    fn catalog(&self) -> Arc<CatalogDescription>;
+    /// Stops the statement that another session of the same role runs; with `terminate`, the session.
+    /// Answers whether there was such a session.
+    fn signal(&self, pid: i32, terminate: bool) -> bool;
+}
+
+/// The system relations and functions that a front adds to every session.
+pub trait SystemCatalog: Send + Sync + std::fmt::Debug {
+    /// The relations of the system schemas as (schema, relation, rows), made once for a description.
+    fn relations(&self, description: &CatalogDescription) -> Result<Vec<SystemRelation>>;
+
+    /// The functions that answer from the session.
+    fn functions(&self, facts: Arc<dyn SessionFacts>) -> Vec<ScalarUDF>;
+}
+
+/// One relation of a system schema.
+#[derive(Debug, Clone)]
+pub struct SystemRelation {
+    /// `pg_catalog` or `information_schema`.
+    pub schema: &'static str,
+    /// The relation's name.
+    pub name: &'static str,
+    /// All its rows.
+    pub rows: RecordBatch,
+}

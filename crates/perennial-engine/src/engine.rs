@@ -1,0 +1,325 @@
+//! One engine per process: the runtime for computing, the memory, the functions and the newest release.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::prelude::SessionConfig;
+use parking_lot::{Mutex, RwLock};
+use perennial_base::{Clock, Config, ErrorClass, SystemClock};
+use perennial_lake::{Lake, Manifest, Snapshots};
+
+use crate::catalog::SEARCH_PATH;
+use crate::description::{DATABASE, FunctionDescription, SystemCatalog};
+use crate::error::{Error, Result};
+use crate::functions;
+use crate::limits::{self, ProcessPool, StatementPool};
+use crate::release::Release;
+use crate::session::{Login, Session};
+use crate::system::Run;
+
+/// Stack of the threads that plan and compute: deep expressions recurse.
+const STACK_BYTES: usize = 16 << 20;
+/// Rows of a batch.
+const BATCH_ROWS: usize = 8_192;
+
+/// What an engine can be given.
+#[derive(Debug, Default)]
+pub struct EngineOptions {
+    /// The system catalog of the front that serves.
+    pub front: Option<Arc<dyn SystemCatalog>>,
+    /// The clock; the system's when absent.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Engine {
+    config: Arc<Config>,
+    lake: Arc<Lake>,
+    snapshots: Snapshots,
+    clock: Arc<dyn Clock>,
+    front: Option<Arc<dyn SystemCatalog>>,
+    cpu: CpuRuntime,
+    runtime: Arc<RuntimeEnv>,
+    pool: Arc<ProcessPool>,
+    statement_memory: usize,
+    /// Functions and options of every session, without a catalog.
+    template: SessionState,
+    functions: Vec<FunctionDescription>,
+    release: RwLock<Arc<Release>>,
+    runs: Mutex<Vec<Run>>,
+    sessions: crate::session::registry::Registry,
+}
+
+impl Engine {
+    /// Opens the lake of a configuration and reads its newest snapshot.
+    ///
+    /// # Errors
+    /// When the lake cannot be read, or the limits of the configuration cannot be set up.
+    pub async fn open(config: Arc<Config>, options: EngineOptions) -> Result<Arc<Self>> {
+        let lake = Arc::new(Lake::open(&config.lake.url, &config.base)?);
+        let store = ObjectStoreUrl::parse(lake.store_url())?;
+        let memory = config.server.memory.unwrap_or_else(limits::default_memory);
+        let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+        let statement = config.server.statement_memory.map_or(memory / 2, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let runtime = runtime_env(&config, memory)?;
+        runtime.register_object_store(store.as_ref(), lake.store());
+        let threads = config.server.threads.unwrap_or_else(available_threads);
+        let cpu = CpuRuntime::new(threads)?;
+        let template = template(&config, &runtime, threads)?;
+        let functions = functions::descriptions(&template);
+        let snapshots = Snapshots::new(lake.as_ref().clone());
+        let clock = options.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let mut engine = Self {
+            release: RwLock::new(Arc::new(Release::new(&config, &lake, None, &[], &[], Vec::new(), None)?)),
+            config,
+            lake,
+            snapshots,
+            clock,
+            front: options.front,
+            cpu,
+            runtime,
+            pool: ProcessPool::new(memory),
+            statement_memory: statement,
+            template,
+            functions,
+            runs: Mutex::default(),
+            sessions: crate::session::registry::Registry::default(),
+        };
+        let release = engine.newest_release().await?;
+        engine.release = RwLock::new(release);
+        Ok(Arc::new(engine))
+    }
+
+    /// A session for a client.
+    ///
+    /// # Errors
+    /// Class `UndefinedDatabase` when the client asks for a database other than the one served.
+    pub fn session(self: &Arc<Self>, login: Login) -> Result<Session> {
+        if login.database != DATABASE {
+            return Err(Error::new(ErrorClass::UndefinedDatabase, format!("database \"{}\" does not exist", login.database))
+                .with_hint(format!("The database is called \"{DATABASE}\".")));
+        }
+        Session::new(Arc::clone(self), login)
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Arc<Config> {
+        &self.config
+    }
+
+    /// The lake.
+    pub fn lake(&self) -> &Arc<Lake> {
+        &self.lake
+    }
+
+    /// The snapshots of the lake.
+    pub fn snapshots(&self) -> &Snapshots {
+        &self.snapshots
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// The runtime on which plans run.
+    pub fn cpu(&self) -> &tokio::runtime::Handle {
+        self.cpu.handle()
+    }
+
+    /// The newest release known.
+    pub fn release(&self) -> Arc<Release> {
+        Arc::clone(&self.release.read())
+    }
+
+    /// Looks for a newer snapshot and serves it to statements that start later.
+    ///
+    /// # Errors
+    /// When the lake cannot be read; the former release stays in force.
+    pub async fn refresh(&self) -> Result<u64> {
+        let release = self.newest_release().await?;
+        let number = release.number();
+        *self.release.write() = release;
+        Ok(number)
+    }
+
+    /// Records a run of this process; a run of the same id is replaced. Shown from the next refresh on.
+    pub fn record_run(&self, run: Run) {
+        let mut runs = self.runs.lock();
+        match runs.iter_mut().find(|known| known.id == run.id) {
+            Some(known) => *known = run,
+            None => runs.push(run),
+        }
+        let excess = runs.len().saturating_sub(1_000);
+        runs.drain(..excess);
+    }
+
+    /// A session state for work that is not a client's: the run's own plans. It sees no catalog.
+    pub fn work_state(&self, memory: usize) -> Result<SessionState> {
+        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), memory));
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime).with_memory_pool(pool).build_arc()?;
+        Ok(SessionStateBuilder::new_from_existing(self.template.clone()).with_runtime_env(runtime).build())
+    }
+
+    /// The descriptions of all functions.
+    pub fn functions(&self) -> &[FunctionDescription] {
+        &self.functions
+    }
+
+    pub(crate) fn front(&self) -> Option<&Arc<dyn SystemCatalog>> {
+        self.front.as_ref()
+    }
+
+    pub(crate) fn template(&self) -> &SessionState {
+        &self.template
+    }
+
+    pub(crate) fn sessions(&self) -> &crate::session::registry::Registry {
+        &self.sessions
+    }
+
+    /// The runtime environment of one statement, with its own memory budget.
+    pub(crate) fn statement_runtime(&self, limit: Option<u64>) -> Result<Arc<RuntimeEnv>> {
+        let limit = limit.map_or(self.statement_memory, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), limit.min(self.statement_memory)));
+        Ok(RuntimeEnvBuilder::from_runtime_env(&self.runtime).with_memory_pool(pool).build_arc()?)
+    }
+
+    async fn newest_release(&self) -> Result<Arc<Release>> {
+        let numbers = self.snapshots.list().await?;
+        let mut kept: Vec<Arc<Manifest>> = Vec::with_capacity(numbers.len());
+        let known = self.release();
+        let newest = self.snapshots.newest().await?.map(Arc::new);
+        for number in numbers {
+            if let Some(newest) = newest.as_ref().filter(|newest| newest.number == number) {
+                kept.push(Arc::clone(newest));
+            } else if let Some(manifest) = known.manifest().filter(|manifest| manifest.number == number) {
+                kept.push(Arc::clone(manifest));
+            } else {
+                kept.push(Arc::new(self.snapshots.read(number).await?));
+            }
+        }
+        let runs = self.runs.lock().clone();
+        Ok(Arc::new(Release::new(
+            &self.config,
+            &self.lake,
+            newest,
+            &kept,
+            &runs,
+            self.functions.clone(),
+            self.front.as_deref(),
+        )?))
+    }
+}
+
+fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+}
+
+fn runtime_env(config: &Config, memory: usize) -> Result<Arc<RuntimeEnv>> {
+    let mode = match &config.server.spill_dir {
+        Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
+        None => DiskManagerMode::OsTmpDirectory,
+    };
+    let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(config.server.spill_limit);
+    Ok(RuntimeEnvBuilder::new()
+        .with_memory_pool(limits::background(memory))
+        .with_disk_manager_builder(disk)
+        .with_metadata_cache_limit(128 << 20)
+        .with_object_list_cache_limit(0)
+        .build_arc()?)
+}
+
+/// Options, functions and planners that all sessions share.
+fn template(config: &Config, runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionState> {
+    let mut options = ConfigOptions::new();
+    options.sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
+    options.sql_parser.collect_spans = true;
+    options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.default_null_ordering = "nulls_max".to_owned();
+    options.catalog.create_default_catalog_and_schema = false;
+    options.catalog.default_catalog = DATABASE.to_owned();
+    options.catalog.default_schema = SEARCH_PATH.to_owned();
+    options.catalog.information_schema = false;
+    options.execution.target_partitions = threads;
+    options.execution.time_zone = Some("UTC".to_owned());
+    options.execution.parquet.pushdown_filters = true;
+    options.execution.parquet.reorder_filters = true;
+    options.execution.parquet.bloom_filter_on_read = true;
+    options.execution.collect_statistics = true;
+    options.optimizer.max_passes = 3;
+    let _ = config;
+    let mut state = SessionStateBuilder::new()
+        .with_config(SessionConfig::from(options).with_batch_size(BATCH_ROWS))
+        .with_runtime_env(Arc::clone(runtime))
+        .with_default_features()
+        .build();
+    for set in functions::sets() {
+        use datafusion::logical_expr::registry::FunctionRegistry;
+        for function in set.scalar {
+            state.register_udf(function)?;
+        }
+        for function in set.aggregate {
+            state.register_udaf(function)?;
+        }
+        for function in set.window {
+            state.register_udwf(function)?;
+        }
+    }
+    Ok(state)
+}
+
+/// The runtime for computing, apart from the one that serves sockets: a log-in and a cancel answer while every
+/// core computes.
+#[derive(Debug)]
+struct CpuRuntime(Option<tokio::runtime::Runtime>, tokio::runtime::Handle);
+
+impl CpuRuntime {
+    fn new(threads: usize) -> Result<Self> {
+        let next = AtomicUsize::new(0);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads.max(1))
+            .thread_name_fn(move || format!("compute-{}", next.fetch_add(1, Ordering::Relaxed)))
+            .thread_stack_size(STACK_BYTES)
+            .enable_all()
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorClass::Unavailable, "the threads for computing cannot be started")
+                    .with_detail(format!("{error}."))
+            })?;
+        let handle = runtime.handle().clone();
+        Ok(Self(Some(runtime), handle))
+    }
+
+    fn handle(&self) -> &tokio::runtime::Handle {
+        &self.1
+    }
+}
+
+impl Drop for CpuRuntime {
+    fn drop(&mut self) {
+        // A runtime must not be dropped inside of another one's task; running plans are abandoned.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// Settings with which every session of a configuration starts.
+pub(crate) fn session_defaults(config: &Config) -> BTreeMap<String, String> {
+    let mut defaults = BTreeMap::new();
+    let timeout = config.server.statement_timeout.as_millis();
+    if timeout > 0 {
+        defaults.insert("statement_timeout".to_owned(), format!("{timeout}ms"));
+    }
+    defaults.insert("max_connections".to_owned(), config.server.max_connections.to_string());
+    defaults.insert("ssl".to_owned(), if config.server.tls_certificate.is_some() { "on" } else { "off" }.to_owned());
+    defaults
+}

@@ -1,0 +1,482 @@
+//! The engine's errors, and the one place where an engine error of DataFusion becomes one a user can read.
+
+use datafusion::arrow::error::ArrowError;
+use datafusion::common::{DataFusionError, SchemaError};
+use perennial_base::error::{ErrorClass, UserError, nearest};
+use perennial_udf_kit::FunctionError;
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong between a statement's text and its rows.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A statement that cannot be parsed, planned or run.
+    #[error("{message}")]
+    Statement {
+        /// What happened.
+        class: ErrorClass,
+        /// The primary message.
+        message: String,
+        /// More facts.
+        detail: Option<String>,
+        /// What to do about it.
+        hint: Option<String>,
+        /// Where in the statement, 1-based characters.
+        position: Option<usize>,
+    },
+    /// The statement was stopped.
+    #[error("{0}")]
+    Stopped(StopReason),
+    /// A statement in a transaction that has failed.
+    #[error("current transaction is aborted, commands ignored until end of transaction block")]
+    TransactionAborted,
+    /// A store that does not answer, or a snapshot that cannot be read.
+    #[error(transparent)]
+    Lake(#[from] perennial_lake::Error),
+}
+
+/// Why a statement was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StopReason {
+    /// A cancel request or `pg_cancel_backend`.
+    User,
+    /// `statement_timeout`.
+    Timeout,
+    /// The client has closed its connection.
+    ClientGone,
+    /// The server is shutting down.
+    Shutdown,
+    /// `pg_terminate_backend`.
+    Terminated,
+}
+
+impl std::fmt::Display for StopReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::User => "canceling statement due to user request",
+            Self::Timeout => "canceling statement due to statement timeout",
+            Self::ClientGone => "connection to client lost",
+            Self::Shutdown | Self::Terminated => "terminating connection due to administrator command",
+        })
+    }
+}
+
+impl Error {
+    /// An error of a class with a message.
+    pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
+        Self::Statement { class, message: message.into(), detail: None, hint: None, position: None }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn with_hint(mut self, text: impl Into<String>) -> Self {
+        if let Self::Statement { hint, .. } = &mut self {
+            *hint = Some(text.into());
+        }
+        self
+    }
+
+    /// Adds more facts.
+    #[must_use]
+    pub fn with_detail(mut self, text: impl Into<String>) -> Self {
+        if let Self::Statement { detail, .. } = &mut self {
+            *detail = Some(text.into());
+        }
+        self
+    }
+
+    /// Adds where in the statement.
+    #[must_use]
+    pub fn with_position(mut self, at: usize) -> Self {
+        if let Self::Statement { position, .. } = &mut self {
+            *position = Some(at);
+        }
+        self
+    }
+}
+
+impl UserError for Error {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Statement { class, .. } => *class,
+            Self::Stopped(StopReason::Shutdown | StopReason::Terminated) => ErrorClass::Shutdown,
+            Self::Stopped(_) => ErrorClass::Cancelled,
+            Self::TransactionAborted => ErrorClass::TransactionAborted,
+            Self::Lake(error) => error.class(),
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::Statement { detail, .. } => detail.clone(),
+            Self::Lake(error) => error.detail(),
+            Self::Stopped(_) | Self::TransactionAborted => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Statement { hint, .. } => hint.clone(),
+            Self::Lake(error) => error.hint(),
+            Self::Stopped(_) | Self::TransactionAborted => None,
+        }
+    }
+
+    fn position(&self) -> Option<usize> {
+        match self {
+            Self::Statement { position, .. } => *position,
+            _ => None,
+        }
+    }
+}
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        translate(&error)
+    }
+}
+
+impl From<ArrowError> for Error {
+    fn from(error: ArrowError) -> Self {
+        translate_arrow(&error)
+    }
+}
+
+/// Reads a DataFusion error as Postgres would word it.
+fn translate(error: &DataFusionError) -> Error {
+    if let Some(own) = own_error(error) {
+        return own;
+    }
+    let root = error.find_root();
+    match root {
+        DataFusionError::SchemaError(schema, _) => translate_schema(schema),
+        DataFusionError::SQL(parser, _) => Error::new(ErrorClass::Syntax, parser.to_string()),
+        DataFusionError::ArrowError(arrow, _) => translate_arrow(arrow),
+        DataFusionError::ResourcesExhausted(message) => exhausted(message),
+        DataFusionError::NotImplemented(message) => {
+            Error::new(ErrorClass::Unsupported, lower_first(first_line(message)))
+        }
+        DataFusionError::ObjectStore(store) => match store.as_ref() {
+            object_store::Error::NotFound { .. } => {
+                Error::new(ErrorClass::DamagedFile, "a data file of the snapshot no longer exists")
+                    .with_hint("Run the statement again; the next snapshot leaves the file out.")
+            }
+            _ => Error::new(ErrorClass::Unavailable, "the object store does not answer")
+                .with_detail(first_line(&store.to_string())),
+        },
+        DataFusionError::IoError(io) => io_error(io),
+        DataFusionError::ParquetError(parquet) => {
+            Error::new(ErrorClass::DamagedFile, "a data file cannot be read")
+                .with_detail(first_line(&parquet.to_string()))
+                .with_hint("perennial.files names the files and their state.")
+        }
+        DataFusionError::Plan(message) | DataFusionError::Execution(message) => translate_message(message),
+        DataFusionError::Configuration(message) => {
+            Error::new(ErrorClass::InvalidArgument, lower_first(first_line(message)))
+        }
+        DataFusionError::ExecutionJoin(join) => internal(&join.to_string()),
+        other => {
+            let text = other.strip_backtrace();
+            match by_message(&text) {
+                Some(error) => error,
+                None => internal(&text),
+            }
+        }
+    }
+}
+
+/// An error of ours that travelled through the engine as an external one.
+fn own_error(error: &DataFusionError) -> Option<Error> {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(current) = source {
+        if let Some(DataFusionError::External(inner)) = current.downcast_ref::<DataFusionError>() {
+            if let Some(function) = inner.downcast_ref::<FunctionError>() {
+                return Some(Error::Statement {
+                    class: function.class(),
+                    message: function.to_string(),
+                    detail: function.detail(),
+                    hint: function.hint(),
+                    position: None,
+                });
+            }
+            if let Some(Error::Statement { class, message, detail, hint, position }) =
+                inner.downcast_ref::<Error>()
+            {
+                return Some(Error::Statement {
+                    class: *class,
+                    message: message.clone(),
+                    detail: detail.clone(),
+                    hint: hint.clone(),
+                    position: *position,
+                });
+            }
+        }
+        source = current.source();
+    }
+    None
+}
+
+fn translate_schema(error: &SchemaError) -> Error {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let name = field.flat_name();
+            let error = Error::new(ErrorClass::UndefinedColumn, format!("column \"{}\" does not exist", unquoted(&name)));
+            let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+            match nearest(&field.name, names) {
+                Some(near) if near != field.name => {
+                    error.with_hint(format!("Perhaps you meant to reference the column \"{near}\"."))
+                }
+                _ => error,
+            }
+        }
+        SchemaError::AmbiguousReference { field } => Error::new(
+            ErrorClass::AmbiguousColumn,
+            format!("column reference \"{}\" is ambiguous", field.name),
+        ),
+        SchemaError::DuplicateUnqualifiedField { name } => {
+            Error::new(ErrorClass::AmbiguousColumn, format!("column reference \"{name}\" is ambiguous"))
+        }
+        SchemaError::DuplicateQualifiedField { qualifier, name } => Error::new(
+            ErrorClass::AmbiguousColumn,
+            format!("table name \"{}\" is specified more than once", qualifier.table()),
+        )
+        .with_detail(format!("Both have a column \"{name}\".")),
+    }
+}
+
+fn translate_arrow(error: &ArrowError) -> Error {
+    match error {
+        ArrowError::DivideByZero => Error::new(ErrorClass::DivisionByZero, "division by zero"),
+        ArrowError::ArithmeticOverflow(detail) => {
+            Error::new(ErrorClass::NumericOverflow, "value out of range").with_detail(sentence(detail))
+        }
+        ArrowError::CastError(message)
+        | ArrowError::ParseError(message)
+        | ArrowError::InvalidArgumentError(message)
+        | ArrowError::ComputeError(message) => translate_message(message),
+        ArrowError::ExternalError(inner) => match inner.downcast_ref::<DataFusionError>() {
+            Some(inner) => translate(inner),
+            None => translate_message(&inner.to_string()),
+        },
+        ArrowError::MemoryError(message) => exhausted(message),
+        ArrowError::IoError(_, io) => io_error(io),
+        ArrowError::ParquetError(message) => {
+            Error::new(ErrorClass::DamagedFile, "a data file cannot be read").with_detail(first_line(message))
+        }
+        other => translate_message(&other.to_string()),
+    }
+}
+
+fn translate_message(message: &str) -> Error {
+    by_message(message).unwrap_or_else(|| {
+        Error::new(ErrorClass::InvalidArgument, lower_first(first_line(strip_prefixes(message))))
+    })
+}
+
+/// DataFusion has one variant for many a planning fault; its wording tells them apart.
+fn by_message(message: &str) -> Option<Error> {
+    let message = strip_prefixes(message);
+    let line = first_line(message);
+    if let Some(rest) = line.strip_prefix("table '") {
+        let name = rest.split('\'').next().unwrap_or(rest);
+        return Some(Error::new(ErrorClass::UndefinedTable, format!("relation \"{}\" does not exist", relation_name(name))));
+    }
+    if let Some(rest) = line.strip_prefix("table function '").or_else(|| line.strip_prefix("Table function '")) {
+        let name = rest.split('\'').next().unwrap_or(rest);
+        return Some(undefined_function(name, message));
+    }
+    if let Some(rest) = line.strip_prefix("Invalid function '") {
+        let name = rest.split('\'').next().unwrap_or(rest);
+        return Some(undefined_function(name, message));
+    }
+    if line.contains("must be in GROUP BY") || line.contains("references non-aggregate values") || line.contains("must appear in the GROUP BY clause") {
+        return Some(grouping(line));
+    }
+    if line.contains("Divide by zero") || line.contains("division by zero") {
+        return Some(Error::new(ErrorClass::DivisionByZero, "division by zero"));
+    }
+    if line.contains("Overflow happened") || line.contains("overflow") && !line.contains("stack") {
+        return Some(Error::new(ErrorClass::NumericOverflow, "value out of range").with_detail(sentence(line)));
+    }
+    if let Some(error) = invalid_text(line) {
+        return Some(error);
+    }
+    if line.contains("Failed to coerce arguments") || line.contains("No function matches the given name and argument types") || line.contains("Error during planning: Function") || line.contains("does not support the input types") || line.contains("function signature") || line.contains("expects") && line.contains("arguments") {
+        return Some(Error::new(ErrorClass::UndefinedFunction, lower_first(line)).with_hint(
+            "No function matches the given name and argument types. You might need to add explicit type casts.",
+        ));
+    }
+    if line.contains("Cannot infer common argument type") || line.contains("There isn't result type") || line.contains("cannot coerce") || line.contains("Unsupported CAST") || line.contains("Cannot coerce") {
+        return Some(Error::new(ErrorClass::TypeMismatch, lower_first(line)).with_hint(
+            "You might need to add explicit type casts.",
+        ));
+    }
+    if line.contains("Too many rows") || line.contains("more than one row") {
+        return Some(Error::new(ErrorClass::Cardinality, "more than one row returned by a subquery used as an expression"));
+    }
+    if line.contains("Recursion") || line.contains("recursion limit") || line.contains("too deeply") {
+        return Some(Error::new(ErrorClass::TooComplex, "statement is too complex").with_hint("Nest less deeply."));
+    }
+    None
+}
+
+fn undefined_function(name: &str, message: &str) -> Error {
+    let error = Error::new(ErrorClass::UndefinedFunction, format!("function {name} does not exist"));
+    match message.split("Did you mean '").nth(1).and_then(|rest| rest.split('\'').next()) {
+        Some(near) => error.with_hint(format!("Perhaps you meant \"{near}\".")),
+        None => error.with_hint(
+            "No function matches the given name and argument types. SELECT name FROM perennial.functions lists those of Perennial.",
+        ),
+    }
+}
+
+fn grouping(line: &str) -> Error {
+    let column = line
+        .split("Expression ")
+        .nth(1)
+        .and_then(|rest| rest.split(" could not").next())
+        .or_else(|| line.split('"').nth(1));
+    match column {
+        Some(column) => Error::new(
+            ErrorClass::Grouping,
+            format!("column \"{}\" must appear in the GROUP BY clause or be used in an aggregate function", unquoted(column)),
+        ),
+        None => Error::new(ErrorClass::Grouping, lower_first(line)),
+    }
+}
+
+fn invalid_text(line: &str) -> Option<Error> {
+    if let Some(rest) = line.strip_prefix("Cannot cast string '") {
+        let (value, rest) = rest.rsplit_once("' to value of ")?;
+        let type_name = rest.trim_end_matches(" type");
+        return Some(Error::new(
+            ErrorClass::InvalidText,
+            format!("invalid input syntax for type {}: \"{value}\"", postgres_type(type_name)),
+        ));
+    }
+    if let Some(rest) = line.strip_prefix("Error parsing timestamp from '") {
+        let value = rest.split('\'').next()?;
+        return Some(Error::new(
+            ErrorClass::InvalidDatetime,
+            format!("invalid input syntax for type timestamp: \"{value}\""),
+        ));
+    }
+    for (start, class, type_name) in [
+        ("Cannot parse string '", ErrorClass::InvalidDatetime, "date"),
+        ("Can't cast value ", ErrorClass::NumericOverflow, ""),
+    ] {
+        if let Some(rest) = line.strip_prefix(start) {
+            return Some(if type_name.is_empty() {
+                Error::new(class, "value out of range").with_detail(sentence(line))
+            } else {
+                let value = rest.split('\'').next()?;
+                Error::new(class, format!("invalid input syntax for type {type_name}: \"{value}\""))
+            });
+        }
+    }
+    if line.contains("is too large to store in a") || line.contains("cannot be represented") {
+        return Some(Error::new(ErrorClass::NumericOverflow, "value out of range").with_detail(sentence(line)));
+    }
+    if line.starts_with("Invalid timezone") || line.contains("time zone") && line.contains("nvalid") {
+        return Some(Error::new(ErrorClass::InvalidArgument, lower_first(line)));
+    }
+    None
+}
+
+fn exhausted(message: &str) -> Error {
+    if message.contains("max_temp_directory_size") || message.contains("No space left") {
+        return Error::new(ErrorClass::DiskFull, "no space left for spilled data")
+            .with_detail(sentence(first_line(message)))
+            .with_hint("Select less, or raise server.spill_limit.");
+    }
+    Error::new(ErrorClass::OutOfMemory, "out of memory")
+        .with_detail(sentence(first_line(message)))
+        .with_hint("Select less, or raise server.statement_memory.")
+}
+
+fn io_error(error: &std::io::Error) -> Error {
+    if error.kind() == std::io::ErrorKind::StorageFull {
+        return Error::new(ErrorClass::DiskFull, "no space left on the disk");
+    }
+    Error::new(ErrorClass::Unavailable, "a file cannot be read or written").with_detail(sentence(&error.to_string()))
+}
+
+fn internal(text: &str) -> Error {
+    tracing::error!(error = text, "internal error");
+    Error::new(ErrorClass::Internal, "internal error")
+        .with_detail(sentence(first_line(text)))
+        .with_hint("This is a defect of Perennial; the server's log has more.")
+}
+
+fn strip_prefixes(message: &str) -> &str {
+    let mut message = message.trim_start();
+    for prefix in [
+        "Error during planning: ",
+        "Execution error: ",
+        "External error: ",
+        "Arrow error: ",
+        "Cast error: ",
+        "Parser error: ",
+        "Invalid argument error: ",
+        "Compute error: ",
+        "Schema error: ",
+        "Optimizer rule ",
+    ] {
+        if let Some(rest) = message.strip_prefix(prefix) {
+            message = rest;
+        }
+    }
+    message
+}
+
+fn first_line(message: &str) -> &str {
+    message.lines().next().unwrap_or(message).trim()
+}
+
+fn lower_first(message: &str) -> String {
+    let message = message.trim_end_matches('.');
+    let mut chars = message.chars();
+    match (chars.next(), chars.clone().next()) {
+        // An acronym or a quoted name keeps its case.
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => message.to_owned(),
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let text = text.trim();
+    if text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
+}
+
+fn unquoted(name: &str) -> String {
+    name.replace('"', "")
+}
+
+/// The name a user wrote: the catalog and the schemas of the search path are left out.
+fn relation_name(name: &str) -> &str {
+    let name = name.strip_prefix("perennial.").unwrap_or(name);
+    name.strip_prefix(crate::catalog::SEARCH_PATH).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
+}
+
+/// The SQL name of an Arrow type in a cast error.
+fn postgres_type(arrow: &str) -> &str {
+    match arrow {
+        "Int16" => "smallint",
+        "Int32" => "integer",
+        "Int64" | "UInt32" => "bigint",
+        "Float32" => "real",
+        "Float64" => "double precision",
+        "Boolean" => "boolean",
+        "Date32" | "Date64" => "date",
+        other if other.starts_with("Decimal") => "numeric",
+        other if other.starts_with("Timestamp") => "timestamp",
+        other if other.starts_with("Time") => "time",
+        other if other.starts_with("Interval") => "interval",
+        other => other,
+    }
+}

@@ -1,0 +1,77 @@
+//! The single registration list of SQL functions, and what their declarations say about them.
+
+use std::sync::Arc;
+
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{AggregateUDF, Documentation, ScalarUDF, WindowUDF};
+
+use crate::description::{FunctionDescription, FunctionKind};
+
+pub(crate) mod cohort_retention;
+pub mod table;
+
+/// Every function set of Perennial.
+pub(crate) fn sets() -> Vec<perennial_udf_kit::FunctionSet> {
+    Vec::new()
+}
+
+/// Descriptions of Perennial's own functions, by family and name.
+pub fn own_descriptions() -> Vec<FunctionDescription> {
+    let mut all = Vec::new();
+    for set in sets() {
+        all.extend(set.scalar.iter().filter_map(|function| scalar(function)));
+        all.extend(set.aggregate.iter().filter_map(|function| aggregate(function)));
+        all.extend(set.window.iter().filter_map(|function| window(function)));
+    }
+    for function in table::TABLE_FUNCTIONS {
+        all.push(describe("public", function.name, FunctionKind::Table, &(function.documentation)()));
+    }
+    all.sort_by(|a, b| (&a.family, &a.name).cmp(&(&b.family, &b.name)));
+    all
+}
+
+/// Descriptions of all functions of a session, the engine's own included.
+pub(crate) fn descriptions(state: &SessionState) -> Vec<FunctionDescription> {
+    let mut all = own_descriptions();
+    let own: std::collections::HashSet<String> = all.iter().map(|function| function.name.clone()).collect();
+    let builtin = |name: &str| !own.contains(name);
+    let mut rest = Vec::new();
+    for function in state.scalar_functions().values().filter(|function| builtin(function.name())) {
+        rest.extend(function.documentation().map(|doc| describe("pg_catalog", function.name(), FunctionKind::Scalar, doc)));
+    }
+    for function in state.aggregate_functions().values().filter(|function| builtin(function.name())) {
+        rest.extend(function.documentation().map(|doc| describe("pg_catalog", function.name(), FunctionKind::Aggregate, doc)));
+    }
+    for function in state.window_functions().values().filter(|function| builtin(function.name())) {
+        rest.extend(function.documentation().map(|doc| describe("pg_catalog", function.name(), FunctionKind::Window, doc)));
+    }
+    rest.sort_by(|a, b| a.name.cmp(&b.name));
+    rest.dedup_by(|a, b| a.name == b.name && a.kind == b.kind);
+    all.extend(rest);
+    all
+}
+
+fn scalar(function: &Arc<ScalarUDF>) -> Option<FunctionDescription> {
+    function.documentation().map(|doc| describe("public", function.name(), FunctionKind::Scalar, doc))
+}
+
+fn aggregate(function: &Arc<AggregateUDF>) -> Option<FunctionDescription> {
+    function.documentation().map(|doc| describe("public", function.name(), FunctionKind::Aggregate, doc))
+}
+
+fn window(function: &Arc<WindowUDF>) -> Option<FunctionDescription> {
+    function.documentation().map(|doc| describe("public", function.name(), FunctionKind::Window, doc))
+}
+
+fn describe(schema: &str, name: &str, kind: FunctionKind, doc: &Documentation) -> FunctionDescription {
+    FunctionDescription {
+        schema: schema.to_owned(),
+        name: name.to_owned(),
+        kind,
+        family: doc.doc_section.label.to_owned(),
+        syntax: doc.syntax_example.clone(),
+        description: doc.description.trim().to_owned(),
+        example: doc.sql_example.clone(),
+        arguments: doc.arguments.clone().unwrap_or_default(),
+    }
+}

@@ -1,0 +1,188 @@
+//! `cohort_retention(period [, measure, mode, from, to, zone])`: who comes back, by the period of the first order.
+//!
+//! # Definition
+//! A customer's cohort is the calendar period (in `zone`) of the first order that counts; period 0 is that period
+//! itself. Orders that count are those of `customer_360.orders`: paid and not wholly refunded. All history decides
+//! the cohort; `from` and `to` only choose which cohorts are shown. Every cohort has a row for each period up to
+//! the one of the newest order, also where nobody came back.
+//!
+//! A period is complete when it has ended; the ratio of an incomplete one is NULL. With `unbounded` a later period
+//! can still change the answer, so a ratio is NULL there until the newest period is complete.
+//!
+//! # Source
+//! Classic (bounded), unbounded and cumulative retention as in `landscape` of product analytics: Amplitude's
+//! "return on" and "return on or after".
+
+use datafusion::logical_expr::{DocSection, Documentation};
+
+use crate::error::Result;
+use crate::functions::table::{Arguments, Parameter, TableFunction};
+
+/// Its declaration.
+pub(crate) const FUNCTION: TableFunction =
+    TableFunction { name: "cohort_retention", parameters: PARAMETERS, documentation, query };
+
+const PARAMETERS: &[Parameter] = &[
+    Parameter {
+        name: "period",
+        default: None,
+        choices: &["day", "week", "month", "quarter", "year"],
+        description: "Calendar period of cohorts and of activity; weeks begin on Monday.",
+    },
+    Parameter {
+        name: "measure",
+        default: Some("customers"),
+        choices: &["customers", "orders", "revenue"],
+        description: "What is counted: customers who ordered, their orders, or their net revenue.",
+    },
+    Parameter {
+        name: "mode",
+        default: Some("bounded"),
+        choices: &["bounded", "unbounded", "rolling"],
+        description: "bounded: in that very period; unbounded: in it or any later one; rolling: in any period from 1 up to it.",
+    },
+    Parameter { name: "from", default: Some(""), choices: &[], description: "First cohort shown, by a date in it." },
+    Parameter { name: "to", default: Some(""), choices: &[], description: "Last cohort shown, by a date in it." },
+    Parameter { name: "zone", default: Some(""), choices: &[], description: "Zone of the calendar; the lake's by default." },
+];
+
+/// What it gives.
+pub(crate) fn documentation() -> Documentation {
+    let section = DocSection { include: true, label: "Retention", description: None };
+    let mut builder = Documentation::builder(
+        section,
+        "Who comes back: one row per cohort (the calendar period of the first order) and period after it. Columns: \
+         `cohort` date, `period` (0 = the cohort's own), `period_start` date, `cohort_customers`, `value` (customers, \
+         orders or revenue), `ratio` (value by the value of period 0; for customers by the cohort's size), `complete`. \
+         The ratio of a period that has not ended is NULL. Periods in which nobody came back are there with 0.",
+        "cohort_retention(period [, measure => 'customers'|'orders'|'revenue', mode => 'bounded'|'unbounded'|'rolling', from, to, zone])",
+    );
+    for parameter in PARAMETERS {
+        builder = builder.with_argument(parameter.name, parameter.description);
+    }
+    builder
+        .with_sql_example(
+            "```sql\nSELECT cohort, period, value, round(ratio::numeric, 3) FROM cohort_retention('month') WHERE period <= 2 ORDER BY 1, 2;\n```",
+        )
+        .build()
+}
+
+fn query(arguments: &Arguments) -> Result<String> {
+    let period = Period::of(arguments.text("period"));
+    let zone = arguments.zone()?;
+    let local = format!("to_local_time(arrow_cast(o.time, 'Timestamp(Microsecond, Some(\"{zone}\"))'))");
+    let today = format!("CAST(to_local_time(arrow_cast(now(), 'Timestamp(Microsecond, Some(\"{zone}\"))')) AS date)");
+    let number = period.number(&local);
+    let from = arguments.date("from")?;
+    let to = arguments.date("to")?;
+    let from_number = period.number(&from);
+    let to_number = period.number(&to);
+    let start = period.start("g.cohort_number + g.period");
+    let next = period.start("g.cohort_number + g.period + 1");
+    let cohort = period.start("g.cohort_number");
+    let measure = match arguments.text("measure") {
+        "orders" => "CAST(a.orders AS double precision)",
+        "revenue" => "CAST(a.revenue AS double precision)",
+        _ => "1.0::double precision",
+    };
+    // A customer's activity counts for the periods that the mode says; each customer once for `customers`.
+    let (joined, value) = match (arguments.text("mode"), arguments.text("measure")) {
+        ("unbounded", "customers") => ("l.last_period >= g.period", "count(l.customer_id)"),
+        ("rolling", "customers") => ("CASE WHEN g.period = 0 THEN true ELSE l.first_return <= g.period END", "count(l.customer_id)"),
+        _ => ("", ""),
+    };
+    let cells = if joined.is_empty() {
+        let range = match arguments.text("mode") {
+            "unbounded" => "a.period >= g.period",
+            "rolling" => "(a.period <= g.period AND (a.period > 0 OR g.period = 0))",
+            _ => "a.period = g.period",
+        };
+        format!(
+            "SELECT g.cohort_number, g.period, g.size, coalesce(sum({measure}), 0.0) AS value \
+             FROM grid g LEFT JOIN activity a ON a.cohort_number = g.cohort_number AND {range} \
+             GROUP BY g.cohort_number, g.period, g.size"
+        )
+    } else {
+        format!(
+            "SELECT g.cohort_number, g.period, g.size, CAST({value} AS double precision) AS value \
+             FROM grid g LEFT JOIN (SELECT cohort_number, customer_id, max(period) AS last_period, \
+                min(CASE WHEN period > 0 THEN period END) AS first_return FROM activity GROUP BY 1, 2) l \
+             ON l.cohort_number = g.cohort_number AND {joined} \
+             GROUP BY g.cohort_number, g.period, g.size"
+        )
+    };
+    let settled = match arguments.text("mode") {
+        "unbounded" => format!("{} <= {today}", period.start("max(g.cohort_number + g.period) OVER () + 1")),
+        _ => format!("{next} <= {today}"),
+    };
+    let base = if arguments.text("measure") == "customers" {
+        "CAST(g.size AS double precision)"
+    } else {
+        "first_value(g.value) OVER (PARTITION BY g.cohort_number ORDER BY g.period)"
+    };
+    Ok(format!(
+        "WITH counted AS (\
+           SELECT o.customer_id, {number} AS number, o.amount - coalesce(o.refunded, 0) AS revenue \
+           FROM public.orders o \
+           WHERE o.customer_id IS NOT NULL AND o.paid AND (coalesce(o.refunded, 0) = 0 OR o.refunded < o.amount)), \
+         firsts AS (SELECT customer_id, min(number) AS cohort_number FROM counted GROUP BY 1), \
+         activity AS (\
+           SELECT f.cohort_number, c.customer_id, c.number - f.cohort_number AS period, count(*) AS orders, sum(c.revenue) AS revenue \
+           FROM counted c JOIN firsts f ON f.customer_id = c.customer_id GROUP BY 1, 2, 3), \
+         last AS (SELECT max(number) AS number FROM counted), \
+         sizes AS (SELECT cohort_number, count(*) AS size FROM firsts GROUP BY 1), \
+         grid AS (\
+           SELECT s.cohort_number, s.size, unnest(range(0, l.number - s.cohort_number + 1)) AS period \
+           FROM sizes s CROSS JOIN last l), \
+         cells AS ({cells}) \
+         SELECT {cohort} AS cohort, g.period AS period, {start} AS period_start, g.size AS cohort_customers, \
+           g.value AS value, CASE WHEN {settled} THEN g.value / nullif({base}, 0) END AS ratio, {next} <= {today} AS complete \
+         FROM cells g \
+         WHERE ({from} IS NULL OR g.cohort_number >= {from_number}) AND ({to} IS NULL OR g.cohort_number <= {to_number}) \
+         ORDER BY 1, 2"
+    ))
+}
+
+/// A calendar period as a running number, so that periods can be subtracted.
+#[derive(Clone, Copy)]
+enum Period {
+    Days(i64),
+    Months(i64),
+}
+
+impl Period {
+    fn of(name: &str) -> Self {
+        match name {
+            "day" => Self::Days(1),
+            "week" => Self::Days(7),
+            "quarter" => Self::Months(3),
+            "year" => Self::Months(12),
+            _ => Self::Months(1),
+        }
+    }
+
+    /// The number of the period that a local time lies in. Day 0 of weeks is Monday, 1969-12-29.
+    fn number(self, local: &str) -> String {
+        match self {
+            Self::Days(1) => format!("CAST(CAST(CAST({local} AS date) AS int) AS bigint)"),
+            Self::Days(days) => {
+                format!("CAST(floor((CAST(CAST({local} AS date) AS int) + 3) / {days}.0::double precision) AS bigint)")
+            }
+            Self::Months(months) => format!(
+                "CAST(floor((CAST(date_part('year', {local}) AS bigint) * 12 + CAST(date_part('month', {local}) AS bigint) - 1) / {months}.0::double precision) AS bigint)"
+            ),
+        }
+    }
+
+    /// The first day of the period of a number.
+    fn start(self, number: &str) -> String {
+        match self {
+            Self::Days(1) => format!("CAST(CAST({number} AS int) AS date)"),
+            Self::Days(days) => format!("CAST(CAST(({number}) * {days} - 3 AS int) AS date)"),
+            Self::Months(months) => {
+                let month = format!("(({number}) * {months})");
+                format!("make_date(CAST({month} / 12 AS int), CAST({month} % 12 + 1 AS int), 1)")
+            }
+        }
+    }
+}

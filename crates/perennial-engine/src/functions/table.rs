@@ -1,0 +1,194 @@
+//! Table functions over the unified relations. Each is called with constants and stands for a query, which is put
+//! in its place before planning: so it prunes, distributes and obeys access control like any other query.
+
+use std::collections::BTreeMap;
+
+use datafusion::logical_expr::Documentation;
+use datafusion::sql::sqlparser::ast::{
+    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Query, Statement, TableAlias, TableFactor,
+    TableFunctionArgs, UnaryOperator, Value,
+};
+use perennial_base::{ErrorClass, nearest};
+
+use crate::error::{Error, Result};
+use crate::functions::cohort_retention;
+use crate::sql::parse::parse;
+
+/// One table function.
+#[derive(Debug)]
+pub struct TableFunction {
+    /// Its SQL name.
+    pub name: &'static str,
+    /// Its parameters in order.
+    pub parameters: &'static [Parameter],
+    /// What it gives.
+    pub documentation: fn() -> Documentation,
+    /// The query that a call stands for.
+    pub query: fn(&Arguments) -> Result<String>,
+}
+
+/// One parameter.
+#[derive(Debug)]
+pub struct Parameter {
+    /// Its name, for `name => value`.
+    pub name: &'static str,
+    /// The value when a call does not give one; none = it must.
+    pub default: Option<&'static str>,
+    /// The only values it takes; empty = any.
+    pub choices: &'static [&'static str],
+    /// What it says.
+    pub description: &'static str,
+}
+
+/// Every table function.
+pub const TABLE_FUNCTIONS: &[TableFunction] = &[cohort_retention::FUNCTION];
+
+/// The values of a call, by parameter. The empty text stands for NULL.
+#[derive(Debug)]
+pub struct Arguments {
+    values: BTreeMap<&'static str, String>,
+    zone: String,
+}
+
+impl Arguments {
+    /// The value of a parameter; empty when it was not given and has no default.
+    pub fn text(&self, name: &str) -> &str {
+        self.values.get(name).map_or("", String::as_str)
+    }
+
+    /// The value as a SQL literal.
+    pub fn literal(&self, name: &str) -> String {
+        literal(self.text(name))
+    }
+
+    /// The zone asked for, or the lake's.
+    pub fn zone(&self) -> Result<String> {
+        let text = match self.text("zone") {
+            "" => &self.zone,
+            given => given,
+        };
+        match crate::session::settings::Zone::parse(text) {
+            Some(zone) => Ok(zone.engine_name()),
+            None => Err(Error::new(ErrorClass::InvalidArgument, format!("time zone \"{text}\" not recognized"))
+                .with_hint("Use a name such as 'Europe/Berlin' or an offset such as '+02:00'.")),
+        }
+    }
+
+    /// A date argument as a SQL expression; `NULL` when it was not given.
+    pub fn date(&self, name: &str) -> Result<String> {
+        match self.text(name) {
+            "" => Ok("CAST(NULL AS date)".to_owned()),
+            text => match chrono::NaiveDate::parse_from_str(text.get(..10).unwrap_or(text), "%Y-%m-%d") {
+                Ok(date) => Ok(format!("DATE '{date}'")),
+                Err(_) => Err(Error::new(ErrorClass::InvalidDatetime, format!("invalid input syntax for type date: \"{text}\""))),
+            },
+        }
+    }
+}
+
+/// Text as a SQL literal.
+pub fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Replaces a call of a table function by its query. Anything else is left as it is.
+pub(crate) fn expand(factor: &mut TableFactor, zone: &str) -> Result<()> {
+    let TableFactor::Table { name, alias, args: Some(args), .. } = factor else { return Ok(()) };
+    let Some(called) = name.0.last().and_then(|part| part.as_ident()) else { return Ok(()) };
+    let called = called.value.to_lowercase();
+    let Some(function) = TABLE_FUNCTIONS.iter().find(|function| function.name == called) else { return Ok(()) };
+    let arguments = read(function, args, zone)?;
+    let sql = (function.query)(&arguments)?;
+    let subquery = Box::new(query(&sql)?);
+    let alias = alias.take().unwrap_or_else(|| TableAlias {
+        explicit: false,
+        name: datafusion::sql::sqlparser::ast::Ident::new(function.name),
+        columns: Vec::new(),
+        at: None,
+    });
+    *factor = TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None };
+    Ok(())
+}
+
+fn query(sql: &str) -> Result<Query> {
+    let parsed = parse(sql)?;
+    match parsed.first().map(|parsed| parsed.statement()) {
+        Some(Statement::Query(query)) => Ok(query.as_ref().clone()),
+        _ => Err(Error::new(ErrorClass::Internal, "a table function does not stand for a query")),
+    }
+}
+
+fn read(function: &'static TableFunction, args: &TableFunctionArgs, zone: &str) -> Result<Arguments> {
+    let mut values = BTreeMap::new();
+    for (position, arg) in args.args.iter().enumerate() {
+        let (parameter, expr) = match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => match function.parameters.get(position) {
+                Some(parameter) => (parameter, expr),
+                None => return Err(no_such_call(function)),
+            },
+            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment } => {
+                let wanted = name.value.to_lowercase();
+                match function.parameters.iter().find(|parameter| parameter.name == wanted) {
+                    Some(parameter) => (parameter, expr),
+                    None => {
+                        let error = no_such_call(function);
+                        return Err(match nearest(&wanted, function.parameters.iter().map(|parameter| parameter.name)) {
+                            Some(near) => error.with_hint(format!("Perhaps you meant the argument \"{near}\".")),
+                            None => error,
+                        });
+                    }
+                }
+            }
+            _ => return Err(no_such_call(function)),
+        };
+        let value = constant(expr).ok_or_else(|| {
+            Error::new(
+                ErrorClass::InvalidArgument,
+                format!("argument \"{}\" of {} must be a constant", parameter.name, function.name),
+            )
+        })?;
+        if !value.is_empty() && !parameter.choices.is_empty() && !parameter.choices.contains(&value.as_str()) {
+            return Err(Error::new(
+                ErrorClass::InvalidArgument,
+                format!("invalid {} \"{value}\" of {}", parameter.name, function.name),
+            )
+            .with_hint(format!("Use one of: {}.", parameter.choices.join(", "))));
+        }
+        values.insert(parameter.name, value);
+    }
+    for parameter in function.parameters {
+        if let Some(default) = parameter.default {
+            values.entry(parameter.name).or_insert_with(|| default.to_owned());
+        } else if !values.contains_key(parameter.name) {
+            return Err(no_such_call(function));
+        }
+    }
+    Ok(Arguments { values, zone: zone.to_owned() })
+}
+
+fn no_such_call(function: &TableFunction) -> Error {
+    let documentation = (function.documentation)();
+    Error::new(ErrorClass::UndefinedFunction, format!("no function {} takes these arguments", function.name))
+        .with_hint(format!("It is called as {}.", documentation.syntax_example))
+}
+
+/// The text of a literal; NULL is the empty text.
+fn constant(expr: &Expr) -> Option<String> {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text.clone()),
+            Value::Number(number, _) => Some(number.to_string()),
+            Value::Boolean(value) => Some(value.to_string()),
+            Value::Null => Some(String::new()),
+            _ => None,
+        },
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => constant(expr).map(|text| format!("-{text}")),
+        Expr::TypedString(typed) => match &typed.value.value {
+            Value::SingleQuotedString(text) => Some(text.clone()),
+            _ => None,
+        },
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => constant(expr),
+        Expr::Interval(interval) => constant(&interval.value),
+        _ => None,
+    }
+}

@@ -1,0 +1,124 @@
+//! Memory: one pool for the process, a budget for each statement.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::memory_pool::{
+    FairSpillPool, GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
+};
+
+/// The budget of one statement inside of the process's pool: operators that can spill share it fairly.
+#[derive(Debug)]
+pub(crate) struct StatementPool {
+    process: Arc<ProcessPool>,
+    statement: FairSpillPool,
+}
+
+/// What all statements together have reserved.
+#[derive(Debug)]
+pub(crate) struct ProcessPool {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl ProcessPool {
+    pub(crate) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, used: AtomicUsize::new(0) })
+    }
+
+    fn grow(&self, additional: usize) {
+        self.used.fetch_add(additional, Ordering::Relaxed);
+    }
+
+    fn try_grow(&self, additional: usize) -> bool {
+        self.used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(additional).filter(|sum| *sum <= self.limit)
+            })
+            .is_ok()
+    }
+
+    fn shrink(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl StatementPool {
+    pub(crate) fn new(process: Arc<ProcessPool>, limit: usize) -> Self {
+        Self { process, statement: FairSpillPool::new(limit) }
+    }
+}
+
+impl fmt::Display for StatementPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("statement")
+    }
+}
+
+impl MemoryPool for StatementPool {
+    fn name(&self) -> &str {
+        "statement"
+    }
+
+    fn register(&self, consumer: &MemoryConsumer) {
+        self.statement.register(consumer);
+    }
+
+    fn unregister(&self, consumer: &MemoryConsumer) {
+        self.statement.unregister(consumer);
+    }
+
+    fn grow(&self, reservation: &MemoryReservation, additional: usize) {
+        self.statement.grow(reservation, additional);
+        self.process.grow(additional);
+    }
+
+    fn shrink(&self, reservation: &MemoryReservation, bytes: usize) {
+        self.statement.shrink(reservation, bytes);
+        self.process.shrink(bytes);
+    }
+
+    fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        if !self.process.try_grow(additional) {
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "{} more bytes for {} would take all statements together above {} bytes",
+                additional,
+                reservation.consumer().name(),
+                self.process.limit
+            )));
+        }
+        self.statement.try_grow(reservation, additional).inspect_err(|_| self.process.shrink(additional))
+    }
+
+    fn reserved(&self) -> usize {
+        self.statement.reserved()
+    }
+
+    fn memory_limit(&self) -> MemoryLimit {
+        self.statement.memory_limit()
+    }
+}
+
+/// The pool of work that no statement asked for, such as the merging of spilled files.
+pub(crate) fn background(limit: usize) -> Arc<dyn MemoryPool> {
+    Arc::new(GreedyMemoryPool::new(limit))
+}
+
+/// 60 % of the machine's memory, or of the control group's where that is less.
+pub fn default_memory() -> u64 {
+    let machine = machine_memory().unwrap_or(4 << 30);
+    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .into_iter()
+        .find_map(|path| std::fs::read_to_string(Path::new(path)).ok()?.trim().parse::<u64>().ok());
+    machine.min(group.unwrap_or(machine)) / 10 * 6
+}
+
+fn machine_memory() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    kilobytes.checked_mul(1024)
+}

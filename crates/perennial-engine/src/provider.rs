@@ -1,0 +1,271 @@
+//! A served table: the files that a snapshot names, planned from the manifest alone. Planning lists nothing and
+//! opens nothing.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::pruning::PrunableStatistics;
+use datafusion::common::stats::Precision;
+use datafusion::common::{ColumnStatistics, DFSchema, Result, ScalarValue, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::utils::conjunction;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_expr::PhysicalSortExpr;
+use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use perennial_lake::{ColumnStats, Scalar};
+
+/// One file of a table.
+#[derive(Debug, Clone)]
+pub struct StoredFile {
+    /// Its path in the store.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Bounds of its columns.
+    pub columns: Vec<ColumnStats>,
+    /// Values of the hive partition columns.
+    pub partitions: Vec<ScalarValue>,
+}
+
+/// A table made of immutable Parquet files.
+#[derive(Debug)]
+pub struct FileTable {
+    store: ObjectStoreUrl,
+    schema: TableSchema,
+    files: Vec<PartitionedFile>,
+    sort: Vec<usize>,
+    rows: u64,
+    bytes: u64,
+}
+
+impl FileTable {
+    /// A table over `files`. `partition_columns` stand behind the columns of the files and take the values that
+    /// each file carries; `sort` names the columns that every file is sorted by.
+    pub fn new(
+        store: ObjectStoreUrl,
+        schema: SchemaRef,
+        partition_columns: Vec<arrow::datatypes::FieldRef>,
+        files: Vec<StoredFile>,
+        sort: &[String],
+    ) -> Self {
+        Self::with_virtual_columns(store, schema, partition_columns, Vec::new(), files, sort)
+    }
+
+    /// As [`FileTable::new`], with columns that the reader makes, such as the row's number in its file.
+    pub fn with_virtual_columns(
+        store: ObjectStoreUrl,
+        schema: SchemaRef,
+        partition_columns: Vec<arrow::datatypes::FieldRef>,
+        virtual_columns: Vec<arrow::datatypes::FieldRef>,
+        files: Vec<StoredFile>,
+        sort: &[String],
+    ) -> Self {
+        let sort = sort.iter().map_while(|name| schema.index_of(name).ok()).collect();
+        let rows = files.iter().map(|file| file.rows).sum();
+        let bytes = files.iter().map(|file| file.bytes).sum();
+        let schema = TableSchema::builder(schema).with_table_partition_cols(partition_columns).with_virtual_columns(virtual_columns).build();
+        let files = files.into_iter().map(|file| planned(&schema, file)).collect();
+        Self { store, schema, files, sort, rows, bytes }
+    }
+
+    /// Rows of all files.
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Bytes of all files.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The files that may hold rows for which all `filters` are true.
+    fn pruned(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<PartitionedFile>> {
+        let Some(predicate) = conjunction(filters.iter().cloned()) else { return Ok(self.files.clone()) };
+        let schema = self.schema.table_schema();
+        let physical = state.create_physical_expr(predicate, &DFSchema::try_from(Arc::clone(schema))?)?;
+        let Some(pruning) = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(physical) else {
+            return Ok(self.files.clone());
+        };
+        let statistics = self.files.iter().map(|file| file.statistics.clone().unwrap_or_else(|| Arc::new(Statistics::new_unknown(schema)))).collect();
+        let keep = pruning.prune(&PrunableStatistics::new(statistics, Arc::clone(schema)))?;
+        Ok(self.files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
+    }
+
+    /// Shares the files among `partitions` groups of about equal size, in their order.
+    fn groups(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
+        let total: u64 = files.iter().map(PartitionedFile::effective_size).sum();
+        let share = total.div_ceil(partitions.max(1) as u64).max(1);
+        let mut groups: Vec<Vec<PartitionedFile>> = Vec::new();
+        let mut filled = u64::MAX;
+        for file in files {
+            if filled >= share && groups.len() < partitions.max(1) {
+                groups.push(Vec::new());
+                filled = 0;
+            }
+            filled = filled.saturating_add(file.effective_size());
+            if let Some(group) = groups.last_mut() {
+                group.push(file);
+            }
+        }
+        groups.into_iter().map(FileGroup::new).collect()
+    }
+}
+
+#[async_trait]
+impl TableProvider for FileTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(self.schema.table_schema())
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let files = self.pruned(state, filters)?;
+        if files.is_empty() {
+            let schema = self.schema.table_schema();
+            let schema = match projection {
+                Some(indices) => Arc::new(schema.project(indices)?),
+                None => Arc::clone(schema),
+            };
+            return Ok(Arc::new(EmptyExec::new(schema)));
+        }
+        let table_schema = self.schema.table_schema();
+        let statistics = summed(table_schema, &files);
+        // The order holds inside of a file; a group of several files has none unless their ranges follow each
+        // other, which the engine checks from the statistics.
+        let ordering = LexOrdering::new(self.sort.iter().map(|index| {
+            PhysicalSortExpr::new_default(Arc::new(Column::new(table_schema.field(*index).name(), *index))).nulls_last()
+        }));
+        let source = ParquetSource::new(self.schema.clone())
+            .with_table_parquet_options(state.default_table_options().parquet)
+            .with_enable_page_index(true)
+            .with_bloom_filter_on_read(true);
+        let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
+            .with_file_groups(Self::groups(files, state.config().target_partitions()))
+            .with_statistics(statistics)
+            .with_projection_indices(projection.cloned())?
+            .with_limit(if filters.is_empty() { limit } else { None })
+            .with_output_ordering(ordering.into_iter().collect())
+            .build();
+        Ok(DataSourceExec::from_data_source(config))
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        Some(summed(self.schema.table_schema(), &self.files))
+    }
+}
+
+fn planned(schema: &TableSchema, file: StoredFile) -> PartitionedFile {
+    let table = schema.table_schema();
+    let mut statistics = Statistics::new_unknown(table);
+    statistics.num_rows = Precision::Exact(file.rows as usize);
+    statistics.total_byte_size = Precision::Inexact(file.bytes as usize);
+    for stats in &file.columns {
+        if let Ok(index) = table.index_of(&stats.name)
+            && let Some(column) = statistics.column_statistics.get_mut(index)
+        {
+            *column = column_statistics(table.field(index).data_type(), stats);
+        }
+    }
+    let columns = schema.file_schema().fields().len();
+    for (offset, value) in file.partitions.iter().enumerate() {
+        if let Some(column) = statistics.column_statistics.get_mut(columns + offset) {
+            column.min_value = Precision::Exact(value.clone());
+            column.max_value = Precision::Exact(value.clone());
+            column.null_count = Precision::Exact(if value.is_null() { file.rows as usize } else { 0 });
+        }
+    }
+    PartitionedFile::new(file.path, file.bytes)
+        .with_partition_values(file.partitions)
+        .with_statistics(Arc::new(statistics))
+}
+
+/// Bounds are inexact: long text is cut.
+fn column_statistics(data_type: &DataType, stats: &ColumnStats) -> ColumnStatistics {
+    let bound = |scalar: &Option<Scalar>| {
+        scalar
+            .as_ref()
+            .and_then(|scalar| scalar_value(scalar, data_type))
+            .map_or(Precision::Absent, |value| if is_text(data_type) { Precision::Inexact(value) } else { Precision::Exact(value) })
+    };
+    ColumnStatistics {
+        null_count: stats.nulls.map_or(Precision::Absent, |nulls| Precision::Exact(nulls as usize)),
+        min_value: bound(&stats.min),
+        max_value: bound(&stats.max),
+        ..ColumnStatistics::new_unknown()
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// A bound of the manifest as a value of the column's type.
+pub(crate) fn scalar_value(scalar: &Scalar, data_type: &DataType) -> Option<ScalarValue> {
+    let value = match scalar {
+        Scalar::Null => return None,
+        Scalar::Bool(value) => ScalarValue::Boolean(Some(*value)),
+        Scalar::Int(value) => ScalarValue::Int64(Some(*value)),
+        Scalar::Float(value) if value.is_nan() => return None,
+        Scalar::Float(value) => ScalarValue::Float64(Some(*value)),
+        Scalar::Text(value) => ScalarValue::Utf8(Some(value.clone())),
+        Scalar::Timestamp(micros) => ScalarValue::TimestampMicrosecond(
+            Some(*micros),
+            match data_type {
+                DataType::Timestamp(_, zone) => zone.clone(),
+                _ => None,
+            },
+        ),
+        Scalar::Date(days) => ScalarValue::Date32(Some(*days)),
+        Scalar::Decimal { value, precision, scale } => {
+            ScalarValue::Decimal128(Some(value.parse().ok()?), *precision, *scale)
+        }
+    };
+    if &value.data_type() == data_type { Some(value) } else { value.cast_to(data_type).ok() }
+}
+
+/// Statistics of several files together.
+fn summed(schema: &SchemaRef, files: &[PartitionedFile]) -> Statistics {
+    let parts = files.iter().filter_map(|file| file.statistics.as_deref());
+    Statistics::try_merge_iter(parts, schema).unwrap_or_else(|_| Statistics::new_unknown(schema))
+}
+
+/// A schema with the string types that the reader produces without copies.
+pub fn with_views(schema: &Schema) -> SchemaRef {
+    let fields: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| match field.data_type() {
+            DataType::Utf8 | DataType::LargeUtf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+            DataType::Binary | DataType::LargeBinary => {
+                Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView))
+            }
+            _ => Arc::clone(field),
+        })
+        .collect();
+    Arc::new(Schema::new(fields))
+}

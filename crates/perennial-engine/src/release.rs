@@ -1,0 +1,340 @@
+//! One snapshot as it is served: its relations and what clients may know of them. Built once per snapshot and
+//! shared by all sessions; never changed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
+use datafusion::catalog::{MemTable, TableProvider};
+use datafusion::common::ScalarValue;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use perennial_base::Config;
+use perennial_base::relation::{PERENNIAL, PUBLIC, RAW, Relation, SCHEMAS, unified};
+use perennial_lake::{FileState, Lake, Manifest, SourceManifest, TableManifest};
+
+use crate::catalog::Relations;
+use crate::description::{
+    CatalogDescription, ColumnDescription, ForeignKey, FunctionDescription, RelationDescription, RelationKind,
+    RoleDescription, SchemaDescription, SystemCatalog,
+};
+use crate::error::Result;
+use crate::provider::{FileTable, StoredFile, with_views};
+use crate::schema::schema;
+use crate::system;
+
+/// A snapshot, ready to be queried.
+#[derive(Debug)]
+pub struct Release {
+    number: u64,
+    manifest: Option<Arc<Manifest>>,
+    schemas: Arc<BTreeMap<String, Arc<Relations>>>,
+    description: Arc<CatalogDescription>,
+}
+
+impl Release {
+    /// The snapshot's number; 0 before the first commit.
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// The manifest; none before the first commit.
+    pub fn manifest(&self) -> Option<&Arc<Manifest>> {
+        self.manifest.as_ref()
+    }
+
+    /// What clients may know.
+    pub fn description(&self) -> &Arc<CatalogDescription> {
+        &self.description
+    }
+
+    pub(crate) fn schemas(&self) -> &Arc<BTreeMap<String, Arc<Relations>>> {
+        &self.schemas
+    }
+
+    /// Builds the release of a manifest.
+    pub(crate) fn new(
+        config: &Config,
+        lake: &Lake,
+        manifest: Option<Arc<Manifest>>,
+        snapshots: &[Arc<Manifest>],
+        runs: &[system::Run],
+        functions: Vec<FunctionDescription>,
+        front: Option<&dyn SystemCatalog>,
+    ) -> Result<Self> {
+        let mut builder = Builder { lake, store: ObjectStoreUrl::parse(lake.store_url())?, schemas: BTreeMap::new() };
+        for (name, comment) in SCHEMAS {
+            builder.schemas.entry(name.to_owned()).or_insert_with(|| Schema::new(comment));
+        }
+        for relation in unified() {
+            let table = manifest.as_ref().and_then(|manifest| manifest.tables.get(&table_name(relation)));
+            builder.unified(relation, table)?;
+        }
+        for source in &config.sources {
+            let stored = manifest.as_ref().and_then(|manifest| manifest.sources.get(&source.name));
+            let comment = format!("Source {} of kind {}, as it landed", source.name, source.kind);
+            builder.source(RAW, &source.name, comment, stored)?;
+            if source.kind == perennial_base::Kind::Table {
+                builder.source(&source.schema, &source.name, format!("Reference table {}", source.name), stored)?;
+            }
+        }
+        for (relation, batch) in system::relations(config, manifest.as_deref(), snapshots, runs, &functions)? {
+            builder.computed(relation, batch)?;
+        }
+        for name in ["identity_conflicts", "identity_warnings", "fx_rates"] {
+            if let Some(relation) = perennial_base::relation::relation(PERENNIAL, name) {
+                let table = manifest.as_ref().and_then(|manifest| manifest.tables.get(&table_name(relation)));
+                builder.unified(relation, table)?;
+            }
+        }
+        let description = Arc::new(CatalogDescription {
+            snapshot: manifest.as_ref().map_or(0, |manifest| manifest.number),
+            schemas: builder.descriptions(),
+            functions,
+            roles: roles(config),
+            settings: crate::session::settings::descriptions(),
+        });
+        if let Some(front) = front {
+            for relation in front.relations(&description)? {
+                let schema = builder.schemas.entry(relation.schema.to_owned()).or_insert_with(|| Schema::new(""));
+                schema.relations.insert(relation.name, memory(relation.rows)?);
+            }
+        }
+        let schemas = builder.schemas.into_iter().map(|(name, schema)| (name, Arc::new(schema.relations))).collect();
+        Ok(Self { number: description.snapshot, manifest, schemas: Arc::new(schemas), description })
+    }
+}
+
+/// The name of a relation's table in a manifest.
+pub fn table_name(relation: &Relation) -> String {
+    format!("{}.{}", relation.schema, relation.name)
+}
+
+struct Schema {
+    comment: String,
+    relations: Relations,
+    descriptions: Vec<RelationDescription>,
+}
+
+impl Schema {
+    fn new(comment: &str) -> Self {
+        Self { comment: comment.to_owned(), relations: Relations::default(), descriptions: Vec::new() }
+    }
+}
+
+struct Builder<'a> {
+    lake: &'a Lake,
+    store: ObjectStoreUrl,
+    schemas: BTreeMap<String, Schema>,
+}
+
+impl Builder<'_> {
+    fn schema(&mut self, name: &str) -> &mut Schema {
+        self.schemas.entry(name.to_owned()).or_insert_with(|| Schema::new("Reference tables"))
+    }
+
+    /// A relation that runs write; empty with its declared columns before the first run.
+    fn unified(&mut self, relation: &'static Relation, stored: Option<&TableManifest>) -> Result<()> {
+        let (provider, columns, rows, bytes): (Arc<dyn TableProvider>, SchemaRef, u64, u64) = match stored {
+            Some(stored) => {
+                let columns = with_views(stored.schema.schema());
+                let files = stored
+                    .files
+                    .iter()
+                    .map(|file| {
+                        Ok(StoredFile {
+                            path: self.lake.path(&file.path)?.to_string(),
+                            bytes: file.bytes,
+                            rows: file.rows,
+                            columns: file.columns.clone(),
+                            partitions: Vec::new(),
+                        })
+                    })
+                    .collect::<Result<_>>()?;
+                let table = FileTable::new(self.store.clone(), Arc::clone(&columns), Vec::new(), files, &stored.sort);
+                let (rows, bytes) = (table.rows(), table.bytes());
+                (Arc::new(table), columns, rows, bytes)
+            }
+            None => {
+                let columns = schema(relation);
+                (memory(RecordBatch::new_empty(Arc::clone(&columns)))?, columns, 0, 0)
+            }
+        };
+        let comments: HashMap<&str, &str> =
+            relation.columns.iter().map(|column| (column.name, column.comment)).collect();
+        let columns = columns
+            .fields()
+            .iter()
+            .map(|field| ColumnDescription {
+                name: field.name().clone(),
+                data_type: field.data_type().clone(),
+                nullable: field.is_nullable(),
+                comment: match comments.get(field.name().as_str()) {
+                    Some(comment) => (*comment).to_owned(),
+                    None => field.metadata().get("comment").cloned().unwrap_or_else(|| added_column(field.name())),
+                },
+            })
+            .collect();
+        let foreign_keys = customer_reference(relation);
+        let description = RelationDescription {
+            name: relation.name.to_owned(),
+            kind: RelationKind::Table,
+            comment: relation.comment.to_owned(),
+            columns,
+            rows: Some(rows),
+            bytes: Some(bytes),
+            definition: None,
+            primary_key: relation.primary_key.iter().map(|name| (*name).to_owned()).collect(),
+            foreign_keys,
+        };
+        let schema = self.schema(relation.schema);
+        schema.relations.insert(relation.name, provider);
+        schema.descriptions.push(description);
+        Ok(())
+    }
+
+    /// The live files of a source under their own columns.
+    fn source(&mut self, schema: &str, name: &str, comment: String, stored: Option<&SourceManifest>) -> Result<()> {
+        let Some(stored) = stored else { return Ok(()) };
+        let table = source_table(self.lake, &self.store, stored)?;
+        let columns = table
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| ColumnDescription {
+                name: field.name().clone(),
+                data_type: field.data_type().clone(),
+                nullable: true,
+                comment: "As it landed".to_owned(),
+            })
+            .collect();
+        let description = RelationDescription {
+            name: name.to_owned(),
+            kind: RelationKind::Table,
+            comment,
+            columns,
+            rows: Some(table.rows()),
+            bytes: Some(table.bytes()),
+            definition: None,
+            primary_key: Vec::new(),
+            foreign_keys: Vec::new(),
+        };
+        let schema = self.schema(schema);
+        schema.relations.insert(name, Arc::new(table));
+        schema.descriptions.push(description);
+        Ok(())
+    }
+
+    /// A relation whose rows are worked out from the manifest.
+    fn computed(&mut self, relation: &'static Relation, batch: RecordBatch) -> Result<()> {
+        let rows = batch.num_rows() as u64;
+        let columns = relation
+            .columns
+            .iter()
+            .map(|column| ColumnDescription {
+                name: column.name.to_owned(),
+                data_type: crate::schema::data_type(column.column_type),
+                nullable: column.nullable,
+                comment: column.comment.to_owned(),
+            })
+            .collect();
+        let provider = memory(batch)?;
+        let schema = self.schema(relation.schema);
+        schema.relations.insert(relation.name, provider);
+        schema.descriptions.push(RelationDescription {
+            name: relation.name.to_owned(),
+            kind: RelationKind::Table,
+            comment: relation.comment.to_owned(),
+            columns,
+            rows: Some(rows),
+            bytes: None,
+            definition: None,
+            primary_key: relation.primary_key.iter().map(|name| (*name).to_owned()).collect(),
+            foreign_keys: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn descriptions(&mut self) -> Vec<SchemaDescription> {
+        let mut schemas: Vec<SchemaDescription> = self
+            .schemas
+            .iter_mut()
+            .map(|(name, schema)| {
+                schema.descriptions.sort_by(|a, b| a.name.cmp(&b.name));
+                SchemaDescription {
+                    name: name.clone(),
+                    comment: schema.comment.clone(),
+                    relations: std::mem::take(&mut schema.descriptions),
+                }
+            })
+            .collect();
+        schemas.sort_by_key(|schema| (schema.name != PUBLIC, schema.name.clone()));
+        schemas
+    }
+}
+
+/// The table over the live files of a source; hive partition columns stand last, as text.
+pub fn source_table(lake: &Lake, store: &ObjectStoreUrl, stored: &SourceManifest) -> Result<FileTable> {
+    let columns = with_views(stored.contract.schema());
+    let mut partition_names: Vec<String> = Vec::new();
+    let live = || stored.files.iter().filter(|file| file.state == FileState::Live);
+    for file in live() {
+        for (name, _) in &file.partitions {
+            if !partition_names.contains(name) && columns.index_of(name).is_err() {
+                partition_names.push(name.clone());
+            }
+        }
+    }
+    let files = live()
+        .map(|file| {
+            let partitions = partition_names
+                .iter()
+                .map(|name| {
+                    let value = file.partitions.iter().find(|(partition, _)| partition == name);
+                    ScalarValue::Utf8(value.map(|(_, value)| value.clone()))
+                })
+                .collect();
+            Ok(StoredFile {
+                path: lake.path(&file.path)?.to_string(),
+                bytes: file.size,
+                rows: file.landed,
+                columns: file.stats.clone(),
+                partitions,
+            })
+        })
+        .collect::<Result<_>>()?;
+    let partition_columns: Vec<FieldRef> =
+        partition_names.iter().map(|name| Arc::new(Field::new(name, DataType::Utf8, true))).collect();
+    Ok(FileTable::new(store.clone(), columns, partition_columns, files, &[]))
+}
+
+fn memory(batch: RecordBatch) -> Result<Arc<dyn TableProvider>> {
+    Ok(Arc::new(MemTable::try_new(batch.schema(), vec![vec![batch]])?))
+}
+
+/// Traits and identifier types of the configuration stand in golden records.
+fn added_column(name: &str) -> String {
+    format!("{name} of the customer, chosen among the records by its survivorship rule")
+}
+
+/// Facts and identities refer to the golden record.
+fn customer_reference(relation: &Relation) -> Vec<ForeignKey> {
+    let refers = relation.name != "customers" && relation.columns.iter().any(|column| column.name == "customer_id");
+    if !refers {
+        return Vec::new();
+    }
+    vec![ForeignKey {
+        columns: vec!["customer_id".to_owned()],
+        references_schema: PUBLIC.to_owned(),
+        references_relation: "customers".to_owned(),
+        references_columns: vec!["customer_id".to_owned()],
+    }]
+}
+
+fn roles(config: &Config) -> Vec<RoleDescription> {
+    config
+        .roles
+        .iter()
+        .map(|role| RoleDescription { name: role.name.clone(), owner: role.owner })
+        .collect()
+}

@@ -1,0 +1,76 @@
+//! What functions such as `current_setting` see of their session.
+
+use std::sync::{Arc, Weak};
+
+use crate::description::{CatalogDescription, SessionFacts};
+use crate::engine::Engine;
+use crate::error::{Error, Result, StopReason};
+use crate::session::{Session, Shared};
+
+/// See the module. It does not keep the engine alive.
+#[derive(Debug)]
+pub(crate) struct Facts {
+    user: String,
+    pid: i32,
+    shared: Arc<Shared>,
+    engine: Weak<Engine>,
+    catalog: Arc<CatalogDescription>,
+}
+
+impl Facts {
+    pub(crate) fn new(session: &Session) -> Self {
+        Self {
+            user: session.login.user.clone(),
+            pid: session.login.pid,
+            shared: Arc::clone(&session.shared),
+            engine: Arc::downgrade(&session.engine),
+            catalog: Arc::clone(session.release().description()),
+        }
+    }
+}
+
+impl SessionFacts for Facts {
+    fn current_user(&self) -> String {
+        self.user.clone()
+    }
+
+    fn session_user(&self) -> String {
+        self.user.clone()
+    }
+
+    fn backend_pid(&self) -> i32 {
+        self.pid
+    }
+
+    fn current_schemas(&self) -> Vec<String> {
+        let path = self.shared.settings.lock().search_path();
+        path.into_iter()
+            .filter(|name| name == "pg_catalog" || self.catalog.schemas.iter().any(|schema| &schema.name == name))
+            .collect()
+    }
+
+    fn setting(&self, name: &str) -> Option<String> {
+        self.shared.settings.lock().value(name).ok()
+    }
+
+    fn change_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
+        let value = self.shared.settings.lock().set(name, value, local)?;
+        self.shared.settings_epoch.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        Ok(value)
+    }
+
+    fn catalog(&self) -> Arc<CatalogDescription> {
+        Arc::clone(&self.catalog)
+    }
+
+    fn signal(&self, pid: i32, terminate: bool) -> bool {
+        let reason = if terminate { StopReason::Terminated } else { StopReason::User };
+        self.engine.upgrade().is_some_and(|engine| engine.sessions().signal(&self.user, pid, reason))
+    }
+}
+
+impl From<Error> for datafusion::common::DataFusionError {
+    fn from(error: Error) -> Self {
+        Self::External(Box::new(error))
+    }
+}

@@ -1,0 +1,151 @@
+//! Planning a statement whose parameters have declared types, inferred ones, or none.
+
+use std::collections::BTreeMap;
+
+use arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::DataFusionError;
+use datafusion::execution::SessionState;
+use datafusion::logical_expr::{LogicalPlan, Statement as PlanStatement};
+use datafusion::sql::parser::Statement as PlannerStatement;
+use datafusion::sql::sqlparser::ast::{self, ArrayElemTypeDef, ExactNumberInfo, Ident, Statement, TimezoneInfo, Value, Visit, Visitor};
+use datafusion::sql::sqlparser::tokenizer::Location;
+use perennial_base::{ErrorClass, UserError};
+use std::ops::ControlFlow;
+
+use crate::error::{Error, Result};
+use crate::sql::parse::position;
+
+/// Parameters that one statement may have.
+const MAX_PARAMETERS: usize = 65_535;
+
+/// The plan, and the types of all parameters from `$1` on.
+pub(crate) async fn plan(
+    state: &SessionState,
+    statement: Statement,
+    declared: &[Option<DataType>],
+    text: &str,
+) -> Result<(LogicalPlan, Vec<DataType>)> {
+    let count = placeholders(&statement)?.max(declared.len());
+    if count == 0 {
+        return Ok((to_plan(state, statement, text).await?, Vec::new()));
+    }
+    let mut types: Vec<Option<DataType>> = (0..count).map(|index| declared.get(index).cloned().flatten()).collect();
+    if types.iter().any(Option::is_none) {
+        let inferred = match to_plan(state, typed(statement.clone(), &types), text).await {
+            Ok(plan) => inferred_types(&plan)?,
+            // Without their types some statements cannot be planned; as text they can.
+            Err(_) => BTreeMap::new(),
+        };
+        for (index, slot) in types.iter_mut().enumerate() {
+            if slot.is_none() {
+                *slot = Some(inferred.get(&index).cloned().unwrap_or(DataType::Utf8));
+            }
+        }
+    }
+    let plan = to_plan(state, typed(statement, &types), text).await?;
+    Ok((plan, types.into_iter().map(|slot| slot.unwrap_or(DataType::Utf8)).collect()))
+}
+
+async fn to_plan(state: &SessionState, statement: Statement, text: &str) -> Result<LogicalPlan> {
+    let plan = state
+        .statement_to_plan(PlannerStatement::Statement(Box::new(statement)))
+        .await
+        .map_err(|error| placed(error, text))?;
+    Ok(match plan {
+        LogicalPlan::Statement(PlanStatement::Prepare(prepare)) => prepare.input.as_ref().clone(),
+        plan => plan,
+    })
+}
+
+/// Adds where in the statement an error is, when the planner knows.
+fn placed(error: DataFusionError, text: &str) -> Error {
+    let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+    let error = Error::from(error);
+    match span {
+        Some(span) if error.position().is_none() => {
+            error.with_position(position(text, Location { line: span.start.line, column: span.start.column }))
+        }
+        _ => error,
+    }
+}
+
+/// The highest number of a placeholder.
+fn placeholders(statement: &Statement) -> Result<usize> {
+    struct Highest(usize);
+    impl Visitor for Highest {
+        type Break = String;
+        fn pre_visit_value(&mut self, value: &ast::ValueWithSpan) -> ControlFlow<String> {
+            if let Value::Placeholder(name) = &value.value {
+                match name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok()) {
+                    Some(number) if (1..=MAX_PARAMETERS).contains(&number) => self.0 = self.0.max(number),
+                    _ => return ControlFlow::Break(name.clone()),
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    let mut highest = Highest(0);
+    match statement.visit(&mut highest) {
+        ControlFlow::Continue(()) => Ok(highest.0),
+        ControlFlow::Break(name) => Err(Error::new(ErrorClass::UndefinedParameter, format!("there is no parameter {name}"))),
+    }
+}
+
+fn inferred_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, DataType>> {
+    Ok(plan
+        .get_parameter_types()?
+        .into_iter()
+        .filter_map(|(name, data_type)| {
+            let index = name.trim_start_matches('$').parse::<usize>().ok()?.checked_sub(1)?;
+            data_type.filter(|data_type| *data_type != DataType::Null).map(|data_type| (index, data_type))
+        })
+        .collect())
+}
+
+/// `PREPARE p(types) AS statement`, which is how the planner is told of types. The leading types that are known
+/// are given; the planner takes no gaps.
+fn typed(statement: Statement, types: &[Option<DataType>]) -> Statement {
+    let known: Option<Vec<ast::DataType>> = types.iter().map(|slot| slot.as_ref().and_then(sql_type)).collect();
+    match known {
+        Some(data_types) if !data_types.is_empty() => {
+            Statement::Prepare { name: Ident::new("p"), data_types, statement: Box::new(statement) }
+        }
+        _ => statement,
+    }
+}
+
+/// The SQL spelling of a type.
+pub(crate) fn sql_type(data_type: &DataType) -> Option<ast::DataType> {
+    Some(match data_type {
+        DataType::Boolean => ast::DataType::Boolean,
+        DataType::Int8 | DataType::Int16 => ast::DataType::SmallInt(None),
+        DataType::Int32 => ast::DataType::Integer(None),
+        DataType::Int64 | DataType::UInt32 => ast::DataType::BigInt(None),
+        DataType::UInt8 | DataType::UInt16 => ast::DataType::Integer(None),
+        DataType::UInt64 => ast::DataType::Numeric(ExactNumberInfo::PrecisionAndScale(20, 0)),
+        DataType::Float16 | DataType::Float32 => ast::DataType::Real,
+        DataType::Float64 => ast::DataType::DoublePrecision,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => ast::DataType::Text,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => ast::DataType::Bytea,
+        DataType::Date32 | DataType::Date64 => ast::DataType::Date,
+        DataType::Time32(_) | DataType::Time64(_) => ast::DataType::Time(None, TimezoneInfo::None),
+        DataType::Timestamp(unit, zone) => {
+            let zone = if zone.is_some() { TimezoneInfo::WithTimeZone } else { TimezoneInfo::None };
+            let digits = match unit {
+                TimeUnit::Second => 0,
+                TimeUnit::Millisecond => 3,
+                TimeUnit::Microsecond => 6,
+                TimeUnit::Nanosecond => 9,
+            };
+            ast::DataType::Timestamp(Some(digits), zone)
+        }
+        DataType::Interval(_) | DataType::Duration(_) => ast::DataType::Interval { fields: None, precision: None },
+        DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
+            ast::DataType::Numeric(ExactNumberInfo::PrecisionAndScale(u64::from(*precision), i64::from(*scale)))
+        }
+        DataType::List(field) | DataType::LargeList(field) => {
+            ast::DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(sql_type(field.data_type())?), None))
+        }
+        _ => return None,
+    })
+}

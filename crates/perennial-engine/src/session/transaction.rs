@@ -1,0 +1,84 @@
+//! Transactions: read only, each over the one snapshot that it began with.
+
+use std::sync::Arc;
+
+use crate::release::Release;
+
+/// Where a session stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TransactionState {
+    /// Outside of a transaction.
+    #[default]
+    Idle,
+    /// Inside of one.
+    Open,
+    /// Inside of one that has failed: only its end is accepted.
+    Failed,
+}
+
+/// The transaction of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Transaction {
+    state: TransactionState,
+    release: Option<Arc<Release>>,
+    /// The moment that `now()` gives.
+    started: Option<i64>,
+    savepoints: Vec<String>,
+}
+
+impl Transaction {
+    pub(crate) fn state(&self) -> TransactionState {
+        self.state
+    }
+
+    pub(crate) fn begin(&mut self, release: Arc<Release>, now: i64) {
+        *self = Self { state: TransactionState::Open, release: Some(release), started: Some(now), savepoints: Vec::new() };
+    }
+
+    pub(crate) fn end(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn fail(&mut self) {
+        if self.state == TransactionState::Open {
+            self.state = TransactionState::Failed;
+        }
+    }
+
+    /// The snapshot that statements of the transaction read.
+    pub(crate) fn pinned(&self) -> Option<Arc<Release>> {
+        self.release.clone()
+    }
+
+    /// The moment at which the transaction, or the statement outside of one, began.
+    pub(crate) fn now(&self, clock: i64) -> i64 {
+        self.started.unwrap_or(clock)
+    }
+
+    pub(crate) fn savepoint(&mut self, name: String) {
+        self.savepoints.push(name);
+    }
+
+    /// Forgets a savepoint and all after it; answers whether it was there.
+    pub(crate) fn release_savepoint(&mut self, name: &str) -> bool {
+        match self.savepoints.iter().rposition(|known| known == name) {
+            Some(at) => {
+                self.savepoints.truncate(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Goes back to a savepoint, which stays; answers whether it was there.
+    pub(crate) fn rollback_to(&mut self, name: &str) -> bool {
+        match self.savepoints.iter().rposition(|known| known == name) {
+            Some(at) => {
+                self.savepoints.truncate(at + 1);
+                self.state = TransactionState::Open;
+                true
+            }
+            None => false,
+        }
+    }
+}

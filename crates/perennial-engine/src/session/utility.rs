@@ -1,0 +1,449 @@
+//! Statements that are not queries: settings, transactions, cursors, prepared statements, COPY.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::ScalarValue;
+use datafusion::sql::sqlparser::ast::{
+    CloseCursor, ContextModifier, Declare, DiscardObject, Expr, Ident, ObjectName, Reset, Set, Statement,
+    TransactionIsolationLevel, TransactionMode, Value,
+};
+use perennial_base::ErrorClass;
+
+use crate::error::{Error, Result};
+use crate::rows::Rows;
+use crate::session::copy::{self, CopyOut};
+use crate::session::cursor::{Cursor, portion};
+use crate::session::{
+    NoticeKind, Outcome, Prepared, PreparedStatement, Session, TransactionState, unsupported,
+};
+use crate::sql::parse::{Parsed, parse, query_of, read_only};
+
+/// Whether the planner takes the statement; an error for what is never served.
+pub(crate) fn is_query(statement: &Statement) -> Result<bool> {
+    if let Some(query) = query_of(statement) {
+        if !read_only(query) {
+            return Err(write_refused(statement));
+        }
+        return Ok(true);
+    }
+    match statement {
+        Statement::Set(_)
+        | Statement::Reset(_)
+        | Statement::ShowVariable { .. }
+        | Statement::StartTransaction { .. }
+        | Statement::Commit { .. }
+        | Statement::Rollback { .. }
+        | Statement::Savepoint { .. }
+        | Statement::ReleaseSavepoint { .. }
+        | Statement::Declare { .. }
+        | Statement::Fetch { .. }
+        | Statement::Close { .. }
+        | Statement::Discard { .. }
+        | Statement::Prepare { .. }
+        | Statement::Execute { .. }
+        | Statement::Deallocate { .. }
+        | Statement::LISTEN { .. }
+        | Statement::UNLISTEN { .. }
+        | Statement::NOTIFY { .. }
+        | Statement::Copy { .. } => Ok(false),
+        _ => Err(write_refused(statement)),
+    }
+}
+
+/// Everything else would change something.
+fn write_refused(statement: &Statement) -> Error {
+    let verb = statement.to_string().split_whitespace().take(2).collect::<Vec<_>>().join(" ").to_uppercase();
+    let verb = verb.split(['(', '"']).next().unwrap_or_default().trim().to_owned();
+    let first = verb.split(' ').next().unwrap_or_default();
+    match first {
+        "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "SELECT" | "WITH" => {
+            let what = if matches!(first, "SELECT" | "WITH") { "SELECT INTO" } else { first };
+            Error::new(ErrorClass::ReadOnly, format!("cannot execute {what} in a read-only transaction"))
+                .with_hint("Served relations come from the lake: land a Parquet file, and the next run unifies it.")
+        }
+        "CREATE" | "ALTER" | "DROP" | "GRANT" | "REVOKE" | "COMMENT" => {
+            Error::new(ErrorClass::ReadOnly, format!("cannot execute {verb} in a read-only transaction"))
+                .with_hint("Relations, roles and segments are declared in perennial.toml.")
+        }
+        _ => unsupported(&verb),
+    }
+}
+
+impl Session {
+    /// The shape of a statement that is not a query.
+    pub(crate) async fn plan_utility(&self, parsed: &Parsed) -> Result<Prepared> {
+        let output = match parsed.statement() {
+            Statement::ShowVariable { variable } => Some(show_schema(&variable_name(variable))),
+            Statement::Fetch { name, .. } => {
+                let cursors = self.cursors.lock();
+                let cursor = cursors.get(&folded(name)).ok_or_else(|| no_cursor(name))?;
+                Some(Arc::clone(cursor.schema()))
+            }
+            Statement::Execute { name, .. } => self.statement(name.as_ref())?.output().cloned(),
+            _ => None,
+        };
+        Ok(Prepared(Arc::new(PreparedStatement {
+            parsed: parsed.clone(),
+            parameters: Vec::new(),
+            output,
+            plan: None,
+        })))
+    }
+
+    /// Runs a statement that is not a query.
+    pub(crate) async fn utility(&self, prepared: &Prepared, _: Vec<ScalarValue>) -> Result<Outcome> {
+        let statement = prepared.0.parsed.statement();
+        match statement {
+            Statement::Set(set) => self.set(set),
+            Statement::Reset(reset) => {
+                match &reset.reset {
+                    Reset::ALL => self.shared.settings.lock().reset_all(),
+                    Reset::ConfigurationParameter(name) => self.shared.settings.lock().reset(&setting_name(name))?,
+                }
+                self.settings_changed();
+                done("RESET")
+            }
+            Statement::ShowVariable { variable } => self.show(&variable_name(variable)).map(Outcome::Rows),
+            Statement::StartTransaction { modes, begin, .. } => self.begin(modes, *begin),
+            Statement::Commit { .. } => self.end(true),
+            Statement::Rollback { savepoint: None, .. } => self.end(false),
+            Statement::Rollback { savepoint: Some(name), .. } => {
+                self.in_transaction("ROLLBACK TO SAVEPOINT")?;
+                if !self.shared.transaction.lock().rollback_to(&folded(name)) {
+                    return Err(no_savepoint(name));
+                }
+                done("ROLLBACK")
+            }
+            Statement::Savepoint { name } => {
+                self.in_transaction("SAVEPOINT")?;
+                self.shared.transaction.lock().savepoint(folded(name));
+                done("SAVEPOINT")
+            }
+            Statement::ReleaseSavepoint { name } => {
+                self.in_transaction("RELEASE SAVEPOINT")?;
+                if !self.shared.transaction.lock().release_savepoint(&folded(name)) {
+                    return Err(no_savepoint(name));
+                }
+                done("RELEASE")
+            }
+            Statement::Declare { stmts } => self.declare(stmts).await,
+            Statement::Fetch { name, direction, .. } => {
+                let wanted = portion(direction)?;
+                let mut cursor = self.cursors.lock().remove(&folded(name)).ok_or_else(|| no_cursor(name))?;
+                let batches = cursor.portion(wanted).await;
+                let schema = Arc::clone(cursor.schema());
+                self.cursors.lock().insert(folded(name), cursor);
+                Ok(Outcome::Rows(Rows::ready("FETCH", schema, batches?)))
+            }
+            Statement::Close { cursor: CloseCursor::All } => {
+                self.cursors.lock().clear();
+                done("CLOSE CURSOR ALL")
+            }
+            Statement::Close { cursor: CloseCursor::Specific { name } } => {
+                self.cursors.lock().remove(&folded(name)).ok_or_else(|| no_cursor(name))?;
+                done("CLOSE CURSOR")
+            }
+            Statement::Discard { object_type } => self.discard(object_type),
+            Statement::Prepare { name, statement, .. } => self.prepare_named(name, statement).await,
+            Statement::Execute { name, parameters, .. } => self.execute_named(name.as_ref(), parameters).await,
+            Statement::Deallocate { name, .. } => {
+                if name.value.eq_ignore_ascii_case("all") {
+                    self.statements.lock().clear();
+                    return done("DEALLOCATE ALL");
+                }
+                self.statements.lock().remove(&folded(name)).ok_or_else(|| no_statement(&name.value))?;
+                done("DEALLOCATE")
+            }
+            Statement::LISTEN { .. } => done("LISTEN"),
+            Statement::UNLISTEN { .. } => done("UNLISTEN"),
+            Statement::NOTIFY { .. } => done("NOTIFY"),
+            Statement::Copy { .. } => self.copy_out(statement).await,
+            _ => Err(write_refused(statement)),
+        }
+    }
+
+    fn settings_changed(&self) {
+        self.shared.settings_epoch.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+    }
+
+    fn set(&self, set: &Set) -> Result<Outcome> {
+        match set {
+            Set::SingleAssignment { scope, variable, values, .. } => {
+                let local = matches!(scope, Some(ContextModifier::Local));
+                self.set_value(&setting_name(variable), values, local)?;
+            }
+            Set::SetTimeZone { local, value } => self.set_value("TimeZone", std::slice::from_ref(value), *local)?,
+            Set::SetNames { charset_name, .. } => {
+                self.assign("client_encoding", &charset_name.value, false)?;
+            }
+            Set::SetTransaction { modes, session, .. } => self.transaction_modes(modes, *session)?,
+            Set::SetRole { role_name: None, .. } => {}
+            Set::SetRole { role_name: Some(name), .. } if folded(name) == self.login.user => {}
+            Set::SetRole { role_name: Some(name), .. } => {
+                return Err(Error::new(
+                    ErrorClass::PermissionDenied,
+                    format!("permission denied to set role \"{}\"", folded(name)),
+                ));
+            }
+            other => return Err(unsupported(&other.to_string())),
+        }
+        done("SET")
+    }
+
+    fn set_value(&self, name: &str, values: &[Expr], local: bool) -> Result<()> {
+        let texts: Vec<String> = values.iter().map(value_text).collect::<Result<_>>()?;
+        match texts.as_slice() {
+            [word] if word.eq_ignore_ascii_case("default") => {
+                self.shared.settings.lock().reset(name)?;
+                self.settings_changed();
+                Ok(())
+            }
+            texts => self.assign(name, &texts.join(", "), local),
+        }
+    }
+
+    fn assign(&self, name: &str, value: &str, local: bool) -> Result<()> {
+        if local && self.transaction() == TransactionState::Idle {
+            self.notice(NoticeKind::NoActiveTransaction, "SET LOCAL can only be used in transaction blocks");
+            return Ok(());
+        }
+        self.shared.settings.lock().set(name, value, local)?;
+        self.settings_changed();
+        Ok(())
+    }
+
+    fn transaction_modes(&self, modes: &[TransactionMode], session: bool) -> Result<()> {
+        for mode in modes {
+            match mode {
+                // Every transaction reads one snapshot, which is stronger than what was asked for.
+                TransactionMode::IsolationLevel(level) => {
+                    let text = match level {
+                        TransactionIsolationLevel::ReadUncommitted => "read uncommitted",
+                        TransactionIsolationLevel::ReadCommitted => "read committed",
+                        TransactionIsolationLevel::RepeatableRead | TransactionIsolationLevel::Snapshot => "repeatable read",
+                        TransactionIsolationLevel::Serializable => "serializable",
+                    };
+                    let name = if session { "default_transaction_isolation" } else { "transaction_isolation" };
+                    let local = !session && self.transaction() != TransactionState::Idle;
+                    self.shared.settings.lock().set(name, text, local)?;
+                }
+                TransactionMode::AccessMode(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn show(&self, name: &str) -> Result<Rows> {
+        let settings = self.shared.settings.lock();
+        let columns: Vec<Vec<String>> = if name.eq_ignore_ascii_case("all") {
+            let all = settings.all();
+            vec![
+                all.iter().map(|row| row.0.clone()).collect(),
+                all.iter().map(|row| row.1.clone()).collect(),
+                all.iter().map(|row| row.2.clone()).collect(),
+            ]
+        } else {
+            vec![vec![settings.value(name)?]]
+        };
+        let schema = show_schema(name);
+        let arrays = columns.into_iter().map(|values| Arc::new(StringArray::from(values)) as ArrayRef).collect();
+        let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
+        Ok(Rows::ready("SHOW", schema, vec![batch]))
+    }
+
+    fn begin(&self, modes: &[TransactionMode], begin: bool) -> Result<Outcome> {
+        if self.transaction() == TransactionState::Idle {
+            let release = self.engine.release();
+            let now = self.engine.clock().now();
+            self.shared.transaction.lock().begin(release, now);
+            self.shared.settings.lock().begin();
+        } else {
+            self.notice(NoticeKind::ActiveTransaction, "there is already a transaction in progress");
+        }
+        self.transaction_modes(modes, false)?;
+        done(if begin { "BEGIN" } else { "START TRANSACTION" })
+    }
+
+    fn end(&self, commit: bool) -> Result<Outcome> {
+        let state = self.transaction();
+        if state == TransactionState::Idle {
+            self.notice(NoticeKind::NoActiveTransaction, "there is no transaction in progress");
+            return done(if commit { "COMMIT" } else { "ROLLBACK" });
+        }
+        let committed = commit && state == TransactionState::Open;
+        self.shared.transaction.lock().end();
+        self.shared.settings.lock().end(committed);
+        self.settings_changed();
+        self.cursors.lock().retain(|_, cursor| cursor.hold && committed);
+        done(if committed { "COMMIT" } else { "ROLLBACK" })
+    }
+
+    fn in_transaction(&self, what: &str) -> Result<()> {
+        if self.transaction() == TransactionState::Idle {
+            return Err(Error::new(
+                ErrorClass::NoTransaction,
+                format!("{what} can only be used in transaction blocks"),
+            ));
+        }
+        Ok(())
+    }
+
+    async fn declare(&self, declarations: &[Declare]) -> Result<Outcome> {
+        let [Declare { names, for_query: Some(query), hold, .. }] = declarations else {
+            return Err(unsupported("DECLARE of anything but one cursor"));
+        };
+        let [name] = names.as_slice() else { return Err(unsupported("DECLARE of several cursors")) };
+        let hold = hold.unwrap_or(false);
+        if !hold {
+            self.in_transaction("DECLARE CURSOR")?;
+        }
+        let name = folded(name);
+        if self.cursors.lock().contains_key(&name) {
+            return Err(Error::new(ErrorClass::DuplicateCursor, format!("cursor \"{name}\" already exists")));
+        }
+        let rows = self.rows_of(&query.to_string()).await?;
+        self.cursors.lock().insert(name, Cursor::new(rows, hold));
+        done("DECLARE CURSOR")
+    }
+
+    /// Plans and starts a query given as text.
+    async fn rows_of(&self, sql: &str) -> Result<Rows> {
+        let parsed = parse(sql)?;
+        let [parsed] = parsed.as_slice() else { return Err(unsupported("this query")) };
+        let prepared = Box::pin(self.prepare(parsed, &[])).await?;
+        self.start(&prepared, Vec::new()).await
+    }
+
+    async fn copy_out(&self, statement: &Statement) -> Result<Outcome> {
+        let sql = copy::query_text(statement)?;
+        let rows = self.rows_of(&sql).await?;
+        let options = copy::options(statement, rows.schema())?;
+        Ok(Outcome::Copy(CopyOut { rows: rows.with_tag("COPY"), options }))
+    }
+
+    fn discard(&self, what: &DiscardObject) -> Result<Outcome> {
+        if *what == DiscardObject::ALL {
+            if self.transaction() != TransactionState::Idle {
+                return Err(Error::new(
+                    ErrorClass::ActiveTransaction,
+                    "DISCARD ALL cannot run inside a transaction block",
+                ));
+            }
+            self.cursors.lock().clear();
+            self.statements.lock().clear();
+            self.shared.settings.lock().reset_all();
+            self.settings_changed();
+        }
+        done(&format!("DISCARD {what}"))
+    }
+
+    fn statement(&self, name: Option<&ObjectName>) -> Result<Prepared> {
+        let name = name.map(ToString::to_string).unwrap_or_default();
+        self.statements.lock().get(&name.to_lowercase()).cloned().ok_or_else(|| no_statement(&name))
+    }
+
+    async fn prepare_named(&self, name: &Ident, statement: &Statement) -> Result<Outcome> {
+        let name = folded(name);
+        if self.statements.lock().contains_key(&name) {
+            return Err(Error::new(
+                ErrorClass::DuplicateStatement,
+                format!("prepared statement \"{name}\" already exists"),
+            ));
+        }
+        let parsed = parse(&statement.to_string())?;
+        let [parsed] = parsed.as_slice() else { return Err(unsupported("PREPARE of this statement")) };
+        let prepared = Box::pin(self.prepare(parsed, &[])).await?;
+        self.statements.lock().insert(name, prepared);
+        done("PREPARE")
+    }
+
+    async fn execute_named(&self, name: Option<&ObjectName>, arguments: &[Expr]) -> Result<Outcome> {
+        let prepared = self.statement(name)?;
+        let wanted = prepared.parameters().len();
+        if wanted != arguments.len() {
+            let name = name.map(ToString::to_string).unwrap_or_default();
+            return Err(Error::new(
+                ErrorClass::Syntax,
+                format!("wrong number of parameters for prepared statement \"{name}\""),
+            )
+            .with_detail(format!("Expected {wanted} parameters but got {}.", arguments.len())));
+        }
+        let values = self.values_of(arguments, prepared.parameters()).await?;
+        Box::pin(self.run(&prepared, values)).await
+    }
+
+    /// The values of constant expressions, as the types wanted.
+    async fn values_of(&self, arguments: &[Expr], types: &[DataType]) -> Result<Vec<ScalarValue>> {
+        if arguments.is_empty() {
+            return Ok(Vec::new());
+        }
+        let items: Vec<String> = arguments.iter().enumerate().map(|(at, expr)| format!("{expr} AS p{at}")).collect();
+        let mut rows = self.rows_of(&format!("SELECT {}", items.join(", "))).await?;
+        let batch = rows.next().await.transpose()?.ok_or_else(|| unsupported("these arguments"))?;
+        batch
+            .columns()
+            .iter()
+            .zip(types)
+            .map(|(column, data_type)| Ok(ScalarValue::try_from_array(column, 0)?.cast_to(data_type)?))
+            .collect()
+    }
+}
+
+fn done(tag: &str) -> Result<Outcome> {
+    Ok(Outcome::Done(tag.to_owned()))
+}
+
+fn show_schema(name: &str) -> SchemaRef {
+    let names: Vec<&str> = if name.eq_ignore_ascii_case("all") { vec!["name", "setting", "description"] } else { vec![name] };
+    Arc::new(Schema::new(names.into_iter().map(|name| Field::new(name, DataType::Utf8, false)).collect::<Vec<_>>()))
+}
+
+/// `time zone` and `transaction isolation level` are two spellings of settings.
+fn variable_name(variable: &[Ident]) -> String {
+    let words: Vec<String> = variable.iter().map(folded).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
+        ["time", "zone"] => "TimeZone".to_owned(),
+        ["transaction", "isolation", "level"] => "transaction_isolation".to_owned(),
+        ["session", "authorization"] => "session_authorization".to_owned(),
+        [one] => (*one).to_owned(),
+        many => many.join("."),
+    }
+}
+
+fn setting_name(name: &ObjectName) -> String {
+    name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect::<Vec<_>>().join(".")
+}
+
+/// The text that a value of SET stands for.
+fn value_text(expr: &Expr) -> Result<String> {
+    match expr {
+        Expr::Value(value) => Ok(match &value.value {
+            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) | Value::EscapedStringLiteral(text) => text.clone(),
+            Value::Number(number, _) => number.to_string(),
+            Value::Boolean(value) => if *value { "on" } else { "off" }.to_owned(),
+            other => other.to_string(),
+        }),
+        Expr::Identifier(ident) => Ok(ident.value.clone()),
+        Expr::UnaryOp { op, expr } => Ok(format!("{op}{}", value_text(expr)?)),
+        Expr::Interval(interval) => value_text(&interval.value),
+        other => Err(Error::new(ErrorClass::Syntax, format!("syntax error at or near \"{other}\""))),
+    }
+}
+
+fn folded(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+fn no_cursor(name: &Ident) -> Error {
+    Error::new(ErrorClass::UndefinedCursor, format!("cursor \"{}\" does not exist", folded(name)))
+}
+
+fn no_savepoint(name: &Ident) -> Error {
+    Error::new(ErrorClass::UndefinedSavepoint, format!("savepoint \"{}\" does not exist", folded(name)))
+}
+
+fn no_statement(name: &str) -> Error {
+    Error::new(ErrorClass::UndefinedStatement, format!("prepared statement \"{name}\" does not exist"))
+}

@@ -1,0 +1,7 @@
+//! Statements as text and as trees: splitting, parsing, and what Postgres' grammar has that the planner lacks.
+
+pub(crate) mod names;
+pub(crate) mod normalise;
+pub(crate) mod parse;
+
+pub use parse::Parsed;

@@ -1,0 +1,192 @@
+//! What Postgres' grammar has and the planner lacks, expressed in what the planner has. Every rule holds for any
+//! statement; none looks at its text.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
+    Ident, ObjectName, ObjectNamePart, Select, Statement, TableFactor, Value, VisitMut, VisitorMut,
+};
+
+use crate::error::{Error, Result};
+use crate::functions::table;
+use crate::sql::names::name_columns;
+
+/// Rewrites a statement in place. `zone` is the calendar of table functions that are not given one.
+///
+/// # Errors
+/// When a table function is called with arguments that it does not take.
+pub(crate) fn normalise(statement: &mut Statement, zone: &str) -> Result<()> {
+    match statement.visit(&mut Rules { zone }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+struct Rules<'a> {
+    zone: &'a str,
+}
+
+impl VisitorMut for Rules<'_> {
+    type Break = Error;
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        name_columns(select);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        match table::expand(factor, self.zone) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => ControlFlow::Break(error),
+        }
+    }
+
+    fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        if let TableFactor::Table { name, .. } = factor {
+            drop_database(name);
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        match expr {
+            Expr::BinaryOp { op, .. } => named_operator(op),
+            Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
+            Expr::Function(function) => function_name(function),
+            Expr::Cast { expr: inner, data_type, .. } => {
+                if let Some(replaced) = cast(inner, data_type) {
+                    *expr = replaced;
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// `perennial.public.orders` is `public.orders`: there is one database.
+fn drop_database(name: &mut ObjectName) {
+    if name.0.len() == 3 && part(&name.0[0]).eq_ignore_ascii_case(crate::description::DATABASE) {
+        name.0.remove(0);
+    }
+}
+
+/// `OPERATOR(pg_catalog.~)` is `~`.
+fn named_operator(op: &mut BinaryOperator) {
+    if let BinaryOperator::PGCustomBinaryOperator(parts) = op
+        && let Some(symbol) = parts.last()
+    {
+        *op = match symbol.as_str() {
+            "~" => BinaryOperator::PGRegexMatch,
+            "~*" => BinaryOperator::PGRegexIMatch,
+            "!~" => BinaryOperator::PGRegexNotMatch,
+            "!~*" => BinaryOperator::PGRegexNotIMatch,
+            "~~" => BinaryOperator::PGLikeMatch,
+            "~~*" => BinaryOperator::PGILikeMatch,
+            "!~~" => BinaryOperator::PGNotLikeMatch,
+            "!~~*" => BinaryOperator::PGNotILikeMatch,
+            "=" => BinaryOperator::Eq,
+            "<>" => BinaryOperator::NotEq,
+            "<" => BinaryOperator::Lt,
+            "<=" => BinaryOperator::LtEq,
+            ">" => BinaryOperator::Gt,
+            ">=" => BinaryOperator::GtEq,
+            "+" => BinaryOperator::Plus,
+            "-" => BinaryOperator::Minus,
+            "*" => BinaryOperator::Multiply,
+            "/" => BinaryOperator::Divide,
+            "||" => BinaryOperator::StringConcat,
+            _ => return,
+        };
+    }
+}
+
+/// `pg_catalog.format_type(…)` is `format_type(…)`; functions have no schemas of their own in the planner.
+fn function_name(function: &mut Function) {
+    let parts = &mut function.name.0;
+    if parts.len() == 2 && matches!(part(&parts[0]).as_str(), "pg_catalog" | "public" | "information_schema") {
+        parts.remove(0);
+    }
+}
+
+/// Casts to Postgres' own types: object names become numbers and numbers become object names, the string types
+/// of the catalogs are text.
+fn cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
+    let name = match data_type {
+        DataType::Regclass => "regclass".to_owned(),
+        DataType::Custom(name, _) => part(name.0.last()?).to_lowercase(),
+        _ => return None,
+    };
+    match name.as_str() {
+        "regclass" | "regtype" | "regproc" | "regprocedure" | "regnamespace" | "regrole" => {
+            let direction = if names_an_object(inner) { "in" } else { "out" };
+            let name = if name == "regprocedure" { "regproc" } else { &name };
+            Some(call(&format!("perennial_{name}_{direction}"), inner.clone()))
+        }
+        "name" | "char" | "bpchar" | "cstring" | "citext" | "unknown" | "information_schema" => Some(cast_to(inner, DataType::Text)),
+        "oid" | "xid" | "cid" => match inner {
+            // A name that was already turned into its number.
+            Expr::Function(function) if function.name.to_string().starts_with("perennial_") => Some(inner.clone()),
+            _ => Some(cast_to(inner, DataType::BigInt(None))),
+        },
+        "int2" => Some(cast_to(inner, DataType::SmallInt(None))),
+        "int4" => Some(cast_to(inner, DataType::Integer(None))),
+        "int8" => Some(cast_to(inner, DataType::BigInt(None))),
+        "float4" => Some(cast_to(inner, DataType::Real)),
+        "float8" => Some(cast_to(inner, DataType::DoublePrecision)),
+        "bool" => Some(cast_to(inner, DataType::Boolean)),
+        "text" => Some(cast_to(inner, DataType::Text)),
+        "jsonb" | "json" => Some(cast_to(inner, DataType::Text)),
+        _ => None,
+    }
+}
+
+/// Whether a cast to an object type reads a name (text) rather than a number.
+fn names_an_object(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_) | Value::Placeholder(_) | Value::EscapedStringLiteral(_)),
+        Expr::Nested(inner) => names_an_object(inner),
+        Expr::Cast { data_type, .. } => matches!(data_type, DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_)),
+        Expr::Function(function) => {
+            matches!(function.name.to_string().to_lowercase().as_str(), "format" | "quote_ident" | "concat" | "lower")
+        }
+        Expr::BinaryOp { op: BinaryOperator::StringConcat, .. } => true,
+        _ => false,
+    }
+}
+
+fn call(name: &str, argument: Expr) -> Expr {
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+fn cast_to(inner: &Expr, data_type: DataType) -> Expr {
+    Expr::Cast {
+        kind: datafusion::sql::sqlparser::ast::CastKind::DoubleColon,
+        expr: Box::new(inner.clone()),
+        data_type,
+        array: false,
+        format: None,
+    }
+}
+
+fn part(part: &ObjectNamePart) -> String {
+    match part.as_ident() {
+        Some(ident) if ident.quote_style.is_none() => ident.value.to_lowercase(),
+        Some(ident) => ident.value.clone(),
+        None => String::new(),
+    }
+}

@@ -1,0 +1,245 @@
+//! From the text of a request to its statements.
+
+use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Statement, Visit, Visitor};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
+use perennial_base::ErrorClass;
+use std::ops::ControlFlow;
+
+use crate::error::{Error, Result};
+
+/// Nesting that the parser follows before it gives up.
+const MAX_DEPTH: usize = 1_000;
+/// Expressions and queries that a statement may consist of.
+const MAX_NODES: usize = 200_000;
+
+/// One statement of a request.
+#[derive(Debug, Clone)]
+pub struct Parsed {
+    text: String,
+    statement: Statement,
+}
+
+impl Parsed {
+    /// The statement's own text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn statement(&self) -> &Statement {
+        &self.statement
+    }
+}
+
+/// Splits and parses all statements of `sql`; none for an empty request.
+///
+/// # Errors
+/// Class `Syntax` with the position of the token that does not fit, `TooComplex` for a statement that is nested
+/// too deeply or is too large.
+pub(crate) fn parse(sql: &str) -> Result<Vec<Parsed>> {
+    let dialect = PostgreSqlDialect {};
+    let tokens = Tokenizer::new(&dialect, sql)
+        .tokenize_with_location()
+        .map_err(|error| Error::new(ErrorClass::Syntax, error.message.to_lowercase()).with_position(position(sql, error.location)))?;
+    let mut statements = Vec::new();
+    for segment in split(tokens) {
+        statements.push(parse_one(sql, &dialect, segment)?);
+    }
+    Ok(statements)
+}
+
+/// The tokens between semicolons, without segments of only white space and comments.
+fn split(tokens: Vec<TokenWithSpan>) -> Vec<Vec<TokenWithSpan>> {
+    let mut segments = vec![Vec::new()];
+    for token in tokens {
+        if token.token == Token::SemiColon {
+            segments.push(Vec::new());
+        } else if let Some(segment) = segments.last_mut() {
+            segment.push(token);
+        }
+    }
+    segments.retain(|segment| segment.iter().any(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)));
+    segments
+}
+
+fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
+    let significant = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
+    let start = tokens.iter().find(significant).map_or(0, |token| offset(sql, token.span.start));
+    let end = tokens.iter().rev().find(significant).map_or(sql.len(), |token| offset(sql, token.span.end));
+    let text = sql.get(start..end.max(start)).unwrap_or(sql).to_owned();
+
+    let mut parser = Parser::new(dialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
+    let statement = match parser.parse_statement() {
+        Ok(statement) => statement,
+        Err(ParserError::RecursionLimitExceeded) => return Err(too_complex()),
+        Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
+            return Err(syntax_error(sql, &message, &parser));
+        }
+    };
+    let next = parser.peek_token();
+    if next.token != Token::EOF {
+        return Err(at_token(sql, &next));
+    }
+    check_size(&statement)?;
+    Ok(Parsed { text, statement })
+}
+
+/// Counts nodes before anything walks them recursively again.
+fn check_size(statement: &Statement) -> Result<()> {
+    struct Nodes(usize);
+    impl Visitor for Nodes {
+        type Break = ();
+        fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+            self.count()
+        }
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.count()
+        }
+        fn pre_visit_select(&mut self, _: &datafusion::sql::sqlparser::ast::Select) -> ControlFlow<()> {
+            self.count()
+        }
+    }
+    impl Nodes {
+        fn count(&mut self) -> ControlFlow<()> {
+            self.0 += 1;
+            if self.0 > MAX_NODES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        }
+    }
+    match statement.visit(&mut Nodes(0)) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(too_complex()),
+    }
+}
+
+fn too_complex() -> Error {
+    Error::new(ErrorClass::TooComplex, "statement is too complex")
+        .with_detail(format!("A statement may nest {MAX_DEPTH} levels and have {MAX_NODES} expressions."))
+        .with_hint("Split it, or put long lists of values in a table.")
+}
+
+/// The parser says what it expected; Postgres names the token that did not fit.
+fn syntax_error(sql: &str, message: &str, parser: &Parser<'_>) -> Error {
+    match location(message) {
+        Some(at) => {
+            let from = offset(sql, at);
+            let rest = sql.get(from..).unwrap_or_default();
+            let mut tokenizer = Tokenizer::new(&PostgreSqlDialect {}, rest);
+            let token = tokenizer.tokenize().ok().and_then(|tokens| tokens.into_iter().find(|token| !matches!(token, Token::Whitespace(_))));
+            match token {
+                Some(token) if token != Token::EOF => {
+                    Error::new(ErrorClass::Syntax, format!("syntax error at or near \"{}\"", source_of(rest, &token)))
+                        .with_position(position(sql, at))
+                }
+                _ => end_of_input(sql),
+            }
+        }
+        None if message.contains("EOF") => end_of_input(sql),
+        None => {
+            let token = parser.peek_token();
+            if token.token == Token::EOF { end_of_input(sql).with_detail(format!("{message}.")) } else { at_token(sql, &token) }
+        }
+    }
+}
+
+/// The token as the user typed it.
+fn source_of(rest: &str, token: &Token) -> String {
+    let shown = token.to_string();
+    let rest = rest.trim_start();
+    match rest.get(..shown.len()) {
+        Some(typed) if typed.eq_ignore_ascii_case(&shown) => typed.to_owned(),
+        _ => shown,
+    }
+}
+
+fn at_token(sql: &str, token: &TokenWithSpan) -> Error {
+    Error::new(ErrorClass::Syntax, format!("syntax error at or near \"{}\"", token.token))
+        .with_position(position(sql, token.span.start))
+}
+
+fn end_of_input(sql: &str) -> Error {
+    Error::new(ErrorClass::Syntax, "syntax error at end of input").with_position(sql.chars().count() + 1)
+}
+
+/// The place that the parser's message ends with: `… at Line: 1, Column: 8`.
+fn location(message: &str) -> Option<Location> {
+    let (_, place) = message.rsplit_once("at Line: ")?;
+    let (line, column) = place.split_once(", Column: ")?;
+    let column: String = column.chars().take_while(char::is_ascii_digit).collect();
+    Some(Location { line: line.trim().parse().ok()?, column: column.parse().ok()? })
+}
+
+/// Byte offset of a location.
+fn offset(sql: &str, at: Location) -> usize {
+    let Some(line) = at.line.checked_sub(1) else { return 0 };
+    let mut start = 0;
+    for _ in 0..line {
+        match sql.get(start..).and_then(|rest| rest.find('\n')) {
+            Some(end) => start += end + 1,
+            None => return sql.len(),
+        }
+    }
+    let rest = sql.get(start..).unwrap_or_default();
+    let column = usize::try_from(at.column.saturating_sub(1)).unwrap_or(usize::MAX);
+    rest.char_indices().nth(column).map_or(sql.len(), |(at, _)| start + at)
+}
+
+/// 1-based character count of a location, as the wire protocol has it.
+pub(crate) fn position(sql: &str, at: Location) -> usize {
+    sql.get(..offset(sql, at)).map_or(0, |before| before.chars().count()) + 1
+}
+
+/// Whether a query has no side that reads or computes anything but literals, such as a driver's ping.
+pub(crate) fn query_of(statement: &Statement) -> Option<&Query> {
+    match statement {
+        Statement::Query(query) => Some(query),
+        Statement::Explain { statement, .. } => query_of(statement),
+        _ => None,
+    }
+}
+
+/// Whether the query only reads: no `SELECT … INTO`, no data-changing CTE.
+pub(crate) fn read_only(query: &Query) -> bool {
+    let changing = |body: &SetExpr| matches!(body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_));
+    let into = matches!(query.body.as_ref(), SetExpr::Select(select) if select.into.is_some());
+    !into
+        && !changing(&query.body)
+        && query.with.iter().flat_map(|with| &with.cte_tables).all(|cte| !changing(&cte.query.body))
+}
+
+#[cfg(test)]
+mod tests {
+    use perennial_base::UserError;
+
+    use super::*;
+
+    #[track_caller]
+    fn fails(sql: &str, message: &str, at: usize) {
+        let error = parse(sql).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.position()), (message, Some(at)), "{sql}");
+    }
+
+    // Messages and positions as PostgreSQL 15 gives them for the same text.
+    #[test]
+    fn syntax_errors_name_the_token_and_its_place() {
+        fails("selec 1", "syntax error at or near \"selec\"", 1);
+        fails("select * fro customers", "syntax error at or near \"customers\"", 14);
+        fails("select 1 +", "syntax error at end of input", 11);
+        fails("select\n  *\nfrom from x", "syntax error at or near \"from\"", 17);
+        fails("select 'ä', , 1", "syntax error at or near \",\"", 13);
+    }
+
+    #[test]
+    fn statements_are_split_at_semicolons_outside_of_literals() {
+        let statements = parse("select ';'; /* ; */ ;\n-- ;\n show all;").unwrap();
+        let texts: Vec<_> = statements.iter().map(Parsed::text).collect();
+        assert_eq!(texts, ["select ';'", "show all"]);
+        assert!(parse("  ; ;").unwrap().is_empty());
+    }
+
+    #[test]
+    fn too_deep_is_an_error_and_not_the_end() {
+        let deep = format!("select {}1{}", "(".repeat(10_000), ")".repeat(10_000));
+        assert_eq!(parse(&deep).unwrap_err().class(), ErrorClass::TooComplex);
+    }
+}

@@ -1,0 +1,232 @@
+//! Schema `perennial`: the platform about itself, worked out from the manifest.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+use perennial_base::Config;
+use perennial_base::relation::{PERENNIAL, Relation, relation};
+use perennial_lake::{FileState, Manifest, SourceFile};
+
+use crate::description::{FunctionDescription, FunctionKind};
+use crate::error::Result;
+use crate::schema::schema;
+
+/// A unify run of this process, as `perennial.runs` shows it.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// When it started, microseconds.
+    pub started_at: i64,
+    /// When it ended.
+    pub finished_at: Option<i64>,
+    /// `running`, `committed`, `unchanged` or `failed`.
+    pub state: &'static str,
+    /// What it does or did last.
+    pub phase: Option<String>,
+    /// The snapshot that it committed.
+    pub snapshot: Option<u64>,
+    /// Rows read.
+    pub rows_read: u64,
+    /// Customers after it.
+    pub customers: u64,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// Every computed relation with its rows.
+pub(crate) fn relations(
+    config: &Config,
+    manifest: Option<&Manifest>,
+    snapshots: &[Arc<Manifest>],
+    runs: &[Run],
+    functions: &[FunctionDescription],
+) -> Result<Vec<(&'static Relation, RecordBatch)>> {
+    let mut out = Vec::new();
+    let mut add = |name: &str, columns: Vec<ArrayRef>| -> Result<()> {
+        if let Some(relation) = relation(PERENNIAL, name) {
+            out.push((relation, RecordBatch::try_new(schema(relation), columns)?));
+        }
+        Ok(())
+    };
+    add("sources", sources(config, manifest))?;
+    add("files", files(manifest))?;
+    add("snapshots", snapshot_rows(snapshots))?;
+    add("runs", run_rows(snapshots, runs))?;
+    add("functions", function_rows(functions))?;
+    add("metrics", metric_rows(config))?;
+    Ok(out)
+}
+
+fn text<'a>(values: impl IntoIterator<Item = Option<&'a str>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<StringViewArray>())
+}
+
+fn owned_text(values: impl IntoIterator<Item = Option<String>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<StringViewArray>())
+}
+
+fn count(values: impl IntoIterator<Item = Option<u64>>) -> ArrayRef {
+    Arc::new(values.into_iter().map(|value| value.map(|value| value as i64)).collect::<Int64Array>())
+}
+
+fn instant(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+}
+
+fn sources(config: &Config, manifest: Option<&Manifest>) -> Vec<ArrayRef> {
+    let sources = &config.sources;
+    let files = |name: &str| {
+        manifest.and_then(|manifest| manifest.sources.get(name)).map_or(&[][..], |source| source.files.as_slice())
+    };
+    let of_state = |state: FileState| {
+        count(sources.iter().map(|source| Some(files(&source.name).iter().filter(|file| file.state == state).count() as u64)))
+    };
+    let sum = |number: fn(&SourceFile) -> u64| {
+        count(sources.iter().map(|source| {
+            Some(files(&source.name).iter().filter(|file| file.state == FileState::Live).map(number).sum())
+        }))
+    };
+    vec![
+        text(sources.iter().map(|source| Some(source.name.as_str()))),
+        text(sources.iter().map(|source| Some(source.kind.name()))),
+        text(sources.iter().map(|source| Some(source.path.as_str()))),
+        of_state(FileState::Live),
+        of_state(FileState::Quarantined),
+        sum(|file| file.landed),
+        sum(|file| file.unified),
+        sum(|file| file.superseded),
+        sum(|file| file.filtered),
+        sum(|file| file.rejected),
+    ]
+}
+
+fn files(manifest: Option<&Manifest>) -> Vec<ArrayRef> {
+    let rows: Vec<(&str, &SourceFile)> = manifest
+        .into_iter()
+        .flat_map(|manifest| &manifest.sources)
+        .flat_map(|(name, source)| source.files.iter().map(move |file| (name.as_str(), file)))
+        .filter(|(_, file)| file.state != FileState::Deleted)
+        .collect();
+    let number = |number: fn(&SourceFile) -> u64| count(rows.iter().map(|(_, file)| Some(number(file))));
+    vec![
+        text(rows.iter().map(|(source, _)| Some(*source))),
+        text(rows.iter().map(|(_, file)| Some(file.path.as_str()))),
+        text(rows.iter().map(|(_, file)| Some(file.state.as_str()))),
+        text(rows.iter().map(|(_, file)| file.reason.as_deref())),
+        count(rows.iter().map(|(_, file)| file.row_group)),
+        number(|file| file.size),
+        text(rows.iter().map(|(_, file)| file.e_tag.as_deref())),
+        instant(rows.iter().map(|(_, file)| Some(file.last_modified))),
+        number(|file| file.landed),
+        number(|file| file.unified),
+        number(|file| file.superseded),
+        number(|file| file.filtered),
+        number(|file| file.rejected),
+        owned_text(rows.iter().map(|(_, file)| {
+            (!file.rejections.is_empty()).then(|| serde_json::json!(file.rejections).to_string())
+        })),
+        instant(rows.iter().map(|(_, file)| Some(file.first_seen_at))),
+    ]
+}
+
+fn snapshot_rows(snapshots: &[Arc<Manifest>]) -> Vec<ArrayRef> {
+    let files = |number: fn(&perennial_lake::DataFile) -> u64| {
+        count(snapshots.iter().map(|manifest| {
+            Some(manifest.tables.values().flat_map(|table| &table.files).map(number).sum())
+        }))
+    };
+    vec![
+        count(snapshots.iter().map(|manifest| Some(manifest.number))),
+        count(snapshots.iter().map(|manifest| manifest.parent)),
+        instant(snapshots.iter().map(|manifest| Some(manifest.committed_at))),
+        count(snapshots.iter().map(|manifest| Some(manifest.tables.len() as u64))),
+        files(|_| 1),
+        files(|file| file.rows),
+        files(|file| file.bytes),
+        text(snapshots.iter().map(|manifest| Some(manifest.config_hash.as_str()))),
+    ]
+}
+
+fn run_rows(snapshots: &[Arc<Manifest>], runs: &[Run]) -> Vec<ArrayRef> {
+    let customers = |manifest: &Manifest| manifest.tables.get("public.customers").map_or(0, |table| table.rows());
+    let mut all: Vec<Run> = snapshots
+        .iter()
+        .filter(|manifest| runs.iter().all(|run| run.id != manifest.run.id))
+        .map(|manifest| Run {
+            id: manifest.run.id.clone(),
+            started_at: manifest.run.started_at,
+            finished_at: Some(manifest.run.finished_at),
+            state: "committed",
+            phase: manifest.run.phases.last().map(|phase| phase.name.clone()),
+            snapshot: Some(manifest.number),
+            rows_read: manifest.run.rows,
+            customers: customers(manifest),
+            error: None,
+        })
+        .collect();
+    all.extend(runs.iter().cloned());
+    all.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
+    vec![
+        text(all.iter().map(|run| Some(run.id.as_str()))),
+        instant(all.iter().map(|run| Some(run.started_at))),
+        instant(all.iter().map(|run| run.finished_at)),
+        text(all.iter().map(|run| Some(run.state))),
+        text(all.iter().map(|run| run.phase.as_deref())),
+        count(all.iter().map(|run| run.snapshot)),
+        count(all.iter().map(|run| Some(run.rows_read))),
+        count(all.iter().map(|run| Some(run.customers))),
+        text(all.iter().map(|run| run.error.as_deref())),
+    ]
+}
+
+fn function_rows(functions: &[FunctionDescription]) -> Vec<ArrayRef> {
+    let own: Vec<&FunctionDescription> = functions.iter().filter(|function| function.schema == "public").collect();
+    vec![
+        text(own.iter().map(|function| Some(function.name.as_str()))),
+        text(own.iter().map(|function| {
+            Some(match function.kind {
+                FunctionKind::Scalar => "scalar",
+                FunctionKind::Aggregate => "aggregate",
+                FunctionKind::Window => "window",
+                FunctionKind::Table => "table",
+            })
+        })),
+        text(own.iter().map(|function| Some(function.family.as_str()))),
+        text(own.iter().map(|function| Some(function.syntax.as_str()))),
+        text(own.iter().map(|function| Some(function.description.as_str()))),
+        text(own.iter().map(|function| function.example.as_deref())),
+    ]
+}
+
+/// The measures of `customer_360` and the configuration's own metrics.
+fn metric_rows(config: &Config) -> Vec<ArrayRef> {
+    let mut rows: Vec<(String, String, Option<String>, &'static str)> = Vec::new();
+    if let Some(relation) = relation(perennial_base::relation::PUBLIC, "customer_360") {
+        for column in relation.columns {
+            let unit = match column.column_type {
+                perennial_base::relation::ColumnType::Money => Some(config.currency.clone()),
+                _ if column.name.ends_with("_days") && !column.name.contains("_30_") && !column.name.starts_with("orders_") && !column.name.starts_with("events_") => {
+                    Some("days".to_owned())
+                }
+                perennial_base::relation::ColumnType::Int => Some("count".to_owned()),
+                perennial_base::relation::ColumnType::Float => None,
+                _ => continue,
+            };
+            rows.push((column.name.to_owned(), column.comment.to_owned(), unit, "built in"));
+        }
+    }
+    for metric in &config.metrics {
+        let definition = match &metric.description {
+            Some(description) => format!("{description}: {}", metric.sql.sql),
+            None => metric.sql.sql.clone(),
+        };
+        rows.push((metric.name.clone(), definition, metric.unit.clone(), "the configuration"));
+    }
+    vec![
+        text(rows.iter().map(|row| Some(row.0.as_str()))),
+        text(rows.iter().map(|row| Some(row.1.as_str()))),
+        text(rows.iter().map(|row| row.2.as_deref())),
+        text(rows.iter().map(|row| Some(row.3))),
+    ]
+}

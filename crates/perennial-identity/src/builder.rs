@@ -1,0 +1,357 @@
+//! Taking in records: values to numbers, records to signatures.
+
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::graph::{Bounds, Graph, NONE, Signature};
+use crate::intern::{IdentifierTable, SetTable, next_number};
+use crate::warnings::Tally;
+use crate::{Error, Partition, PreviousIds, Rules, WarningKind, record_hash};
+
+/// How many sources there may be: as many as a [`SourceSet`] has places.
+const MAX_SOURCES: usize = 128;
+
+/// A source of records that carry identifiers. A record is known by its source's name and its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// The name, unique among the sources.
+    pub name: Arc<str>,
+    /// Whether every record of it is a person (a profile), known by an identifier or not. A record of any other source
+    /// that no identifier joins to anything belongs to nobody.
+    pub person: bool,
+}
+
+/// A set of sources, by their index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct SourceSet(u128);
+
+/// A normalised value of an identifier type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct IdentifierId(pub(crate) u32);
+
+/// A set of identifiers, whatever source it was seen in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SetId(pub(crate) u32);
+
+/// A source and a set of identifiers: every record of the source that carries just this set. Records of a person
+/// source have one each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SignatureId(pub(crate) u32);
+
+/// Takes in identifiers and records, in any order, and resolves them.
+#[derive(Debug)]
+pub struct GraphBuilder {
+    graph: Graph,
+    signatures_by_set: HashTable<u32>,
+    previous: PreviousIds,
+    /// The signature of the founding record of each previous id, as far as the record still exists.
+    founders: Vec<u32>,
+    tally: Tally,
+}
+
+impl Source {
+    /// A source of facts: orders, events, anything that somebody did.
+    pub fn facts(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            person: false,
+        }
+    }
+
+    /// A source of persons: profiles.
+    pub fn persons(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            person: true,
+        }
+    }
+}
+
+impl SourceSet {
+    /// Whether the source of this index is in the set.
+    pub fn contains(self, source: u16) -> bool {
+        1_u128
+            .checked_shl(u32::from(source))
+            .is_some_and(|bit| self.0 & bit != 0)
+    }
+
+    /// The indices in the set, ascending.
+    pub fn iter(self) -> impl Iterator<Item = u16> {
+        (0..MAX_SOURCES as u16).filter(move |source| self.contains(*source))
+    }
+
+    /// The set with this source; a builder refuses indices that have no place.
+    pub(crate) fn insert(&mut self, source: u16) {
+        self.0 |= 1_u128.checked_shl(u32::from(source)).unwrap_or(0);
+    }
+}
+
+impl SetId {
+    /// The set without a member: the record of nobody known.
+    pub const EMPTY: Self = Self(0);
+
+    /// The set as a plain number, for storing it beside a row.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The set of a [`Self::number`]; of any other number, a set that its builder refuses.
+    pub fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
+impl SignatureId {
+    /// The signature as a plain number, for storing it beside a row.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// The signature of a [`Self::number`]; of any other number, one that belongs to nobody.
+    pub fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+}
+
+impl GraphBuilder {
+    /// A builder for these rules and sources. An index of a source is its place in `sources`. The ids of the past are
+    /// needed from the start, because the builder looks out for their founding records.
+    ///
+    /// # Errors
+    /// More than 128 sources, two of one name.
+    pub fn try_new(rules: &Rules, sources: Vec<Source>, previous: PreviousIds) -> Result<Self, Error> {
+        if sources.len() > MAX_SOURCES {
+            return Err(Error::TooManySources {
+                count: sources.len(),
+                limit: MAX_SOURCES,
+            });
+        }
+        for (place, source) in sources.iter().enumerate() {
+            if sources.iter().take(place).any(|other| other.name == source.name) {
+                return Err(Error::DuplicateSource {
+                    name: source.name.to_string(),
+                });
+            }
+        }
+        let founders = vec![NONE; previous.len()];
+        let graph = Graph {
+            bounds: rules.identifiers().iter().map(Bounds::of).collect(),
+            ranks: sources
+                .iter()
+                .map(|source| sources.iter().filter(|other| other.name < source.name).count())
+                .collect(),
+            sources,
+            identifiers: IdentifierTable::default(),
+            sets: SetTable::new(),
+            signatures: Vec::new(),
+        };
+        Ok(Self {
+            graph,
+            signatures_by_set: HashTable::new(),
+            previous,
+            founders,
+            tally: Tally::default(),
+        })
+    }
+
+    /// The number of a normalised value of an identifier type.
+    ///
+    /// # Errors
+    /// A type that the rules do not have; more than 2^32 - 1 values.
+    pub fn intern(&mut self, identifier_type: usize, normalised: &str) -> Result<IdentifierId, Error> {
+        let number = u8::try_from(identifier_type)
+            .ok()
+            .filter(|_| identifier_type < self.graph.bounds.len())
+            .ok_or(Error::UnknownIndex {
+                what: "identifier type",
+                index: identifier_type,
+            })?;
+        self.graph
+            .identifiers
+            .intern(number, normalised)
+            .map(IdentifierId)
+    }
+
+    /// The number of a set of identifiers, which may come in any order and repeat.
+    ///
+    /// # Errors
+    /// An identifier of another builder; more than 2^32 - 1 sets.
+    pub fn set(&mut self, identifiers: &[IdentifierId]) -> Result<SetId, Error> {
+        let known = self.graph.identifiers.len();
+        if let Some(unknown) = identifiers
+            .iter()
+            .find(|identifier| identifier.0 as usize >= known)
+        {
+            return Err(Error::UnknownIndex {
+                what: "identifier",
+                index: unknown.0 as usize,
+            });
+        }
+        self.graph
+            .sets
+            .intern(identifiers.iter().map(|identifier| identifier.0))
+            .map(SetId)
+    }
+
+    /// The set of the members of both sets. The versions of a record are one record, and all their identifiers identify
+    /// it: its set is the union of the sets of its versions.
+    ///
+    /// # Errors
+    /// A set of another builder; more than 2^32 - 1 sets.
+    pub fn union(&mut self, a: SetId, b: SetId) -> Result<SetId, Error> {
+        self.check_set(a)?;
+        self.check_set(b)?;
+        self.graph.sets.union(a.0, b.0).map(SetId)
+    }
+
+    /// Takes in a record, once for all its versions: its source, the union of its versions' identifiers, the time of its
+    /// earliest version in microseconds since 1970, and its key, unique in the source. Gives the signature by which the
+    /// customer of the record, and of every version of it, is asked for later; none for a record of a source of facts
+    /// that carries no identifier, as it belongs to nobody.
+    ///
+    /// # Errors
+    /// A source or set of another builder; more than 2^32 - 1 signatures.
+    pub fn record(
+        &mut self,
+        source: u16,
+        set: SetId,
+        time: i64,
+        key: &str,
+    ) -> Result<Option<SignatureId>, Error> {
+        self.check_set(set)?;
+        let Some(Source { name, person }) = self.graph.sources.get(usize::from(source)) else {
+            return Err(Error::UnknownIndex {
+                what: "source",
+                index: usize::from(source),
+            });
+        };
+        if set == SetId::EMPTY && !person {
+            return Ok(None);
+        }
+        let founder = (!self.previous.is_empty()).then(|| record_hash(name, key));
+        let number = if *person {
+            self.push(source, set.0, time, key)?
+        } else {
+            self.join(source, set.0, time, key)?
+        };
+        if let Some(hash) = founder {
+            for previous in self.previous.founded_by(hash) {
+                self.founders[previous as usize] = number;
+            }
+        }
+        Ok(Some(SignatureId(number)))
+    }
+
+    /// Takes note of a later version of a record, at `time`: the customer was seen then.
+    pub fn seen(&mut self, signature: SignatureId, time: i64) {
+        if let Some(signature) = self.graph.signatures.get_mut(signature.0 as usize) {
+            signature.last_at = signature.last_at.max(time);
+        }
+    }
+
+    /// Counts records whose value is on the block list.
+    pub fn blocked(&mut self, identifier_type: usize, value: &str, source: u16, records: u64) {
+        self.tally
+            .add(WarningKind::Blocked, identifier_type, source, value, records);
+    }
+
+    /// Counts records whose value is not one of its type.
+    pub fn malformed(&mut self, identifier_type: usize, value: &str, source: u16, records: u64) {
+        self.tally
+            .add(WarningKind::Malformed, identifier_type, source, value, records);
+    }
+
+    /// How many signatures there are so far; their numbers are below this.
+    pub fn signatures(&self) -> usize {
+        self.graph.signatures.len()
+    }
+
+    /// Joins what belongs together. The outcome depends on the records alone, not on the order in which they came.
+    ///
+    /// # Errors
+    /// More than 2^32 - 1 signatures and identifiers together.
+    pub fn resolve(self) -> Result<Partition, Error> {
+        let Self {
+            mut graph,
+            signatures_by_set,
+            previous,
+            founders,
+            tally,
+        } = self;
+        drop(signatures_by_set);
+        graph.signatures.shrink_to_fit();
+        Partition::try_new(graph, previous, founders, tally)
+    }
+
+    fn check_set(&self, set: SetId) -> Result<(), Error> {
+        if (set.0 as usize) < self.graph.sets.len() {
+            return Ok(());
+        }
+        Err(Error::UnknownIndex {
+            what: "set of identifiers",
+            index: set.0 as usize,
+        })
+    }
+
+    /// A signature of its own for a record.
+    fn push(&mut self, source: u16, set: u32, time: i64, key: &str) -> Result<u32, Error> {
+        let number = next_number(self.graph.signatures.len(), "groups of records")?;
+        self.graph.signatures.push(Signature {
+            source,
+            set,
+            records: 1,
+            first_at: time,
+            last_at: time,
+            key: key.into(),
+        });
+        Ok(number)
+    }
+
+    /// The signature that a record shares with all of its source and set.
+    fn join(&mut self, source: u16, set: u32, time: i64, key: &str) -> Result<u32, Error> {
+        let hash = signature_hash(source, set);
+        let Graph { signatures, .. } = &mut self.graph;
+        let equal = |other: &u32| {
+            let other: &Signature = &signatures[*other as usize];
+            other.set == set && other.source == source
+        };
+        if let Some(number) = self.signatures_by_set.find(hash, equal).copied() {
+            let signature = &mut signatures[number as usize];
+            signature.records += 1;
+            signature.last_at = signature.last_at.max(time);
+            if (time, key) < (signature.first_at, &signature.key) {
+                signature.first_at = time;
+                signature.key = key.into();
+            }
+            return Ok(number);
+        }
+        let number = self.push(source, set, time, key)?;
+        let signatures = &self.graph.signatures;
+        self.signatures_by_set.insert_unique(hash, number, |other| {
+            let other = &signatures[*other as usize];
+            signature_hash(other.source, other.set)
+        });
+        Ok(number)
+    }
+}
+
+fn signature_hash(source: u16, set: u32) -> u64 {
+    xxh3_64(&(u64::from(source) << 32 | u64::from(set)).to_le_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn source_sets_hold_every_index_and_no_more() {
+        let mut set = SourceSet::default();
+        for source in [127, 0, 64, 128, u16::MAX] {
+            set.insert(source);
+        }
+        assert_eq!(set.iter().collect::<Vec<_>>(), [0, 64, 127]);
+        assert!(!set.contains(128) && !set.contains(1));
+    }
+}

@@ -1,0 +1,99 @@
+//! Signatures and identifiers: the two kinds of nodes, and the orders that depend on the data alone.
+
+use std::cmp::Ordering;
+
+use crate::intern::{IdentifierTable, SetTable};
+use crate::{IdentifierRule, Source};
+
+/// The number that stands for none.
+pub(crate) const NONE: u32 = u32::MAX;
+
+/// What was taken in.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    pub(crate) bounds: Vec<Bounds>,
+    pub(crate) sources: Vec<Source>,
+    /// The place of each source in the order of their names.
+    pub(crate) ranks: Vec<usize>,
+    pub(crate) identifiers: IdentifierTable,
+    pub(crate) sets: SetTable,
+    pub(crate) signatures: Vec<Signature>,
+}
+
+/// What the graph has to know of an identifier type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    pub(crate) strong: bool,
+    pub(crate) limit: Option<u32>,
+    pub(crate) max_customers: Option<u32>,
+}
+
+/// The records of a source that carry one set of identifiers, or one record of a person source.
+#[derive(Debug)]
+pub(crate) struct Signature {
+    pub(crate) set: u32,
+    pub(crate) source: u16,
+    pub(crate) records: u64,
+    /// The time of the founding record: the least of all.
+    pub(crate) first_at: i64,
+    pub(crate) last_at: i64,
+    /// The key of the founding record: the record with the least (time, key).
+    pub(crate) key: Box<str>,
+}
+
+impl Bounds {
+    pub(crate) fn of(rule: &IdentifierRule) -> Self {
+        Self {
+            strong: rule.strong,
+            limit: rule.limit,
+            max_customers: rule.max_customers,
+        }
+    }
+}
+
+impl Graph {
+    pub(crate) fn signature(&self, number: u32) -> &Signature {
+        &self.signatures[number as usize]
+    }
+
+    pub(crate) fn person(&self, signature: &Signature) -> bool {
+        self.sources[usize::from(signature.source)].person
+    }
+
+    /// The order of the founding records of two signatures: time, source name, record key.
+    pub(crate) fn founding_order(&self, a: u32, b: u32) -> Ordering {
+        let (a, b) = (self.signature(a), self.signature(b));
+        a.first_at.cmp(&b.first_at).then_with(|| self.name_order(a, b))
+    }
+
+    /// The order of two edges of one identifier type: time, value, source name, record key. An edge is (time,
+    /// identifier, signature).
+    pub(crate) fn edge_order(&self, a: (i64, u32, u32), b: (i64, u32, u32)) -> Ordering {
+        let value = |edge: (i64, u32, u32)| self.identifiers.value_of(edge.1);
+        let by_value = || {
+            if a.1 == b.1 {
+                Ordering::Equal
+            } else {
+                value(a).cmp(value(b))
+            }
+        };
+        a.0.cmp(&b.0)
+            .then_with(by_value)
+            .then_with(|| self.name_order(self.signature(a.2), self.signature(b.2)))
+    }
+
+    /// Every edge as (identifier, signature).
+    pub(crate) fn edges(&self) -> impl Iterator<Item = (u32, u32)> + Clone {
+        (0_u32..).zip(&self.signatures).flat_map(|(number, signature)| {
+            self.sets
+                .members_of(signature.set)
+                .iter()
+                .map(move |identifier| (*identifier, number))
+        })
+    }
+
+    fn name_order(&self, a: &Signature, b: &Signature) -> Ordering {
+        let rank = |signature: &Signature| self.ranks[usize::from(signature.source)];
+        rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key))
+    }
+}

@@ -1,0 +1,58 @@
+//! Identity resolution: identifiers to customers, stable ids, survivorship; pure functions over records.
+//!
+//! A record is a row of a source together with its versions; an identifier is a value of a configured type, such
+//! as an email. Records and identifiers form a bipartite graph, and its connected components are the customers.
+//! The way of the data:
+//!
+//! 1. [`Rules`] say which types there are, in order of their strength, how each is normalised and bounded.
+//!    A [`Normaliser`] (one per thread) turns raw text into a normalised value, or says why it identifies nobody.
+//! 2. A [`GraphBuilder`] interns the values and takes the records. Records of one source with equal sets of
+//!    identifiers are one node, a *signature*: fifty million events of a million people are a few million
+//!    signatures. This loses nothing, because such records meet the same bounds with the same outcome. Records of
+//!    a person source (profiles) keep a signature each: every one is somebody even if no identifier joins it.
+//! 3. [`GraphBuilder::resolve`] joins signatures and identifiers by union-find. Types are tried from the strongest
+//!    to the weakest, and within a type the edges by time, value, source name and record key: an order that
+//!    depends on the data alone, so the outcome does not depend on the order of arrival. Two bounds guard against
+//!    runaway merges. `max_customers` is counted before a type's first edge is tried: a value that would join more
+//!    customers, as the stronger types alone built them, joins nobody. `limit` is checked at every edge: a join
+//!    that would give a customer more values of any type than its limit is refused and reported with both sides.
+//! 4. [`Partition::publish`] names the components. A component keeps the oldest id that was ever published for it
+//!    and mints one from its founding record otherwise; no id is ever forgotten ([`PublishedId`]).
+//!
+//! Clustering is a function from edges to labels: nothing before step 3 knows how it is done, and nothing after
+//! it sees more than the labels.
+//!
+//! [`survivorship`] chooses the values of the golden record.
+
+mod blocklist;
+mod builder;
+mod cluster;
+mod customer_id;
+mod error;
+mod graph;
+mod groups;
+mod intern;
+mod normaliser;
+mod partition;
+mod published;
+mod resolution;
+mod rules;
+pub mod survivorship;
+#[cfg(test)]
+mod tests;
+mod union_find;
+mod warnings;
+
+/// How the values of an identifier type are made comparable: by a rule of `perennial_normalise`.
+pub use perennial_normalise::Rule as Normalisation;
+
+pub use blocklist::builtin_blocked;
+pub use builder::{GraphBuilder, IdentifierId, SetId, SignatureId, Source, SourceSet};
+pub use customer_id::CustomerId;
+pub use error::Error;
+pub use normaliser::{Normaliser, Outcome};
+pub use partition::Partition;
+pub use published::{Fate, PreviousIds, PublishedId, record_hash};
+pub use resolution::{Conflict, Customer, Identity, Link, Record, Resolution};
+pub use rules::{IdentifierRule, Rules};
+pub use warnings::{Warning, WarningKind};

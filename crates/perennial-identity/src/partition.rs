@@ -1,0 +1,250 @@
+//! The partition into customers, before they have names.
+
+use std::cmp::Ordering;
+
+use hashbrown::{HashMap, HashSet};
+
+use crate::cluster::{Clusters, cluster};
+use crate::graph::{Graph, NONE};
+use crate::groups::Groups;
+use crate::published::salted_record_hash;
+use crate::warnings::Tally;
+use crate::{CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId, record_hash};
+
+/// The records of every customer. What is left to do is to give the customers their ids.
+///
+/// An id goes with its founding record. Where that record no longer exists, or is nobody's any more, the id is an
+/// *orphan*: it goes with what is left of its customer. Only the previous snapshot knows what the customer held, so
+/// the caller tells it, before [`Partition::publish`]:
+///
+/// ```text
+/// let orphans = partition.orphans();
+/// for (id, type, value) in previous identities with id in orphans {
+///     partition.held(id, type, value);
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Partition {
+    graph: Graph,
+    holders: Groups,
+    clusters: Clusters,
+    /// The signature that holds the founding record of each component.
+    founders: Vec<u32>,
+    previous: PreviousIds,
+    /// The component of each previous id, as far as its founding record tells.
+    places: Vec<u32>,
+    /// The component of orphans.
+    remains: HashMap<u32, u32>,
+    tally: Tally,
+}
+
+impl Partition {
+    /// `previous_founders` are the signatures of the founding records of the previous ids.
+    pub(crate) fn try_new(
+        graph: Graph,
+        previous: PreviousIds,
+        previous_founders: Vec<u32>,
+        tally: Tally,
+    ) -> Result<Self, Error> {
+        let holders = Groups::new(graph.identifiers.len(), graph.edges());
+        let clusters = cluster(&graph, &holders)?;
+        let mut founders = vec![NONE; clusters.count as usize];
+        for (signature, component) in (0_u32..).zip(&clusters.signatures) {
+            if let Some(founder) = founders.get_mut(*component as usize)
+                && (*founder == NONE || graph.founding_order(signature, *founder) == Ordering::Less)
+            {
+                *founder = signature;
+            }
+        }
+        let places = previous_founders
+            .into_iter()
+            .map(|signature| {
+                clusters
+                    .signatures
+                    .get(signature as usize)
+                    .copied()
+                    .unwrap_or(NONE)
+            })
+            .collect();
+        Ok(Self {
+            graph,
+            holders,
+            clusters,
+            founders,
+            previous,
+            places,
+            remains: HashMap::new(),
+            tally,
+        })
+    }
+
+    /// How many customers there are.
+    pub fn customers(&self) -> usize {
+        self.founders.len()
+    }
+
+    /// Whether two signatures are of one customer; false when either belongs to nobody.
+    pub fn same(&self, a: SignatureId, b: SignatureId) -> bool {
+        let component = |id: SignatureId| {
+            self.clusters
+                .signatures
+                .get(id.0 as usize)
+                .filter(|label| **label != NONE)
+        };
+        component(a).is_some_and(|label| component(b) == Some(label))
+    }
+
+    /// The current ids of the previous snapshot whose founding record no longer leads to a customer, sorted.
+    pub fn orphans(&self) -> Vec<CustomerId> {
+        let mut orphans: Vec<CustomerId> = self
+            .previous
+            .as_slice()
+            .iter()
+            .zip(&self.places)
+            .filter(|(published, place)| published.fate == Fate::Current && **place == NONE)
+            .map(|(published, _)| published.id)
+            .collect();
+        orphans.sort_unstable();
+        orphans
+    }
+
+    /// Tells that an orphan held an identifier in the previous snapshot. The orphan stays with the customer who holds it
+    /// now; where its identifiers went to several, with the one whose founding record is the earliest. Without effect
+    /// for any other id and for an identifier that nobody holds.
+    pub fn held(&mut self, id: CustomerId, identifier_type: usize, value: &str) {
+        let Some(number) = self.previous.number_of(id).filter(|number| {
+            self.places[*number as usize] == NONE
+                && self.previous.as_slice()[*number as usize].fate == Fate::Current
+        }) else {
+            return;
+        };
+        let component = u8::try_from(identifier_type)
+            .ok()
+            .and_then(|identifier_type| self.graph.identifiers.find(identifier_type, value))
+            .map_or(NONE, |identifier| self.clusters.identifiers[identifier as usize]);
+        if component == NONE {
+            return;
+        }
+        let Self {
+            graph,
+            founders,
+            remains,
+            ..
+        } = self;
+        let founder = |component: u32| founders[component as usize];
+        let place = remains.entry(number).or_insert(component);
+        if graph.founding_order(founder(component), founder(*place)) == Ordering::Less {
+            *place = component;
+        }
+    }
+
+    /// Gives every customer its id, in the snapshot of this number. A customer keeps the oldest of the published ids
+    /// that belong to it: the least by publishing snapshot, founding time, founding source and record hash. The others
+    /// of its ids lead to that one, in one hop. A customer without any gets an id made from its founding record, whose
+    /// time, source name and key are the least.
+    ///
+    /// # Errors
+    /// More than 2^32 - 1 ids ever published.
+    pub fn publish(mut self, snapshot: u64) -> Result<Resolution, Error> {
+        let survivors = self.place_previous();
+        let mut ids = vec![None; self.founders.len()];
+        for (id, survivor) in ids.iter_mut().zip(&survivors) {
+            *id = self
+                .previous
+                .as_slice()
+                .get(*survivor as usize)
+                .map(|published| published.id);
+        }
+        let minted = self.mint(&mut ids, snapshot);
+        // Every component has an id by now.
+        let ids: Vec<CustomerId> = ids.into_iter().flatten().collect();
+        let mut published = self.previous.into_vec();
+        for (entry, place) in published.iter_mut().zip(&self.places) {
+            entry.fate = fate(entry, ids.get(*place as usize).copied(), snapshot);
+        }
+        published.extend(minted);
+        self.graph.identifiers.forget_hashes();
+        Resolution::try_new(
+            self.graph,
+            self.holders,
+            self.clusters,
+            ids,
+            published,
+            self.tally,
+        )
+    }
+
+    /// Completes the places of the previous ids and gives the oldest of each component.
+    fn place_previous(&mut self) -> Vec<u32> {
+        for (number, component) in &self.remains {
+            self.places[*number as usize] = *component;
+        }
+        let mut survivors = vec![NONE; self.founders.len()];
+        let previous = self.previous.as_slice();
+        for (number, component) in (0_u32..).zip(&self.places) {
+            if let Some(survivor) = survivors.get_mut(*component as usize)
+                && previous
+                    .get(*survivor as usize)
+                    .is_none_or(|oldest| previous[number as usize].age_order(oldest) == Ordering::Less)
+            {
+                *survivor = number;
+            }
+        }
+        // A retired id whose founding record is gone as well follows the id that it leads to. It never survives: where it
+        // leads there is an id already.
+        for (number, published) in previous.iter().enumerate() {
+            if let Fate::Redirected { to, .. } = published.fate
+                && self.places[number] == NONE
+                && let Some(target) = self.previous.number_of(to)
+            {
+                self.places[number] = self.places[target as usize];
+            }
+        }
+        survivors
+    }
+
+    /// Makes the missing ids, in the order of the founding records, and never one that was published before.
+    fn mint(&self, ids: &mut [Option<CustomerId>], snapshot: u64) -> Vec<PublishedId> {
+        let mut founders: Vec<(u32, u32)> = (0..)
+            .zip(&self.founders)
+            .map(|(component, founder)| (*founder, component))
+            .collect();
+        founders.retain(|(_, component)| ids[*component as usize].is_none());
+        founders.sort_unstable_by(|a, b| self.graph.founding_order(a.0, b.0));
+        let mut taken = HashSet::with_capacity(founders.len());
+        let mut minted = Vec::with_capacity(founders.len());
+        for (founder, component) in founders {
+            let signature = self.graph.signature(founder);
+            let source = &self.graph.sources[usize::from(signature.source)].name;
+            let mut salt = 0;
+            let id = loop {
+                let id = CustomerId::from_hash(salted_record_hash(source, &signature.key, salt));
+                if self.previous.number_of(id).is_none() && taken.insert(id) {
+                    break id;
+                }
+                salt += 1;
+            };
+            ids[component as usize] = Some(id);
+            minted.push(PublishedId {
+                id,
+                minted_snapshot: snapshot,
+                founding_source: source.clone(),
+                founding_at: signature.first_at,
+                founding_hash: record_hash(source, &signature.key),
+                fate: Fate::Current,
+            });
+        }
+        minted
+    }
+}
+
+/// What becomes of an id whose customer is now called `current`. What was so before stays dated as before.
+fn fate(published: &PublishedId, current: Option<CustomerId>, snapshot: u64) -> Fate {
+    match (current, published.fate) {
+        (Some(current), _) if current == published.id => Fate::Current,
+        (Some(current), fate @ Fate::Redirected { to, .. }) if to == current => fate,
+        (Some(to), _) => Fate::Redirected { to, snapshot },
+        (None, fate @ Fate::Gone { .. }) => fate,
+        (None, _) => Fate::Gone { snapshot },
+    }
+}

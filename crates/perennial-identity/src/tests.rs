@@ -1,0 +1,6 @@
+//! What a user relies on, on small cases by name and on random ones against independent answers.
+
+mod cases;
+mod ids;
+mod invariants;
+mod world;

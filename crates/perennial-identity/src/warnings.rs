@@ -1,0 +1,144 @@
+//! Values that identify nobody, counted and never dropped silently.
+
+use std::collections::BTreeMap;
+
+/// How many distinct values are reported per reason, type and source; the rest is one row without a value.
+pub(crate) const REPORTED_VALUES: usize = 10_000;
+
+/// A value, or what is left of many, that identifies nobody.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Warning {
+    /// Why it identifies nobody.
+    pub kind: WarningKind,
+    /// The index of the identifier type in the rules.
+    pub identifier_type: usize,
+    /// The index of the source; absent where the reason lies in several.
+    pub source: Option<u16>,
+    /// The value; absent in the one row that sums up the values beyond the first ten thousand of its kind, type and
+    /// source.
+    pub value: Option<String>,
+    /// How many records hold it.
+    pub records: u64,
+}
+
+/// Why a value identifies nobody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum WarningKind {
+    /// It is on the block list.
+    Blocked,
+    /// It is not a value of its type, for example an email without an at sign.
+    Malformed,
+    /// It would join more customers than `max_customers` allows.
+    OverMaxCustomers {
+        /// How many customers, as built from stronger identifiers alone, hold it.
+        customers: u32,
+        /// The bound.
+        max_customers: u32,
+    },
+}
+
+/// Counts per reason, type, source and value, with bounded memory: the least values in text order are kept, and
+/// their counts are exact whatever the order of arrival.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    groups: BTreeMap<(WarningKind, usize, u16), Group>,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    values: BTreeMap<String, u64>,
+    rest: u64,
+}
+
+impl Tally {
+    pub(crate) fn add(
+        &mut self,
+        kind: WarningKind,
+        identifier_type: usize,
+        source: u16,
+        value: &str,
+        records: u64,
+    ) {
+        let group = self.groups.entry((kind, identifier_type, source)).or_default();
+        if let Some(count) = group.values.get_mut(value) {
+            *count = count.saturating_add(records);
+            return;
+        }
+        if group.values.len() < REPORTED_VALUES {
+            group.values.insert(value.to_owned(), records);
+            return;
+        }
+        // The greatest kept value only ever falls, so a value once left out can never come back with a part of its
+        // count.
+        let falls_out = match group.values.last_entry() {
+            Some(greatest) if value < greatest.key().as_str() => {
+                let (_, count) = greatest.remove_entry();
+                group.values.insert(value.to_owned(), records);
+                count
+            }
+            _ => records,
+        };
+        group.rest = group.rest.saturating_add(falls_out);
+    }
+
+    /// The rows, sorted by kind, type, source and value, the sum of the rest behind its values.
+    pub(crate) fn into_warnings(self) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        for ((kind, identifier_type, source), group) in self.groups {
+            let warning = |value, records| Warning {
+                kind,
+                identifier_type,
+                source: Some(source),
+                value,
+                records,
+            };
+            warnings.extend(
+                group
+                    .values
+                    .into_iter()
+                    .map(|(value, records)| warning(Some(value), records)),
+            );
+            if group.rest > 0 {
+                warnings.push(warning(None, group.rest));
+            }
+        }
+        warnings
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_beyond_the_bound_are_summed_up_in_any_order() {
+        let values: Vec<String> = (0..REPORTED_VALUES + 50)
+            .map(|number| format!("{number:06}"))
+            .collect();
+        let mut forward = Tally::default();
+        let mut backward = Tally::default();
+        for _ in 0..2 {
+            values
+                .iter()
+                .for_each(|value| forward.add(WarningKind::Malformed, 0, 0, value, 1));
+            values
+                .iter()
+                .rev()
+                .for_each(|value| backward.add(WarningKind::Malformed, 0, 0, value, 1));
+        }
+        let warnings = forward.into_warnings();
+        assert_eq!(warnings, backward.into_warnings());
+        assert_eq!(warnings.len(), REPORTED_VALUES + 1);
+        assert!(
+            warnings
+                .iter()
+                .take(REPORTED_VALUES)
+                .all(|warning| warning.records == 2)
+        );
+        assert_eq!(
+            warnings.last().map(|warning| (&warning.value, warning.records)),
+            Some((&None, 100))
+        );
+    }
+}

@@ -1,0 +1,29 @@
+//! The lake: object stores, the discovery and admission of landed files, snapshots and their commit, and the
+//! writer of the platform's own data files.
+//!
+//! Everything works on an [`object_store::ObjectStore`], so that a local folder, S3, Google Cloud Storage and
+//! Azure differ in [`Lake::open`] only. Nothing here knows a query engine.
+
+pub mod admission;
+pub mod contract;
+pub mod discovery;
+pub mod error;
+pub mod manifest;
+pub mod snapshots;
+pub mod statistics;
+pub mod store;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod writer;
+
+pub use admission::{FileFacts, Rejection, inspect};
+pub use contract::{Contract, Misfit, StoredSchema};
+pub use discovery::{Landed, Settling, SourcePath, discover};
+pub use error::{Error, Result};
+pub use manifest::{
+    ColumnStats, DataFile, FileState, Manifest, Phase, RunSummary, Scalar, SourceFile, SourceManifest,
+    TableManifest,
+};
+pub use snapshots::{Collected, Commit, Retention, Snapshots};
+pub use store::{LOCAL_STORE_URL, Lake, PLATFORM_FOLDER};
+pub use writer::{DataFileWriter, WriterOptions};

@@ -1,0 +1,370 @@
+//! The sequence of snapshots, and the one operation that extends it.
+//!
+//! A commit creates `_perennial/snapshots/<number>.json` if that name is still free; the store decides who was
+//! first. Readers look for the highest number. Nothing else is needed for atomicity: before the create the files
+//! of a run are orphans, after it they are the lake.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use object_store::{ObjectMeta, ObjectStoreExt, PutPayload};
+use serde::Deserialize;
+
+use crate::error::{Error, Result};
+use crate::manifest::Manifest;
+use crate::store::{Lake, PLATFORM_FOLDER, create_only};
+
+const FOLDER: &str = "_perennial/snapshots";
+/// The folder of all data files.
+pub(crate) const DATA_FOLDER: &str = "_perennial/data";
+/// How often a request is repeated that met another one under way.
+const ATTEMPTS: u32 = 5;
+
+/// The snapshots of a lake. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Snapshots {
+    lake: Lake,
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a commit may have lost the race"]
+pub enum Commit {
+    /// The snapshot is in force.
+    Done,
+    /// Somebody else was first; read `newest`, apply the run to it and commit again.
+    Conflict {
+        /// The newest snapshot.
+        newest: u64,
+    },
+}
+
+/// What garbage collection keeps. Times are in microseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retention {
+    /// How many of the newest snapshots stay in any case; the newest one always does.
+    pub keep: usize,
+    /// Snapshots younger than this stay.
+    pub min_age: i64,
+    /// Files that no snapshot names stay for this long: it must exceed the longest run.
+    pub grace: i64,
+    /// Snapshots that have readers.
+    pub pinned: BTreeSet<u64>,
+}
+
+/// What garbage collection removed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Numbers of snapshots.
+    pub snapshots: Vec<u64>,
+    /// Paths of files, relative to the lake.
+    pub files: Vec<String>,
+}
+
+impl Snapshots {
+    /// The snapshots of `lake`.
+    pub fn new(lake: Lake) -> Self {
+        Self { lake }
+    }
+
+    /// The newest snapshot; none in a lake that has not been unified.
+    ///
+    /// # Errors
+    /// When the store fails, and when the newest snapshot is damaged or of a newer format.
+    pub async fn newest(&self) -> Result<Option<Manifest>> {
+        self.newest_after(0).await
+    }
+
+    /// The newest snapshot if its number is above `known`; otherwise none, at the cost of one listing that begins
+    /// behind `known`.
+    ///
+    /// # Errors
+    /// As [`Snapshots::newest`].
+    pub async fn newest_after(&self, known: u64) -> Result<Option<Manifest>> {
+        let mut attempt = 0;
+        loop {
+            let Some(number) = self.newest_number(known).await? else {
+                return Ok(None);
+            };
+            match self.read(number).await {
+                // Garbage collection may have removed it since, which it does only when there is a newer one.
+                Err(Error::NotFound { .. }) if attempt < ATTEMPTS => attempt += 1,
+                outcome => return outcome.map(Some),
+            }
+        }
+    }
+
+    /// Reads one snapshot.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::DamagedSnapshot`], [`Error::NewerFormat`], and whatever the store answers.
+    pub async fn read(&self, number: u64) -> Result<Manifest> {
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+            number: u64,
+        }
+        let relative = snapshot_path(number);
+        let failed = |error: object_store::Error| Error::store("read", &relative, &error);
+        let found = self
+            .lake
+            .store()
+            .get(&self.lake.path(&relative)?)
+            .await
+            .map_err(failed)?;
+        let size = found.meta.size;
+        let bytes = found.bytes().await.map_err(failed)?;
+        if bytes.len() as u64 != size {
+            let reason = "the store delivered less than the whole file".to_owned();
+            return Err(Error::Unavailable {
+                operation: "read",
+                path: relative,
+                reason,
+            });
+        }
+        let damaged = |reason: String| Error::DamagedSnapshot { number, reason };
+        let parse =
+            |error: serde_json::Error| damaged(format!("line {}, column {}", error.line(), error.column()));
+        let head: Head = serde_json::from_slice(&bytes).map_err(parse)?;
+        if head.format > Manifest::FORMAT {
+            return Err(Error::NewerFormat {
+                number,
+                format: head.format,
+                newest: Manifest::FORMAT,
+            });
+        }
+        if head.number != number {
+            return Err(damaged(format!("it says that it is number {}", head.number)));
+        }
+        serde_json::from_slice(&bytes).map_err(parse)
+    }
+
+    /// The numbers of all snapshots, ascending.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn list(&self) -> Result<Vec<u64>> {
+        Ok(self
+            .listed(0)
+            .await?
+            .into_iter()
+            .map(|(number, _)| number)
+            .collect())
+    }
+
+    /// Makes `manifest` the newest snapshot, if its number is still free. The files that it names must have been
+    /// finished before.
+    ///
+    /// A reply that is lost is told from a race that is lost by the manifest's `writer`: calling again with the
+    /// same manifest after an error is safe, and commits once.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] when the manifest is not the successor of the newest snapshot's number or is not
+    /// balanced, [`Error::Unconfirmed`] when the outcome cannot be found out, and whatever the store answers.
+    pub async fn commit(&self, manifest: &Manifest) -> Result<Commit> {
+        let relative = snapshot_path(manifest.number);
+        let malformed = |reason: String| Error::Malformed {
+            path: relative.clone(),
+            reason,
+        };
+        check(manifest).map_err(malformed)?;
+        let payload =
+            PutPayload::from(serde_json::to_vec(manifest).map_err(|error| malformed(error.to_string()))?);
+
+        // The name of a snapshot that was collected is free, and must not be given again.
+        let newest = self.newest_number(0).await?.unwrap_or(0);
+        if newest >= manifest.number {
+            return self.settle(manifest, newest).await;
+        }
+        if newest + 1 != manifest.number {
+            return Err(malformed(format!("the newest snapshot is {newest}")));
+        }
+        let path = self.lake.path(&relative)?;
+        let mut attempt = 0;
+        loop {
+            let put = self
+                .lake
+                .store()
+                .put_opts(&path, payload.clone(), create_only())
+                .await;
+            let Err(error) = put else { return Ok(Commit::Done) };
+            // Whatever the store said, what counts is what is there now.
+            match self.read(manifest.number).await {
+                Ok(stored) if stored.writer == manifest.writer => return Ok(Commit::Done),
+                Ok(_) | Err(Error::DamagedSnapshot { .. } | Error::NewerFormat { .. }) => {
+                    let newest = self.newest_number(0).await?.unwrap_or(manifest.number);
+                    return Ok(Commit::Conflict { newest });
+                }
+                Err(Error::NotFound { .. }) => {
+                    // S3 answers a create that meets another one under way before either is decided.
+                    let undecided = matches!(
+                        error,
+                        object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }
+                    );
+                    if !undecided || attempt == ATTEMPTS {
+                        return Err(Error::store("write", &relative, &error));
+                    }
+                    tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
+                    attempt += 1;
+                }
+                Err(unreadable) => {
+                    return Err(Error::Unconfirmed {
+                        number: manifest.number,
+                        reason: unreadable.to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The files below `_perennial/` that no snapshot names and that nobody has written to for `grace`
+    /// microseconds before `now`: data files of runs that did not commit, and staged files.
+    ///
+    /// # Errors
+    /// When the store fails or a snapshot cannot be read: without all of them nothing is known to be an orphan.
+    pub async fn orphans(&self, now: i64, grace: i64) -> Result<Vec<String>> {
+        // The files first: what is committed after this listing is then in a snapshot of the second.
+        let failed = |error: object_store::Error| Error::store("list", PLATFORM_FOLDER, &error);
+        let folder = self.lake.path(PLATFORM_FOLDER)?;
+        let files: Vec<ObjectMeta> = self
+            .lake
+            .store()
+            .list(Some(&folder))
+            .try_collect()
+            .await
+            .map_err(failed)?;
+        let mut named = HashSet::new();
+        for number in self.list().await? {
+            match self.read(number).await {
+                Ok(manifest) => named.extend(manifest.data_files().map(str::to_owned)),
+                Err(Error::NotFound { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let old = |meta: &ObjectMeta| now.saturating_sub(meta.last_modified.timestamp_micros()) >= grace;
+        let disposable = |path: &String| {
+            let data = path
+                .strip_prefix(DATA_FOLDER)
+                .is_some_and(|rest| rest.starts_with('/'));
+            (data || path.ends_with(".tmp")) && !named.contains(path)
+        };
+        let old_files = files.iter().filter(|meta| old(meta));
+        Ok(old_files
+            .filter_map(|meta| self.lake.relative(&meta.location))
+            .filter(disposable)
+            .collect())
+    }
+
+    /// Removes snapshots that `retention` does not keep, oldest first, and then the files that no snapshot names
+    /// any more. A crash in the middle leaves orphans for the next time.
+    ///
+    /// # Errors
+    /// When the store fails; what was removed until then stays removed.
+    pub async fn collect_garbage(&self, retention: &Retention, now: i64) -> Result<Collected> {
+        let all = self.listed(0).await?;
+        let free = all.len().saturating_sub(retention.keep.max(1));
+        let old = |meta: &ObjectMeta| {
+            now.saturating_sub(meta.last_modified.timestamp_micros()) >= retention.min_age
+        };
+        let candidates = all.into_iter().take(free).filter(|(_, meta)| old(meta));
+        let snapshots: Vec<u64> = candidates
+            .map(|(number, _)| number)
+            .filter(|number| !retention.pinned.contains(number))
+            .collect();
+        for number in &snapshots {
+            self.delete(&[snapshot_path(*number)]).await?;
+        }
+        let files = self.orphans(now, retention.grace).await?;
+        self.delete(&files).await?;
+        Ok(Collected { snapshots, files })
+    }
+
+    /// The answer to a commit whose number is taken already.
+    async fn settle(&self, manifest: &Manifest, newest: u64) -> Result<Commit> {
+        match self.read(manifest.number).await {
+            Ok(stored) if stored.writer == manifest.writer => Ok(Commit::Done),
+            Err(error @ (Error::Unavailable { .. } | Error::NotAllowed { .. })) => Err(error),
+            _ => Ok(Commit::Conflict { newest }),
+        }
+    }
+
+    async fn newest_number(&self, known: u64) -> Result<Option<u64>> {
+        Ok(self.listed(known).await?.last().map(|(number, _)| *number))
+    }
+
+    /// Numbers above `known`, ascending, with what the store lists of them.
+    async fn listed(&self, known: u64) -> Result<Vec<(u64, ObjectMeta)>> {
+        let folder = self.lake.path(FOLDER)?;
+        let offset = self.lake.path(&snapshot_path(known))?;
+        let listing = self.lake.store().list_with_offset(Some(&folder), &offset);
+        let found: Vec<ObjectMeta> = listing
+            .try_collect()
+            .await
+            .map_err(|error| Error::store("list", FOLDER, &error))?;
+        let number =
+            |meta: &ObjectMeta| snapshot_number(meta.location.filename()?).filter(|number| *number > known);
+        let mut numbers: Vec<_> = found
+            .into_iter()
+            .filter_map(|meta| Some((number(&meta)?, meta)))
+            .collect();
+        numbers.sort_by_key(|(number, _)| *number);
+        Ok(numbers)
+    }
+
+    async fn delete(&self, relative: &[String]) -> Result<()> {
+        let paths: Vec<_> = relative
+            .iter()
+            .map(|path| self.lake.path(path))
+            .collect::<Result<_>>()?;
+        let paths = stream::iter(paths.into_iter().map(Ok)).boxed();
+        let outcomes: Vec<_> = self.lake.store().delete_stream(paths).collect().await;
+        for outcome in outcomes {
+            match outcome {
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(Error::store("delete", PLATFORM_FOLDER, &error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The path of a snapshot: twenty digits hold every number and sort as numbers do.
+fn snapshot_path(number: u64) -> String {
+    format!("{FOLDER}/{number:020}.json")
+}
+
+fn snapshot_number(name: &str) -> Option<u64> {
+    let digits = name.strip_suffix(".json")?;
+    (digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
+}
+
+/// What must hold of every manifest.
+fn check(manifest: &Manifest) -> std::result::Result<(), String> {
+    if manifest.format != Manifest::FORMAT {
+        return Err(format!(
+            "its format is {}, not {}",
+            manifest.format,
+            Manifest::FORMAT
+        ));
+    }
+    if manifest.number == 0 || manifest.parent != manifest.number.checked_sub(1).filter(|parent| *parent > 0)
+    {
+        return Err(format!("number {} does not follow its parent", manifest.number));
+    }
+    if manifest.writer.is_empty() {
+        return Err("it names no writer".to_owned());
+    }
+    let mut paths = HashSet::new();
+    if let Some(twice) = manifest.data_files().find(|path| !paths.insert(*path)) {
+        return Err(format!("the file \"{twice}\" is named twice"));
+    }
+    let files = manifest.sources.values().flat_map(|source| &source.files);
+    match files.into_iter().find(|file| !file.balanced()) {
+        Some(file) => Err(format!("the rows of \"{}\" do not add up", file.path)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,423 @@
+//! A folder as an object store that keeps two promises which the library's own does not: links are not followed,
+//! and what was put is on the disk when the put returns.
+
+use std::collections::hash_map::RandomState;
+use std::fs::{File, Metadata};
+use std::hash::BuildHasher;
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::{Path as FilePath, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::UNIX_EPOCH;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{
+    CopyMode, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    RenameOptions, Result, UploadPart,
+};
+
+/// The store of one local lake; paths are relative to its folder.
+#[derive(Debug)]
+pub(super) struct LocalStore {
+    inner: LocalFileSystem,
+    root: PathBuf,
+    /// Tells the staged files of this process from those of every other one over the same folder.
+    process: u64,
+    staged: AtomicU64,
+}
+
+impl LocalStore {
+    pub(super) fn try_new(folder: &FilePath) -> Result<Self> {
+        let root = std::fs::canonicalize(folder).map_err(generic)?;
+        let inner = LocalFileSystem::new_with_prefix(&root)?;
+        Ok(Self {
+            inner,
+            root,
+            process: RandomState::new().hash_one(0_u8),
+            staged: AtomicU64::new(0),
+        })
+    }
+
+    /// Refuses a path that leads through a link: the folder's own path is canonical, so a canonical path differs
+    /// from the joined one exactly when there is a link below the folder.
+    async fn refuse_links(&self, location: &Path) -> Result<()> {
+        let joined = self.inner.path_to_filesystem(location)?;
+        let linked = blocking(move || match std::fs::canonicalize(&joined) {
+            Ok(canonical) => Ok(canonical != joined),
+            // What is wrong with the path is better said by the operation itself.
+            Err(_) => Ok(false),
+        })
+        .await?;
+        match linked {
+            true => Err(Error::NotFound {
+                path: location.to_string(),
+                source: "links are not followed".into(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    async fn sync(&self, location: &Path) -> Result<()> {
+        sync(self.inner.path_to_filesystem(location)?).await
+    }
+
+    fn walk(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let root = self.root.clone();
+        let start = match prefix {
+            Some(prefix) if !prefix.is_root() => root.join(prefix.as_ref()),
+            _ => root.clone(),
+        };
+        stream::try_unfold(vec![start], move |mut folders| {
+            let root = root.clone();
+            async move {
+                let Some(folder) = folders.pop() else {
+                    return Ok(None);
+                };
+                let (files, below) = blocking(move || read_folder(&root, &folder)).await?;
+                folders.extend(below);
+                Ok::<_, Error>(Some((stream::iter(files.into_iter().map(Ok)), folders)))
+            }
+        })
+        .try_flatten()
+        .boxed()
+    }
+}
+
+impl std::fmt::Display for LocalStore {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("LocalStore")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for LocalStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        if options.mode != PutMode::Create {
+            let result = self.inner.put_opts(location, payload, options).await?;
+            self.sync(location).await?;
+            return Ok(result);
+        }
+        // The name must appear last and at once: the content is on the disk before it is linked under its name.
+        let number = self.staged.fetch_add(1, Ordering::Relaxed);
+        let staged = Path::parse(format!("{location}.{:016x}-{number}.tmp", self.process))?;
+        let written = async {
+            let result = self
+                .inner
+                .put_opts(&staged, payload, PutOptions::default())
+                .await?;
+            self.sync(&staged).await?;
+            let create = CopyOptions {
+                mode: CopyMode::Create,
+                ..CopyOptions::default()
+            };
+            self.inner.copy_opts(&staged, location, create).await?;
+            Ok(result)
+        }
+        .await;
+        // What cannot be removed is removed by garbage collection.
+        let _ = self.inner.delete(&staged).await;
+        if written.is_ok() {
+            self.sync(location).await?;
+        }
+        written
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        let upload = self.inner.put_multipart_opts(location, options).await?;
+        Ok(Box::new(DurableUpload {
+            upload,
+            path: self.inner.path_to_filesystem(location)?,
+        }))
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.refuse_links(location).await?;
+        self.inner.get_opts(location, options).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.refuse_links(location).await?;
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.walk(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        let folder = prefix.map_or_else(|| self.root.clone(), |prefix| self.root.join(prefix.as_ref()));
+        let root = self.root.clone();
+        let (objects, folders) = blocking({
+            let root = root.clone();
+            move || read_folder(&root, &folder)
+        })
+        .await?;
+        let common_prefixes = folders
+            .iter()
+            .filter_map(|folder| object_path(&root, folder))
+            .collect();
+        Ok(ListResult {
+            common_prefixes,
+            objects,
+        })
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.refuse_links(from).await?;
+        self.inner.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.refuse_links(from).await?;
+        self.inner.rename_opts(from, to, options).await
+    }
+}
+
+/// An upload whose end waits for the disk.
+#[derive(Debug)]
+struct DurableUpload {
+    upload: Box<dyn MultipartUpload>,
+    path: PathBuf,
+}
+
+#[async_trait]
+impl MultipartUpload for DurableUpload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.upload.put_part(data)
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let result = self.upload.complete().await?;
+        sync(self.path.clone()).await?;
+        Ok(result)
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.upload.abort().await
+    }
+}
+
+/// The regular files of one folder, and the folders in it. A folder that is not there has none of either.
+fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, Vec<PathBuf>)> {
+    let (mut files, mut folders) = (Vec::new(), Vec::new());
+    match std::fs::canonicalize(folder) {
+        Ok(canonical) if canonical == folder => {}
+        _ => return Ok((files, folders)),
+    }
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok((files, folders));
+        }
+        Err(error) => return Err(generic(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(generic)?;
+        let path = entry.path();
+        let kind = entry.file_type().map_err(generic)?;
+        if !kind.is_dir() && !kind.is_file() {
+            continue;
+        }
+        let Some(location) = object_path(root, &path) else {
+            tracing::warn!(name = %path.file_name().unwrap_or_default().display(), "ignored: not the name of an object");
+            continue;
+        };
+        if kind.is_dir() {
+            folders.push(path);
+        } else if !staged_by_library(&location) {
+            match entry.metadata() {
+                Ok(metadata) => files.push(describe(location, &metadata)),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(generic(error)),
+            }
+        }
+    }
+    Ok((files, folders))
+}
+
+/// The path below the root as an object's; none for names that are not Unicode or have control characters.
+fn object_path(root: &FilePath, path: &FilePath) -> Option<Path> {
+    Path::parse(path.strip_prefix(root).ok()?.to_str()?).ok()
+}
+
+/// Whether the library reserves the name, `<name>#<digits>`, for uploads under way. It refuses to read such a file.
+fn staged_by_library(location: &Path) -> bool {
+    let suffix = location
+        .filename()
+        .and_then(|name| name.split_once('#'))
+        .map(|(_, suffix)| suffix);
+    suffix.is_some_and(|suffix| !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// The same description, tag included, that the library gives of an opened file (object_store `local.rs`,
+/// `get_etag`): a tag from a listing must satisfy a condition on a read.
+fn describe(location: Path, metadata: &Metadata) -> ObjectMeta {
+    let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
+    let micros = modified
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_micros();
+    ObjectMeta {
+        location,
+        last_modified: DateTime::<Utc>::from(modified),
+        size: metadata.len(),
+        e_tag: Some(format!("{:x}-{micros:x}-{:x}", inode(metadata), metadata.len())),
+        version: None,
+    }
+}
+
+#[cfg(unix)]
+fn inode(metadata: &Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::ino(metadata)
+}
+
+#[cfg(not(unix))]
+fn inode(_: &Metadata) -> u64 {
+    0
+}
+
+/// Waits until a file and its name are on the disk.
+async fn sync(path: PathBuf) -> Result<()> {
+    blocking(move || {
+        File::open(&path)
+            .and_then(|file| file.sync_all())
+            .map_err(generic)?;
+        // A folder cannot be opened everywhere; where it can, the name is made durable as well.
+        if let Some(Ok(folder)) = path.parent().map(File::open) {
+            folder.sync_all().map_err(generic)?;
+        }
+        Ok(())
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|source| Error::JoinError { source })?
+}
+
+fn generic(error: std::io::Error) -> Error {
+    Error::Generic {
+        store: "LocalStore",
+        source: Box::new(error),
+    }
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    async fn names(store: &LocalStore, prefix: Option<&str>) -> Vec<String> {
+        let prefix = prefix.map(Path::from);
+        let mut names: Vec<_> = store
+            .list(prefix.as_ref())
+            .map_ok(|meta| meta.location.to_string())
+            .try_collect()
+            .await
+            .unwrap();
+        names.sort();
+        names
+    }
+
+    #[tokio::test]
+    async fn links_are_neither_listed_nor_read() {
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("secret.parquet"), "x").unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir_all(at("real/deep")).unwrap();
+        std::fs::write(at("real/deep/a.parquet"), "a").unwrap();
+        std::os::unix::fs::symlink(outside.path(), at("real/folder")).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("secret.parquet"), at("real/file.parquet")).unwrap();
+        std::os::unix::fs::symlink(folder.path(), at("real/loop")).unwrap();
+        std::os::unix::fs::symlink("nowhere", at("real/broken")).unwrap();
+
+        let store = LocalStore::try_new(folder.path()).unwrap();
+        assert_eq!(names(&store, None).await, ["real/deep/a.parquet"]);
+        assert_eq!(names(&store, Some("real/deep")).await, ["real/deep/a.parquet"]);
+        assert!(names(&store, Some("real/folder")).await.is_empty());
+        for path in ["real/folder/secret.parquet", "real/file.parquet"] {
+            assert!(
+                matches!(store.get(&Path::from(path)).await, Err(Error::NotFound { .. })),
+                "{path}"
+            );
+            assert!(
+                matches!(
+                    store.get_range(&Path::from(path), 0..1).await,
+                    Err(Error::NotFound { .. })
+                ),
+                "{path}"
+            );
+        }
+        let listed = store
+            .list_with_delimiter(Some(&Path::from("real")))
+            .await
+            .unwrap();
+        assert_eq!(listed.common_prefixes, [Path::from("real/deep")]);
+        assert!(listed.objects.is_empty());
+    }
+
+    #[tokio::test]
+    async fn hostile_names_do_not_break_a_listing() {
+        use std::os::unix::ffi::OsStrExt;
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            &b"line\nbreak"[..],
+            b"\xff\xfe",
+            b"staged#12",
+            b"a%20b *?[x].parquet",
+            "größe.parquet".as_bytes(),
+        ] {
+            std::fs::write(folder.path().join(std::ffi::OsStr::from_bytes(name)), "x").unwrap();
+        }
+        let store = LocalStore::try_new(folder.path()).unwrap();
+        let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
+        assert_eq!(listed.len(), 2);
+        for meta in listed {
+            let head = store.head(&meta.location).await.unwrap();
+            assert_eq!(
+                (head.size, head.e_tag, head.last_modified),
+                (meta.size, meta.e_tag, meta.last_modified)
+            );
+            let bytes = store.get(&meta.location).await.unwrap().bytes().await.unwrap();
+            assert_eq!(bytes.as_ref(), b"x");
+        }
+    }
+
+    #[tokio::test]
+    async fn create_wins_once_and_leaves_no_staged_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = LocalStore::try_new(folder.path()).unwrap();
+        let path = Path::from("deep/er/a.json");
+        let create = || PutOptions {
+            mode: PutMode::Create,
+            ..PutOptions::default()
+        };
+        let first = store.put_opts(&path, "one".into(), create()).await.unwrap();
+        let second = store.put_opts(&path, "two".into(), create()).await;
+        assert!(matches!(second, Err(Error::AlreadyExists { .. })));
+        assert_eq!(store.head(&path).await.unwrap().e_tag, first.e_tag);
+        assert_eq!(names(&store, None).await, ["deep/er/a.json"]);
+        assert_eq!(
+            store.get(&path).await.unwrap().bytes().await.unwrap().as_ref(),
+            b"one"
+        );
+    }
+}

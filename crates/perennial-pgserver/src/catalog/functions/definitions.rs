@@ -1,0 +1,319 @@
+//! What objects are: types, definitions and comments as text.
+
+use perennial_engine::error::Result;
+
+use crate::catalog::builtin;
+use crate::catalog::cell::Cell;
+use crate::catalog::function::{Argument, Arguments, Call, Kind, SystemFunction};
+use crate::catalog::model::{Class, Key, Procedure};
+use crate::catalog::system::{index_definition, view_definition};
+use crate::catalog::text::{qualified, quote_identifier};
+
+pub(super) const FUNCTIONS: &[SystemFunction] = &[
+    SystemFunction::reads("format_type", &[&[Kind::Oid, Kind::Int]], "text", format_type).sees_nulls(),
+    SystemFunction::reads(
+        "pg_get_expr",
+        &[&[Kind::Text, Kind::Oid], &[Kind::Text, Kind::Oid, Kind::Bool]],
+        "text",
+        |_, arguments| Ok(Cell::owned(arguments.text(0).to_owned())),
+    ),
+    SystemFunction::reads(
+        "pg_get_viewdef",
+        &[
+            &[Kind::Object],
+            &[Kind::Object, Kind::Bool],
+            &[Kind::Object, Kind::Int],
+        ],
+        "text",
+        viewdef,
+    ),
+    SystemFunction::reads(
+        "pg_get_ruledef",
+        &[&[Kind::Oid], &[Kind::Oid, Kind::Bool]],
+        "text",
+        ruledef,
+    ),
+    SystemFunction::reads(
+        "pg_get_constraintdef",
+        &[&[Kind::Oid], &[Kind::Oid, Kind::Bool]],
+        "text",
+        constraintdef,
+    ),
+    SystemFunction::reads(
+        "pg_get_indexdef",
+        &[&[Kind::Oid], &[Kind::Oid, Kind::Int, Kind::Bool]],
+        "text",
+        indexdef,
+    ),
+    SystemFunction::reads(
+        "pg_index_column_has_property",
+        &[&[Kind::Oid, Kind::Int, Kind::Text]],
+        "bool",
+        property,
+    ),
+    SystemFunction::reads("pg_get_functiondef", &[&[Kind::Oid]], "text", functiondef),
+    SystemFunction::reads(
+        "pg_get_function_arguments",
+        &[&[Kind::Oid]],
+        "text",
+        function_arguments,
+    ),
+    SystemFunction::reads(
+        "pg_get_function_identity_arguments",
+        &[&[Kind::Oid]],
+        "text",
+        function_arguments,
+    ),
+    SystemFunction::reads("pg_get_function_result", &[&[Kind::Oid]], "text", function_result),
+    SystemFunction::reads("pg_get_function_sqlbody", &[&[Kind::Oid]], "text", nothing),
+    SystemFunction::reads("pg_get_userbyid", &[&[Kind::Oid]], "name", userbyid),
+    SystemFunction::reads("pg_get_partkeydef", &[&[Kind::Oid]], "text", nothing),
+    SystemFunction::reads("pg_get_partition_constraintdef", &[&[Kind::Oid]], "text", nothing),
+    SystemFunction::reads(
+        "pg_get_triggerdef",
+        &[&[Kind::Oid], &[Kind::Oid, Kind::Bool]],
+        "text",
+        nothing,
+    ),
+    SystemFunction::reads("pg_get_statisticsobjdef", &[&[Kind::Oid]], "text", nothing),
+    SystemFunction::reads(
+        "pg_get_statisticsobjdef_columns",
+        &[&[Kind::Oid]],
+        "text",
+        nothing,
+    ),
+    SystemFunction::reads(
+        "pg_get_serial_sequence",
+        &[&[Kind::Text, Kind::Text]],
+        "text",
+        nothing,
+    ),
+    SystemFunction::reads(
+        "obj_description",
+        &[&[Kind::Oid], &[Kind::Oid, Kind::Text]],
+        "text",
+        obj_description,
+    ),
+    SystemFunction::reads(
+        "col_description",
+        &[&[Kind::Oid, Kind::Int]],
+        "text",
+        col_description,
+    ),
+    SystemFunction::reads("shobj_description", &[&[Kind::Oid, Kind::Text]], "text", nothing),
+];
+
+/// What Perennial has none of, or says nothing about.
+fn nothing(_: &Call<'_>, _: &Arguments<'_>) -> Result<Cell<'static>> {
+    Ok(Cell::Null)
+}
+
+/// `-` for no type and `???` for one that does not exist, as PostgreSQL.
+fn format_type(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    Ok(match arguments.int(0) {
+        None => Cell::Null,
+        Some(0) => Cell::text("-"),
+        Some(oid) => call
+            .names()
+            .type_name(oid, arguments.int(1))
+            .map_or(Cell::text("???"), Cell::owned),
+    })
+}
+
+fn viewdef(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let names = call.names();
+    let class = match arguments.at(0) {
+        Argument::Text(name) => Some(names.class(name)?),
+        _ => names.model.class(arguments.oid(0)),
+    };
+    let view = class.filter(|class| class.kind == "v" && !class.system);
+    Ok(view.map_or(Cell::Null, |view| Cell::owned(view_definition(view).into_owned())))
+}
+
+fn ruledef(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let rule = arguments.oid(0);
+    let view = call
+        .model()
+        .classes
+        .iter()
+        .find(|class| class.rule != 0 && class.rule == rule);
+    Ok(view.map_or(Cell::Null, |view| {
+        Cell::owned(format!(
+            "CREATE RULE \"_RETURN\" AS\n    ON SELECT TO {} DO INSTEAD {}",
+            qualified(&view.schema, &view.name),
+            view_definition(view)
+        ))
+    }))
+}
+
+fn constraintdef(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let names = call.names();
+    let definition = |key: &Key| {
+        let class = names.model.classes.get(key.class)?;
+        let columns = listed(class, &key.columns);
+        let Some(target) = &key.target else {
+            return Some(format!("PRIMARY KEY ({columns})"));
+        };
+        let referred = names.model.classes.get(target.class)?;
+        Some(format!(
+            "FOREIGN KEY ({columns}) REFERENCES {}({})",
+            names.class_name(referred),
+            listed(referred, &target.columns)
+        ))
+    };
+    Ok(names
+        .model
+        .key(arguments.oid(0))
+        .and_then(definition)
+        .map_or(Cell::Null, Cell::owned))
+}
+
+/// The columns of a key, each quoted if it must be.
+fn listed(class: &Class, numbers: &[i64]) -> String {
+    class
+        .column_names(numbers)
+        .into_iter()
+        .map(quote_identifier)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The statement that makes the index, or one of its columns by number.
+fn indexdef(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let Some((key, class)) = call.model().key_of_index(arguments.oid(0)) else {
+        return Ok(Cell::Null);
+    };
+    Ok(match arguments.int(1) {
+        None | Some(0) => Cell::owned(index_definition(key, class)),
+        Some(number) => {
+            let at = usize::try_from(number - 1).ok();
+            let column = at.and_then(|at| class.column_names(&key.columns).get(at).copied());
+            // PostgreSQL answers an empty text for a number that the index does not have.
+            Cell::owned(column.map(quote_identifier).unwrap_or_default())
+        }
+    })
+}
+
+/// Every column of a b-tree ascends with nulls last.
+fn property(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let Some((key, _)) = call.model().key_of_index(arguments.oid(0)) else {
+        return Ok(Cell::Null);
+    };
+    let exists =
+        usize::try_from(arguments.oid(1)).is_ok_and(|number| (1..=key.columns.len()).contains(&number));
+    if !exists {
+        return Ok(Cell::Null);
+    }
+    Ok(match arguments.text(2).to_ascii_lowercase().as_str() {
+        "asc" | "nulls_last" | "orderable" | "returnable" | "search_array" | "search_nulls" => {
+            Cell::Bool(true)
+        }
+        "desc" | "nulls_first" | "distance_orderable" => Cell::Bool(false),
+        _ => Cell::Null,
+    })
+}
+
+fn procedure<'c>(call: &'c Call<'_>, arguments: &Arguments<'_>) -> Option<&'c Procedure> {
+    call.names().procedure(arguments.oid(0))
+}
+
+fn function_arguments(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let found = procedure(call, arguments);
+    let built_in = builtin::function_name(arguments.oid(0)).is_some();
+    Ok(match found {
+        Some(procedure) => Cell::owned(arguments_of(call, procedure)),
+        None if built_in => Cell::text(""),
+        None => Cell::Null,
+    })
+}
+
+/// The arguments as `name type`, the type alone where there is no name.
+fn arguments_of(call: &Call<'_>, procedure: &Procedure) -> String {
+    let argument = |(index, oid): (usize, &i64)| {
+        let name = call.names().type_name(*oid, None).unwrap_or_default();
+        match procedure.argument_names.get(index) {
+            Some(argument) => format!("{} {name}", quote_identifier(argument)),
+            None => name,
+        }
+    };
+    procedure
+        .arguments
+        .iter()
+        .enumerate()
+        .map(argument)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn function_result(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    Ok(procedure(call, arguments).map_or(Cell::Null, |procedure| Cell::owned(result_of(call, procedure))))
+}
+
+fn result_of(call: &Call<'_>, procedure: &Procedure) -> String {
+    let name = call.names().type_name(procedure.result, None).unwrap_or_default();
+    if procedure.returns_set {
+        format!("SETOF {name}")
+    } else {
+        name
+    }
+}
+
+fn functiondef(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    Ok(procedure(call, arguments).map_or(Cell::Null, |procedure| {
+        Cell::owned(format!(
+            "CREATE OR REPLACE FUNCTION {}({})\n RETURNS {}\n LANGUAGE internal\n STABLE PARALLEL SAFE\n\
+             AS $function${}$function$\n",
+            qualified(&procedure.schema, &procedure.name),
+            arguments_of(call, procedure),
+            result_of(call, procedure),
+            procedure.name
+        ))
+    }))
+}
+
+fn userbyid(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let oid = arguments.oid(0);
+    let role = call.model().roles.iter().find(|role| role.oid == oid);
+    Ok(Cell::owned(role.map_or_else(
+        || format!("unknown (OID={oid})"),
+        |role| role.name.clone(),
+    )))
+}
+
+/// The comment on a relation, schema or function; with a catalog's name, only if the object is in it.
+fn obj_description(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let (oid, model) = (arguments.oid(0), call.model());
+    let within = |catalog: &str| arguments.len() == 1 || arguments.text(1) == catalog;
+    let class = || {
+        model
+            .class(oid)
+            .filter(|_| within("pg_class"))
+            .map(|class| &class.comment)
+    };
+    let namespace = || {
+        let found = model.namespaces.iter().find(|namespace| namespace.oid == oid);
+        found
+            .filter(|_| within("pg_namespace"))
+            .map(|namespace| &namespace.comment)
+    };
+    let procedure = || {
+        call.names()
+            .procedure(oid)
+            .filter(|_| within("pg_proc"))
+            .map(|found| &found.description)
+    };
+    Ok(comment(class().or_else(namespace).or_else(procedure)))
+}
+
+fn col_description(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let column = || {
+        let class = call.model().class(arguments.oid(0))?;
+        class.columns.get(usize::try_from(arguments.oid(1) - 1).ok()?)
+    };
+    Ok(comment(column().map(|column| &column.comment)))
+}
+
+fn comment(text: Option<&String>) -> Cell<'static> {
+    text.filter(|text| !text.is_empty())
+        .map_or(Cell::Null, |text| Cell::owned(text.clone()))
+}

@@ -1,0 +1,328 @@
+//! The extended protocol: prepared statements, and portals that keep their rows between calls.
+
+use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
+use perennial_engine::{Outcome, Prepared, TransactionState};
+use pgwire::api::Type;
+
+use super::{Connection, Running, stop};
+use crate::backend;
+use crate::error::{Error, Result};
+use crate::frame::{Bind, Format, Target};
+use crate::parameters;
+use crate::types::{self, Shape};
+
+/// Prepared statements, and portals, that a session may hold.
+const LIMIT: usize = 1_000;
+
+/// A prepared statement.
+pub(super) struct Statement {
+    /// The plan; none for an empty query.
+    prepared: Option<Prepared>,
+    /// The types of the parameters as the client is told.
+    parameters: Vec<Type>,
+}
+
+/// A statement with its parameters.
+pub(super) struct Portal {
+    prepared: Option<Prepared>,
+    formats: Vec<Format>,
+    state: State,
+}
+
+enum State {
+    /// Has not run.
+    Ready(Vec<ScalarValue>),
+    /// Has rows left.
+    Suspended(Box<Running>),
+    /// Gave all its rows: it gives none any more.
+    Exhausted(String),
+    /// Ran, and cannot run again.
+    Spent,
+}
+
+impl Connection {
+    pub(super) async fn parse(&mut self, name: String, sql: &str, oids: &[u32]) -> Result<()> {
+        if name.is_empty() {
+            self.statements.remove("");
+        } else if self.statements.contains_key(&name) {
+            return Err(Error::DuplicateStatement { name });
+        } else if self.statements.len() >= LIMIT {
+            return Err(Error::TooMany {
+                what: "prepared statements",
+                limit: LIMIT,
+            });
+        }
+        let declared = oids
+            .iter()
+            .map(|oid| declared(*oid))
+            .collect::<Result<Vec<_>>>()?;
+        let parsed = self.session.parse(sql)?;
+        let statement = match parsed.as_slice() {
+            [] => Statement {
+                prepared: None,
+                parameters: Vec::new(),
+            },
+            [parsed] => {
+                let data_types: Vec<_> = declared
+                    .iter()
+                    .map(|pair| pair.as_ref().map(|(_, data)| data.clone()))
+                    .collect();
+                let canceller = &self.canceller;
+                let planning = self.session.prepare(parsed, &data_types);
+                let prepared = self
+                    .transport
+                    .attend(planning, |error| stop(canceller, error))
+                    .await??;
+                let inferred = prepared.parameters().iter().enumerate();
+                let parameters = inferred.map(|(index, inferred)| match declared.get(index) {
+                    Some(Some((pg_type, _))) => pg_type.clone(),
+                    _ => parameter_type(inferred),
+                });
+                Statement {
+                    parameters: parameters.collect(),
+                    prepared: Some(prepared),
+                }
+            }
+            _ => return Err(Error::MultipleCommands),
+        };
+        self.statements.insert(name, statement);
+        backend::bare(&mut self.transport.output, b'1');
+        Ok(())
+    }
+
+    pub(super) fn bind(&mut self, bind: Bind) -> Result<()> {
+        let Bind {
+            portal: name,
+            statement,
+            parameter_formats,
+            parameters,
+            result_formats,
+        } = bind;
+        let Some(Statement {
+            prepared,
+            parameters: wire,
+        }) = self.statements.get(&statement)
+        else {
+            return Err(Error::UndefinedStatement { name: statement });
+        };
+        if parameter_formats.len() > 1 && parameter_formats.len() != parameters.len() {
+            return Err(Error::protocol(format!(
+                "bind message has {} parameter formats but {} parameters",
+                parameter_formats.len(),
+                parameters.len()
+            )));
+        }
+        if parameters.len() != wire.len() {
+            return Err(Error::protocol(format!(
+                "bind message supplies {} parameters, but prepared statement \"{statement}\" requires {}",
+                parameters.len(),
+                wire.len()
+            )));
+        }
+        let style = self.session.output_style();
+        let expected = prepared.as_ref().map(Prepared::parameters).unwrap_or_default();
+        let mut values = Vec::with_capacity(parameters.len());
+        for (index, ((value, wire), expected)) in parameters.into_iter().zip(wire).zip(expected).enumerate() {
+            let format = format_of(&parameter_formats, index);
+            values.push(parameters::decode(
+                value,
+                format,
+                wire,
+                expected,
+                index + 1,
+                &style,
+            )?);
+        }
+        if let Some(output) = prepared.as_ref().and_then(Prepared::output) {
+            expand(&result_formats, output.fields().len())?;
+        }
+        let portal = Portal {
+            prepared: prepared.clone(),
+            formats: result_formats,
+            state: State::Ready(values),
+        };
+        if name.is_empty() {
+            self.portals.remove("");
+        } else if self.portals.contains_key(&name) {
+            return Err(Error::DuplicatePortal { name });
+        } else if self.portals.len() >= LIMIT {
+            return Err(Error::TooMany {
+                what: "portals",
+                limit: LIMIT,
+            });
+        }
+        self.portals.insert(name, portal);
+        backend::bare(&mut self.transport.output, b'2');
+        Ok(())
+    }
+
+    pub(super) fn describe(&mut self, target: Target, name: &str) -> Result<()> {
+        let out = &mut self.transport.output;
+        let (prepared, formats): (_, &[Format]) = match target {
+            Target::Statement => {
+                let statement = self.statements.get(name);
+                let statement = statement.ok_or_else(|| Error::UndefinedStatement {
+                    name: name.to_owned(),
+                })?;
+                backend::parameter_description(out, statement.parameters.iter().map(Type::oid));
+                (&statement.prepared, &[])
+            }
+            Target::Portal => {
+                let portal = self.portals.get(name);
+                let portal = portal.ok_or_else(|| Error::UndefinedPortal {
+                    name: name.to_owned(),
+                })?;
+                (&portal.prepared, &portal.formats)
+            }
+        };
+        match prepared.as_ref().and_then(Prepared::output) {
+            Some(schema) => {
+                let shapes = Shape::of(schema);
+                let formats = expand(formats, shapes.len())?;
+                backend::row_description(out, &shapes, &formats)
+            }
+            None => {
+                backend::bare(out, b'n');
+                Ok(())
+            }
+        }
+    }
+
+    pub(super) async fn execute(&mut self, name: &str, max_rows: usize) -> Result<()> {
+        // Taken out while it runs: the end of a transaction closes the other portals, not the one that ends
+        // it.
+        let portal = self.portals.remove(name);
+        let Some(Portal {
+            prepared,
+            formats,
+            state,
+        }) = portal
+        else {
+            return Err(Error::UndefinedPortal {
+                name: name.to_owned(),
+            });
+        };
+        let most = if max_rows == 0 { usize::MAX } else { max_rows };
+        let before = self.session.transaction();
+        let state = match (state, &prepared) {
+            (State::Ready(values), Some(prepared)) => self.start(prepared, values, &formats, most).await?,
+            (State::Ready(values), None) => {
+                backend::bare(&mut self.transport.output, b'I');
+                State::Ready(values)
+            }
+            (State::Suspended(_), _) if before == TransactionState::Failed => {
+                return Err(Error::FailedTransaction);
+            }
+            (State::Suspended(running), _) => self.resume(running, most).await?,
+            (State::Exhausted(tag), _) => {
+                backend::command_complete(&mut self.transport.output, &tag);
+                State::Exhausted(tag)
+            }
+            (State::Spent, _) => {
+                return Err(Error::SpentPortal {
+                    name: name.to_owned(),
+                });
+            }
+        };
+        self.leave_transaction(before);
+        if before == TransactionState::Idle || self.session.transaction() != TransactionState::Idle {
+            self.portals.insert(
+                name.to_owned(),
+                Portal {
+                    prepared,
+                    formats,
+                    state,
+                },
+            );
+        }
+        Ok(())
+    }
+
+    async fn start(
+        &mut self,
+        prepared: &Prepared,
+        values: Vec<ScalarValue>,
+        formats: &[Format],
+        most: usize,
+    ) -> Result<State> {
+        let canceller = &self.canceller;
+        let starting = self.session.run(prepared, values);
+        match self
+            .transport
+            .attend(starting, |error| stop(canceller, error))
+            .await??
+        {
+            Outcome::Rows(rows) => {
+                let formats = expand(formats, rows.schema().fields().len())?;
+                let running = Running::new(&self.session, rows, &formats);
+                self.resume(Box::new(running), most).await
+            }
+            Outcome::Copy(copy) => {
+                let mut running = self.open_copy(copy)?;
+                self.send(&mut running, usize::MAX).await?;
+                Ok(State::Spent)
+            }
+            Outcome::Done(tag) => {
+                self.done(&tag);
+                Ok(State::Spent)
+            }
+            _ => Err(Error::internal(
+                "the engine gave an outcome that the front does not know",
+            )),
+        }
+    }
+
+    async fn resume(&mut self, mut running: Box<Running>, most: usize) -> Result<State> {
+        let finished = self.send(&mut running, most).await?;
+        Ok(if finished {
+            State::Exhausted(running.rows.tag(0))
+        } else {
+            State::Suspended(running)
+        })
+    }
+
+    pub(super) fn close(&mut self, target: Target, name: &str) {
+        match target {
+            Target::Statement => drop(self.statements.remove(name)),
+            Target::Portal => drop(self.portals.remove(name)),
+        }
+        backend::bare(&mut self.transport.output, b'3');
+    }
+}
+
+/// A declared parameter type; none for 0 and `unknown`, which leave it to the planner.
+fn declared(oid: u32) -> Result<Option<(Type, DataType)>> {
+    let pg_type = match Type::from_oid(oid) {
+        None if oid == 0 => return Ok(None),
+        Some(Type::UNKNOWN) => return Ok(None),
+        Some(pg_type) => pg_type,
+        None => return Err(Error::UnsupportedType { oid }),
+    };
+    let data_type = types::data_type(&pg_type).ok_or(Error::UnsupportedType { oid })?;
+    Ok(Some((pg_type, data_type)))
+}
+
+/// The type that a client is told for a parameter the planner knows.
+fn parameter_type(inferred: &DataType) -> Type {
+    types::pg_type(&arrow::datatypes::Field::new("", inferred.clone(), true))
+}
+
+fn format_of(formats: &[Format], index: usize) -> Format {
+    match formats {
+        [] => Format::Text,
+        [one] => *one,
+        many => many.get(index).copied().unwrap_or(Format::Text),
+    }
+}
+
+/// One format for each column: none given = all text, one = for all.
+fn expand(formats: &[Format], columns: usize) -> Result<Vec<Format>> {
+    if formats.len() > 1 && formats.len() != columns {
+        return Err(Error::protocol(format!(
+            "bind message has {} result formats but query has {columns} columns",
+            formats.len()
+        )));
+    }
+    Ok((0..columns).map(|index| format_of(formats, index)).collect())
+}

@@ -1,0 +1,291 @@
+//! The way from a socket to a session: encryption, the startup packet, the log-in, a place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use futures::FutureExt;
+use perennial_base::config::Authentication;
+use perennial_engine::{DATABASE, Login, Session};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpStream, UnixStream};
+
+use super::{Counted, LOGINS, Shared, Socket};
+use crate::backend;
+use crate::cancel::Key;
+use crate::connection::Connection;
+use crate::error::{Error, Result};
+use crate::startup::{self, NEWEST_MINOR, Packet, Startup};
+use crate::tls::ALPN;
+use crate::transport::{Stream, Transport};
+
+/// The first byte of a TLS handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// A stream whose first packet of substance was read; none when there is nothing to answer.
+type Opened = Option<(Box<dyn Stream>, Origin, Packet)>;
+
+/// Where a client comes from.
+#[derive(Debug)]
+struct Origin {
+    address: String,
+    /// The same machine.
+    local: bool,
+    /// The Unix socket, which only the server's own system user can open.
+    own_user: bool,
+    encrypted: bool,
+}
+
+impl Shared {
+    /// A connection from its first to its last byte.
+    pub(super) async fn connection(self: Arc<Self>, socket: Socket, open: Counted) {
+        if open.before >= self.options.max_connections + LOGINS {
+            return refuse(socket).await;
+        }
+        let login = tokio::time::timeout(self.options.login_timeout, self.login(socket));
+        let outcome = tokio::select! {
+            biased;
+            outcome = login => outcome,
+            () = self.shutdown.cancelled() => return,
+        };
+        match outcome {
+            Ok(Some((connection, _key, _place))) => connection.run().await,
+            Ok(None) => {}
+            Err(_) => tracing::info!("a log-in took too long"),
+        }
+    }
+
+    /// From the socket to the session. Whatever goes wrong has been told to the client when this returns.
+    async fn login(self: &Arc<Self>, socket: Socket) -> Option<(Connection, Key, Counted)> {
+        let (stream, origin, packet) = match self.open(socket).await {
+            Ok(opened) => opened?,
+            Err((mut stream, error)) => {
+                tracing::debug!(%error, "a connection was refused");
+                let mut out = BytesMut::new();
+                backend::error(&mut out, &error, true);
+                let _ = stream.write_all(&out).await;
+                let _ = stream.shutdown().await;
+                return None;
+            }
+        };
+        let startup = match packet {
+            Packet::Startup(startup) => startup,
+            Packet::Cancel { pid, secret } => {
+                self.keys.cancel(pid, &secret);
+                return None;
+            }
+            Packet::Tls | Packet::Gss => return None,
+        };
+        let mut transport = Transport::new(stream, self.kill.clone(), self.options.write_timeout);
+        let user = startup.user.clone();
+        match self.admit(&mut transport, startup, &origin).await {
+            Ok((session, key, place)) => {
+                tracing::info!(user, address = origin.address, pid = key.pid, "session begins");
+                Some((
+                    Connection::new(transport, session, self.shutdown.clone()),
+                    key,
+                    place,
+                ))
+            }
+            Err(error) => {
+                tracing::info!(user, address = origin.address, %error, "log-in failed");
+                if !matches!(error, Error::ClientGone) {
+                    backend::error(&mut transport.output, &error, true);
+                }
+                transport.close().await;
+                None
+            }
+        }
+    }
+
+    /// Answers requests for encryption until a packet of substance comes.
+    async fn open(&self, socket: Socket) -> Result<Opened, (Box<dyn Stream>, Error)> {
+        let (mut stream, peer) = match socket {
+            Socket::Tcp(stream, peer) => (stream, peer),
+            Socket::Unix(mut stream) => {
+                let origin = Origin {
+                    address: "[local]".to_owned(),
+                    local: true,
+                    own_user: true,
+                    encrypted: false,
+                };
+                return match plain_packet(&mut stream).await {
+                    Ok(packet) => {
+                        Ok(packet.map(|packet| (Box::new(stream) as Box<dyn Stream>, origin, packet)))
+                    }
+                    Err(error) => Err((Box::new(stream), error)),
+                };
+            }
+        };
+        let _ = stream.set_nodelay(true);
+        let _ = socket2::SockRef::from(&stream).set_keepalive(true);
+        let local = peer.ip().to_canonical().is_loopback();
+        let origin = |encrypted| Origin {
+            address: peer.to_string(),
+            local,
+            own_user: false,
+            encrypted,
+        };
+
+        let mut asked_gss = false;
+        let direct = first_byte(&stream).await == Some(TLS_HANDSHAKE);
+        if !direct {
+            loop {
+                let packet = match startup::read(&mut stream).await {
+                    Ok(Some(packet)) => packet,
+                    Ok(None) => return Ok(None),
+                    Err(error) => return Err((Box::new(stream), error)),
+                };
+                match packet {
+                    Packet::Gss if !asked_gss => asked_gss = true,
+                    Packet::Gss => {
+                        return Err((Box::new(stream), Error::protocol("second request for encryption")));
+                    }
+                    Packet::Tls if self.tls.is_some() => {
+                        // Bytes that are here already were not encrypted, whatever they claim to be.
+                        if waiting(&stream) {
+                            let error = Error::protocol("received unencrypted data after SSL request");
+                            return Err((Box::new(stream), error));
+                        }
+                        if stream.write_all(b"S").await.is_err() {
+                            return Ok(None);
+                        }
+                        break;
+                    }
+                    Packet::Tls => {}
+                    packet => return Ok(Some((Box::new(stream), origin(false), packet))),
+                }
+                if waiting(&stream) {
+                    let error = Error::protocol("received data after a request for encryption");
+                    return Err((Box::new(stream), error));
+                }
+                if stream.write_all(b"N").await.is_err() {
+                    return Ok(None);
+                }
+            }
+        }
+        let Some(tls) = &self.tls else { return Ok(None) };
+        let mut stream = match tls.acceptor.accept(stream).await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "TLS handshake failed");
+                return Ok(None);
+            }
+        };
+        if direct && stream.get_ref().1.alpn_protocol() != Some(ALPN) {
+            let error = Error::protocol("direct TLS connections need the ALPN protocol \"postgresql\"");
+            return Err((Box::new(stream), error));
+        }
+        match startup::read(&mut stream).await {
+            Ok(Some(Packet::Tls | Packet::Gss)) => Err((
+                Box::new(stream),
+                Error::protocol("request for encryption inside of an encrypted connection"),
+            )),
+            Ok(Some(packet)) => Ok(Some((Box::new(stream), origin(true), packet))),
+            Ok(None) => Ok(None),
+            Err(error) => Err((Box::new(stream), error)),
+        }
+    }
+
+    /// Checks the client in this order: address, password, place, database; then greets it.
+    async fn admit(
+        self: &Arc<Self>,
+        transport: &mut Transport,
+        startup: Startup,
+        origin: &Origin,
+    ) -> Result<(Session, Key, Counted)> {
+        if startup.minor > NEWEST_MINOR || !startup.unknown.is_empty() {
+            let version = 3 << 16 | i32::from(startup.minor.min(NEWEST_MINOR));
+            backend::negotiate(&mut transport.output, version, &startup.unknown);
+        }
+        if !origin.local && !origin.encrypted {
+            return Err(Error::TlsRequired {
+                address: origin.address.clone(),
+            });
+        }
+        let roles = &self.engine.config().roles;
+        let role = roles.iter().find(|role| role.name == startup.user);
+        let trusted = match self.options.authentication {
+            Authentication::Trust => origin.local,
+            Authentication::LocalUser => origin.own_user,
+            Authentication::ScramSha256 => false,
+        };
+        if !trusted {
+            let binding = self
+                .tls
+                .as_ref()
+                .filter(|_| origin.encrypted)
+                .map(|tls| &tls.scram);
+            self.gate.scram(transport, &startup.user, roles, binding).await?;
+        } else if role.is_none() && !roles.is_empty() && !origin.own_user {
+            return Err(Error::UndefinedRole { name: startup.user });
+        }
+        let owner = trusted || role.is_some_and(|role| role.owner);
+        let place = Counted::new(self, |shared| &shared.sessions);
+        let places = self.options.max_connections;
+        if place.before >= places {
+            return Err(Error::TooManyConnections);
+        }
+        if !owner && place.before >= places.saturating_sub(self.options.reserved_connections) {
+            return Err(Error::ReservedConnections);
+        }
+        let database = startup.database.unwrap_or_else(|| DATABASE.to_owned());
+        if database != DATABASE {
+            return Err(Error::UndefinedDatabase { name: database });
+        }
+        // From protocol 3.2 on the secret may be longer than a word.
+        let key = self.keys.issue(if startup.minor >= 2 { 32 } else { 4 });
+        let session = self.engine.session(Login {
+            user: startup.user,
+            database,
+            settings: startup.settings,
+            client: origin.address.clone(),
+            pid: key.pid,
+        })?;
+        key.arm(session.canceller());
+        let out = &mut transport.output;
+        backend::authentication(out, 0, b"");
+        for (name, value) in session.reported_settings() {
+            backend::parameter_status(out, &name, &value);
+        }
+        backend::backend_key(out, key.pid, &key.secret);
+        Ok((session, key, place))
+    }
+}
+
+/// The first packet of substance on a stream that offers no encryption.
+async fn plain_packet(stream: &mut UnixStream) -> Result<Option<Packet>> {
+    for _ in 0..3 {
+        match startup::read(stream).await? {
+            Some(Packet::Tls | Packet::Gss) => stream.write_all(b"N").await.map_err(|_| Error::ClientGone)?,
+            packet => return Ok(packet),
+        }
+    }
+    Err(Error::protocol("too many requests for encryption"))
+}
+
+async fn first_byte(stream: &TcpStream) -> Option<u8> {
+    let mut byte = [0];
+    match stream.peek(&mut byte).await {
+        Ok(1) => byte.first().copied(),
+        _ => None,
+    }
+}
+
+/// Whether bytes have come that nobody has read.
+fn waiting(stream: &TcpStream) -> bool {
+    matches!(stream.peek(&mut [0]).now_or_never(), Some(Ok(1..)))
+}
+
+/// Tells a client beyond all bounds that there is no place, without reading a byte of it.
+async fn refuse(socket: Socket) {
+    let mut out = BytesMut::new();
+    backend::error(&mut out, &Error::TooManyConnections, true);
+    let send = async {
+        match socket {
+            Socket::Tcp(mut stream, _) => stream.write_all(&out).await,
+            Socket::Unix(mut stream) => stream.write_all(&out).await,
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), send).await;
+}

@@ -1,0 +1,167 @@
+//! One bucket of customers: everything about them is worked out in memory and written.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use chrono_tz::Tz;
+use perennial_base::Kind;
+use perennial_base::relation::{PUBLIC, relation};
+use perennial_identity::survivorship::SurvivorshipRule;
+use perennial_identity::{Customer, Resolution};
+use perennial_udf_lifecycle::model::{PopulationGapsBuilder, StageModel};
+
+use crate::columns::Facts;
+use crate::error::Result;
+use crate::facts::{OrderFacts, orders, tables};
+use crate::golden::golden;
+use crate::money::Rates;
+use crate::output::{Output, name_of, sort_of};
+use crate::route::{Buckets, Routed};
+use crate::segments::{Members, Segments};
+use crate::stages::{Collector, PlannedFact, count_gaps, history};
+use crate::summary::customer_360;
+
+/// What all buckets share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) resolution: Resolution,
+    pub(crate) model: StageModel,
+    pub(crate) named_facts: Vec<PlannedFact>,
+    pub(crate) rates: Rates,
+    pub(crate) zone: Tz,
+    /// The moment that the run describes.
+    pub(crate) now: i64,
+    /// Statuses of orders that do not count, lower case.
+    pub(crate) unpaid: HashSet<String>,
+    pub(crate) buckets: Buckets,
+    pub(crate) routed: Routed,
+    pub(crate) output: Output,
+    pub(crate) segments: Segments,
+    pub(crate) names: Names,
+    /// Ids as text, by customer.
+    pub(crate) ids: Vec<[u8; perennial_identity::CustomerId::TEXT_LENGTH]>,
+}
+
+/// The names of the configuration, by number.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) sources: Vec<String>,
+    pub(crate) identifiers: Vec<String>,
+    pub(crate) default_rule: (SurvivorshipRule, Vec<u16>),
+    pub(crate) rules: HashMap<String, (SurvivorshipRule, Vec<u16>)>,
+}
+
+impl Shared {
+    pub(crate) fn customer_id(&self, customer: u32) -> &str {
+        self.ids.get(customer as usize).and_then(|id| std::str::from_utf8(id).ok()).unwrap_or_default()
+    }
+
+    pub(crate) fn customer(&self, customer: u32) -> Option<&Customer> {
+        self.resolution.customers().get(customer as usize)
+    }
+
+    pub(crate) fn customers(&self, range: Range<u32>) -> &[Customer] {
+        self.resolution.customers().get(range.start as usize..range.end as usize).unwrap_or_default()
+    }
+
+    pub(crate) fn source_name(&self, source: u16) -> &str {
+        self.names.sources.get(usize::from(source)).map_or("", String::as_str)
+    }
+
+    pub(crate) fn identifier_types(&self) -> usize {
+        self.names.identifiers.len()
+    }
+
+    pub(crate) fn identifier_name(&self, kind: usize) -> &str {
+        self.names.identifiers.get(kind).map_or("", String::as_str)
+    }
+
+    pub(crate) fn is_identifier(&self, name: &str) -> bool {
+        self.names.identifiers.iter().any(|identifier| identifier == name)
+    }
+
+    /// The survivorship rule of a trait, and the order of sources where it has one.
+    pub(crate) fn rule(&self, name: &str) -> (SurvivorshipRule, &[u16]) {
+        let (rule, order) = self.names.rules.get(name).unwrap_or(&self.names.default_rule);
+        (*rule, order)
+    }
+
+    fn load(&self, bucket: usize) -> Result<Loaded> {
+        let mut facts = HashMap::new();
+        for kind in Kind::ALL {
+            if let Some(schema) = self.routed.schema(kind) {
+                facts.insert(kind, Facts::new(self.routed.load(kind, bucket)?, schema)?);
+            }
+        }
+        // Orders and refunds are read together: either may have no source.
+        for kind in [Kind::Order, Kind::Refund] {
+            if let std::collections::hash_map::Entry::Vacant(slot) = facts.entry(kind) {
+                slot.insert(Facts::new(None, &crate::route::empty_schema(kind))?);
+            }
+        }
+        let order_facts = match (facts.get(&Kind::Order), facts.get(&Kind::Refund)) {
+            (Some(of_orders), Some(refunds)) => orders(self, of_orders, refunds)?,
+            _ => OrderFacts::default(),
+        };
+        let tables = tables(self, &facts, &order_facts)?;
+        Ok(Loaded { facts, order_facts, tables })
+    }
+}
+
+struct Loaded {
+    facts: HashMap<Kind, Facts>,
+    order_facts: OrderFacts,
+    tables: Vec<(&'static perennial_base::relation::Relation, RecordBatch)>,
+}
+
+/// Counts the gaps between the orders of a bucket's customers, for adaptive windows.
+pub(crate) fn gaps(shared: &Shared, bucket: usize, gaps: &mut PopulationGapsBuilder<'_>) -> Result<()> {
+    let loaded = shared.load(bucket)?;
+    let mut collector = Collector::new(shared, &loaded.facts, &loaded.order_facts, &loaded.tables)?;
+    count_gaps(&mut collector, shared.buckets.range(bucket), gaps)
+}
+
+/// Works out and writes everything about the customers of a bucket; the bucket behind the last is the facts of
+/// nobody. Answers the members of the segments.
+pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Members> {
+    let loaded = shared.load(bucket)?;
+    let number = (bucket < shared.buckets.len()).then_some(bucket as u32);
+    for (relation, batch) in &loaded.tables {
+        shared.output.write(&name_of(relation), number, batch, &sort_of(relation)).await?;
+    }
+    if number.is_none() {
+        return Ok(Members::default());
+    }
+    let customers = shared.buckets.range(bucket);
+    let empty;
+    let profiles = match loaded.facts.get(&Kind::Profile) {
+        Some(profiles) => profiles,
+        None => {
+            empty = Facts::new(None, &crate::route::empty_schema(Kind::Profile))?;
+            &empty
+        }
+    };
+    let golden = golden(&shared, customers.clone(), profiles)?;
+    let (history, present) = {
+        let mut collector = Collector::new(&shared, &loaded.facts, &loaded.order_facts, &loaded.tables)?;
+        history(&shared, &mut collector, customers.clone())?
+    };
+    let summary = customer_360(&shared, customers, &loaded.facts, &loaded.order_facts, &present, &golden.added)?;
+    let members = shared.segments.members(&summary)?;
+    drop(loaded);
+    for (name, batch) in [
+        ("customers", &golden.customers),
+        ("identities", &golden.identities),
+        ("identity_links", &golden.links),
+        ("trait_lineage", &golden.lineage),
+        ("lifecycle_history", &history),
+        ("customer_360", &summary),
+    ] {
+        if let Some(relation) = relation(PUBLIC, name) {
+            shared.output.write(&name_of(relation), number, batch, &sort_of(relation)).await?;
+        }
+    }
+    Ok(members)
+}

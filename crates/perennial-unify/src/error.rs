@@ -1,0 +1,121 @@
+//! What can go wrong in a run.
+
+use perennial_base::{ErrorClass, UserError};
+
+/// The result of everything in this crate.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What can go wrong in a run. The former snapshot stays in force in any case.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A mapping of the configuration does not fit the files.
+    #[error("perennial.toml:{line}: {key} of source \"{name}\": {cause}")]
+    Mapping {
+        /// The source.
+        name: String,
+        /// The key of its table.
+        key: String,
+        /// The line in the file.
+        line: usize,
+        /// What the expression says wrong.
+        cause: Box<perennial_engine::Error>,
+    },
+    /// A predicate of a segment or named fact does not fit its relation.
+    #[error("perennial.toml:{line}: {what} \"{name}\": {cause}")]
+    Predicate {
+        /// `segment` or `lifecycle fact`.
+        what: &'static str,
+        /// Its name.
+        name: String,
+        /// The line in the file.
+        line: usize,
+        /// What it says wrong.
+        cause: Box<perennial_engine::Error>,
+    },
+    /// The folder for intermediate data cannot be used.
+    #[error("intermediate data cannot be {action} in \"{folder}\": {cause}")]
+    Scratch {
+        /// What was tried.
+        action: &'static str,
+        /// The folder.
+        folder: String,
+        /// The system's answer.
+        cause: String,
+        /// Whether the disk is full.
+        full: bool,
+    },
+    /// Other runs committed first, again and again.
+    #[error("other runs committed first {attempts} times in a row")]
+    Contended {
+        /// How often it was tried.
+        attempts: usize,
+    },
+    /// A source path of the configuration.
+    #[error(transparent)]
+    Lake(#[from] perennial_lake::Error),
+    /// The engine.
+    #[error(transparent)]
+    Engine(#[from] perennial_engine::Error),
+    /// Identity resolution.
+    #[error(transparent)]
+    Identity(#[from] perennial_identity::Error),
+    /// The stage model.
+    #[error(transparent)]
+    Lifecycle(#[from] perennial_udf_lifecycle::Error),
+}
+
+impl UserError for Error {
+    fn class(&self) -> ErrorClass {
+        match self {
+            Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.class(),
+            Self::Scratch { full: true, .. } => ErrorClass::DiskFull,
+            Self::Scratch { .. } => ErrorClass::Unavailable,
+            Self::Contended { .. } => ErrorClass::Conflict,
+            Self::Lake(error) => error.class(),
+            Self::Engine(error) => error.class(),
+            Self::Identity(error) => error.class(),
+            Self::Lifecycle(error) => error.class(),
+        }
+    }
+
+    fn detail(&self) -> Option<String> {
+        match self {
+            Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.detail(),
+            Self::Lake(error) => error.detail(),
+            Self::Engine(error) => error.detail(),
+            Self::Identity(error) => error.detail(),
+            Self::Lifecycle(error) => error.detail(),
+            Self::Scratch { .. } | Self::Contended { .. } => None,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause
+                .hint()
+                .or_else(|| Some("SELECT * FROM raw.<source> LIMIT 1 shows the columns of a source.".to_owned())),
+            Self::Scratch { full: true, .. } => {
+                Some("Free space, or set server.spill_dir to a folder on a larger disk.".to_owned())
+            }
+            Self::Scratch { .. } => Some("Set server.spill_dir to a folder that can be written.".to_owned()),
+            Self::Contended { .. } => Some("Run again.".to_owned()),
+            Self::Lake(error) => error.hint(),
+            Self::Engine(error) => error.hint(),
+            Self::Identity(error) => error.hint(),
+            Self::Lifecycle(error) => error.hint(),
+        }
+    }
+}
+
+impl From<datafusion::common::DataFusionError> for Error {
+    fn from(error: datafusion::common::DataFusionError) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+impl From<arrow::error::ArrowError> for Error {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self::Engine(error.into())
+    }
+}

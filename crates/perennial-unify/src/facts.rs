@@ -1,0 +1,206 @@
+//! The unified facts of a bucket: events, orders, items, refunds and the rest, each with its customer.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::compute::take;
+use perennial_base::Kind;
+use perennial_base::relation::{PUBLIC, Relation, relation};
+
+use crate::bucket::Shared;
+use crate::columns::{Facts, instants, money, optional, texts, written_schema};
+use crate::error::Result;
+use crate::records::NOBODY;
+use crate::values::day_of;
+
+/// What is worked out about the orders of a bucket, by row.
+#[derive(Debug, Default)]
+pub(crate) struct OrderFacts {
+    /// In the reporting currency.
+    pub(crate) amount: Vec<Option<i128>>,
+    pub(crate) paid: Vec<bool>,
+    /// The refunds of the order, by row of the refunds.
+    pub(crate) refunds: Vec<Vec<u32>>,
+    /// Given back so far; `None` when the amount of a refund is unknown.
+    pub(crate) refunded: Vec<Option<i128>>,
+    /// Whether the order counts: paid and not wholly refunded.
+    pub(crate) counts: Vec<bool>,
+    /// In the reporting currency, by row of the refunds.
+    pub(crate) refund_amount: Vec<Option<i128>>,
+    /// The order of a refund, by row of the refunds.
+    pub(crate) order_of_refund: Vec<Option<u32>>,
+    /// When each order of the bucket was placed, by its key.
+    placed_at: HashMap<String, i64>,
+}
+
+/// Works out orders and their refunds.
+pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result<OrderFacts> {
+    let amount = orders.money("amount")?;
+    let currency = orders.text("currency")?;
+    let status = orders.text("status")?;
+    let day = |row: usize| day_of(orders.time(row), shared.zone).unwrap_or(i32::MAX);
+    let mut facts = OrderFacts::default();
+    let mut by_key: HashMap<&str, u32> = HashMap::new();
+    for row in 0..orders.len() {
+        let converted = amount
+            .is_valid(row)
+            .then(|| amount.value(row))
+            .and_then(|amount| shared.rates.convert(amount, optional(currency, row), day(row)));
+        facts.amount.push(converted);
+        let unpaid = optional(status, row).is_some_and(|status| shared.unpaid.contains(&status.trim().to_lowercase()));
+        facts.paid.push(!unpaid);
+        if orders.current(row) {
+            by_key.entry(orders.key(row)).or_insert(row as u32);
+            facts.placed_at.entry(orders.key(row).to_owned()).or_insert_with(|| orders.time(row));
+        }
+    }
+    facts.refunds = vec![Vec::new(); orders.len()];
+    let order_id = refunds.text("order_id")?;
+    let given_back = refunds.money("amount")?;
+    for row in 0..refunds.len() {
+        let order = by_key.get(order_id.value(row)).copied();
+        let converted = order.filter(|_| given_back.is_valid(row)).and_then(|order| {
+            let order = order as usize;
+            shared.rates.convert(given_back.value(row), optional(currency, order), day(order))
+        });
+        facts.refund_amount.push(converted);
+        facts.order_of_refund.push(order);
+        if let Some(slot) = order.and_then(|order| facts.refunds.get_mut(order as usize)) {
+            slot.push(row as u32);
+        }
+    }
+    for row in 0..orders.len() {
+        let of_order = facts.refunds.get(row).map(Vec::as_slice).unwrap_or_default();
+        let refunded: Option<i128> = of_order
+            .iter()
+            .filter(|refund| refunds.time(**refund as usize) <= shared.now)
+            .map(|refund| facts.refund_amount.get(*refund as usize).copied().flatten())
+            .sum();
+        let paid = facts.paid.get(row).copied().unwrap_or(false);
+        let whole = match (refunded, facts.amount.get(row).copied().flatten()) {
+            (Some(0), _) => false,
+            (Some(refunded), Some(amount)) => refunded >= amount,
+            _ => false,
+        };
+        facts.refunded.push(refunded);
+        facts.counts.push(paid && !whole && orders.current(row));
+    }
+    Ok(facts)
+}
+
+/// The tables of a bucket's facts, by relation name.
+pub(crate) fn tables(
+    shared: &Shared,
+    facts: &HashMap<Kind, Facts>,
+    order_facts: &OrderFacts,
+) -> Result<Vec<(&'static Relation, RecordBatch)>> {
+    let mut out = Vec::new();
+    for (kind, facts) in facts {
+        let Some(relation) = kind.relation().and_then(|name| relation(PUBLIC, name)) else { continue };
+        if *kind == Kind::Profile {
+            continue;
+        }
+        out.push((relation, table(shared, *kind, relation, facts, order_facts)?));
+    }
+    out.sort_by_key(|(relation, _)| relation.name);
+    Ok(out)
+}
+
+fn table(
+    shared: &Shared,
+    kind: Kind,
+    relation: &'static Relation,
+    facts: &Facts,
+    orders: &OrderFacts,
+) -> Result<RecordBatch> {
+    let rows: Vec<u32> = (0..facts.len()).filter(|row| facts.current(*row)).map(|row| row as u32).collect();
+    let indices = UInt32Array::from(rows.clone());
+    let schema = written_schema(relation);
+    let each = |of: &dyn Fn(usize) -> Option<i128>| money(rows.iter().map(|row| of(*row as usize)));
+    let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for field in schema.fields() {
+        let column = match (field.name().as_str(), kind) {
+            ("customer_id", _) => texts(rows.iter().map(|row| match facts.customer(*row as usize) {
+                NOBODY => None,
+                customer => Some(shared.customer_id(customer)),
+            })),
+            ("record_key", _) | ("order_id", Kind::Order) | ("subscription_id", _) => {
+                texts(rows.iter().map(|row| Some(facts.key(*row as usize))))
+            }
+            ("source", _) => texts(rows.iter().map(|row| Some(shared.source_name(facts.source(*row as usize))))),
+            ("time", Kind::OrderItem) => {
+                let order_id = facts.text("order_id")?;
+                instants(rows.iter().map(|row| orders.placed_at.get(order_id.value(*row as usize)).copied()))
+            }
+            ("time", _) => instants(rows.iter().map(|row| Some(facts.time(*row as usize)))),
+            ("updated_at", _) => instants(rows.iter().map(|row| Some(facts.version_at(*row as usize)))),
+            ("amount", Kind::Order) => each(&|row| orders.amount.get(row).copied().flatten())?,
+            ("amount", Kind::Refund) => each(&|row| orders.refund_amount.get(row).copied().flatten())?,
+            ("original_amount", _) => take(facts.column("amount")?, &indices, None)?,
+            ("refunded", Kind::Order) => each(&|row| orders.refunded.get(row).copied().flatten())?,
+            ("paid", _) => {
+                let paid = rows.iter().map(|row| orders.paid.get(*row as usize).copied().unwrap_or(false));
+                Arc::new(BooleanArray::from_iter(paid.map(Some)))
+            }
+            ("currency", Kind::Order) => {
+                let currency = facts.text("currency")?;
+                texts(rows.iter().map(|row| {
+                    let given = optional(currency, *row as usize).map(str::trim).filter(|text| !text.is_empty());
+                    Some(given.unwrap_or(shared.rates.reporting()))
+                }))
+            }
+            ("discount" | "cost", Kind::Order) => {
+                let amount = facts.money(field.name())?;
+                let currency = facts.text("currency")?;
+                each(&|row| {
+                    let day = day_of(facts.time(row), shared.zone).unwrap_or(i32::MAX);
+                    let amount = amount.is_valid(row).then(|| amount.value(row))?;
+                    shared.rates.convert(amount, optional(currency, row), day)
+                })?
+            }
+            (name, _) => take(facts.column(name)?, &indices, None)?,
+        };
+        columns.push(column);
+    }
+    let batch = RecordBatch::try_new(schema, columns)?;
+    if kind == Kind::OrderItem { by_time(&batch) } else { Ok(batch) }
+}
+
+/// Items are sorted by the time of their order, which routing did not know.
+fn by_time(batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns = ["customer_id", "time", "order_id"]
+        .iter()
+        .map(|name| {
+            let index = batch.schema().index_of(name)?;
+            let options = arrow::compute::SortOptions { descending: false, nulls_first: false };
+            Ok(arrow::compute::SortColumn { values: Arc::clone(batch.column(index)), options: Some(options) })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let indices = arrow::compute::lexsort_to_indices(&columns, None)?;
+    Ok(arrow::compute::take_record_batch(batch, &indices)?)
+}
+
+/// Acquisition spend, which belongs to no customer.
+pub(crate) fn spend(shared: &Shared, facts: &Facts) -> Result<RecordBatch> {
+    let Some(relation) = relation(PUBLIC, "spend") else {
+        return Ok(facts.batch.clone());
+    };
+    let dates = facts.column("date")?.as_primitive::<arrow::datatypes::Date32Type>();
+    let amount = facts.money("amount")?;
+    let currency = facts.text("currency")?;
+    let converted = (0..facts.len()).map(|row| {
+        let amount = amount.is_valid(row).then(|| amount.value(row))?;
+        shared.rates.convert(amount, optional(currency, row), dates.value(row))
+    });
+    let columns: Vec<ArrayRef> = vec![
+        Arc::clone(facts.column("date")?),
+        Arc::clone(facts.column("channel")?),
+        Arc::clone(facts.column("campaign")?),
+        money(converted)?,
+        texts((0..facts.len()).map(|row| Some(optional(currency, row).unwrap_or(shared.rates.reporting())))),
+        Arc::clone(facts.column("amount")?),
+        texts((0..facts.len()).map(|row| Some(shared.source_name(facts.source(row))))),
+    ];
+    Ok(RecordBatch::try_new(written_schema(relation), columns)?)
+}

@@ -1,0 +1,36 @@
+//! The run: landed files → records → identities → facts, golden records, lifecycle, `customer_360` → one committed
+//! snapshot.
+//!
+//! A run reads every live file, resolves all identities, and then works bucket by bucket of customers, so that its
+//! memory follows the size of a bucket and not of the lake; what does not fit waits in files. The former snapshot
+//! stays in force until the commit, and after a failure.
+
+mod bucket;
+mod columns;
+pub mod error;
+mod facts;
+mod follow;
+mod golden;
+mod landing;
+mod mapping;
+mod money;
+mod output;
+mod progress;
+mod properties;
+mod published;
+mod records;
+mod route;
+mod run;
+mod scratch;
+mod segments;
+mod stages;
+mod summary;
+mod survey;
+mod values;
+
+pub use error::{Error, Result};
+pub use follow::follow;
+pub use landing::Looks;
+pub use progress::{Progress, Quiet};
+pub use survey::{Survey, survey};
+pub use run::{CheckReport, Report, RunOptions, check, run};

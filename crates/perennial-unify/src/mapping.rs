@@ -1,0 +1,327 @@
+//! From the columns of a source to the canonical columns of its kind.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, new_null_array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use chrono_tz::Tz;
+use datafusion::common::DFSchema;
+use datafusion::execution::SessionState;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::utils::collect_columns;
+use perennial_base::Kind;
+use perennial_base::config::{Expression, SourceConfig};
+use perennial_base::relation::ColumnType;
+use perennial_engine::expression::{expression, lenient};
+use perennial_engine::schema::{data_type, timestamp};
+
+use crate::error::{Error, Result};
+use crate::values::{convert, instants};
+
+/// The expressions of a source over the columns of its files.
+#[derive(Debug)]
+pub(crate) struct Mapping {
+    /// The columns that the files have, hive partition columns last.
+    input: SchemaRef,
+    keep: Option<Arc<dyn PhysicalExpr>>,
+    key: Option<Arc<dyn PhysicalExpr>>,
+    time: Option<Arc<dyn PhysicalExpr>>,
+    updated: Option<Arc<dyn PhysicalExpr>>,
+    identifiers: Vec<(usize, Arc<dyn PhysicalExpr>)>,
+    columns: Vec<MappedColumn>,
+    /// Columns of the files that no expression names, for `properties`.
+    rest: Vec<usize>,
+    zone: Tz,
+    timed: bool,
+}
+
+#[derive(Debug)]
+struct MappedColumn {
+    name: String,
+    target: DataType,
+    required: bool,
+    expr: Option<Arc<dyn PhysicalExpr>>,
+}
+
+/// A batch in canonical form.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    /// Rows of the input that are left, by their place in it.
+    pub(crate) places: Vec<usize>,
+    /// The record key; none for sources without one.
+    pub(crate) key: Option<StringArray>,
+    /// The time of each row in microseconds UTC; 0 for kinds without a time.
+    pub(crate) time: Vec<i64>,
+    /// What orders the versions of a key.
+    pub(crate) updated: Vec<i64>,
+    /// Raw identifier texts by type.
+    pub(crate) identifiers: Vec<(usize, StringArray)>,
+    /// The canonical columns.
+    pub(crate) columns: Vec<ArrayRef>,
+    /// Rows that the source's filter leaves out.
+    pub(crate) filtered: u64,
+    /// Reasons for which rows were rejected, one for each row.
+    pub(crate) rejected: Vec<&'static str>,
+}
+
+impl Mapping {
+    /// Plans the expressions of a source; `type_index` gives the place of an identifier type in the rules.
+    pub(crate) fn try_new(
+        state: &SessionState,
+        source: &SourceConfig,
+        input: &SchemaRef,
+        zone: Tz,
+        type_index: impl Fn(&str) -> Option<usize>,
+    ) -> Result<Self> {
+        let schema = DFSchema::try_from(Arc::clone(input))?;
+        let physical = |key: &str, written: &Expression| -> Result<Arc<dyn PhysicalExpr>> {
+            expression(state, &written.sql, &schema)
+                .and_then(lenient)
+                .and_then(|expr| Ok(state.create_physical_expr(expr, &schema)?))
+                .map_err(|cause| Error::Mapping {
+                    name: source.name.clone(),
+                    key: key.to_owned(),
+                    line: written.line,
+                    cause: Box::new(cause),
+                })
+        };
+        let optional = |key: &str, written: &Option<Expression>| written.as_ref().map(|written| physical(key, written)).transpose();
+        let mut identifiers = Vec::new();
+        for (name, written) in &source.identifiers {
+            if let Some(index) = type_index(name) {
+                identifiers.push((index, physical(&format!("identifiers.{name}"), written)?));
+            }
+        }
+        let mut columns = Vec::new();
+        if source.kind == Kind::Profile {
+            for (name, written) in &source.traits {
+                let expr = physical(&format!("traits.{name}"), written)?;
+                let target = trait_type(&expr.data_type(input)?);
+                columns.push(MappedColumn { name: name.clone(), target, required: false, expr: Some(expr) });
+            }
+        }
+        for column in source.kind.columns() {
+            let written = source.column(column.name);
+            let expr = written.map(|written| physical(&format!("columns.{}", column.name), written)).transpose()?;
+            columns.push(MappedColumn {
+                name: column.name.to_owned(),
+                target: plain(column.column_type),
+                required: column.required,
+                expr,
+            });
+        }
+        let keep = optional("where", &source.filter)?;
+        let key = optional("record_key", &source.record_key)?;
+        let time = optional("time", &source.time)?;
+        let updated = optional("updated_at", &source.updated_at)?;
+        let mut named = BTreeSet::new();
+        let single = [&keep, &key, &time, &updated].into_iter().flatten();
+        let many = identifiers.iter().map(|(_, expr)| expr).chain(columns.iter().filter_map(|column| column.expr.as_ref()));
+        for expr in single.chain(many) {
+            named.extend(collect_columns(expr).into_iter().map(|column| column.index()));
+        }
+        let rest = if source.kind == Kind::Event {
+            (0..input.fields().len()).filter(|index| !named.contains(index)).collect()
+        } else {
+            Vec::new()
+        };
+        Ok(Self {
+            input: Arc::clone(input),
+            keep,
+            key,
+            time,
+            updated,
+            identifiers,
+            columns,
+            rest,
+            zone: source.zone.unwrap_or(zone),
+            timed: source.kind.timed(),
+        })
+    }
+
+    /// The canonical columns, `properties` last where the kind has them.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        let mut fields: Vec<Field> =
+            self.columns.iter().map(|column| Field::new(&column.name, column.target.clone(), true)).collect();
+        if !self.rest.is_empty() {
+            fields.push(Field::new("properties", DataType::Utf8, true));
+        }
+        Arc::new(Schema::new(fields))
+    }
+
+    /// Whether rows have a key of their own.
+    pub(crate) fn keyed(&self) -> bool {
+        self.key.is_some()
+    }
+
+    /// Brings a batch of the files into canonical form.
+    pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<Mapped> {
+        let rows = batch.num_rows();
+        let evaluate = |expr: &Arc<dyn PhysicalExpr>| evaluate(expr, batch);
+        let mut filtered = 0;
+        let mut kept = vec![true; rows];
+        if let Some(keep) = &self.keep {
+            let keep = evaluate(keep)?;
+            let keep = arrow::compute::cast(&keep, &DataType::Boolean)?;
+            let keep = keep.as_any().downcast_ref::<BooleanArray>();
+            for (row, slot) in kept.iter_mut().enumerate() {
+                *slot = keep.is_some_and(|keep| keep.is_valid(row) && keep.value(row));
+            }
+            filtered = kept.iter().filter(|kept| !**kept).count() as u64;
+        }
+        let mut reason: Vec<Option<&'static str>> = vec![None; rows];
+        let mut require = |present: &dyn Fn(usize) -> bool, what: &'static str| {
+            for (row, slot) in reason.iter_mut().enumerate() {
+                if kept.get(row) == Some(&true) && slot.is_none() && !present(row) {
+                    *slot = Some(what);
+                }
+            }
+        };
+        let time = match &self.time {
+            Some(time) => Some(instants(&evaluate(time)?, self.zone)?),
+            None => None,
+        };
+        if self.timed {
+            let present = |row: usize| time.as_ref().is_some_and(|time| time.is_valid(row));
+            require(&present, "time is missing or is not a time");
+        }
+        let updated = match &self.updated {
+            Some(updated) => Some(instants(&evaluate(updated)?, self.zone)?),
+            None => None,
+        };
+        let key = match &self.key {
+            Some(key) => {
+                let key = text(&evaluate(key)?)?;
+                require(&|row| key.is_valid(row) && !key.value(row).trim().is_empty(), "record_key is missing");
+                Some(key)
+            }
+            None => None,
+        };
+        let mut columns = Vec::with_capacity(self.columns.len() + 1);
+        for column in &self.columns {
+            let array = match &column.expr {
+                Some(expr) => convert(&evaluate(expr)?, &column.target, self.zone)?,
+                None => new_null_array(&column.target, rows),
+            };
+            if column.required {
+                require(&|row| array.is_valid(row), missing(&column.name));
+            }
+            columns.push(array);
+        }
+        let places: Vec<usize> = (0..rows).filter(|row| kept.get(*row) == Some(&true) && reason.get(*row) == Some(&None)).collect();
+        let rejected = reason.into_iter().flatten().collect();
+        let identifiers = self
+            .identifiers
+            .iter()
+            .map(|(index, expr)| Ok((*index, text(&evaluate(expr)?)?)))
+            .collect::<Result<Vec<_>>>()?;
+        if !self.rest.is_empty() {
+            columns.push(Arc::new(crate::properties::json(&batch.project(&self.rest)?)?));
+        }
+
+        let indices = arrow::array::UInt32Array::from_iter_values(places.iter().map(|place| *place as u32));
+        let take = |array: &dyn Array| arrow::compute::take(array, &indices, None);
+        let take_text = |array: &StringArray| -> Result<StringArray> { text(&take(array)?) };
+        let moments = |array: &Option<arrow::array::TimestampMicrosecondArray>| -> Vec<i64> {
+            places
+                .iter()
+                .map(|place| match array {
+                    Some(array) if array.is_valid(*place) => array.value(*place),
+                    _ => 0,
+                })
+                .collect()
+        };
+        let time_values = moments(&time);
+        let updated_values = match &updated {
+            Some(array) => places
+                .iter()
+                .zip(&time_values)
+                .map(|(place, time)| if array.is_valid(*place) { array.value(*place) } else { *time })
+                .collect(),
+            None => time_values.clone(),
+        };
+        Ok(Mapped {
+            key: key.as_ref().map(&take_text).transpose()?,
+            time: time_values,
+            updated: updated_values,
+            identifiers: identifiers
+                .iter()
+                .map(|(index, array)| Ok((*index, take_text(array)?)))
+                .collect::<Result<_>>()?,
+            columns: columns.iter().map(|array| Ok(take(array)?)).collect::<Result<_>>()?,
+            places,
+            filtered,
+            rejected,
+        })
+    }
+
+    /// The columns that the files are read with.
+    pub(crate) fn input(&self) -> &SchemaRef {
+        &self.input
+    }
+}
+
+/// Evaluates over a batch; where that fails, row by row, with NULL for the rows at fault.
+fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef> {
+    let whole = expr.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()));
+    let Err(error) = whole else { return Ok(whole?) };
+    tracing::debug!(%error, "rows evaluated one by one");
+    let data_type = expr.data_type(batch.schema_ref())?;
+    let rows: Vec<ArrayRef> = (0..batch.num_rows())
+        .map(|row| {
+            expr.evaluate(&batch.slice(row, 1))
+                .and_then(|value| value.into_array(1))
+                .unwrap_or_else(|_| new_null_array(&data_type, 1))
+        })
+        .collect();
+    let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
+    Ok(arrow::compute::concat(&rows)?)
+}
+
+fn text(array: &ArrayRef) -> Result<StringArray> {
+    let cast = arrow::compute::cast(array, &DataType::Utf8)?;
+    Ok(cast.as_any().downcast_ref::<StringArray>().cloned().unwrap_or_else(|| StringArray::new_null(array.len())))
+}
+
+/// Traits keep simple types; everything else is text.
+fn trait_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Boolean => DataType::Boolean,
+        DataType::Date32 | DataType::Date64 => DataType::Date32,
+        DataType::Timestamp(..) => timestamp(),
+        data_type if data_type.is_integer() => DataType::Int64,
+        data_type if data_type.is_floating() => DataType::Float64,
+        DataType::Decimal128(precision, scale) => DataType::Decimal128(*precision, *scale),
+        _ => DataType::Utf8,
+    }
+}
+
+/// Canonical types as a run handles them: text without shared buffers.
+pub(crate) fn plain(column_type: ColumnType) -> DataType {
+    match data_type(column_type) {
+        DataType::Utf8View => DataType::Utf8,
+        other => other,
+    }
+}
+
+/// Reasons are few and fixed, so that they can be counted.
+fn missing(column: &str) -> &'static str {
+    match column {
+        "name" => "name is missing",
+        "amount" => "amount is missing or is not a number",
+        "order_id" => "order_id is missing",
+        "quantity" => "quantity is missing or is not a number",
+        "unit_price" => "unit_price is missing or is not a number",
+        "mrr" => "mrr is missing or is not a number",
+        "survey" => "survey is missing",
+        "score" => "score is missing or is not a number",
+        "purpose" => "purpose is missing",
+        "granted" => "granted is missing or is not a truth value",
+        "date" => "date is missing or is not a date",
+        "channel" => "channel is missing",
+        "currency" => "currency is missing",
+        "rate" => "rate is missing or is not a number",
+        _ => "a required column is missing",
+    }
+}

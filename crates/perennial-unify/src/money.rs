@@ -1,0 +1,121 @@
+//! Amounts in the reporting currency. The rate is the latest one at or before the fact's day.
+
+use std::collections::HashMap;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{Date32Type, Decimal128Type};
+
+use crate::error::Result;
+
+/// Digits behind the point of rates.
+const RATE_SCALE: u32 = 10;
+
+/// All exchange rates, and the reporting currency.
+#[derive(Debug, Default)]
+pub(crate) struct Rates {
+    reporting: String,
+    by_currency: HashMap<String, Vec<(i32, i128)>>,
+}
+
+impl Rates {
+    pub(crate) fn new(reporting: &str) -> Self {
+        Self { reporting: reporting.to_uppercase(), by_currency: HashMap::new() }
+    }
+
+    pub(crate) fn reporting(&self) -> &str {
+        &self.reporting
+    }
+
+    /// Adds the rows of a source: `date`, `currency` and `rate` by name.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        let schema = batch.schema();
+        let dates = batch.column(schema.index_of("date")?).as_primitive::<Date32Type>();
+        let currencies = batch.column(schema.index_of("currency")?).as_string::<i32>();
+        let rates = batch.column(schema.index_of("rate")?).as_primitive::<Decimal128Type>();
+        for row in 0..batch.num_rows() {
+            if dates.is_valid(row) && currencies.is_valid(row) && rates.is_valid(row) {
+                let currency = currencies.value(row).trim().to_uppercase();
+                self.by_currency.entry(currency).or_default().push((dates.value(row), rates.value(row)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the rates in order. Of two rates of one day the greater holds, whatever their order of arrival.
+    pub(crate) fn finish(&mut self) {
+        for rates in self.by_currency.values_mut() {
+            rates.sort_unstable();
+            rates.dedup_by(|later, kept| {
+                let same = later.0 == kept.0;
+                if same {
+                    kept.1 = kept.1.max(later.1);
+                }
+                same
+            });
+        }
+    }
+
+    /// An amount of `currency` in the reporting currency, both in ten-thousandths; `None` without a rate. No currency
+    /// is the reporting one.
+    pub(crate) fn convert(&self, amount: i128, currency: Option<&str>, day: i32) -> Option<i128> {
+        let currency = currency.map(str::trim).filter(|currency| !currency.is_empty());
+        let Some(currency) = currency else { return Some(amount) };
+        if currency.eq_ignore_ascii_case(&self.reporting) {
+            return Some(amount);
+        }
+        let rates = match self.by_currency.get(currency) {
+            Some(rates) => rates,
+            None => self.by_currency.get(&currency.to_uppercase())?,
+        };
+        let at = rates.partition_point(|(from, _)| *from <= day).checked_sub(1)?;
+        let (_, rate) = rates.get(at)?;
+        rounded(amount.checked_mul(*rate)?, 10_i128.pow(RATE_SCALE))
+    }
+}
+
+/// Half away from zero, as numeric rounds in Postgres.
+fn rounded(value: i128, divisor: i128) -> Option<i128> {
+    let half = divisor / 2;
+    let shifted = if value >= 0 { value.checked_add(half)? } else { value.checked_sub(half)? };
+    Some(shifted / divisor)
+}
+
+/// A quotient of two amounts in ten-thousandths by a count.
+pub(crate) fn average(sum: i128, count: i128) -> Option<i128> {
+    if count == 0 { None } else { rounded(sum, count) }
+}
+
+
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const UNIT: i128 = 10_000;
+
+    fn rates() -> Rates {
+        let mut rates = Rates::new("EUR");
+        rates.by_currency.insert("USD".to_owned(), vec![(20, 9_000_000_000), (10, 8_500_000_000)]);
+        rates.finish();
+        rates
+    }
+
+    #[test]
+    fn the_latest_rate_at_or_before_the_day_holds() {
+        let rates = rates();
+        assert_eq!(rates.convert(100 * UNIT, Some("usd"), 19), Some(85 * UNIT));
+        assert_eq!(rates.convert(100 * UNIT, Some("USD"), 20), Some(90 * UNIT));
+        assert_eq!(rates.convert(100 * UNIT, Some("USD"), 9), None);
+        assert_eq!(rates.convert(100 * UNIT, Some("GBP"), 20), None);
+        assert_eq!(rates.convert(100 * UNIT, None, 9), Some(100 * UNIT));
+    }
+
+    #[test]
+    fn halves_are_rounded_away_from_zero() {
+        // 0.0001 USD at 0.85 is 0.000085; 0.0010 at 0.85 is 0.00085.
+        assert_eq!(rates().convert(1, Some("USD"), 10), Some(1));
+        assert_eq!(rates().convert(-10, Some("USD"), 10), Some(-9));
+        assert_eq!(average(-5, 2), Some(-3));
+    }
+}

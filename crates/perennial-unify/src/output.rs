@@ -1,0 +1,96 @@
+//! The tables of the snapshot that a run writes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use parking_lot::Mutex;
+use perennial_base::relation::Relation;
+use perennial_engine::release::table_name;
+use perennial_lake::{DataFile, DataFileWriter, Lake, StoredSchema, TableManifest, WriterOptions};
+
+use crate::error::Result;
+
+/// Rows of a row group: a customer's rows are found by reading few of them.
+const ROW_GROUP_ROWS: usize = 32_768;
+
+/// Collects the files of all tables.
+#[derive(Debug)]
+pub(crate) struct Output {
+    lake: Arc<Lake>,
+    run: String,
+    next: AtomicU64,
+    tables: Mutex<BTreeMap<String, TableManifest>>,
+}
+
+impl Output {
+    pub(crate) fn new(lake: Arc<Lake>, run: &str) -> Self {
+        Self { lake, run: run.to_owned(), next: AtomicU64::new(0), tables: Mutex::default() }
+    }
+
+    /// Makes a table known, so that it is there without rows as well.
+    pub(crate) fn declare(&self, name: &str, schema: &SchemaRef, sort: &[&str]) -> Result<()> {
+        let schema = StoredSchema::try_new(schema).map_err(|misfit| {
+            perennial_engine::Error::new(perennial_base::ErrorClass::Internal, misfit.to_string())
+        })?;
+        self.tables.lock().entry(name.to_owned()).or_insert_with(|| TableManifest {
+            schema,
+            sort: sort.iter().map(|column| (*column).to_owned()).collect(),
+            partition_by: None,
+            files: Vec::new(),
+        });
+        Ok(())
+    }
+
+    /// Writes a sorted batch as one file of a table.
+    pub(crate) async fn write(&self, name: &str, bucket: Option<u32>, batch: &RecordBatch, sort: &[&str]) -> Result<()> {
+        self.declare(name, &batch.schema(), sort)?;
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let options = WriterOptions {
+            sort: sort.iter().map(|column| (*column).to_owned()).collect(),
+            bloom: batch.schema().index_of("customer_id").map(|_| vec!["customer_id".to_owned()]).unwrap_or_default(),
+            row_group_rows: ROW_GROUP_ROWS,
+        };
+        let unique = format!("{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed));
+        let folder = name.rsplit('.').next().unwrap_or(name);
+        let mut writer = DataFileWriter::try_new(&self.lake, folder, bucket, &unique, batch.schema(), &options)?;
+        let written = writer.write(batch).await;
+        if let Err(error) = written {
+            writer.abort().await;
+            return Err(error.into());
+        }
+        let file = writer.finish().await?;
+        self.add(name, file);
+        Ok(())
+    }
+
+    fn add(&self, name: &str, file: DataFile) {
+        if let Some(table) = self.tables.lock().get_mut(name) {
+            table.files.push(file);
+        }
+    }
+
+    /// All tables, their files in the order of buckets.
+    pub(crate) fn finish(&self) -> BTreeMap<String, TableManifest> {
+        let mut tables = std::mem::take(&mut *self.tables.lock());
+        for table in tables.values_mut() {
+            table.files.sort_by(|a, b| (a.bucket.unwrap_or(u32::MAX), &a.path).cmp(&(b.bucket.unwrap_or(u32::MAX), &b.path)));
+        }
+        tables
+    }
+}
+
+/// The sort columns of a relation's files.
+pub(crate) fn sort_of(relation: &Relation) -> Vec<&'static str> {
+    let customer = relation.person.then_some("customer_id");
+    customer.into_iter().chain(relation.sort.iter().copied().filter(|column| *column != "customer_id")).collect()
+}
+
+/// The table of a relation.
+pub(crate) fn name_of(relation: &Relation) -> String {
+    table_name(relation)
+}

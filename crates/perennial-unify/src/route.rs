@@ -1,0 +1,241 @@
+//! Rows to the bucket of their customer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringBuilder, UInt8Array, UInt16Array, UInt32Array};
+use arrow::compute::{cast, take_record_batch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use perennial_base::Kind;
+use perennial_engine::schema::timestamp;
+use perennial_identity::{Resolution, SignatureId};
+use perennial_lake::SourceManifest;
+
+use crate::error::Result;
+use crate::mapping::plain;
+use crate::records::{LEADING, NOBODY, Orders, RowState, Rows, Staged, order_hash, place};
+use crate::scratch::{Heap, Scratch, Stored};
+
+/// The columns in front of the canonical ones in a routed batch.
+pub(crate) const CUSTOMER: usize = 0;
+pub(crate) const SOURCE: usize = 1;
+pub(crate) const RECORD_KEY: usize = 2;
+pub(crate) const MOMENT: usize = 3;
+pub(crate) const VERSION_AT: usize = 4;
+pub(crate) const OLDER: usize = 5;
+pub(crate) const CANONICAL: usize = 6;
+
+/// Which bucket each customer is in. Customers are numbered in the order of their ids, so a bucket is a range.
+#[derive(Debug)]
+pub(crate) struct Buckets {
+    /// The first customer of each bucket; the end last.
+    starts: Vec<u32>,
+}
+
+/// Customers in a bucket, about.
+const CUSTOMERS_PER_BUCKET: usize = 32_768;
+
+impl Buckets {
+    pub(crate) fn new(resolution: &Resolution) -> Self {
+        let customers = resolution.customers();
+        let count = customers.len().div_ceil(CUSTOMERS_PER_BUCKET).next_power_of_two().clamp(1, 1_024);
+        let bits = count.trailing_zeros();
+        let starts = (0..=count as u32)
+            .map(|bucket| customers.partition_point(|customer| customer.id.bucket(bits) < bucket) as u32)
+            .collect();
+        Self { starts }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    /// The customers of a bucket.
+    pub(crate) fn range(&self, bucket: usize) -> std::ops::Range<u32> {
+        let at = |index: usize| self.starts.get(index).copied().unwrap_or(0);
+        at(bucket)..at(bucket + 1)
+    }
+
+    /// The bucket of a customer; rows of nobody come after all buckets.
+    fn of(&self, customer: u32) -> usize {
+        if customer == NOBODY {
+            return self.len();
+        }
+        self.starts.partition_point(|start| *start <= customer).saturating_sub(1)
+    }
+}
+
+/// All rows by kind and bucket; the last bucket is nobody's.
+#[derive(Debug, Default)]
+pub(crate) struct Routed {
+    heaps: BTreeMap<Kind, (SchemaRef, Vec<Stored>)>,
+}
+
+impl Routed {
+    /// The rows of a kind in a bucket, as one batch.
+    pub(crate) fn load(&self, kind: Kind, bucket: usize) -> Result<Option<RecordBatch>> {
+        match self.heaps.get(&kind) {
+            Some((schema, heaps)) => match heaps.get(bucket) {
+                Some(heap) if heap.rows() > 0 => Ok(Some(heap.load(schema)?)),
+                _ => Ok(None),
+            },
+            None => Ok(None),
+        }
+    }
+
+    /// The bucket of the rows that belong to no customer.
+    pub(crate) fn last_bucket(&self, kind: Kind) -> usize {
+        self.heaps.get(&kind).map_or(0, |(_, heaps)| heaps.len().saturating_sub(1))
+    }
+
+    /// The columns of a kind's rows.
+    pub(crate) fn schema(&self, kind: Kind) -> Option<&SchemaRef> {
+        self.heaps.get(&kind).map(|(schema, _)| schema)
+    }
+}
+
+/// Sends the rows of all sources to their buckets.
+pub(crate) fn route(
+    staged: Vec<(Staged, &SourceManifest)>,
+    resolution: &Resolution,
+    orders: &Orders,
+    buckets: &Buckets,
+    scratch: &Arc<Scratch>,
+    mut advance: impl FnMut(u64),
+) -> Result<Routed> {
+    let mut open: BTreeMap<Kind, (SchemaRef, Vec<Heap>)> = BTreeMap::new();
+    for (staged, _) in &staged {
+        let schema = routed_schema(staged.kind, staged.kind == Kind::Profile, &staged.schema, open.get(&staged.kind).map(|(schema, _)| schema));
+        open.insert(staged.kind, (schema, Vec::new()));
+    }
+    for (schema, heaps) in open.values_mut() {
+        *heaps = (0..=buckets.len()).map(|_| Heap::new(scratch, Arc::clone(schema))).collect();
+    }
+    for (staged, manifest) in staged {
+        let Some((schema, heaps)) = open.get_mut(&staged.kind) else { continue };
+        for (heap, side) in staged.heaps.iter().zip(&staged.sides) {
+            let mut seen = 0;
+            for batch in heap.batches()? {
+                let batch = batch?;
+                let rows = batch.num_rows();
+                let side = side.get(seen..seen + rows).unwrap_or_default();
+                seen += rows;
+                let (canonical, customers) = canonical(&staged, manifest, schema, &batch, side, resolution, orders)?;
+                advance(rows as u64);
+                let mut shares: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+                for (row, (customer, (_, state))) in customers.iter().zip(side).enumerate() {
+                    let keep = match state {
+                        RowState::Current => true,
+                        // Older versions of orders decide what was known at a past moment.
+                        RowState::Older => staged.kind == Kind::Order,
+                        RowState::Dropped => false,
+                    };
+                    if keep {
+                        shares.entry(buckets.of(*customer)).or_default().push(row as u32);
+                    }
+                }
+                for (bucket, rows) in shares {
+                    if let Some(heap) = heaps.get_mut(bucket) {
+                        heap.push(take_record_batch(&canonical, &UInt32Array::from(rows))?)?;
+                    }
+                }
+            }
+        }
+    }
+    let heaps = open
+        .into_iter()
+        .map(|(kind, (schema, heaps))| {
+            let stored = heaps.into_iter().map(Heap::finish).collect::<Result<Vec<_>>>()?;
+            Ok((kind, (schema, stored)))
+        })
+        .collect::<Result<_>>()?;
+    Ok(Routed { heaps })
+}
+
+/// The columns of routed rows: the same for all sources of a kind. Traits are united over the sources.
+fn routed_schema(kind: Kind, traits: bool, staged: &SchemaRef, so_far: Option<&SchemaRef>) -> SchemaRef {
+    let mut fields: Vec<Field> = match so_far {
+        Some(schema) => schema.fields().iter().map(|field| field.as_ref().clone()).collect(),
+        None => {
+            let mut fields = vec![
+                Field::new("_customer", DataType::UInt32, false),
+                Field::new("_source", DataType::UInt16, false),
+                Field::new("_key", DataType::Utf8, false),
+                Field::new("_time", timestamp(), false),
+                Field::new("_updated", timestamp(), false),
+                Field::new("_older", DataType::UInt8, false),
+            ];
+            fields.extend(kind.columns().iter().map(|column| Field::new(column.name, plain(column.column_type), true)));
+            if kind == Kind::Event {
+                fields.push(Field::new("properties", DataType::Utf8, true));
+            }
+            fields
+        }
+    };
+    if traits {
+        for field in staged.fields().iter().skip(LEADING) {
+            match fields.iter_mut().find(|known| known.name() == field.name()) {
+                // Two sources that disagree on a type meet as text.
+                Some(known) if known.data_type() != field.data_type() => {
+                    *known = known.clone().with_data_type(DataType::Utf8);
+                }
+                Some(_) => {}
+                None => fields.push(field.as_ref().clone()),
+            }
+        }
+    }
+    Arc::new(Schema::new(fields))
+}
+
+/// The columns of a kind without a source.
+pub(crate) fn empty_schema(kind: Kind) -> SchemaRef {
+    routed_schema(kind, false, &Arc::new(Schema::empty()), None)
+}
+
+fn canonical(
+    staged: &Staged,
+    manifest: &SourceManifest,
+    schema: &SchemaRef,
+    batch: &RecordBatch,
+    side: &[(u32, RowState)],
+    resolution: &Resolution,
+    orders: &Orders,
+) -> Result<(RecordBatch, Vec<u32>)> {
+    let rows = batch.num_rows();
+    let leading = Rows::new(batch);
+    let customer_of = |signature: u32| resolution.customer_of(SignatureId::from_number(signature)).unwrap_or(NOBODY);
+    let customers: Vec<u32> = match staged.kind {
+        Kind::OrderItem | Kind::Refund => {
+            let column = staged.schema.index_of("order_id")?;
+            let ids = batch.column(column).as_string::<i32>();
+            (0..rows).map(|row| orders.get(&order_hash(ids.value(row))).map_or(NOBODY, |signature| customer_of(*signature))).collect()
+        }
+        _ => side.iter().map(|(signature, _)| customer_of(*signature)).collect(),
+    };
+    let mut keys = StringBuilder::with_capacity(rows, rows * 16);
+    let mut key = String::new();
+    for row in 0..rows as u32 {
+        if staged.keyed {
+            keys.append_value(leading.key(row));
+        } else {
+            place(&mut key, manifest.files.get(leading.file(row)), leading.row(row));
+            keys.append_value(&key);
+        }
+    }
+    let older = UInt8Array::from_iter_values(side.iter().map(|(_, state)| u8::from(*state == RowState::Older)));
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(UInt32Array::from(customers.clone())),
+        Arc::new(UInt16Array::from_value(staged.source, rows)),
+        Arc::new(keys.finish()),
+        Arc::clone(batch.column(4)),
+        Arc::clone(batch.column(5)),
+        Arc::new(older),
+    ];
+    for field in schema.fields().iter().skip(CANONICAL) {
+        columns.push(match staged.schema.index_of(field.name()) {
+            Ok(index) => cast(batch.column(index), field.data_type())?,
+            Err(_) => arrow::array::new_null_array(field.data_type(), rows),
+        });
+    }
+    Ok((RecordBatch::try_new(Arc::clone(schema), columns)?, customers))
+}

@@ -1,0 +1,216 @@
+//! A first look at a lake without a configuration: which folders there are, and what their columns hold.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use datafusion::catalog::TableProvider;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt;
+use perennial_base::propose::{ColumnFacts, ColumnShape, FolderFacts};
+use perennial_engine::Engine;
+use perennial_engine::release::source_table;
+use perennial_lake::{Contract, FileFacts, FileState, Landed, SourceFile, SourceManifest, SourcePath, discover, inspect};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::Result;
+
+/// Values of a column that are kept as samples, and values that distinctness is estimated from.
+const SAMPLES: usize = 200;
+const SAMPLED: usize = 10_000;
+/// Values that are remembered to see whether a column is a key.
+const REMEMBERED: usize = 20_000_000;
+
+/// What a survey found.
+#[derive(Debug)]
+pub struct Survey {
+    /// Facts of each folder that has readable files.
+    pub folders: Vec<FolderFacts>,
+    /// Files that cannot be read: path and reason.
+    pub unreadable: Vec<(String, String)>,
+}
+
+/// Looks at all files of the engine's lake.
+///
+/// # Errors
+/// When the lake cannot be listed or read.
+pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
+    let lake = engine.lake();
+    let mut unreadable = Vec::new();
+    let mut groups: BTreeMap<String, Vec<(Landed, FileFacts)>> = BTreeMap::new();
+    for file in discover(lake, &SourcePath::parse("")?).await? {
+        match inspect(lake, &file).await {
+            Ok(Ok(facts)) => groups.entry(group_of(&file)).or_default().push((file, facts)),
+            Ok(Err(rejection)) => unreadable.push((file.path.clone(), rejection.to_string())),
+            Err(perennial_lake::Error::Replaced { .. } | perennial_lake::Error::NotFound { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let store = ObjectStoreUrl::parse(lake.store_url())?;
+    let mut folders = Vec::new();
+    for (path, files) in groups {
+        let mut contract = Contract::default();
+        let mut live = Vec::new();
+        let mut partitions: Vec<String> = Vec::new();
+        for (file, facts) in files {
+            match contract.fit(&facts.schema) {
+                Ok(extended) => contract = extended,
+                Err(misfit) => {
+                    unreadable.push((file.path, misfit.to_string()));
+                    continue;
+                }
+            }
+            for (name, _) in &file.partitions {
+                if !partitions.contains(name) {
+                    partitions.push(name.clone());
+                }
+            }
+            live.push(SourceFile {
+                path: file.path,
+                size: file.size,
+                partitions: file.partitions,
+                state: FileState::Live,
+                landed: facts.rows,
+                stats: facts.stats,
+                ..SourceFile::default()
+            });
+        }
+        let rows = live.iter().map(|file| file.landed).sum();
+        let count = live.len();
+        let manifest = SourceManifest { kind: String::new(), contract, files: live };
+        let table = source_table(lake, &store, &manifest)?;
+        let columns = columns(engine, &table, rows).await?;
+        folders.push(FolderFacts { path, files: count, rows, columns, partitions });
+    }
+    Ok(Survey { folders, unreadable })
+}
+
+/// The folder of a file without its hive partitions. A file in the root is a source of its own.
+fn group_of(file: &Landed) -> String {
+    let folders: Vec<&str> = file.path.split('/').collect();
+    let folders = folders.split_last().map_or(&[][..], |(_, folders)| folders);
+    let plain: Vec<&str> = folders.iter().copied().take_while(|folder| !folder.contains('=')).collect();
+    if plain.is_empty() {
+        return file.path.clone();
+    }
+    format!("{}/", plain.join("/"))
+}
+
+/// What is gathered about a column while its values go by.
+struct Gathering {
+    nulls: u64,
+    values: u64,
+    samples: Vec<String>,
+    sampled: HashSet<u64>,
+    sampled_values: usize,
+    /// None once a value came twice, or there were too many to remember.
+    seen: Option<HashSet<u64>>,
+    repeated: bool,
+    min: Option<String>,
+    max: Option<String>,
+}
+
+async fn columns(engine: &Engine, table: &dyn TableProvider, rows: u64) -> Result<Vec<ColumnFacts>> {
+    let state = engine.work_state(1 << 30)?;
+    let schema = table.schema();
+    let mut gathered: Vec<Gathering> = schema
+        .fields()
+        .iter()
+        .map(|field| Gathering {
+            nulls: 0,
+            values: 0,
+            samples: Vec::new(),
+            sampled: HashSet::new(),
+            sampled_values: 0,
+            seen: can_be_key(field.data_type()).then(HashSet::new),
+            repeated: false,
+            min: None,
+            max: None,
+        })
+        .collect();
+    let plan = table.scan(&state, None, &[], None).await?;
+    let mut stream = execute_stream(plan, state.task_ctx())?;
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        for (gathering, column) in gathered.iter_mut().zip(batch.columns()) {
+            gathering.nulls += column.null_count() as u64;
+            gathering.values += column.len() as u64;
+            if gathering.seen.is_none() && gathering.sampled_values >= SAMPLED {
+                continue;
+            }
+            let Ok(text) = cast(column, &DataType::Utf8) else { continue };
+            if let Some(text) = text.as_any().downcast_ref::<StringArray>() {
+                gathering.take(text);
+            }
+        }
+    }
+    Ok(schema
+        .fields()
+        .iter()
+        .zip(gathered)
+        .map(|(field, gathering)| ColumnFacts {
+            name: field.name().clone(),
+            shape: shape(field.data_type()),
+            distinct_ratio: (gathering.sampled_values > 0)
+                .then(|| gathering.sampled.len() as f64 / gathering.sampled_values as f64),
+            null_ratio: gathering.nulls as f64 / gathering.values.max(1) as f64,
+            unique_over_all_rows: match &gathering.seen {
+                Some(seen) => Some(gathering.nulls == 0 && seen.len() as u64 == rows),
+                None => gathering.repeated.then_some(false),
+            },
+            samples: gathering.samples,
+            min: gathering.min,
+            max: gathering.max,
+        })
+        .collect())
+}
+
+impl Gathering {
+    fn take(&mut self, text: &StringArray) {
+        for value in text.iter().flatten() {
+            let hash = xxh3_64(value.as_bytes());
+            if self.sampled_values < SAMPLED {
+                self.sampled_values += 1;
+                if self.sampled.insert(hash) && self.samples.len() < SAMPLES {
+                    self.samples.push(value.to_owned());
+                }
+                if self.min.as_deref().is_none_or(|min| value < min) {
+                    self.min = Some(value.to_owned());
+                }
+                if self.max.as_deref().is_none_or(|max| value > max) {
+                    self.max = Some(value.to_owned());
+                }
+            }
+            if let Some(seen) = &mut self.seen {
+                if !seen.insert(hash) {
+                    self.repeated = true;
+                    self.seen = None;
+                } else if seen.len() > REMEMBERED {
+                    self.seen = None;
+                }
+            }
+        }
+    }
+}
+
+fn can_be_key(data_type: &DataType) -> bool {
+    data_type.is_integer() || matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::FixedSizeBinary(16))
+}
+
+fn shape(data_type: &DataType) -> ColumnShape {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => ColumnShape::Text,
+        DataType::Dictionary(_, value) => shape(value),
+        DataType::Boolean => ColumnShape::Bool,
+        DataType::Date32 | DataType::Date64 => ColumnShape::Date,
+        DataType::Timestamp(..) => ColumnShape::Timestamp,
+        data_type if data_type.is_integer() => ColumnShape::Int,
+        data_type if data_type.is_floating() => ColumnShape::Float,
+        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => ColumnShape::Decimal,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => ColumnShape::Binary,
+        _ => ColumnShape::Nested,
+    }
+}

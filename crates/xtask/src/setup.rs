@@ -1,0 +1,223 @@
+//! `cargo xtask setup`: installs what the tests need and the machine lacks. System packages come from `apt-get` when it
+//! is there and the user is root; the rest goes to a folder of its own outside of the clone. What is there stays.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::shell::{answers, cache_folder, output, say};
+
+/// What the tests can use. What could not be installed is absent.
+#[derive(Debug)]
+pub(crate) struct Tools {
+    /// The interpreter of an environment with the drivers in [`PYTHON_PACKAGES`].
+    pub(crate) python: Option<PathBuf>,
+    /// The class path of the JDBC driver.
+    pub(crate) pgjdbc: Option<OsString>,
+    /// The folder with PostgreSQL's programs.
+    pub(crate) postgres: Option<PathBuf>,
+}
+
+/// The drivers that the client tests use, and the databases that answer beside us.
+const PYTHON_PACKAGES: &str = "\
+asyncpg==0.32.0
+duckdb==2.0.0
+psycopg[binary]==3.3.9
+psycopg2-binary==2.9.13
+SQLAlchemy==2.1.9
+";
+
+/// The driver and what it needs for SCRAM.
+const PGJDBC_PACKAGES: [&str; 3] = ["libpostgresql-jdbc-java", "libscram-java", "libstringprep-java"];
+
+const POSTGRES_PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
+
+/// A program from a system package.
+struct Requirement {
+    package: &'static str,
+    present: fn() -> bool,
+    used_by: &'static str,
+}
+
+const REQUIREMENTS: &[Requirement] = &[
+    Requirement {
+        package: "python3-venv",
+        present: || answers("python3", &["-c", "import venv, ensurepip"]),
+        used_by: "the tests with Python drivers",
+    },
+    Requirement {
+        package: "postgresql-15",
+        present: || Path::new(POSTGRES_PROGRAMS).join("postgres").is_file(),
+        used_by: "the tests that compare with PostgreSQL",
+    },
+    Requirement {
+        package: "postgresql-client-15",
+        present: || answers("psql", &["--version"]),
+        used_by: "the tests with psql",
+    },
+    Requirement {
+        package: "default-jdk-headless",
+        present: || answers("javac", &["--version"]),
+        used_by: "the tests with the JDBC driver",
+    },
+];
+
+/// Installs what is absent and says what could not be installed; that alone is no error.
+pub(crate) fn run() -> Result<Tools> {
+    install_packages();
+    let folder = cache_folder()?.join("tools");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let postgres = PathBuf::from(POSTGRES_PROGRAMS);
+    Ok(Tools {
+        python: optional("the Python environment", install_python(&folder.join("python"))),
+        pgjdbc: optional("the JDBC driver", install_pgjdbc(&folder.join("pgjdbc"))),
+        postgres: postgres.join("postgres").is_file().then_some(postgres),
+    })
+}
+
+fn optional<T>(what: &str, result: Result<T>) -> Option<T> {
+    match result {
+        Ok(tool) => Some(tool),
+        Err(error) => {
+            say(format_args!(
+                "{what} is absent, so the tests with it are skipped: {error:#}"
+            ));
+            None
+        }
+    }
+}
+
+fn install_packages() {
+    let absent = || REQUIREMENTS.iter().filter(|requirement| !(requirement.present)());
+    let packages: Vec<_> = absent().map(|requirement| requirement.package).collect();
+    if packages.is_empty() {
+        return;
+    }
+    if is_root() && answers("apt-get", &["--version"]) {
+        say(format_args!("installing {}", packages.join(", ")));
+        if let Err(error) = apt_install(&packages) {
+            say(format_args!("{error:#}"));
+        }
+    }
+    for Requirement { package, used_by, .. } in absent() {
+        say(format_args!(
+            "{used_by} are skipped: install the package \"{package}\" to run them"
+        ));
+    }
+}
+
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let apt = || {
+        let mut command = Command::new("apt-get");
+        command.env("DEBIAN_FRONTEND", "noninteractive").arg("-qq");
+        command
+    };
+    output(apt().arg("update"))?;
+    output(
+        apt()
+            .args(["install", "--yes", "--no-install-recommends"])
+            .args(packages),
+    )?;
+    Ok(())
+}
+
+fn is_root() -> bool {
+    output(Command::new("id").arg("--user")).is_ok_and(|user| user.trim() == "0")
+}
+
+fn install_python(folder: &Path) -> Result<PathBuf> {
+    let python = folder.join("bin/python");
+    once(folder, PYTHON_PACKAGES, || {
+        output(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        let pip = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--only-binary=:all:",
+        ];
+        output(Command::new(&python).args(pip).args(PYTHON_PACKAGES.lines()))?;
+        Ok(())
+    })?;
+    Ok(python)
+}
+
+/// Debian's driver, unpacked into `folder`: this needs no root, and no second Java.
+fn install_pgjdbc(folder: &Path) -> Result<OsString> {
+    once(folder, &PGJDBC_PACKAGES.join("\n"), || {
+        fs::create_dir_all(folder)?;
+        output(
+            Command::new("apt-get")
+                .current_dir(folder)
+                .args(["-qq", "download"])
+                .args(PGJDBC_PACKAGES),
+        )?;
+        for archive in files_ending(folder, ".deb")? {
+            output(
+                Command::new("dpkg-deb")
+                    .arg("--extract")
+                    .arg(&archive)
+                    .arg(folder),
+            )?;
+        }
+        Ok(())
+    })?;
+    let jars = files_ending(&folder.join("usr/share/java"), ".jar")?;
+    std::env::join_paths(jars).context("a folder with a colon in its name cannot be on a class path")
+}
+
+/// Fills `folder` by `install`, unless an earlier call has done so for the same `recipe`. What an interrupted call has left
+/// is removed first: the recipe is written last.
+fn once(folder: &Path, recipe: &str, install: impl FnOnce() -> Result<()>) -> Result<()> {
+    let marker = folder.join("recipe");
+    if fs::read_to_string(&marker).is_ok_and(|done| done == recipe) {
+        return Ok(());
+    }
+    if folder.is_dir() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot replace {}", folder.display()))?;
+    }
+    say(format_args!("installing into {}", folder.display()));
+    install()?;
+    fs::write(&marker, recipe).with_context(|| format!("cannot write {}", marker.display()))
+}
+
+fn files_ending(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().ends_with(ending) {
+            files.push(entry.path());
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_is_installed_once_and_again_when_it_changes() {
+        let base = std::env::temp_dir().join(format!("perennial-setup-{}", std::process::id()));
+        let folder = base.join("tool");
+        let install = |recipe: &str, result: Result<()>| {
+            let mut ran = false;
+            let outcome = once(&folder, recipe, || {
+                ran = true;
+                fs::create_dir_all(&folder)?;
+                result
+            });
+            (ran, outcome.is_ok())
+        };
+        assert_eq!(install("1", Err(anyhow::anyhow!("no network"))), (true, false));
+        assert_eq!(install("1", Ok(())), (true, true));
+        assert_eq!(install("1", Ok(())), (false, true));
+        assert_eq!(install("2", Ok(())), (true, true));
+        fs::remove_dir_all(base).unwrap();
+    }
+}

@@ -1,0 +1,3 @@
+//! Real clients against a real server on port 0.
+
+mod errors;

@@ -1,0 +1,3 @@
+//! What of a person may be seen.
+
+pub mod mask_email;

@@ -1,0 +1,3 @@
+//! Stages of the customer lifecycle.
+
+pub mod lifecycle_stage;

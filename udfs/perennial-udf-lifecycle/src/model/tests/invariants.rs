@@ -1,0 +1,195 @@
+//! The invariants of the lifecycle, on random customers.
+
+use proptest::{collection::vec, option, prelude::*};
+
+use super::{plain::Plain, *};
+
+/// Instants collide often, with each other and with the ends of windows: whole days, or one microsecond beside.
+fn instant() -> impl Strategy<Value = i64> {
+    let day = prop_oneof![Just(0), Just(30), Just(90), Just(180), Just(365), 0..600_i64];
+    (day, prop_oneof![8 => Just(0), 1 => Just(-1), 1 => Just(1)]).prop_map(|(day, beside)| day * DAY + beside)
+}
+
+fn money() -> impl Strategy<Value = Option<Money>> {
+    option::weighted(0.9, (0..4_i128).prop_map(|euros| euros * 10_000))
+}
+
+fn order(order: u32) -> impl Strategy<Value = Vec<OrderVersion>> {
+    let version = (
+        prop_oneof![3 => Just(0), 1 => 0..100 * DAY],
+        money(),
+        prop::bool::weighted(0.8),
+    );
+    (instant(), vec(version, 1..3)).prop_map(move |(placed_at, versions)| {
+        let version = |(later, amount, paid): (i64, Option<Money>, bool)| OrderVersion {
+            effective_at: placed_at + later,
+            order,
+            placed_at,
+            amount,
+            paid,
+        };
+        versions.into_iter().map(version).collect()
+    })
+}
+
+fn refund() -> impl Strategy<Value = Refund> {
+    (instant(), 0..8_u32, money()).prop_map(|(at, order, amount)| Refund { at, order, amount })
+}
+
+fn subscription_change() -> impl Strategy<Value = SubscriptionChange> {
+    let status = prop_oneof![
+        3 => Just(SubscriptionStatus::Paying),
+        1 => Just(SubscriptionStatus::PastDue),
+        1 => Just(SubscriptionStatus::Trial),
+    ];
+    (instant(), 0..3_u32, money(), status).prop_map(|(at, subscription, mrr, status)| SubscriptionChange {
+        at,
+        subscription,
+        mrr,
+        status,
+    })
+}
+
+fn scores(highest: u8) -> impl Strategy<Value = Vec<Score>> {
+    vec(
+        (instant(), 0..=highest).prop_map(|(at, score)| Score {
+            at,
+            score: f64::from(score),
+        }),
+        0..3,
+    )
+}
+
+fn customer() -> impl Strategy<Value = Customer> {
+    let orders = (0..7_u32).prop_flat_map(|count| (0..count).map(order).collect::<Vec<_>>());
+    let named = (instant(), 0..5_u16).prop_map(|(at, kind)| NamedFact {
+        at,
+        kind: KindId(kind),
+    });
+    let first_seen_at = (-10..40_i64).prop_map(|day| day * DAY);
+    (
+        (first_seen_at, option::of(instant())),
+        (orders, vec(refund(), 0..4)),
+        prop_oneof![1 => Just(vec![]), 1 => vec(subscription_change(), 0..7)],
+        (scores(10), scores(5)),
+        vec(named, 0..5),
+    )
+        .prop_map(
+            |((first_seen_at, identified_at), (orders, refunds), subscriptions, (nps, csat), named)| {
+                let orders = orders.into_iter().flatten().collect();
+                Customer {
+                    first_seen_at,
+                    identified_at,
+                    orders,
+                    refunds,
+                    subscriptions,
+                    nps,
+                    csat,
+                    named,
+                }
+                .sorted()
+            },
+        )
+}
+
+fn model() -> impl Strategy<Value = StageModel> {
+    let adaptive = || {
+        let window = |gap_multiple| Window::Adaptive {
+            gap_multiple,
+            min: days(20),
+            max: days(300),
+        };
+        let months = (0..24).map(|month| {
+            (
+                month * 30 * DAY,
+                (month > 1).then_some((40 + month % 5 * 10) * DAY),
+            )
+        });
+        let windows = Windows {
+            active: window(1.5),
+            lapse: window(3.0),
+        };
+        (windows, PopulationGaps::new(months.collect()))
+    };
+    let base = prop_oneof![
+        3 => Just(StageModel::default_model()),
+        3 => Just(every_test()),
+        1 => prop::sample::select(PRESETS.to_vec()).prop_map(|preset| StageModel::preset(preset).unwrap()),
+    ];
+    (base, any::<bool>()).prop_map(move |(model, adapts)| {
+        let (windows, population) = adaptive();
+        if adapts {
+            model.with_windows(windows).unwrap().with_population(population)
+        } else {
+            model
+        }
+    })
+}
+
+const NOW: i64 = 1_000 * DAY;
+
+fn stage_in(intervals: &[Interval], at: i64) -> Option<usize> {
+    let within = |i: &&Interval| i.entered_at <= at && i.left_at.is_none_or(|left_at| at < left_at);
+    intervals.iter().find(within).map(|interval| interval.stage)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+
+    #[test]
+    fn intervals_tile_the_time_from_first_sight(customer in customer(), model in model()) {
+        let intervals = history(&model, &customer.facts(), NOW);
+        prop_assert_eq!(intervals.first().map(|i| i.entered_at), Some(customer.first_seen_at));
+        prop_assert_eq!(intervals.first().and_then(|i| i.previous), None);
+        prop_assert_eq!(intervals.last().map(|i| i.left_at), Some(None));
+        for pair in intervals.windows(2) {
+            prop_assert_eq!(pair[0].left_at, Some(pair[1].entered_at));
+            prop_assert!(pair[0].entered_at < pair[1].entered_at && pair[1].entered_at <= NOW);
+            prop_assert!(pair[0].stage != pair[1].stage);
+            prop_assert_eq!(pair[1].previous, Some(pair[0].stage));
+        }
+    }
+
+    #[test]
+    fn every_moment_is_what_the_rules_say_of_the_facts_until_then(
+        customer in customer(),
+        model in model(),
+        moments in vec(instant(), 8),
+    ) {
+        let intervals = history(&model, &customer.facts(), NOW);
+        let changes = intervals.iter().flat_map(|i| [i.entered_at - 1, i.entered_at, i.entered_at + 1]);
+        for at in moments.into_iter().chain(changes) {
+            let plain = Plain { model: &model, customer: &customer, at };
+            let expected = (at >= customer.first_seen_at).then(|| model.stage_of(&plain));
+            let name = |stage: Option<usize>| stage.and_then(|stage| model.stage_name(stage));
+            prop_assert_eq!(name(stage_in(&intervals, at)), name(expected), "history at {}", at);
+            prop_assert_eq!(name(stage_at(&model, &customer.facts(), at)), name(expected), "stage at {}", at);
+        }
+    }
+
+    #[test]
+    fn later_facts_never_change_an_earlier_stage(customer in customer(), model in model(), at in instant()) {
+        let all = history(&model, &customer.facts(), NOW);
+        let known = customer.clone().up_to(at);
+        let then = history(&model, &known.facts(), NOW);
+        prop_assert_eq!(stage_in(&then, at), stage_in(&all, at));
+        let mut until: Vec<Interval> = all.into_iter().filter(|interval| interval.entered_at <= at).collect();
+        if let Some(last) = until.last_mut() {
+            last.left_at = None;
+        }
+        prop_assert_eq!(history(&model, &customer.facts(), at), until);
+    }
+
+    #[test]
+    fn an_evaluator_forgets_the_customer_before(
+        customers in vec(customer(), 3),
+        model in model(),
+    ) {
+        let mut evaluator = Evaluator::new(&model);
+        for customer in &customers {
+            let mut intervals = Vec::new();
+            evaluator.history(&customer.facts(), NOW, &mut intervals);
+            prop_assert_eq!(intervals, history(&model, &customer.facts(), NOW));
+        }
+    }
+}

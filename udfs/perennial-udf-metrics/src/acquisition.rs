@@ -1,0 +1,3 @@
+//! Getting customers, and what it costs.
+
+pub mod cac;

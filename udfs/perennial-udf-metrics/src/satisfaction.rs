@@ -1,0 +1,3 @@
+//! What customers say of the business.
+
+pub mod nps;

@@ -1,0 +1,3 @@
+//! What customers will do.
+
+pub mod bgnbd_p_alive;
