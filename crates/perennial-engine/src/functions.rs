@@ -12,7 +12,13 @@ pub mod table;
 
 /// Every function set of Perennial.
 pub(crate) fn sets() -> Vec<perennial_udf_kit::FunctionSet> {
-    Vec::new()
+    vec![
+        perennial_udf_behavior::functions(),
+        perennial_udf_identity::functions(),
+        perennial_udf_lifecycle::functions(),
+        perennial_udf_metrics::functions(),
+        perennial_udf_predict::functions(),
+    ]
 }
 
 /// Descriptions of Perennial's own functions, by family and name.

@@ -92,9 +92,15 @@ impl UserError for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause
+            Self::Mapping { cause, name, .. } => cause
                 .hint()
-                .or_else(|| Some("SELECT * FROM raw.<source> LIMIT 1 shows the columns of a source.".to_owned())),
+                .or_else(|| Some(format!("SELECT * FROM raw.{name} LIMIT 1 shows the columns of the source."))),
+            Self::Predicate { cause, what, .. } => cause.hint().or_else(|| {
+                Some(match *what {
+                    "segment" => "A segment is a condition on the columns of customer_360.".to_owned(),
+                    _ => "A fact is a condition on the columns of its relation.".to_owned(),
+                })
+            }),
             Self::Scratch { full: true, .. } => {
                 Some("Free space, or set server.spill_dir to a folder on a larger disk.".to_owned())
             }

@@ -23,7 +23,7 @@
 use std::{ops::Range, sync::Arc};
 
 use arrow::{
-    array::{Array, ArrayRef, Int64Array, TimestampMicrosecondArray},
+    array::{ArrayRef, Int64Array, TimestampMicrosecondArray},
     datatypes::{DataType, Field, FieldRef, IntervalMonthDayNanoType, TimestampMicrosecondType},
 };
 use datafusion_common::{Result, ScalarValue, exec_err};
@@ -196,7 +196,7 @@ fn number(instants: &TimestampMicrosecondArray, gap: i64) -> Int64Array {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::IntervalMonthDayNanoArray;
+    use arrow::array::{Array, IntervalMonthDayNanoArray};
     use arrow::datatypes::IntervalMonthDayNano;
     use perennial_udf_kit::testing::own_message;
     use proptest::prelude::*;

@@ -18,7 +18,7 @@
 //! 10,000 spent on 200 customers are 50 each, complete.tools' calculator; an undefined ratio is null as in all of our
 //! functions, where others give 0 or infinity.
 //! # Example
-//! `SELECT cac(10000.00, 200)` gives `50.0000`.
+//! `SELECT cac(10000, 200)` gives `50.0000`.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ const MONEY_SCALE: i8 = 4;
     description = "Customer acquisition cost: the spend of a period divided by the customers won in it. Null when none was won. Money in, money out: a numeric spend gives a numeric of at least four decimals, a spend in double precision gives double precision.",
     syntax_example = "cac(spend numeric, new_customers bigint) → numeric",
     sql_example = r#"```sql
-SELECT cac(10000.00, 200);
+SELECT cac(10000, 200);
 +---------+
 | cac     |
 +---------+

@@ -65,7 +65,7 @@ SELECT round(bgnbd_p_alive(named_struct('r', 0.243, 'alpha', 4.414, 'a', 0.793, 
 +---------+
 | p_alive |
 +---------+
-| 0.7267  |
+| 0.7266  |
 +---------+
 ```"#,
     argument(

@@ -1,3 +1,5 @@
+//! Figures of ClickHouse, cases by hand, and the longest chain found in a second way.
+
 use arrow::array::{BooleanArray, IntervalMonthDayNanoArray, StringArray, TimestampMicrosecondArray};
 use datafusion_expr::AggregateUDF;
 use perennial_udf_kit::testing::{aggregate, check_aggregate, check_aggregate_error};
