@@ -1,30 +1,122 @@
 //! What a client is told when a statement fails, and what the connection can do afterwards.
 
-use perennial_testkit::slt::{TextQuery, TextResult, WireSession};
 use perennial_testkit::{TestLake, TestServer};
-use tokio::runtime::Runtime;
+use tokio_postgres::error::ErrorPosition;
 
-#[test]
-fn a_failed_statement_names_its_class_and_leaves_the_connection_usable() {
-    let server = TestServer::start(TestLake::empty());
-    Runtime::new().unwrap().block_on(async {
-        let mut session = WireSession::connect(&server.connection_string()).await.unwrap();
-        #[track_caller]
-        fn check(answer: Result<TextResult, perennial_testkit::slt::TextError>, sqlstate: &str) {
-            assert_eq!(answer.map_err(|error| error.sqlstate), Err(sqlstate.to_owned()));
+use crate::support::{connect, one};
+
+/// SQLSTATE, 1-based position (0 = none), message, statement: what PostgreSQL 15.20 answers.
+const FAILURES: &[(&str, u32, &str, &str)] = &[
+    ("42601", 1, "syntax error at or near \"SELEC\"", "SELEC 1"),
+    ("42601", 11, "syntax error at end of input", "SELECT 1 +"),
+    ("42601", 18, "syntax error at or near \"[\"", "SELECT ARRAY[1,2][1"),
+    ("42601", 8, "unterminated quoted string at or near \"'abc\"", "SELECT 'abc"),
+    ("42601", 8, "unterminated quoted identifier at or near \"\"abc\"", "SELECT \"abc"),
+    ("42601", 28, "VALUES lists must all be the same length", "SELECT * FROM (VALUES (1),(2,3)) t"),
+    ("42601", 23, "each UNION query must have the same number of columns", "SELECT 1 UNION SELECT 1, 2"),
+    ("42P01", 15, "relation \"absent\" does not exist", "SELECT * FROM absent"),
+    ("42P01", 15, "relation \"absent.orders\" does not exist", "SELECT * FROM absent.orders"),
+    ("42P01", 8, "relation \"absent\" does not exist", "SELECT 'absent'::regclass"),
+    ("42703", 8, "column \"amuont\" does not exist", "SELECT amuont FROM orders"),
+    ("42703", 8, "column o.absent does not exist", "SELECT o.absent FROM orders o"),
+    ("42703", 32, "column \"c\" does not exist", "SELECT 1 AS a, 2 AS b ORDER BY c"),
+    (
+        "42702",
+        8,
+        "column reference \"customer_id\" is ambiguous",
+        "SELECT customer_id FROM orders a JOIN orders b ON a.order_id=b.order_id",
+    ),
+    ("42883", 8, "function absent(integer) does not exist", "SELECT absent(1)"),
+    ("42883", 8, "function sum(text) does not exist", "SELECT sum(customer_id) FROM orders"),
+    ("42883", 20, "operator does not exist: text + integer", "SELECT customer_id + 1 FROM orders"),
+    (
+        "42803",
+        8,
+        "column \"orders.customer_id\" must appear in the GROUP BY clause or be used in an aggregate function",
+        "SELECT customer_id, count(*) FROM orders",
+    ),
+    ("42803", 28, "aggregate functions are not allowed in WHERE", "SELECT * FROM orders WHERE count(*) > 1"),
+    ("42P10", 31, "ORDER BY position 3 is not in select list", "SELECT 1 FROM orders ORDER BY 3"),
+    ("42804", 18, "argument of CASE/WHEN must be type boolean, not type integer", "SELECT CASE WHEN 1 THEN 2 END"),
+    (
+        "42804",
+        35,
+        "argument of WHERE must be type boolean, not type numeric",
+        "SELECT count(*) FROM orders WHERE amount",
+    ),
+    ("42704", 11, "type \"absent\" does not exist", "SELECT 1::absent"),
+    ("42P02", 8, "there is no parameter $1", "SELECT $1"),
+    ("22012", 0, "division by zero", "SELECT 1/0"),
+    ("22012", 0, "division by zero", "SELECT 1.0/0"),
+    ("22012", 0, "division by zero", "SELECT 1::float8/0"),
+    ("22012", 0, "division by zero", "SELECT 1 % 0"),
+    ("22P02", 8, "invalid input syntax for type integer: \"x\"", "SELECT 'x'::int"),
+    ("22P02", 8, "invalid input syntax for type boolean: \"x\"", "SELECT 'x'::bool"),
+    ("22P02", 8, "invalid input syntax for type numeric: \"x\"", "SELECT 'x'::numeric"),
+    ("22007", 8, "invalid input syntax for type timestamp with time zone: \"x\"", "SELECT 'x'::timestamptz"),
+    ("22007", 17, "invalid input syntax for type interval: \"x\"", "SELECT interval 'x'"),
+    ("22008", 8, "date/time field value out of range: \"2026-02-30\"", "SELECT '2026-02-30'::date"),
+    ("22003", 0, "integer out of range", "SELECT 2147483647 + 1"),
+    ("22003", 0, "bigint out of range", "SELECT 9223372036854775807 + 1"),
+    ("22003", 0, "smallint out of range", "SELECT 40000::int2"),
+    ("21000", 0, "more than one row returned by a subquery used as an expression", "SELECT (SELECT x FROM generate_series(1,2) t(x))"),
+    ("2201W", 0, "LIMIT must not be negative", "SELECT 1 LIMIT -1"),
+    ("2201F", 0, "cannot take square root of a negative number", "SELECT sqrt(-1)"),
+    ("2201E", 0, "cannot take logarithm of zero", "SELECT ln(0)"),
+    ("2201B", 0, "invalid regular expression: parentheses () not balanced", "SELECT 'a' ~ '('"),
+    ("22023", 0, "time zone \"Mars/Olympus\" not recognized", "SELECT now() AT TIME ZONE 'Mars/Olympus'"),
+    ("22023", 0, "unit \"absent\" not recognized for type timestamp with time zone", "SELECT date_trunc('absent', now())"),
+    ("26000", 0, "prepared statement \"absent\" does not exist", "EXECUTE absent"),
+    ("26000", 0, "prepared statement \"absent\" does not exist", "DEALLOCATE absent"),
+    ("34000", 0, "cursor \"absent\" does not exist", "FETCH 1 FROM absent"),
+    ("25P01", 0, "SAVEPOINT can only be used in transaction blocks", "SAVEPOINT s"),
+    // Served relations are those of a standby, of which PostgreSQL says the same.
+    ("25006", 0, "cannot execute INSERT in a read-only transaction", "INSERT INTO orders VALUES (1)"),
+    ("25006", 0, "cannot execute UPDATE in a read-only transaction", "UPDATE orders SET amount = 0"),
+    ("25006", 0, "cannot execute DELETE in a read-only transaction", "DELETE FROM orders"),
+    ("25006", 0, "cannot execute CREATE TABLE in a read-only transaction", "CREATE TABLE t (a int)"),
+    ("25006", 0, "cannot execute DROP TABLE in a read-only transaction", "DROP TABLE orders"),
+];
+
+#[tokio::test]
+async fn a_failed_statement_is_answered_as_postgres_does_and_leaves_the_connection_usable() {
+    let server = TestServer::start(TestLake::demo_small());
+    let client = connect(&server).await;
+    let mut wrong = Vec::new();
+    for (sqlstate, position, message, sql) in FAILURES {
+        let answer = match client.batch_execute(sql).await {
+            Ok(()) => "no error".to_owned(),
+            Err(error) => match error.as_db_error() {
+                None => error.to_string(),
+                Some(error) => {
+                    let at = match error.position() {
+                        Some(ErrorPosition::Original(at)) => *at,
+                        _ => 0,
+                    };
+                    format!("{} at {at}: {}", error.code().code(), error.message())
+                }
+            },
+        };
+        let expected = format!("{sqlstate} at {position}: {message}");
+        if answer != expected {
+            wrong.push(format!("{sql}\n  answers  {answer}\n  expected {expected}"));
         }
-        // The codes are those of Appendix A of PostgreSQL's manual.
-        check(session.query("SELEC 1").await, "42601");
-        check(session.query("SELECT * FROM absent").await, "42P01");
-        check(
-            session
-                .query("SELECT absent FROM (VALUES (1)) AS t(present)")
-                .await,
-            "42703",
-        );
-        check(session.query("SELECT absent(1)").await, "42883");
-        check(session.query("SELECT 1 / 0").await, "22012");
-        let rows = session.query("SELECT 1 AS one").await.unwrap();
-        assert!(matches!(rows, TextResult::Rows { rows, .. } if rows == [[Some("1".to_owned())]]));
-    });
+        assert_eq!(one(&client, "SELECT 1").await, "1", "after {sql}");
+    }
+    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), FAILURES.len(), wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_name_that_is_nearly_right_is_suggested() {
+    let server = TestServer::start(TestLake::demo_small());
+    let client = connect(&server).await;
+    for (sql, part) in [
+        ("SELECT amuont FROM orders", "amount"),
+        ("SELECT nsp(nps_latest) FROM customer_360", "nps"),
+        ("SET statement_timout = 0", "statement_timeout"),
+    ] {
+        let error = client.batch_execute(sql).await.unwrap_err();
+        let hint = error.as_db_error().and_then(|error| error.hint()).unwrap_or_default();
+        assert!(hint.contains(part), "{sql}: {hint:?}");
+    }
 }

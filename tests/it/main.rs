@@ -1,3 +1,17 @@
 //! Real clients against a real server on port 0.
 
+#![cfg(test)]
+
+mod catalog;
+mod cdnow;
+mod copy;
+mod demo;
 mod errors;
+mod landing;
+mod login;
+mod parameters;
+mod programs;
+mod queries;
+mod session;
+mod stopping;
+mod support;

@@ -19,7 +19,7 @@ use crate::description::{DATABASE, FunctionDescription, SystemCatalog};
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::limits::{self, ProcessPool, StatementPool};
-use crate::release::Release;
+use crate::release::{Release, ViewPlanner};
 use crate::session::{Login, Session};
 use crate::system::Run;
 
@@ -76,8 +76,10 @@ impl Engine {
         let functions = functions::descriptions(&template);
         let snapshots = Snapshots::new(lake.as_ref().clone());
         let clock = options.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let planner = ViewPlanner { template: &template, zone: config.zone.name() };
+        let empty = Release::new(&config, &lake, None, &[], &[], Vec::new(), None, &planner).await?;
         let mut engine = Self {
-            release: RwLock::new(Arc::new(Release::new(&config, &lake, None, &[], &[], Vec::new(), None)?)),
+            release: RwLock::new(Arc::new(empty)),
             config,
             lake,
             snapshots,
@@ -215,7 +217,9 @@ impl Engine {
             &runs,
             self.functions.clone(),
             self.front.as_deref(),
-        )?))
+            &ViewPlanner { template: &self.template, zone: self.config.zone.name() },
+        )
+        .await?))
     }
 }
 
@@ -260,7 +264,12 @@ fn template(config: &Config, runtime: &Arc<RuntimeEnv>, threads: usize) -> Resul
         .with_config(SessionConfig::from(options).with_batch_size(BATCH_ROWS))
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
+        .with_analyzer_rule(Arc::new(crate::rules::dependent_join::DependentJoin::default()))
         .build();
+    {
+        use datafusion::logical_expr::registry::FunctionRegistry;
+        state.register_expr_planner(Arc::new(crate::rules::array_literal::ArrayLiterals))?;
+    }
     for set in functions::sets() {
         use datafusion::logical_expr::registry::FunctionRegistry;
         for function in set.scalar {
@@ -272,6 +281,10 @@ fn template(config: &Config, runtime: &Arc<RuntimeEnv>, threads: usize) -> Resul
         for function in set.window {
             state.register_udwf(function)?;
         }
+    }
+    {
+        use datafusion::logical_expr::registry::FunctionRegistry;
+        state.register_udaf(functions::single_value::function())?;
     }
     Ok(state)
 }

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{ExprWithAlias, SelectItem, SetExpr, Statem
 use perennial_base::ErrorClass;
 
 use crate::error::{Error, Result};
-use crate::sql::normalise::normalise;
+use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::parse;
 
 /// Plans one SQL expression over a schema.
@@ -23,7 +23,8 @@ pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<
     let parsed = parse(&format!("SELECT ({sql})"))?;
     let [parsed] = parsed.as_slice() else { return Err(not_one(sql)) };
     let mut statement = parsed.statement().clone();
-    normalise(&mut statement, "UTC")?;
+    let aggregates = |name: &str| state.aggregate_functions().contains_key(name);
+    normalise(&mut statement, &Context { zone: "UTC", aggregates: &aggregates })?;
     let Statement::Query(query) = statement else { return Err(not_one(sql)) };
     let SetExpr::Select(select) = *query.body else { return Err(not_one(sql)) };
     let item = match <[SelectItem; 1]>::try_from(select.projection) {

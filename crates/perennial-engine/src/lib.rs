@@ -14,6 +14,7 @@ pub mod limits;
 pub mod provider;
 pub mod release;
 pub mod rows;
+mod rules;
 pub mod schema;
 pub mod session;
 pub mod sql;

@@ -6,14 +6,17 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
+use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::ScalarValue;
 use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
 use perennial_base::Config;
 use perennial_base::relation::{PERENNIAL, PUBLIC, RAW, Relation, SCHEMAS, unified};
 use perennial_lake::{FileState, Lake, Manifest, SourceManifest, TableManifest};
 
-use crate::catalog::Relations;
+use crate::catalog::{Relations, SessionCatalog};
 use crate::description::{
     CatalogDescription, ColumnDescription, ForeignKey, FunctionDescription, RelationDescription, RelationKind,
     RoleDescription, SchemaDescription, SystemCatalog,
@@ -53,7 +56,7 @@ impl Release {
     }
 
     /// Builds the release of a manifest.
-    pub(crate) fn new(
+    pub(crate) async fn new(
         config: &Config,
         lake: &Lake,
         manifest: Option<Arc<Manifest>>,
@@ -61,6 +64,7 @@ impl Release {
         runs: &[system::Run],
         functions: Vec<FunctionDescription>,
         front: Option<&dyn SystemCatalog>,
+        planner: &ViewPlanner<'_>,
     ) -> Result<Self> {
         let mut builder = Builder { lake, store: ObjectStoreUrl::parse(lake.store_url())?, schemas: BTreeMap::new() };
         for (name, comment) in SCHEMAS {
@@ -87,6 +91,7 @@ impl Release {
                 builder.unified(relation, table)?;
             }
         }
+        builder.views(planner).await?;
         let description = Arc::new(CatalogDescription {
             snapshot: manifest.as_ref().map_or(0, |manifest| manifest.number),
             schemas: builder.descriptions(),
@@ -104,6 +109,29 @@ impl Release {
         Ok(Self { number: description.snapshot, manifest, schemas: Arc::new(schemas), description })
     }
 }
+
+/// Plans the query of a view over the relations that are there.
+pub(crate) struct ViewPlanner<'a> {
+    /// Functions and options, without a catalog.
+    pub(crate) template: &'a SessionState,
+    /// The calendar of the ready-made views.
+    pub(crate) zone: &'a str,
+}
+
+impl ViewPlanner<'_> {
+    async fn plan(&self, sql: &str, schemas: Arc<BTreeMap<String, Arc<Relations>>>) -> Result<LogicalPlan> {
+        let catalog = SessionCatalog::new(schemas, &[PUBLIC.to_owned()]);
+        let state = SessionStateBuilder::new_from_existing(self.template.clone()).with_catalog_list(Arc::new(catalog)).build();
+        crate::session::plan_query(&state, sql, self.zone).await
+    }
+}
+
+/// The ready-made analyses: name, what a row is, and the query.
+const VIEWS: &[(&str, &str, &str)] = &[(
+    "cohort_retention_monthly",
+    "One row per month of first order and month after it: how many customers ordered again",
+    "SELECT * FROM cohort_retention('month')",
+)];
 
 /// The name of a relation's table in a manifest.
 pub fn table_name(relation: &Relation) -> String {
@@ -252,6 +280,41 @@ impl Builder<'_> {
             primary_key: relation.primary_key.iter().map(|name| (*name).to_owned()).collect(),
             foreign_keys: Vec::new(),
         });
+        Ok(())
+    }
+
+    /// The ready-made analyses over what is there already.
+    async fn views(&mut self, planner: &ViewPlanner<'_>) -> Result<()> {
+        let schemas = self.schemas.iter().map(|(name, schema)| (name.clone(), Arc::new(schema.relations.clone()))).collect();
+        let schemas = Arc::new(schemas);
+        for (name, comment, sql) in VIEWS {
+            let plan = planner.plan(sql, Arc::clone(&schemas)).await?;
+            let view = ViewTable::new(plan, Some((*sql).to_owned()));
+            let columns = view
+                .schema()
+                .fields()
+                .iter()
+                .map(|field| ColumnDescription {
+                    name: field.name().clone(),
+                    data_type: field.data_type().clone(),
+                    nullable: field.is_nullable(),
+                    comment: format!("{} of {name}", field.name()),
+                })
+                .collect();
+            let schema = self.schema(PUBLIC);
+            schema.relations.insert(*name, Arc::new(view));
+            schema.descriptions.push(RelationDescription {
+                name: (*name).to_owned(),
+                kind: RelationKind::View,
+                comment: (*comment).to_owned(),
+                columns,
+                rows: None,
+                bytes: None,
+                definition: Some((*sql).to_owned()),
+                primary_key: Vec::new(),
+                foreign_keys: Vec::new(),
+            });
+        }
         Ok(())
     }
 

@@ -24,7 +24,7 @@ use crate::session::cursor::Cursor;
 use crate::session::facts::Facts;
 use crate::session::settings::{OutputStyle, Settings};
 use crate::sql::names::shown_schema;
-use crate::sql::normalise::normalise;
+use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::{Parsed, parse};
 
 pub(crate) mod copy;
@@ -274,6 +274,11 @@ impl Session {
         std::mem::take(&mut self.shared.notices.lock())
     }
 
+    /// The columns of an open cursor.
+    pub fn cursor(&self, name: &str) -> Option<SchemaRef> {
+        self.cursors.lock().get(name).map(|cursor| Arc::clone(cursor.schema()))
+    }
+
     /// What session functions answer.
     pub fn facts(&self) -> Arc<dyn SessionFacts> {
         Arc::new(Facts::new(self))
@@ -338,10 +343,10 @@ impl Session {
         if !utility::is_query(&statement)? {
             return self.plan_utility(parsed).await;
         }
-        normalise(&mut statement, self.engine.config().zone.name())?;
         let release = self.release();
         let settings = self.settings_epoch();
         let state = self.state(&release)?;
+        normalised(&mut statement, &state, self.engine.config().zone.name())?;
         let declared = declared.to_vec();
         let text = parsed.text().to_owned();
         let (plan, parameters) =
@@ -395,7 +400,7 @@ impl Session {
                     Some(planned) => planned.plan.clone(),
                     None => {
                         let mut ast = prepared.parsed.statement().clone();
-                        normalise(&mut ast, zone)?;
+                        normalised(&mut ast, &state, zone)?;
                         let declared: Vec<_> = prepared.parameters.iter().cloned().map(Some).collect();
                         parameters::plan(&state, ast, &declared, prepared.parsed.text()).await?.0
                     }
@@ -429,6 +434,20 @@ impl Drop for Session {
         self.canceller.cancel(StopReason::ClientGone);
         self.engine.sessions().remove(self.login.pid);
     }
+}
+
+/// Plans a query of ours that takes no parameters.
+pub(crate) async fn plan_query(state: &SessionState, sql: &str, zone: &str) -> Result<LogicalPlan> {
+    let parsed = parse(sql)?;
+    let [parsed] = parsed.as_slice() else { return Err(unsupported("more than one statement")) };
+    let mut statement = parsed.statement().clone();
+    normalised(&mut statement, state, zone)?;
+    Ok(parameters::plan(state, statement, &[], sql).await?.0)
+}
+
+fn normalised(statement: &mut Statement, state: &SessionState, zone: &str) -> Result<()> {
+    let aggregates = |name: &str| state.aggregate_functions().contains_key(name);
+    normalise(statement, &Context { zone, aggregates: &aggregates })
 }
 
 /// An error about something that is not served.

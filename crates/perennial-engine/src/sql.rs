@@ -3,5 +3,6 @@
 pub(crate) mod names;
 pub(crate) mod normalise;
 pub(crate) mod parse;
+pub(crate) mod subquery;
 
 pub use parse::Parsed;

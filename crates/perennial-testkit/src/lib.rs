@@ -1,5 +1,21 @@
 //! Development only: seeded lakes, a server on port 0, the slt driver, the oracle reader.
 
+mod embedded;
 pub mod environment;
+pub mod lake;
 pub mod oracle;
+mod server;
 pub mod slt;
+
+pub use lake::TestLake;
+pub use server::TestServer;
+
+/// The value, or the end of the test.
+#[expect(clippy::panic, reason = "a test that cannot be set up has failed")]
+#[track_caller]
+pub(crate) fn must<T>(what: &str, result: Result<T, impl std::fmt::Display>) -> T {
+    match result {
+        Ok(value) => value,
+        Err(error) => panic!("{what}: {error}"),
+    }
+}

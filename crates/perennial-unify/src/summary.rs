@@ -232,7 +232,7 @@ fn table(
         let column: ArrayRef = match field.name().as_str() {
             "customer_id" => texts(range.clone().map(|customer| Some(shared.customer_id(customer)))),
             "as_of_at" => instants(rows.iter().map(|_| Some(shared.now))),
-            "lifecycle_stage" => texts(present.iter().map(|now| now.and_then(|now| stage(now.stage)).or(Some("unknown")))),
+            "lifecycle_stage" => texts(present.iter().map(|now| Some(now.and_then(|now| stage(now.stage)).unwrap_or_default()))),
             "stage_entered_at" => instants(present.iter().map(|now| Some(now.map_or(shared.now, |now| now.entered_at)))),
             "previous_stage" => texts(present.iter().map(|now| now.and_then(|now| now.previous).and_then(stage))),
             "first_seen_at" => instants(customers.iter().map(|customer| Some(customer.first_seen_at))),
@@ -277,7 +277,10 @@ fn table(
         };
         declared.push((field.clone(), column));
     }
-    with_added(declared, added)
+    let all = with_added(declared, added)?;
+    // Somebody who is first seen after the moment described is not known at it.
+    let known = arrow::array::BooleanArray::from_iter(present.iter().map(|now| Some(now.is_some())));
+    Ok(arrow::compute::filter_record_batch(&all, &known)?)
 }
 
 #[cfg(test)]

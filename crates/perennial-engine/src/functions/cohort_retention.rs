@@ -83,7 +83,7 @@ fn query(arguments: &Arguments) -> Result<String> {
     let measure = match arguments.text("measure") {
         "orders" => "CAST(a.orders AS double precision)",
         "revenue" => "CAST(a.revenue AS double precision)",
-        _ => "1.0::double precision",
+        _ => "CAST(1 AS double precision)",
     };
     // A customer's activity counts for the periods that the mode says; each customer once for `customers`.
     let (joined, value) = match (arguments.text("mode"), arguments.text("measure")) {
@@ -98,7 +98,7 @@ fn query(arguments: &Arguments) -> Result<String> {
             _ => "a.period = g.period",
         };
         format!(
-            "SELECT g.cohort_number, g.period, g.size, coalesce(sum({measure}), 0.0) AS value \
+            "SELECT g.cohort_number, g.period, g.size, coalesce(sum({measure}), CAST(0 AS double precision)) AS value \
              FROM grid g LEFT JOIN activity a ON a.cohort_number = g.cohort_number AND {range} \
              GROUP BY g.cohort_number, g.period, g.size"
         )

@@ -4,27 +4,37 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList, FunctionArguments,
-    Ident, ObjectName, ObjectNamePart, Select, Statement, TableFactor, Value, VisitMut, VisitorMut,
+    Array, BinaryOperator, CastKind, DataType, Expr, Function, ObjectName, ObjectNamePart, Query, Select, SelectItem, Statement,
+    TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use crate::error::{Error, Result};
 use crate::functions::table;
+use crate::rules::array_literal::elements;
 use crate::sql::names::name_columns;
+use crate::sql::subquery::{self, call};
 
-/// Rewrites a statement in place. `zone` is the calendar of table functions that are not given one.
+/// What the rules have to know.
+pub(crate) struct Context<'a> {
+    /// The calendar of table functions that are not given one.
+    pub(crate) zone: &'a str,
+    /// Whether a function of this name is an aggregate.
+    pub(crate) aggregates: &'a dyn Fn(&str) -> bool,
+}
+
+/// Rewrites a statement in place.
 ///
 /// # Errors
 /// When a table function is called with arguments that it does not take.
-pub(crate) fn normalise(statement: &mut Statement, zone: &str) -> Result<()> {
-    match statement.visit(&mut Rules { zone }) {
+pub(crate) fn normalise(statement: &mut Statement, context: &Context<'_>) -> Result<()> {
+    match statement.visit(&mut Rules { context }) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
 }
 
 struct Rules<'a> {
-    zone: &'a str,
+    context: &'a Context<'a>,
 }
 
 impl VisitorMut for Rules<'_> {
@@ -32,11 +42,16 @@ impl VisitorMut for Rules<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         name_columns(select);
+        for item in &mut select.projection {
+            if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
+                values_of_exists(expr, self.context.aggregates);
+            }
+        }
         ControlFlow::Continue(())
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
-        match table::expand(factor, self.zone) {
+        match table::expand(factor, self.context.zone) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -52,8 +67,13 @@ impl VisitorMut for Rules<'_> {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         match expr {
             Expr::BinaryOp { op, .. } => named_operator(op),
+            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => array_of_text(right),
             Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
-            Expr::Function(function) => function_name(function),
+            Expr::Function(function) => match subquery::array(function, self.context.aggregates) {
+                Some(array) => *expr = array,
+                None => function_name(function),
+            },
+            Expr::Subquery(query) => subquery::scalar(query, self.context.aggregates),
             Expr::Cast { expr: inner, data_type, .. } => {
                 if let Some(replaced) = cast(inner, data_type) {
                     *expr = replaced;
@@ -63,6 +83,33 @@ impl VisitorMut for Rules<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// EXISTS in a select list is a value; in WHERE it stays, as the planner makes a semi-join of it.
+fn values_of_exists(expr: &mut Expr, aggregates: &dyn Fn(&str) -> bool) {
+    struct Values<'a>(&'a dyn Fn(&str) -> bool, usize);
+    impl VisitorMut for Values<'_> {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.1 += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.1 -= 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Exists { subquery, negated } = expr
+                && self.1 == 0
+                && let Some(value) = subquery::exists(subquery, *negated, self.0)
+            {
+                *expr = value;
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    // The visitor never breaks.
+    let _: ControlFlow<()> = expr.visit(&mut Values(aggregates, 0));
 }
 
 /// `perennial.public.orders` is `public.orders`: there is one database.
@@ -102,6 +149,23 @@ fn named_operator(op: &mut BinaryOperator) {
     }
 }
 
+/// `x = ANY('{a,b}')` is `x = ANY(ARRAY['a','b'])`.
+fn array_of_text(expr: &mut Expr) {
+    let text = match expr {
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => text.clone(),
+            _ => return,
+        },
+        Expr::Nested(inner) => return array_of_text(inner),
+        Expr::Cast { expr: inner, data_type: DataType::Array(_), .. } => return array_of_text(inner),
+        _ => return,
+    };
+    if let Some(elements) = elements(&text) {
+        let element = |element: Option<String>| Expr::value(element.map_or(Value::Null, Value::SingleQuotedString));
+        *expr = Expr::Array(Array { elem: elements.into_iter().map(element).collect(), named: true });
+    }
+}
+
 /// `pg_catalog.format_type(…)` is `format_type(…)`; functions have no schemas of their own in the planner.
 fn function_name(function: &mut Function) {
     let parts = &mut function.name.0;
@@ -115,6 +179,8 @@ fn function_name(function: &mut Function) {
 fn cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
     let name = match data_type {
         DataType::Regclass => "regclass".to_owned(),
+        // json is served as its text; the type is kept where a column declares it.
+        DataType::JSON | DataType::JSONB => return Some(cast_to(inner, DataType::Text)),
         DataType::Custom(name, _) => part(name.0.last()?).to_lowercase(),
         _ => return None,
     };
@@ -156,26 +222,9 @@ fn names_an_object(expr: &Expr) -> bool {
     }
 }
 
-fn call(name: &str, argument: Expr) -> Expr {
-    Expr::Function(Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(FunctionArgumentList {
-            duplicate_treatment: None,
-            args: vec![FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))],
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
-}
-
 fn cast_to(inner: &Expr, data_type: DataType) -> Expr {
     Expr::Cast {
-        kind: datafusion::sql::sqlparser::ast::CastKind::DoubleColon,
+        kind: CastKind::DoubleColon,
         expr: Box::new(inner.clone()),
         data_type,
         array: false,

@@ -168,13 +168,19 @@ impl Connection {
                 backend::parameter_description(out, statement.parameters.iter().map(Type::oid));
                 (&statement.prepared, &[])
             }
-            Target::Portal => {
-                let portal = self.portals.get(name);
-                let portal = portal.ok_or_else(|| Error::UndefinedPortal {
-                    name: name.to_owned(),
-                })?;
-                (&portal.prepared, &portal.formats)
-            }
+            Target::Portal => match self.portals.get(name) {
+                Some(portal) => (&portal.prepared, &portal.formats),
+                None => {
+                    // A cursor is a portal too; drivers ask for its columns after DECLARE.
+                    let cursor = self.session.cursor(name);
+                    let schema = cursor.ok_or_else(|| Error::UndefinedPortal {
+                        name: name.to_owned(),
+                    })?;
+                    let shapes = Shape::of(&schema);
+                    let formats = expand(&[], shapes.len())?;
+                    return backend::row_description(out, &shapes, &formats);
+                }
+            },
         };
         match prepared.as_ref().and_then(Prepared::output) {
             Some(schema) => {

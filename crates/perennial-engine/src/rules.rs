@@ -1,0 +1,4 @@
+//! Rules of ours over logical plans.
+
+pub(crate) mod array_literal;
+pub(crate) mod dependent_join;

@@ -1,0 +1,275 @@
+//! Correlated scalar subqueries as joins, whatever the correlation.
+//!
+//! DataFusion turns a scalar subquery into a join when it is tied to its surroundings by equalities alone
+//! (`scalar_subquery_to_join.rs`). Here the distinct values of the outer columns are joined into the subquery, which
+//! then aggregates per value, and its answer is joined back: the dependent join of Neumann and Kemper, "Unnesting
+//! Arbitrary Queries", BTW 2015.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, JoinType, NullEquality, Result, ScalarValue};
+use datafusion::logical_expr::expr::AggregateFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    Aggregate, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Subquery, lit, when,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct DependentJoin {
+    next: AtomicUsize,
+}
+
+impl AnalyzerRule for DependentJoin {
+    fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|node| self.rewrite(node)).map(|done| done.data)
+    }
+
+    fn name(&self) -> &str {
+        "dependent_join"
+    }
+}
+
+impl DependentJoin {
+    fn rewrite(&self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        match node {
+            LogicalPlan::Projection(projection) if correlated(&projection.expr) => {
+                let names = NamePreserver::new_for_projection();
+                let mut input = Arc::unwrap_or_clone(Arc::clone(&projection.input));
+                let mut exprs = Vec::with_capacity(projection.expr.len());
+                let mut changed = false;
+                for expr in projection.expr.clone() {
+                    let name = names.save(&expr);
+                    let done = self.replace(expr, &mut input)?;
+                    changed |= done.transformed;
+                    exprs.push(name.restore(done.data));
+                }
+                if !changed {
+                    return Ok(Transformed::no(LogicalPlan::Projection(projection)));
+                }
+                let rewritten = Projection::try_new_with_schema(exprs, Arc::new(input), projection.schema)?;
+                Ok(Transformed::yes(LogicalPlan::Projection(rewritten)))
+            }
+            LogicalPlan::Filter(filter) if correlated(std::slice::from_ref(&filter.predicate)) => {
+                let columns: Vec<Expr> = filter.input.schema().columns().into_iter().map(Expr::Column).collect();
+                let mut input = Arc::unwrap_or_clone(Arc::clone(&filter.input));
+                let done = self.replace(filter.predicate.clone(), &mut input)?;
+                if !done.transformed {
+                    return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+                }
+                let filtered = LogicalPlan::Filter(Filter::try_new(done.data, Arc::new(input))?);
+                Ok(Transformed::yes(LogicalPlanBuilder::from(filtered).project(columns)?.build()?))
+            }
+            node => Ok(Transformed::no(node)),
+        }
+    }
+
+    /// Replaces the correlated subqueries of an expression by columns of `input`, which grows by joins.
+    fn replace(&self, expr: Expr, input: &mut LogicalPlan) -> Result<Transformed<Expr>> {
+        expr.transform_up(|expr| match expr {
+            Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty() => {
+                match self.join(&subquery, input)? {
+                    Some((joined, value)) => {
+                        *input = joined;
+                        Ok(Transformed::yes(value))
+                    }
+                    None => Ok(Transformed::no(Expr::ScalarSubquery(subquery))),
+                }
+            }
+            expr => Ok(Transformed::no(expr)),
+        })
+    }
+
+    /// The input joined with the answers of a subquery, and the expression of the answer. None for shapes that are
+    /// left to the planner.
+    fn join(&self, subquery: &Subquery, input: &LogicalPlan) -> Result<Option<(LogicalPlan, Expr)>> {
+        let mut keys: Vec<Column> = Vec::new();
+        for outer in &subquery.outer_ref_columns {
+            let Expr::OuterReferenceColumn(_, column) = outer else { return Ok(None) };
+            if !input.schema().has_column(column) {
+                return Ok(None);
+            }
+            if !keys.contains(column) {
+                keys.push(column.clone());
+            }
+        }
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let outer = format!("__outer_{number}");
+        let name = |at: usize| format!("__key_{at}");
+        let values = keys.iter().enumerate().map(|(at, key)| Expr::Column(key.clone()).alias(name(at)));
+        let domain = LogicalPlanBuilder::from(input.clone()).project(values)?.distinct()?.alias(outer.as_str())?.build()?;
+        let bound: Vec<Column> = (0..keys.len()).map(|at| Column::new(Some(outer.as_str()), name(at))).collect();
+
+        let Some(answers) = answers(&subquery.subquery, &keys, domain, bound)? else { return Ok(None) };
+        let answer = format!("__answer_{number}");
+        let shown = answers.keys.iter().enumerate().map(|(at, key)| Expr::Column(key.clone()).alias(name(at)));
+        let shown: Vec<Expr> = shown.chain([answers.value.alias("__value"), lit(true).alias("__found")]).collect();
+        let right = LogicalPlanBuilder::from(answers.plan).project(shown)?.alias(answer.as_str())?.build()?;
+        let right_keys: Vec<Column> = (0..keys.len()).map(|at| Column::new(Some(answer.as_str()), name(at))).collect();
+        let joined = LogicalPlanBuilder::from(input.clone())
+            .join_detailed(right, JoinType::Left, (keys, right_keys), None, NullEquality::NullEqualsNull)?
+            .build()?;
+        let value = Expr::Column(Column::new(Some(answer.as_str()), "__value"));
+        let value = match answers.without_rows {
+            // No row for these outer values: count is 0, not NULL.
+            Some(default) => {
+                let found = Expr::Column(Column::new(Some(answer.as_str()), "__found"));
+                when(found.is_not_null(), value).otherwise(default)?
+            }
+            None => value,
+        };
+        Ok(Some((joined, value)))
+    }
+}
+
+/// A subquery's answers by the outer values.
+struct Answers {
+    plan: LogicalPlan,
+    /// The columns of the outer values.
+    keys: Vec<Column>,
+    value: Expr,
+    /// What the subquery gives over no rows, when that is not NULL.
+    without_rows: Option<Expr>,
+}
+
+/// Joins the outer values below the lowest reference to them, and carries them up through the aggregate.
+fn answers(
+    plan: &LogicalPlan,
+    keys: &[Column],
+    domain: LogicalPlan,
+    bound: Vec<Column>,
+) -> Result<Option<Answers>> {
+    let mut path: Vec<&LogicalPlan> = Vec::new();
+    let mut node = plan;
+    while refers_outside(node)? {
+        let [below] = node.inputs()[..] else { return Ok(None) };
+        if !matches!(node, LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::Aggregate(_) | LogicalPlan::SubqueryAlias(_)) {
+            return Ok(None);
+        }
+        path.push(node);
+        node = below;
+    }
+    let aggregates = path.iter().filter(|node| matches!(node, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty()));
+    if aggregates.count() != 1 {
+        return Ok(None);
+    }
+    let mut plan = LogicalPlanBuilder::from(node.clone()).cross_join(domain)?.build()?;
+    let mut carried = bound;
+    let mut defaults: Option<Vec<(Column, ScalarValue)>> = None;
+    let mut value: Option<Expr> = None;
+    let mut without_rows = None;
+    for step in path.into_iter().rev() {
+        match step {
+            LogicalPlan::Filter(filter) => {
+                let predicate = bind(filter.predicate.clone(), keys, &carried)?;
+                plan = LogicalPlanBuilder::from(plan).filter(predicate)?.build()?;
+            }
+            LogicalPlan::Projection(projection) => {
+                let names = NamePreserver::new_for_projection();
+                let mut exprs = Vec::with_capacity(projection.expr.len() + carried.len());
+                for expr in &projection.expr {
+                    let name = names.save(expr);
+                    exprs.push(name.restore(bind(expr.clone(), keys, &carried)?));
+                }
+                if let (Some(defaults), Some(first)) = (&defaults, projection.expr.first()) {
+                    without_rows = over_no_rows(first, defaults)?;
+                }
+                exprs.extend(carried.iter().cloned().map(Expr::Column));
+                plan = LogicalPlanBuilder::from(plan).project(exprs)?.build()?;
+                value = plan.schema().columns().into_iter().next().map(Expr::Column);
+            }
+            LogicalPlan::Aggregate(Aggregate { aggr_expr, .. }) => {
+                let names = NamePreserver::new_for_projection();
+                let mut exprs = Vec::with_capacity(aggr_expr.len());
+                for expr in aggr_expr {
+                    let name = names.save(expr);
+                    exprs.push(name.restore(bind(expr.clone(), keys, &carried)?));
+                }
+                defaults = Some(step_defaults(aggr_expr, step)?);
+                let groups: Vec<Expr> = carried.iter().cloned().map(Expr::Column).collect();
+                let count = groups.len();
+                plan = LogicalPlanBuilder::from(plan).aggregate(groups, exprs)?.build()?;
+                value = plan.schema().columns().into_iter().nth(count).map(Expr::Column);
+                if let Some(default) = defaults.as_ref().and_then(|defaults| defaults.first()).filter(|(_, default)| !default.is_null()) {
+                    without_rows = Some(lit(default.1.clone()));
+                }
+            }
+            LogicalPlan::SubqueryAlias(alias) => {
+                plan = LogicalPlanBuilder::from(plan).alias(alias.alias.clone())?.build()?;
+                carried = carried.into_iter().map(|column| Column::new(Some(alias.alias.clone()), column.name)).collect();
+                value = plan.schema().columns().into_iter().next().map(Expr::Column);
+            }
+            _ => return Ok(None),
+        }
+    }
+    Ok(value.map(|value| Answers { plan, keys: carried, value, without_rows }))
+}
+
+/// What the aggregates give over no rows, by their column.
+fn step_defaults(aggregates: &[Expr], step: &LogicalPlan) -> Result<Vec<(Column, ScalarValue)>> {
+    let LogicalPlan::Aggregate(aggregate) = step else { return Ok(Vec::new()) };
+    aggregates
+        .iter()
+        .zip(aggregate.schema.columns())
+        .map(|(expr, column)| {
+            let data_type = expr.get_type(aggregate.input.schema().as_ref())?;
+            let default = match unaliased(expr) {
+                Expr::AggregateFunction(AggregateFunction { func, .. }) => func.default_value(&data_type)?,
+                _ => ScalarValue::try_from(&data_type)?,
+            };
+            Ok((column, default))
+        })
+        .collect()
+}
+
+fn unaliased(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => unaliased(&alias.expr),
+        expr => expr,
+    }
+}
+
+/// A projection over aggregates, over no rows; none when all of these are NULL then.
+fn over_no_rows(expr: &Expr, defaults: &[(Column, ScalarValue)]) -> Result<Option<Expr>> {
+    if defaults.iter().all(|(_, default)| default.is_null()) {
+        return Ok(None);
+    }
+    let replaced = unaliased(expr).clone().transform_up(|expr| match &expr {
+        Expr::Column(column) => Ok(match defaults.iter().find(|(name, _)| name.name == column.name) {
+            Some((_, default)) => Transformed::yes(lit(default.clone())),
+            None => Transformed::no(expr),
+        }),
+        _ => Ok(Transformed::no(expr)),
+    })?;
+    Ok(Some(replaced.data))
+}
+
+/// Replaces references to the outside by the columns that carry its values.
+fn bind(expr: Expr, keys: &[Column], carried: &[Column]) -> Result<Expr> {
+    let bound = expr.transform_up(|expr| match &expr {
+        Expr::OuterReferenceColumn(_, column) => {
+            Ok(match keys.iter().position(|key| key == column).and_then(|at| carried.get(at)) {
+                Some(carried) => Transformed::yes(Expr::Column(carried.clone())),
+                None => Transformed::no(expr),
+            })
+        }
+        _ => Ok(Transformed::no(expr)),
+    })?;
+    Ok(bound.data)
+}
+
+fn refers_outside(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| Ok(node.contains_outer_reference()))
+}
+
+fn correlated(exprs: &[Expr]) -> bool {
+    exprs.iter().any(|expr| {
+        // The test itself never fails.
+        expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty())))
+            .unwrap_or(false)
+    })
+}

@@ -1,0 +1,136 @@
+//! Scalar subqueries and EXISTS as values, in a form that the planner can turn into joins.
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
+    FunctionArguments, GroupByExpr, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Visit, Visitor,
+};
+use std::ops::ControlFlow;
+
+use crate::functions::single_value;
+
+/// `(SELECT x FROM t WHERE …)` becomes `(SELECT perennial_single_value(x) FROM t WHERE …)`: the same by the
+/// definition of a scalar subquery.
+pub(crate) fn scalar(query: &mut Query, aggregates: &dyn Fn(&str) -> bool) {
+    let plain = query.limit_clause.is_none() && query.fetch.is_none() && query.order_by.is_none();
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    if !plain || !one_row_each(select, aggregates) {
+        return;
+    }
+    let [item] = select.projection.as_mut_slice() else { return };
+    match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            *expr = call(single_value::NAME, expr.clone());
+        }
+        _ => {}
+    }
+}
+
+/// `EXISTS (SELECT …)` as a value becomes `(SELECT count(*) FROM …) > 0`.
+pub(crate) fn exists(query: &Query, negated: bool, aggregates: &dyn Fn(&str) -> bool) -> Option<Expr> {
+    let plain = query.limit_clause.is_none() && query.fetch.is_none();
+    let mut counted = query.clone();
+    counted.order_by = None;
+    let SetExpr::Select(select) = counted.body.as_mut() else { return None };
+    if !plain || !one_row_each(select, aggregates) {
+        return None;
+    }
+    let one = Expr::value(Value::Number("1".into(), false));
+    select.projection = vec![SelectItem::ExprWithAlias { expr: call("count", one), alias: Ident::new("count") }];
+    let op = if negated { BinaryOperator::Eq } else { BinaryOperator::Gt };
+    let zero = Expr::value(Value::Number("0".into(), false));
+    let count = Expr::Subquery(Box::new(counted));
+    let coalesced = Expr::Function(function("coalesce", vec![count, zero.clone()]));
+    Some(Expr::BinaryOp { left: Box::new(coalesced), op, right: Box::new(zero) })
+}
+
+/// `ARRAY(SELECT x FROM t ORDER BY y)` becomes `(SELECT array_agg(x ORDER BY y) FROM t)`; over no rows
+/// that is NULL where Postgres has an empty array.
+pub(crate) fn array(called: &Function, aggregates: &dyn Fn(&str) -> bool) -> Option<Expr> {
+    let FunctionArguments::Subquery(query) = &called.args else { return None };
+    if !called.name.to_string().eq_ignore_ascii_case("array") {
+        return None;
+    }
+    let plain = query.limit_clause.is_none() && query.fetch.is_none();
+    let mut gathered = query.as_ref().clone();
+    let order = gathered.order_by.take();
+    let SetExpr::Select(select) = gathered.body.as_mut() else { return None };
+    if !plain || !one_row_each(select, aggregates) {
+        return None;
+    }
+    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] = select.projection.as_mut_slice() else {
+        return None;
+    };
+    let mut gather = function("array_agg", vec![item.clone()]);
+    if let (FunctionArguments::List(list), Some(OrderBy { kind: OrderByKind::Expressions(keys), .. })) = (&mut gather.args, order) {
+        // A key that is a place in the select list is the only item.
+        let keys = keys.into_iter().map(|mut key| {
+            if matches!(&key.expr, Expr::Value(value) if matches!(value.value, Value::Number(..))) {
+                key.expr = item.clone();
+            }
+            key
+        });
+        list.clauses.push(FunctionArgumentClause::OrderBy(keys.collect()));
+    }
+    *item = Expr::Function(gather);
+    Some(Expr::Subquery(Box::new(gathered)))
+}
+
+/// Whether every row of the tables gives a row: no grouping, no aggregate, something to read from.
+fn one_row_each(select: &Select, aggregates: &dyn Fn(&str) -> bool) -> bool {
+    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(keys, modifiers) if keys.is_empty() && modifiers.is_empty());
+    let aggregated = select.projection.iter().any(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => aggregate_in(expr, aggregates),
+        _ => false,
+    });
+    ungrouped && select.having.is_none() && select.distinct.is_none() && !select.from.is_empty() && !aggregated
+}
+
+/// Whether an aggregate is called in an expression, outside of its subqueries.
+fn aggregate_in(expr: &Expr, aggregates: &dyn Fn(&str) -> bool) -> bool {
+    struct Calls<'a> {
+        aggregates: &'a dyn Fn(&str) -> bool,
+        depth: usize,
+    }
+    impl Visitor for Calls<'_> {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.depth += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            self.depth -= 1;
+            ControlFlow::Continue(())
+        }
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            if let Expr::Function(function) = expr
+                && self.depth == 0
+                && (self.aggregates)(&function.name.to_string().to_lowercase())
+            {
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    expr.visit(&mut Calls { aggregates, depth: 0 }).is_break()
+}
+
+pub(crate) fn call(name: &str, argument: Expr) -> Expr {
+    Expr::Function(function(name, vec![argument]))
+}
+
+fn function(name: &str, arguments: Vec<Expr>) -> Function {
+    Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    }
+}

@@ -1,0 +1,131 @@
+//! A server in this process: a port of its own, a runtime of its own, and the same engine without a wire.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::thread::JoinHandle;
+
+use perennial_base::{Clock, SystemClock, UserError};
+use perennial_engine::{DATABASE, Engine, EngineOptions};
+use perennial_pgserver::{PgCatalog, ServeOptions, Server};
+use perennial_unify::{Looks, Quiet, Report, RunOptions};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::embedded::EmbeddedSession;
+use crate::lake::TestLake;
+use crate::must;
+use crate::slt::TextQuery;
+
+/// A server over a lake. It stops when it is dropped; the lake's folder goes with its last owner.
+#[derive(Debug)]
+pub struct TestServer {
+    lake: TestLake,
+    engine: Arc<Engine>,
+    address: SocketAddr,
+    stop: CancellationToken,
+    serving: Option<JoinHandle<()>>,
+}
+
+impl TestServer {
+    /// Serves a lake on a free port of the loopback. Landed files are unified first, unless the lake has a snapshot;
+    /// with a `refresh` in the configuration the lake is followed, as `perennial serve` does.
+    pub fn start(lake: TestLake) -> Self {
+        let stop = CancellationToken::new();
+        let (sender, receiver) = channel();
+        let (config, stopped) = (lake.config(), stop.clone());
+        // The runtime lives on a thread of its own, so that a test may be asynchronous itself.
+        let serving = std::thread::spawn(move || {
+            let runtime = must("the server's threads cannot be started", Runtime::new());
+            runtime.block_on(async {
+                let engine = open(config).await;
+                if engine.release().manifest().is_none() && !engine.config().sources.is_empty() {
+                    run(&engine, RunOptions { full: false, settle: true }).await;
+                }
+                let options = told("the server cannot be set up", ServeOptions::try_new(&engine.config().server));
+                let server = told("the server cannot listen", Server::bind(Arc::clone(&engine), options).await);
+                if let Some(refresh) = engine.config().lake.refresh {
+                    tokio::spawn(perennial_unify::follow(Arc::clone(&engine), refresh, stopped.clone()));
+                }
+                if sender.send((engine, server.local_addr())).is_ok() {
+                    told("the server has failed", server.serve(stopped).await);
+                }
+            });
+        });
+        let (engine, address) = must("the server did not start", receiver.recv());
+        Self { lake, engine, address, stop, serving: Some(serving) }
+    }
+
+    /// How a client of `tokio-postgres` or libpq connects, as a role with all rights.
+    pub fn connection_string(&self) -> String {
+        format!("host={} port={} user=admin dbname={DATABASE}", self.address.ip(), self.port())
+    }
+
+    /// A session on the engine itself, in UTC.
+    pub fn embedded_session(&self) -> Box<dyn TextQuery> {
+        Box::new(EmbeddedSession::open(&self.engine))
+    }
+
+    /// The engine that is served.
+    pub fn engine(&self) -> &Arc<Engine> {
+        &self.engine
+    }
+
+    /// The lake that is served.
+    pub fn lake(&self) -> &TestLake {
+        &self.lake
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(serving) = self.serving.take() {
+            // A panic of the server was shown where it happened.
+            let _ = serving.join();
+        }
+    }
+}
+
+impl TestLake {
+    /// One full run over all files, as `perennial unify --full`.
+    pub fn unify(&self) -> Report {
+        let config = self.config();
+        let running = std::thread::spawn(move || {
+            let runtime = must("the run's threads cannot be started", Runtime::new());
+            runtime.block_on(async {
+                let engine = open(config).await;
+                run(&engine, RunOptions { full: true, settle: true }).await
+            })
+        });
+        match running.join() {
+            Ok(report) => report,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+async fn open(config: Arc<perennial_base::Config>) -> Arc<Engine> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let front = Arc::new(PgCatalog::new(Arc::clone(&clock)));
+    let options = EngineOptions { front: Some(front), clock: Some(clock) };
+    told("the engine cannot be opened", Engine::open(config, options).await)
+}
+
+async fn run(engine: &Arc<Engine>, options: RunOptions) -> Report {
+    told("the run has failed", perennial_unify::run(engine, &mut Looks::default(), options, &Quiet).await)
+}
+
+/// The value, or a panic with all that a user would be told.
+fn told<T>(what: &str, result: Result<T, impl UserError>) -> T {
+    let shown = result.map_err(|error| {
+        let more = [error.detail(), error.hint()].into_iter().flatten();
+        more.fold(error.to_string(), |text, line| format!("{text}\n{line}"))
+    });
+    must(what, shown)
+}

@@ -1,0 +1,145 @@
+//! Values on their way in and out, in binary and in text.
+
+use perennial_testkit::{TestLake, TestServer};
+
+use crate::support::{Bytes, connect};
+
+/// Type, text, binary: `SELECT encode(<type>send(<text>::<type>), 'hex')` of PostgreSQL 15.20 with TimeZone UTC.
+const VALUES: &[(&str, &str, &str)] = &[
+    ("int2", "-32768", "8000"),
+    ("int4", "2147483647", "7fffffff"),
+    ("int8", "-9223372036854775808", "8000000000000000"),
+    ("text", "naïve 'q' \\ ☕", "6e61c3af766520277127205c20e29895"),
+    ("text", "", ""),
+    ("bool", "t", "01"),
+    ("bool", "f", "00"),
+    ("float4", "3.4028235e+38", "7f7fffff"),
+    ("float8", "0.1", "3fb999999999999a"),
+    ("float8", "NaN", "7ff8000000000000"),
+    ("float8", "-Infinity", "fff0000000000000"),
+    ("numeric", "12.34", "0002000000000002000c0d48"),
+    ("numeric", "-0.0001", "0001ffff400000040001"),
+    ("numeric", "0", "0000000000000000"),
+    ("numeric", "123456789012345678.9012", "0006000400000004000c0d801ed204d2162e2334"),
+    ("numeric", "10000", "00010001000000000001"),
+    ("date", "2026-02-28", "00002553"),
+    ("date", "1969-12-31", "ffffd532"),
+    ("timestamp", "2026-03-29 02:30:00.123456", "0002f11f478cfc40"),
+    ("timestamptz", "2026-03-29 02:30:00.123456+00", "0002f11f478cfc40"),
+    ("timestamptz", "1969-12-31 23:59:59.999999+00", "fffca2fec4c81fff"),
+    ("time", "23:59:59.999999", "000000141dd75fff"),
+    ("interval", "1 year 2 mons 3 days 04:05:06.5", "000000036c9361a0000000030000000e"),
+    ("bytea", "\\x00ff10", "00ff10"),
+    ("int4[]", "{1,NULL,-3}", "00000001000000010000001700000003000000010000000400000001ffffffff00000004fffffffd"),
+    ("int8[]", "{}", "000000000000000000000014"),
+    (
+        "text[]",
+        "{a,\"b c\",NULL,\"\",\"d\\\"e\"}",
+        "0000000100000001000000190000000500000001000000016100000003622063ffffffff0000000000000003642265",
+    ),
+    (
+        "float8[]",
+        "{1.5,NaN}",
+        "0000000100000000000002bd0000000200000001000000083ff8000000000000000000087ff8000000000000",
+    ),
+    ("bool[]", "{t,f,NULL}", "000000010000000100000010000000030000000100000001010000000100ffffffff"),
+    (
+        "timestamptz[]",
+        "{\"2026-01-01 00:00:00+00\"}",
+        "0000000100000000000004a00000000100000001000000080002ea470ae86000",
+    ),
+    ("date[]", "{2026-01-01}", "00000001000000000000043a00000001000000010000000400002519"),
+];
+
+#[tokio::test]
+async fn a_value_of_every_type_comes_back_as_it_went() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let mut wrong = Vec::new();
+    for (type_name, text, binary) in VALUES {
+        let sql = format!("SELECT $1::{type_name} AS value");
+        let answer = match client.query_one(&sql, &[&Bytes::of(binary)]).await {
+            Ok(row) => row.get::<_, Bytes>(0).hex(),
+            Err(error) => crate::support::told(&error),
+        };
+        if answer != *binary {
+            wrong.push(format!("{type_name} {text}: {answer}, not {binary}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn a_value_in_text_is_the_same_as_in_binary() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let mut wrong = Vec::new();
+    for (type_name, text, binary) in VALUES {
+        let sql = format!("SELECT '{}'::{type_name} AS value", text.replace('\'', "''"));
+        let answer = match client.query_one(&sql, &[]).await {
+            Ok(row) => row.get::<_, Bytes>(0).hex(),
+            Err(error) => crate::support::told(&error),
+        };
+        if answer != *binary {
+            wrong.push(format!("{type_name} {text}: {answer}, not {binary}"));
+        }
+        let answer = match client.simple_query(&sql).await {
+            Ok(messages) => messages
+                .iter()
+                .find_map(|message| match message {
+                    tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                    _ => None,
+                })
+                .unwrap_or_default(),
+            Err(error) => crate::support::told(&error),
+        };
+        if answer != *text {
+            wrong.push(format!("{type_name} {text}: {answer} in text"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[tokio::test]
+async fn null_is_a_value_of_every_type() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    for (type_name, ..) in VALUES {
+        let sql = format!("SELECT $1::{type_name} AS value");
+        let row = client.query_one(&sql, &[&None::<Bytes>]).await;
+        let row = row.unwrap_or_else(|error| panic!("{type_name}: {}", crate::support::told(&error)));
+        assert_eq!(row.get::<_, Option<Bytes>>(0), None, "{type_name}");
+    }
+}
+
+#[tokio::test]
+async fn the_type_of_a_parameter_is_that_of_what_it_stands_beside() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let mut wrong = Vec::new();
+    // As PostgreSQL 15 infers them.
+    for (sql, expected) in [
+        ("SELECT $1::int", vec!["int4"]),
+        ("SELECT $1", vec!["text"]),
+        ("SELECT 1::bigint + $1", vec!["int8"]),
+        ("SELECT n FROM (VALUES (1::smallint)) AS t(n) WHERE n = $1", vec!["int2"]),
+        ("SELECT n FROM (VALUES ('a'::text)) AS t(n) WHERE n LIKE $1", vec!["text"]),
+        ("SELECT n FROM (VALUES (1)) AS t(n) WHERE n = ANY($1)", vec!["_int4"]),
+        ("SELECT n FROM (VALUES (1)) AS t(n) WHERE n IN ($1, $2)", vec!["int4", "int4"]),
+        ("SELECT n FROM (VALUES (now())) AS t(n) WHERE n >= $1", vec!["timestamptz"]),
+        ("SELECT n FROM (VALUES (date '2026-01-01')) AS t(n) WHERE n BETWEEN $1 AND $2", vec!["date", "date"]),
+        ("SELECT n FROM (VALUES (1.50::numeric(10,2))) AS t(n) WHERE n > $1", vec!["numeric"]),
+        ("SELECT n FROM (VALUES (1)) AS t(n) LIMIT $1 OFFSET $2", vec!["int8", "int8"]),
+        ("SELECT CASE WHEN $1 THEN 1 ELSE 2 END", vec!["bool"]),
+        ("SELECT coalesce($1, 1)", vec!["int4"]),
+    ] {
+        let described = match client.prepare(sql).await {
+            Ok(statement) => statement.params().iter().map(|parameter| parameter.name().to_owned()).collect(),
+            Err(error) => vec![crate::support::told(&error)],
+        };
+        if described != expected {
+            wrong.push(format!("{sql}: {described:?}, not {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,0 +1,154 @@
+//! Transactions, savepoints and settings of a session.
+
+use perennial_testkit::{TestLake, TestServer};
+use tokio_postgres::Client;
+
+use crate::support::{code, connect, execute, one};
+
+#[track_caller]
+fn check(outcome: Result<(), tokio_postgres::Error>, sqlstate: &str) {
+    assert_eq!(outcome.map_err(|error| code(&error)), Err(sqlstate.to_owned()));
+}
+
+async fn run(client: &Client, sql: &str) -> Result<(), tokio_postgres::Error> {
+    client.batch_execute(sql).await
+}
+
+#[tokio::test]
+async fn a_failed_transaction_refuses_everything_until_its_end() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, "BEGIN").await;
+    check(run(&client, "SELECT 1/0").await, "22012");
+    check(run(&client, "SELECT 1").await, "25P02");
+    check(run(&client, "SET application_name = 'x'").await, "25P02");
+    check(client.query("SELECT 1", &[]).await.map(drop), "25P02");
+    execute(&client, "ROLLBACK").await;
+    assert_eq!(one(&client, "SELECT 1").await, "1");
+}
+
+#[tokio::test]
+async fn an_error_of_the_extended_protocol_fails_the_transaction_too() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, "BEGIN").await;
+    check(client.query("SELECT absent", &[]).await.map(drop), "42703");
+    check(client.query("SELECT 1", &[]).await.map(drop), "25P02");
+    execute(&client, "COMMIT").await;
+    assert_eq!(one(&client, "SELECT 1").await, "1");
+}
+
+#[tokio::test]
+async fn a_savepoint_outlives_the_error_behind_it() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, "BEGIN; SAVEPOINT a; SAVEPOINT b").await;
+    check(run(&client, "SELECT 1/0").await, "22012");
+    execute(&client, "ROLLBACK TO SAVEPOINT a").await;
+    assert_eq!(one(&client, "SELECT 1").await, "1");
+    // b was made after a and has gone with the way back; a is still there.
+    check(run(&client, "RELEASE SAVEPOINT b").await, "3B001");
+    execute(&client, "ROLLBACK TO a; RELEASE a; COMMIT").await;
+    check(run(&client, "SAVEPOINT c").await, "25P01");
+}
+
+#[tokio::test]
+async fn a_transaction_sees_one_moment() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, "BEGIN").await;
+    let first = one(&client, "SELECT now()").await;
+    let second = one(&client, "SELECT now()").await;
+    execute(&client, "COMMIT").await;
+    assert_eq!(first, second);
+}
+
+#[tokio::test]
+async fn settings_are_set_shown_and_put_back() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let other = connect(&server).await;
+    execute(&client, "SET application_name = 'report'; SET statement_timeout = '2min'").await;
+    assert_eq!(one(&client, "SHOW application_name").await, "report");
+    assert_eq!(one(&client, "SHOW statement_timeout").await, "2min");
+    assert_eq!(one(&client, "SELECT current_setting('application_name')").await, "report");
+    assert_eq!(one(&other, "SHOW application_name").await, "");
+    execute(&client, "RESET application_name").await;
+    assert_eq!(one(&client, "SHOW application_name").await, "");
+    execute(&client, "RESET ALL").await;
+    assert_eq!(one(&client, "SHOW statement_timeout").await, "0");
+    check(run(&client, "SHOW absent").await, "42704");
+    check(run(&client, "SET absent = 1").await, "42704");
+    check(run(&client, "SET statement_timeout = 'soon'").await, "22023");
+    check(run(&client, "SET TimeZone = 'Mars/Olympus'").await, "22023");
+}
+
+#[tokio::test]
+async fn a_setting_follows_its_transaction() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, "BEGIN; SET application_name = 'a'; ROLLBACK").await;
+    assert_eq!(one(&client, "SHOW application_name").await, "");
+    execute(&client, "BEGIN; SET LOCAL application_name = 'b'").await;
+    assert_eq!(one(&client, "SHOW application_name").await, "b");
+    execute(&client, "COMMIT").await;
+    assert_eq!(one(&client, "SHOW application_name").await, "");
+    execute(&client, "BEGIN; SET application_name = 'c'; COMMIT").await;
+    assert_eq!(one(&client, "SHOW application_name").await, "c");
+}
+
+#[tokio::test]
+async fn the_time_zone_of_the_session_is_that_of_its_answers() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let sql = "SELECT '2026-07-01 12:00:00+00'::timestamptz";
+    // As PostgreSQL 15 answers.
+    for (zone, expected) in [
+        ("UTC", "2026-07-01 12:00:00+00"),
+        ("Europe/Berlin", "2026-07-01 14:00:00+02"),
+        ("Asia/Kolkata", "2026-07-01 17:30:00+05:30"),
+        ("America/New_York", "2026-07-01 08:00:00-04"),
+    ] {
+        execute(&client, &format!("SET TIME ZONE '{zone}'")).await;
+        assert_eq!(one(&client, sql).await, expected, "{zone}");
+        assert_eq!(one(&client, "SHOW TimeZone").await, zone);
+    }
+    execute(&client, "SET TIME ZONE 'Europe/Berlin'").await;
+    let day = "SELECT date_trunc('day', '2026-07-01 23:00:00+00'::timestamptz)";
+    assert_eq!(one(&client, day).await, "2026-07-02 00:00:00+02");
+}
+
+#[tokio::test]
+async fn cursors_give_their_rows_in_portions() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, "BEGIN; DECLARE c CURSOR FOR SELECT x FROM generate_series(1, 5) AS t(x) ORDER BY x").await;
+    assert_eq!(crate::support::lines(&client, "FETCH 2 FROM c").await, ["1", "2"]);
+    assert_eq!(crate::support::lines(&client, "FETCH FORWARD ALL FROM c").await, ["3", "4", "5"]);
+    assert_eq!(crate::support::lines(&client, "FETCH c").await, Vec::<String>::new());
+    execute(&client, "CLOSE c").await;
+    check(run(&client, "FETCH c").await, "34000");
+    execute(&client, "ROLLBACK").await;
+    check(run(&client, "DECLARE c CURSOR FOR SELECT 1").await, "25P01");
+}
+
+#[tokio::test]
+async fn statements_are_prepared_in_sql() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, "PREPARE twice (int) AS SELECT $1 * 2").await;
+    assert_eq!(one(&client, "EXECUTE twice(21)").await, "42");
+    check(run(&client, "PREPARE twice AS SELECT 1").await, "42P05");
+    execute(&client, "DEALLOCATE twice").await;
+    check(run(&client, "EXECUTE twice(21)").await, "26000");
+}
+
+#[tokio::test]
+async fn a_session_put_back_is_as_new() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, "SET application_name = 'x'; PREPARE p AS SELECT 1").await;
+    execute(&client, "DISCARD ALL").await;
+    assert_eq!(one(&client, "SHOW application_name").await, "");
+    check(run(&client, "EXECUTE p").await, "26000");
+}

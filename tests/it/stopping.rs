@@ -1,0 +1,128 @@
+//! Statements that do not end by themselves: cancelled, timed out, left.
+
+use std::pin::pin;
+
+use futures::TryStreamExt;
+use perennial_testkit::{TestLake, TestServer};
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, NoTls};
+
+use crate::support::{code, connect, execute, one};
+
+/// Days of work without a row.
+const ENDLESS: &str =
+    "SELECT count(*) FROM generate_series(1, 10000000) AS a(x), generate_series(1, 10000000) AS b(y) WHERE x * y = 7";
+/// Days of rows.
+const STREAM: &str = "SELECT x FROM generate_series(1, 1000000000000) AS t(x)";
+const NOTHING: [&(dyn ToSql + Sync); 0] = [];
+
+/// Cancels what the client runs until it has ended. A request that comes before the statement stops nothing, so there
+/// may be several.
+async fn cancelled(client: &Client, statement: impl Future<Output = Result<(), tokio_postgres::Error>>) -> String {
+    let token = client.cancel_token();
+    let mut statement = pin!(statement);
+    loop {
+        tokio::select! {
+            ended = &mut statement => return ended.map_err(|error| code(&error)).err().unwrap_or_default(),
+            sent = token.cancel_query(NoTls) => sent.unwrap(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_computes_is_cancelled() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    assert_eq!(cancelled(&client, client.batch_execute(ENDLESS)).await, "57014");
+    // A request that was still under way may meet the next statement; afterwards there is none.
+    let usable = async || client.batch_execute("SELECT 1").await;
+    if let Err(late) = usable().await {
+        assert_eq!(code(&late), "57014");
+        usable().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_statement_that_sends_is_cancelled() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    {
+        let mut stream = pin!(client.query_raw(STREAM, NOTHING).await.unwrap());
+        assert!(stream.try_next().await.unwrap().is_some());
+        client.cancel_token().cancel_query(NoTls).await.unwrap();
+        let error = loop {
+            match stream.try_next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the rows came to an end"),
+                Err(error) => break error,
+            }
+        };
+        let message = error.as_db_error().map(|error| error.message().to_owned());
+        assert_eq!((code(&error).as_str(), message.as_deref()), ("57014", Some("canceling statement due to user request")));
+    }
+    assert_eq!(one(&client, "SELECT 1").await, "1");
+}
+
+#[tokio::test]
+async fn a_cancelled_statement_fails_its_transaction() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, "BEGIN").await;
+    assert_eq!(cancelled(&client, client.batch_execute(ENDLESS)).await, "57014");
+    let refused = client.batch_execute("SELECT 1").await;
+    assert_eq!(refused.map_err(|error| code(&error)), Err("25P02".to_owned()));
+    execute(&client, "ROLLBACK").await;
+}
+
+#[tokio::test]
+async fn a_backend_is_cancelled_by_its_number() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let other = connect(&server).await;
+    let pid = one(&client, "SELECT pg_backend_pid()").await;
+    let mut running = pin!(client.batch_execute(ENDLESS));
+    let sql = format!("SELECT pg_cancel_backend({pid})");
+    let error = loop {
+        tokio::select! {
+            ended = &mut running => break ended.map_err(|error| code(&error)),
+            // Nothing may run yet.
+            answer = one(&other, &sql) => assert!(["t", "f"].contains(&answer.as_str())),
+        }
+    };
+    assert_eq!(error, Err("57014".to_owned()));
+}
+
+#[tokio::test]
+async fn a_statement_that_takes_too_long_is_stopped() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, "SET statement_timeout = '50ms'").await;
+    for sql in [ENDLESS, STREAM] {
+        let error = client.batch_execute(sql).await.unwrap_err();
+        let message = error.as_db_error().map(|error| error.message().to_owned());
+        assert_eq!(
+            (code(&error).as_str(), message.as_deref()),
+            ("57014", Some("canceling statement due to statement timeout")),
+            "{sql}"
+        );
+        let extended = client.query(sql, &[]).await.map(|rows| rows.len());
+        assert_eq!(extended.map_err(|error| code(&error)), Err("57014".to_owned()), "{sql}");
+    }
+    execute(&client, "RESET statement_timeout").await;
+    assert_eq!(one(&client, "SELECT 1").await, "1");
+}
+
+#[tokio::test]
+async fn the_statement_of_a_client_that_has_gone_is_stopped() {
+    let server = TestServer::start(TestLake::empty());
+    let (client, connection) = tokio_postgres::connect(&server.connection_string(), NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let pid = one(&client, "SELECT pg_backend_pid()").await;
+    let other = connect(&server).await;
+    let running = tokio::spawn(async move { client.batch_execute(ENDLESS).await });
+    let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
+    assert_eq!(one(&other, &sessions).await, "1");
+    connection.abort();
+    assert!(running.await.unwrap().is_err());
+    while one(&other, &sessions).await != "0" {}
+}
