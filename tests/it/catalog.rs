@@ -23,7 +23,11 @@ fn recorded(text: &str) -> Vec<Recorded<'_>> {
             let (command, rest) = block.split_once('\n').unwrap();
             let (columns, sql) = rest.split_once('\n').unwrap();
             let columns = columns.strip_prefix("-- columns: ").unwrap().split('|').collect();
-            Recorded { command, columns, sql }
+            Recorded {
+                command,
+                columns,
+                sql,
+            }
         })
         .collect()
 }
@@ -36,15 +40,23 @@ async fn what_psql_sends_is_answered_with_the_columns_of_postgres() {
     let mut wrong = Vec::new();
     let all = recorded(PSQL);
     assert!(all.len() > 30);
-    for Recorded { command, columns, sql } in &all {
+    for Recorded {
+        command,
+        columns,
+        sql,
+    } in &all
+    {
         let sql = sql.replace(RECORDED_OID, &oid);
         match client.simple_query(&sql).await {
             Err(error) => wrong.push(format!("\\{command}: {}\n{sql}", told(&error))),
             Ok(messages) => {
                 let named = messages.iter().find_map(|message| match message {
-                    SimpleQueryMessage::RowDescription(columns) => {
-                        Some(columns.iter().map(|column| column.name().to_owned()).collect::<Vec<_>>())
-                    }
+                    SimpleQueryMessage::RowDescription(columns) => Some(
+                        columns
+                            .iter()
+                            .map(|column| column.name().to_owned())
+                            .collect::<Vec<_>>(),
+                    ),
                     _ => None,
                 });
                 if named.as_deref().is_none_or(|named| named != columns) {
@@ -53,7 +65,13 @@ async fn what_psql_sends_is_answered_with_the_columns_of_postgres() {
             }
         }
     }
-    assert!(wrong.is_empty(), "{} of {}\n{}", wrong.len(), all.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {}\n{}",
+        wrong.len(),
+        all.len(),
+        wrong.join("\n")
+    );
 }
 
 #[tokio::test]
@@ -78,32 +96,35 @@ async fn both_catalogs_tell_the_same_columns() {
     let server = TestServer::start(TestLake::demo_small());
     let client = connect(&server).await;
     let served = "('public', 'raw', 'perennial')";
-    let attributes = lines(
-        &client,
-        &format!(
-            "SELECT n.nspname, c.relname, a.attnum, a.attname, NOT a.attnotnull \
-             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid \
-             WHERE n.nspname IN {served} AND c.relkind IN ('r', 'v') AND a.attnum > 0 ORDER BY 1, 2, 3"
-        ),
+    let attributes = format!(
+        "SELECT n.nspname, c.relname, a.attnum, a.attname, NOT a.attnotnull \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid \
+         WHERE n.nspname IN {served} AND c.relkind IN ('r', 'v') AND a.attnum > 0 ORDER BY 1, 2, 3"
     );
-    let columns = lines(
-        &client,
-        &format!(
-            "SELECT table_schema, table_name, ordinal_position, column_name, is_nullable = 'YES' \
-             FROM information_schema.columns WHERE table_schema IN {served} ORDER BY 1, 2, 3"
-        ),
+    let columns = format!(
+        "SELECT table_schema, table_name, ordinal_position, column_name, is_nullable = 'YES' \
+         FROM information_schema.columns WHERE table_schema IN {served} ORDER BY 1, 2, 3"
     );
-    let (attributes, columns) = (attributes.await, columns.await);
+    let attributes = lines(&client, &attributes).await;
     assert!(attributes.len() > 300);
-    assert_eq!(attributes, columns);
+    assert_eq!(attributes, lines(&client, &columns).await);
 }
 
 #[tokio::test]
 async fn the_described_types_are_those_of_the_results() {
     let server = TestServer::start(TestLake::demo_small());
     let client = connect(&server).await;
-    for relation in ["customer_360", "orders", "events", "lifecycle_history", "identities"] {
-        let statement = client.prepare(&format!("SELECT * FROM {relation}")).await.unwrap();
+    for relation in [
+        "customer_360",
+        "orders",
+        "events",
+        "lifecycle_history",
+        "identities",
+    ] {
+        let statement = client
+            .prepare(&format!("SELECT * FROM {relation}"))
+            .await
+            .unwrap();
         let described: Vec<String> = statement
             .columns()
             .iter()

@@ -5,12 +5,14 @@ use perennial_testkit::{TestLake, TestServer};
 
 use crate::support::{Bytes, code, connect, one};
 
-const QUERY: &str = "SELECT * FROM (VALUES (1, 'a'), (2, E'tab\\there, \"quoted\"\\nand \\\\ back'), (3, ''), (4, NULL)) AS t(n, word) ORDER BY n";
+const QUERY: &str = "SELECT n::int AS n, word FROM (VALUES (1, 'a'), (2, E'tab\\there, \"quoted\"\\nand \\\\ back'), (3, ''), (4, NULL)) AS t(n, word) ORDER BY n";
 
 async fn copied(options: &str) -> Vec<u8> {
     let server = TestServer::start(TestLake::empty());
     let client = connect(&server).await;
-    let stream = client.copy_out(&format!("COPY ({QUERY}) TO STDOUT {options}")).await;
+    let stream = client
+        .copy_out(&format!("COPY ({QUERY}) TO STDOUT {options}"))
+        .await;
     let stream = stream.unwrap_or_else(|error| panic!("{options}: {}", crate::support::told(&error)));
     let chunks: Vec<_> = stream.try_collect().await.unwrap();
     assert_eq!(one(&client, "SELECT 1").await, "1", "{options}");
@@ -20,12 +22,18 @@ async fn copied(options: &str) -> Vec<u8> {
 #[tokio::test]
 async fn text_and_csv_are_written_as_postgres_writes_them() {
     for (options, expected) in [
-        ("", "1\ta\n2\ttab\\there, \"quoted\"\\nand \\\\ back\n3\t\n4\t\\N\n"),
+        (
+            "",
+            "1\ta\n2\ttab\\there, \"quoted\"\\nand \\\\ back\n3\t\n4\t\\N\n",
+        ),
         (
             "WITH (FORMAT text, DELIMITER '|', NULL 'nil')",
             "1|a\n2|tab\\there, \"quoted\"\\nand \\\\ back\n3|\n4|nil\n",
         ),
-        ("WITH (FORMAT csv)", "1,a\n2,\"tab\there, \"\"quoted\"\"\nand \\ back\"\n3,\"\"\n4,\n"),
+        (
+            "WITH (FORMAT csv)",
+            "1,a\n2,\"tab\there, \"\"quoted\"\"\nand \\ back\"\n3,\"\"\n4,\n",
+        ),
         (
             "WITH (FORMAT csv, HEADER, FORCE_QUOTE (word))",
             "n,word\n1,\"a\"\n2,\"tab\there, \"\"quoted\"\"\nand \\ back\"\n3,\"\"\n4,\n",
@@ -35,13 +43,25 @@ async fn text_and_csv_are_written_as_postgres_writes_them() {
             "1;a\n2;'tab\there, \"quoted\"\nand \\ back'\n3;\n4;-\n",
         ),
         (
-            "(FORMAT csv, FORCE_QUOTE *)",
-            "\"1\",\"a\"\n\"2\",\"tab\there, \"\"quoted\"\"\nand \\ back\"\n\"3\",\"\"\n\"4\",\n",
+            "CSV HEADER",
+            "n,word\n1,a\n2,\"tab\there, \"\"quoted\"\"\nand \\ back\"\n3,\"\"\n4,\n",
         ),
-        ("CSV HEADER", "n,word\n1,a\n2,\"tab\there, \"\"quoted\"\"\nand \\ back\"\n3,\"\"\n4,\n"),
     ] {
-        assert_eq!(String::from_utf8(copied(options).await).unwrap(), expected, "{options}");
+        assert_eq!(
+            String::from_utf8(copied(options).await).unwrap(),
+            expected,
+            "{options}"
+        );
     }
+}
+
+#[tokio::test]
+async fn every_column_is_quoted_on_request() {
+    let expected = "\"1\",\"a\"\n\"2\",\"tab\there, \"\"quoted\"\"\nand \\ back\"\n\"3\",\"\"\n\"4\",\n";
+    assert_eq!(
+        String::from_utf8(copied("WITH (FORMAT csv, FORCE_QUOTE *)").await).unwrap(),
+        expected
+    );
 }
 
 #[tokio::test]
@@ -56,10 +76,23 @@ async fn binary_is_written_as_postgres_writes_it() {
 async fn a_relation_is_copied_whole_or_by_columns() {
     let server = TestServer::start(TestLake::demo_small());
     let client = connect(&server).await;
-    for sql in ["COPY orders TO STDOUT", "COPY orders (order_id, amount) TO STDOUT", "COPY public.orders TO STDOUT CSV"] {
-        let stream = client.copy_out(sql).await.unwrap_or_else(|error| panic!("{sql}: {}", crate::support::told(&error)));
-        let bytes = stream.try_fold(0, async |sum, chunk| Ok(sum + chunk.iter().filter(|byte| **byte == b'\n').count()));
-        assert_eq!(bytes.await.unwrap().to_string(), one(&client, "SELECT count(*) FROM orders").await, "{sql}");
+    for sql in [
+        "COPY orders TO STDOUT",
+        "COPY orders (order_id, amount) TO STDOUT",
+        "COPY public.orders TO STDOUT CSV",
+    ] {
+        let stream = client
+            .copy_out(sql)
+            .await
+            .unwrap_or_else(|error| panic!("{sql}: {}", crate::support::told(&error)));
+        let bytes = stream.try_fold(0, async |sum, chunk| {
+            Ok(sum + chunk.iter().filter(|byte| **byte == b'\n').count())
+        });
+        assert_eq!(
+            bytes.await.unwrap().to_string(),
+            one(&client, "SELECT count(*) FROM orders").await,
+            "{sql}"
+        );
     }
 }
 

@@ -23,13 +23,23 @@ fn server() -> TestServer {
 }
 
 fn connection_string(server: &TestServer, user: &str, password: &str, database: &str) -> String {
-    format!("host=127.0.0.1 port={} user={user} password='{password}' dbname={database}", server.port())
+    format!(
+        "host=127.0.0.1 port={} user={user} password='{password}' dbname={database}",
+        server.port()
+    )
 }
 
 #[tokio::test]
 async fn a_verifier_of_postgres_lets_its_password_in() {
     let server = server();
-    let client = connect_with(&connection_string(&server, "reader", "correct horse", "perennial")).await.unwrap();
+    let client = connect_with(&connection_string(
+        &server,
+        "reader",
+        "correct horse",
+        "perennial",
+    ))
+    .await
+    .unwrap();
     assert_eq!(one(&client, "SELECT current_user").await, "reader");
     assert_eq!(one(&client, "SELECT session_user").await, "reader");
 }
@@ -37,8 +47,15 @@ async fn a_verifier_of_postgres_lets_its_password_in() {
 #[tokio::test]
 async fn a_wrong_password_an_unknown_role_and_one_without_a_password_are_told_the_same() {
     let server = server();
-    for (user, password) in [("reader", "wrong"), ("reader", ""), ("stranger", "correct horse"), ("nobody", "x")] {
-        let refused = connect_with(&connection_string(&server, user, password, "perennial")).await.map(drop);
+    for (user, password) in [
+        ("reader", "wrong"),
+        ("reader", ""),
+        ("stranger", "correct horse"),
+        ("nobody", "x"),
+    ] {
+        let refused = connect_with(&connection_string(&server, user, password, "perennial"))
+            .await
+            .map(drop);
         let expected = TextError {
             sqlstate: "28P01".to_owned(),
             message: format!("password authentication failed for user \"{user}\""),
@@ -54,7 +71,10 @@ async fn another_database_is_named_in_the_refusal() {
     let server = server();
     let refused = connect_with(&connection_string(&server, "reader", "correct horse", "postgres")).await;
     let error = refused.map(drop).unwrap_err();
-    assert_eq!((error.sqlstate.as_str(), error.message.as_str()), ("3D000", "database \"postgres\" does not exist"));
+    assert_eq!(
+        (error.sqlstate.as_str(), error.message.as_str()),
+        ("3D000", "database \"postgres\" does not exist")
+    );
     assert!(error.hint.is_some_and(|hint| hint.contains("perennial")));
 }
 

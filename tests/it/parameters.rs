@@ -20,7 +20,11 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("numeric", "12.34", "0002000000000002000c0d48"),
     ("numeric", "-0.0001", "0001ffff400000040001"),
     ("numeric", "0", "0000000000000000"),
-    ("numeric", "123456789012345678.9012", "0006000400000004000c0d801ed204d2162e2334"),
+    (
+        "numeric",
+        "123456789012345678.9012",
+        "0006000400000004000c0d801ed204d2162e2334",
+    ),
     ("numeric", "10000", "00010001000000000001"),
     ("date", "2026-02-28", "00002553"),
     ("date", "1969-12-31", "ffffd532"),
@@ -28,9 +32,17 @@ const VALUES: &[(&str, &str, &str)] = &[
     ("timestamptz", "2026-03-29 02:30:00.123456+00", "0002f11f478cfc40"),
     ("timestamptz", "1969-12-31 23:59:59.999999+00", "fffca2fec4c81fff"),
     ("time", "23:59:59.999999", "000000141dd75fff"),
-    ("interval", "1 year 2 mons 3 days 04:05:06.5", "000000036c9361a0000000030000000e"),
+    (
+        "interval",
+        "1 year 2 mons 3 days 04:05:06.5",
+        "000000036c9361a0000000030000000e",
+    ),
     ("bytea", "\\x00ff10", "00ff10"),
-    ("int4[]", "{1,NULL,-3}", "00000001000000010000001700000003000000010000000400000001ffffffff00000004fffffffd"),
+    (
+        "int4[]",
+        "{1,NULL,-3}",
+        "00000001000000010000001700000003000000010000000400000001ffffffff00000004fffffffd",
+    ),
     ("int8[]", "{}", "000000000000000000000014"),
     (
         "text[]",
@@ -42,13 +54,21 @@ const VALUES: &[(&str, &str, &str)] = &[
         "{1.5,NaN}",
         "0000000100000000000002bd0000000200000001000000083ff8000000000000000000087ff8000000000000",
     ),
-    ("bool[]", "{t,f,NULL}", "000000010000000100000010000000030000000100000001010000000100ffffffff"),
+    (
+        "bool[]",
+        "{t,f,NULL}",
+        "000000010000000100000010000000030000000100000001010000000100ffffffff",
+    ),
     (
         "timestamptz[]",
         "{\"2026-01-01 00:00:00+00\"}",
         "0000000100000000000004a00000000100000001000000080002ea470ae86000",
     ),
-    ("date[]", "{2026-01-01}", "00000001000000000000043a00000001000000010000000400002519"),
+    (
+        "date[]",
+        "{2026-01-01}",
+        "00000001000000000000043a00000001000000010000000400002519",
+    ),
 ];
 
 #[tokio::test]
@@ -122,19 +142,47 @@ async fn the_type_of_a_parameter_is_that_of_what_it_stands_beside() {
         ("SELECT $1::int", vec!["int4"]),
         ("SELECT $1", vec!["text"]),
         ("SELECT 1::bigint + $1", vec!["int8"]),
-        ("SELECT n FROM (VALUES (1::smallint)) AS t(n) WHERE n = $1", vec!["int2"]),
-        ("SELECT n FROM (VALUES ('a'::text)) AS t(n) WHERE n LIKE $1", vec!["text"]),
-        ("SELECT n FROM (VALUES (1)) AS t(n) WHERE n = ANY($1)", vec!["_int4"]),
-        ("SELECT n FROM (VALUES (1)) AS t(n) WHERE n IN ($1, $2)", vec!["int4", "int4"]),
-        ("SELECT n FROM (VALUES (now())) AS t(n) WHERE n >= $1", vec!["timestamptz"]),
-        ("SELECT n FROM (VALUES (date '2026-01-01')) AS t(n) WHERE n BETWEEN $1 AND $2", vec!["date", "date"]),
-        ("SELECT n FROM (VALUES (1.50::numeric(10,2))) AS t(n) WHERE n > $1", vec!["numeric"]),
-        ("SELECT n FROM (VALUES (1)) AS t(n) LIMIT $1 OFFSET $2", vec!["int8", "int8"]),
+        (
+            "SELECT n FROM (VALUES (1::smallint)) AS t(n) WHERE n = $1",
+            vec!["int2"],
+        ),
+        (
+            "SELECT n FROM (VALUES ('a'::text)) AS t(n) WHERE n LIKE $1",
+            vec!["text"],
+        ),
+        (
+            "SELECT n FROM (VALUES (1::int)) AS t(n) WHERE n = ANY($1)",
+            vec!["_int4"],
+        ),
+        (
+            "SELECT n FROM (VALUES (1::int)) AS t(n) WHERE n IN ($1, $2)",
+            vec!["int4", "int4"],
+        ),
+        (
+            "SELECT n FROM (VALUES (now())) AS t(n) WHERE n >= $1",
+            vec!["timestamptz"],
+        ),
+        (
+            "SELECT n FROM (VALUES (date '2026-01-01')) AS t(n) WHERE n BETWEEN $1 AND $2",
+            vec!["date", "date"],
+        ),
+        (
+            "SELECT n FROM (VALUES (1.50::numeric(10,2))) AS t(n) WHERE n > $1",
+            vec!["numeric"],
+        ),
+        (
+            "SELECT n FROM (VALUES (1)) AS t(n) LIMIT $1 OFFSET $2",
+            vec!["int8", "int8"],
+        ),
         ("SELECT CASE WHEN $1 THEN 1 ELSE 2 END", vec!["bool"]),
-        ("SELECT coalesce($1, 1)", vec!["int4"]),
+        ("SELECT coalesce($1, 1::int)", vec!["int4"]),
     ] {
         let described = match client.prepare(sql).await {
-            Ok(statement) => statement.params().iter().map(|parameter| parameter.name().to_owned()).collect(),
+            Ok(statement) => statement
+                .params()
+                .iter()
+                .map(|parameter| parameter.name().to_owned())
+                .collect(),
             Err(error) => vec![crate::support::told(&error)],
         };
         if described != expected {

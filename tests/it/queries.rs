@@ -16,16 +16,22 @@ const NOTHING: [&(dyn ToSql + Sync); 0] = [];
 async fn every_statement_of_a_simple_query_answers() {
     let server = TestServer::start(TestLake::empty());
     let client = connect(&server).await;
-    let messages = client.simple_query("SELECT 1 AS a; ; SET application_name = 'x'; SELECT 2, 'b' -- end").await.unwrap();
+    let messages = client
+        .simple_query("SELECT 1 AS a; ; SET application_name = 'x'; SELECT 2, 'b' -- end")
+        .await
+        .unwrap();
     let shown: Vec<String> = messages
         .iter()
         .map(|message| match message {
-            SimpleQueryMessage::RowDescription(columns) => {
-                columns.iter().map(|column| column.name()).collect::<Vec<_>>().join(",")
-            }
-            SimpleQueryMessage::Row(row) => {
-                (0..row.len()).map(|index| row.get(index).unwrap_or("NULL")).collect::<Vec<_>>().join(",")
-            }
+            SimpleQueryMessage::RowDescription(columns) => columns
+                .iter()
+                .map(|column| column.name())
+                .collect::<Vec<_>>()
+                .join(","),
+            SimpleQueryMessage::Row(row) => (0..row.len())
+                .map(|index| row.get(index).unwrap_or("NULL"))
+                .collect::<Vec<_>>()
+                .join(","),
             SimpleQueryMessage::CommandComplete(count) => format!("complete {count}"),
             other => format!("{other:?}"),
         })
@@ -33,7 +39,15 @@ async fn every_statement_of_a_simple_query_answers() {
     // Without a name a column is called "?column?", as in PostgreSQL.
     assert_eq!(
         shown,
-        ["a", "1", "complete 1", "complete 0", "?column?,?column?", "2,b", "complete 1"]
+        [
+            "a",
+            "1",
+            "complete 1",
+            "complete 0",
+            "?column?,?column?",
+            "2,b",
+            "complete 1"
+        ]
     );
 }
 
@@ -51,7 +65,10 @@ async fn an_empty_query_is_answered() {
 async fn statements_before_the_one_that_fails_answer_and_those_behind_it_do_not_run() {
     let server = TestServer::start(TestLake::empty());
     let client = connect(&server).await;
-    let stream = client.simple_query_raw("SELECT 1; SELECT 1/0; SELECT 2").await.unwrap();
+    let stream = client
+        .simple_query_raw("SELECT 1; SELECT 1/0; SELECT 2")
+        .await
+        .unwrap();
     let (mut rows, mut failed) = (0, None);
     let mut stream = pin!(stream);
     while let Some(message) = stream.next().await {
@@ -71,15 +88,48 @@ async fn a_prepared_statement_describes_what_it_takes_and_gives() {
     let client = connect(&server).await;
     // Column types as PostgreSQL 15 describes them.
     let sql = "SELECT n AS number, n::text AS word, n > $1 AS above, n / 2.0 AS half, $2::date AS day \
-               FROM (VALUES (1), (2)) AS t(n) WHERE n < $3";
+               FROM (VALUES (1::int), (2::int)) AS t(n) WHERE n < $3";
     let statement = client.prepare(sql).await.unwrap();
-    let parameters: Vec<&str> = statement.params().iter().map(|parameter| parameter.name()).collect();
-    let columns: Vec<(&str, &str)> =
-        statement.columns().iter().map(|column| (column.name(), column.type_().name())).collect();
+    let parameters: Vec<&str> = statement
+        .params()
+        .iter()
+        .map(|parameter| parameter.name())
+        .collect();
+    let columns: Vec<(&str, &str)> = statement
+        .columns()
+        .iter()
+        .map(|column| (column.name(), column.type_().name()))
+        .collect();
     assert_eq!(parameters, ["int4", "date", "int4"]);
     assert_eq!(
         columns,
-        [("number", "int4"), ("word", "text"), ("above", "bool"), ("half", "numeric"), ("day", "date")]
+        [
+            ("number", "int4"),
+            ("word", "text"),
+            ("above", "bool"),
+            ("half", "numeric"),
+            ("day", "date")
+        ]
+    );
+}
+
+#[tokio::test]
+async fn literals_have_the_types_of_postgres() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let sql = "SELECT 1, 3000000000, 1.5, 'a', true, NULL, ARRAY[1], date '2026-01-01', interval '1 day', 1 + 1, 1 / 2.0, count(*), avg(1)";
+    let statement = client.prepare(sql).await.unwrap();
+    let types: Vec<&str> = statement
+        .columns()
+        .iter()
+        .map(|column| column.type_().name())
+        .collect();
+    assert_eq!(
+        types,
+        [
+            "int4", "int8", "numeric", "text", "bool", "text", "_int4", "date", "interval", "int4",
+            "numeric", "int8", "numeric"
+        ]
     );
 }
 
@@ -87,8 +137,16 @@ async fn a_prepared_statement_describes_what_it_takes_and_gives() {
 async fn a_prepared_statement_runs_again_with_other_values() {
     let server = TestServer::start(TestLake::empty());
     let client = connect(&server).await;
-    let statement = client.prepare("SELECT x FROM generate_series(1, 10) AS t(x) WHERE x > $1 ORDER BY x LIMIT $2").await.unwrap();
-    for (above, limit, expected) in [(3_i64, 2_i64, vec![4, 5]), (9, 5, vec![10]), (10, 5, vec![]), (0, 0, vec![])] {
+    let statement = client
+        .prepare("SELECT x FROM generate_series(1, 10) AS t(x) WHERE x > $1 ORDER BY x LIMIT $2")
+        .await
+        .unwrap();
+    for (above, limit, expected) in [
+        (3_i64, 2_i64, vec![4, 5]),
+        (9, 5, vec![10]),
+        (10, 5, vec![]),
+        (0, 0, vec![]),
+    ] {
         let rows = client.query(&statement, &[&above, &limit]).await.unwrap();
         let numbers: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
         assert_eq!(numbers, expected, "above {above} limit {limit}");
@@ -100,12 +158,27 @@ async fn portals_give_their_rows_in_portions_side_by_side() {
     let server = TestServer::start(TestLake::empty());
     let mut client = connect(&server).await;
     let transaction = client.transaction().await.unwrap();
-    let up = transaction.bind("SELECT x FROM generate_series(1::bigint, 25) AS t(x) ORDER BY x", &[]).await.unwrap();
-    let down = transaction.bind("SELECT x FROM generate_series(1::bigint, 25) AS t(x) ORDER BY x DESC", &[]).await.unwrap();
+    let up = transaction
+        .bind(
+            "SELECT x FROM generate_series(1::bigint, 25) AS t(x) ORDER BY x",
+            &[],
+        )
+        .await
+        .unwrap();
+    let down = transaction
+        .bind(
+            "SELECT x FROM generate_series(1::bigint, 25) AS t(x) ORDER BY x DESC",
+            &[],
+        )
+        .await
+        .unwrap();
     let portions = [(&up, 1..=10), (&up, 11..=20), (&up, 21..=25)];
     for (portal, expected) in portions {
         let rows = transaction.query_portal(portal, 10).await.unwrap();
-        assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<i64>>(), expected.collect::<Vec<i64>>());
+        assert_eq!(
+            rows.iter().map(|row| row.get(0)).collect::<Vec<i64>>(),
+            expected.collect::<Vec<i64>>()
+        );
         let other: i64 = transaction.query_portal(&down, 1).await.unwrap()[0].get(0);
         assert!((23..=25).contains(&other), "{other}");
     }
@@ -122,11 +195,18 @@ async fn a_million_rows_stream_in_the_extended_protocol() {
     let stream = client.query_raw(sql, NOTHING).await.unwrap();
     let (count, sum, letters) = stream
         .try_fold((0, 0, 0), async |(count, sum, letters), row| {
-            Ok((count + 1, sum + row.get::<_, i64>(0), letters + row.get::<_, &str>(1).len()))
+            Ok((
+                count + 1,
+                sum + row.get::<_, i64>(0),
+                letters + row.get::<_, &str>(1).len(),
+            ))
         })
         .await
         .unwrap();
-    assert_eq!((count, sum, letters), (MILLION, MILLION * (MILLION + 1) / 2, letters_of_a_million()));
+    assert_eq!(
+        (count, sum, letters),
+        (MILLION, MILLION * (MILLION + 1) / 2, letters_of_a_million())
+    );
 }
 
 #[tokio::test]
@@ -145,7 +225,10 @@ async fn a_million_rows_stream_in_the_simple_protocol() {
         })
         .await
         .unwrap();
-    assert_eq!((count, sum, letters), (MILLION, MILLION * (MILLION + 1) / 2, letters_of_a_million()));
+    assert_eq!(
+        (count, sum, letters),
+        (MILLION, MILLION * (MILLION + 1) / 2, letters_of_a_million())
+    );
 }
 
 /// "row " a million times, and the digits of 1 to 1,000,000: 9 of one digit, 90 of two, … and one of seven.
@@ -158,11 +241,17 @@ async fn a_client_that_stops_reading_does_not_disturb_the_others() {
     let server = TestServer::start(TestLake::empty());
     let reader = connect(&server).await;
     let other = connect(&server).await;
-    let stream = reader.query_raw("SELECT x FROM generate_series(1, 1000000000000) AS t(x)", NOTHING).await.unwrap();
+    let stream = reader
+        .query_raw("SELECT x FROM generate_series(1, 1000000000000) AS t(x)", NOTHING)
+        .await
+        .unwrap();
     let mut stream = pin!(stream);
     let first: i64 = stream.try_next().await.unwrap().unwrap().get(0);
     assert_eq!(first, 1);
     // The first stream is left open, far from its end.
-    assert_eq!(one(&other, "SELECT count(*) FROM generate_series(1, 1000)").await, "1000");
+    assert_eq!(
+        one(&other, "SELECT count(*) FROM generate_series(1, 1000)").await,
+        "1000"
+    );
     drop(reader);
 }

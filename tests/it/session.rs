@@ -68,10 +68,17 @@ async fn settings_are_set_shown_and_put_back() {
     let server = TestServer::start(TestLake::empty());
     let client = connect(&server).await;
     let other = connect(&server).await;
-    execute(&client, "SET application_name = 'report'; SET statement_timeout = '2min'").await;
+    execute(
+        &client,
+        "SET application_name = 'report'; SET statement_timeout = '2min'",
+    )
+    .await;
     assert_eq!(one(&client, "SHOW application_name").await, "report");
     assert_eq!(one(&client, "SHOW statement_timeout").await, "2min");
-    assert_eq!(one(&client, "SELECT current_setting('application_name')").await, "report");
+    assert_eq!(
+        one(&client, "SELECT current_setting('application_name')").await,
+        "report"
+    );
     assert_eq!(one(&other, "SHOW application_name").await, "");
     execute(&client, "RESET application_name").await;
     assert_eq!(one(&client, "SHOW application_name").await, "");
@@ -122,10 +129,20 @@ async fn the_time_zone_of_the_session_is_that_of_its_answers() {
 async fn cursors_give_their_rows_in_portions() {
     let server = TestServer::start(TestLake::empty());
     let client = connect(&server).await;
-    execute(&client, "BEGIN; DECLARE c CURSOR FOR SELECT x FROM generate_series(1, 5) AS t(x) ORDER BY x").await;
+    execute(
+        &client,
+        "BEGIN; DECLARE c CURSOR FOR SELECT x FROM generate_series(1, 5) AS t(x) ORDER BY x",
+    )
+    .await;
     assert_eq!(crate::support::lines(&client, "FETCH 2 FROM c").await, ["1", "2"]);
-    assert_eq!(crate::support::lines(&client, "FETCH FORWARD ALL FROM c").await, ["3", "4", "5"]);
-    assert_eq!(crate::support::lines(&client, "FETCH c").await, Vec::<String>::new());
+    assert_eq!(
+        crate::support::lines(&client, "FETCH FORWARD ALL FROM c").await,
+        ["3", "4", "5"]
+    );
+    assert_eq!(
+        crate::support::lines(&client, "FETCH c").await,
+        Vec::<String>::new()
+    );
     execute(&client, "CLOSE c").await;
     check(run(&client, "FETCH c").await, "34000");
     execute(&client, "ROLLBACK").await;

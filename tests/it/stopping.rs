@@ -7,18 +7,20 @@ use perennial_testkit::{TestLake, TestServer};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, NoTls};
 
-use crate::support::{code, connect, execute, one};
+use crate::support::{code, connect, connect_with, execute, one};
 
 /// Days of work without a row.
-const ENDLESS: &str =
-    "SELECT count(*) FROM generate_series(1, 10000000) AS a(x), generate_series(1, 10000000) AS b(y) WHERE x * y = 7";
+const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 10000000) AS a(x), generate_series(1, 10000000) AS b(y) WHERE x * y = 7";
 /// Days of rows.
 const STREAM: &str = "SELECT x FROM generate_series(1, 1000000000000) AS t(x)";
 const NOTHING: [&(dyn ToSql + Sync); 0] = [];
 
 /// Cancels what the client runs until it has ended. A request that comes before the statement stops nothing, so there
 /// may be several.
-async fn cancelled(client: &Client, statement: impl Future<Output = Result<(), tokio_postgres::Error>>) -> String {
+async fn cancelled(
+    client: &Client,
+    statement: impl Future<Output = Result<(), tokio_postgres::Error>>,
+) -> String {
     let token = client.cancel_token();
     let mut statement = pin!(statement);
     loop {
@@ -58,7 +60,10 @@ async fn a_statement_that_sends_is_cancelled() {
             }
         };
         let message = error.as_db_error().map(|error| error.message().to_owned());
-        assert_eq!((code(&error).as_str(), message.as_deref()), ("57014", Some("canceling statement due to user request")));
+        assert_eq!(
+            (code(&error).as_str(), message.as_deref()),
+            ("57014", Some("canceling statement due to user request"))
+        );
     }
     assert_eq!(one(&client, "SELECT 1").await, "1");
 }
@@ -106,23 +111,41 @@ async fn a_statement_that_takes_too_long_is_stopped() {
             "{sql}"
         );
         let extended = client.query(sql, &[]).await.map(|rows| rows.len());
-        assert_eq!(extended.map_err(|error| code(&error)), Err("57014".to_owned()), "{sql}");
+        assert_eq!(
+            extended.map_err(|error| code(&error)),
+            Err("57014".to_owned()),
+            "{sql}"
+        );
     }
     execute(&client, "RESET statement_timeout").await;
     assert_eq!(one(&client, "SELECT 1").await, "1");
 }
 
+/// One place, and no reserve.
+const ONE_PLACE: &str = r#"
+[lake]
+url = "./lake"
+[server]
+authentication = "trust"
+max_connections = 1
+reserved_connections = 0
+"#;
+
 #[tokio::test]
 async fn the_statement_of_a_client_that_has_gone_is_stopped() {
-    let server = TestServer::start(TestLake::empty());
-    let (client, connection) = tokio_postgres::connect(&server.connection_string(), NoTls).await.unwrap();
+    let server = TestServer::start(TestLake::of(ONE_PLACE, &[]));
+    let (client, connection) = tokio_postgres::connect(&server.connection_string(), NoTls)
+        .await
+        .unwrap();
     let connection = tokio::spawn(connection);
-    let pid = one(&client, "SELECT pg_backend_pid()").await;
-    let other = connect(&server).await;
+    assert_eq!(one(&client, "SELECT 1").await, "1");
     let running = tokio::spawn(async move { client.batch_execute(ENDLESS).await });
-    let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid}");
-    assert_eq!(one(&other, &sessions).await, "1");
+    let refused = connect_with(&server.connection_string()).await.map(drop);
+    assert_eq!(refused.map_err(|error| error.sqlstate), Err("53300".to_owned()));
     connection.abort();
     assert!(running.await.unwrap().is_err());
-    while one(&other, &sessions).await != "0" {}
+    // The place is free once the session has ended, and the session ends with its statement.
+    while let Err(error) = connect_with(&server.connection_string()).await {
+        assert_eq!(error.sqlstate, "53300");
+    }
 }

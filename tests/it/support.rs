@@ -13,9 +13,12 @@ use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// A connection of `tokio-postgres` in UTC.
 pub(crate) async fn connect(server: &TestServer) -> Client {
-    connect_with(&format!("{} options='-c TimeZone=UTC'", server.connection_string()))
-        .await
-        .unwrap()
+    connect_with(&format!(
+        "{} options='-c TimeZone=UTC'",
+        server.connection_string()
+    ))
+    .await
+    .unwrap()
 }
 
 /// A connection, or what the server says instead.
@@ -28,11 +31,16 @@ pub(crate) async fn connect_with(connection_string: &str) -> Result<Client, Text
 
 /// The rows of all result sets of a simple query, values in text.
 pub(crate) async fn rows(client: &Client, sql: &str) -> Vec<Vec<Option<String>>> {
-    let messages = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}\n{}", told(&error)));
+    let messages = client
+        .simple_query(sql)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}\n{}", told(&error)));
     let row = |message| match message {
-        SimpleQueryMessage::Row(row) => {
-            Some((0..row.len()).map(|index| row.get(index).map(str::to_owned)).collect())
-        }
+        SimpleQueryMessage::Row(row) => Some(
+            (0..row.len())
+                .map(|index| row.get(index).map(str::to_owned))
+                .collect(),
+        ),
         _ => None,
     };
     messages.into_iter().filter_map(row).collect()
@@ -40,7 +48,12 @@ pub(crate) async fn rows(client: &Client, sql: &str) -> Vec<Vec<Option<String>>>
 
 /// The rows of a simple query as psql shows them without alignment: values between bars, NULL as nothing.
 pub(crate) async fn lines(client: &Client, sql: &str) -> Vec<String> {
-    let line = |row: Vec<Option<String>>| row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join("|");
+    let line = |row: Vec<Option<String>>| {
+        row.into_iter()
+            .map(Option::unwrap_or_default)
+            .collect::<Vec<_>>()
+            .join("|")
+    };
     rows(client, sql).await.into_iter().map(line).collect()
 }
 
@@ -54,22 +67,32 @@ pub(crate) async fn one(client: &Client, sql: &str) -> String {
 /// The one number of a simple query.
 pub(crate) async fn number(client: &Client, sql: &str) -> f64 {
     let value = one(client, sql).await;
-    value.parse().unwrap_or_else(|_| panic!("{sql}\nanswers {value:?}"))
+    value
+        .parse()
+        .unwrap_or_else(|_| panic!("{sql}\nanswers {value:?}"))
 }
 
 /// Runs statements that answer nothing of interest.
 pub(crate) async fn execute(client: &Client, sql: &str) {
-    client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}\n{}", told(&error)));
+    client
+        .batch_execute(sql)
+        .await
+        .unwrap_or_else(|error| panic!("{sql}\n{}", told(&error)));
 }
 
 /// The SQLSTATE of an error; empty where it is not the server's.
 pub(crate) fn code(error: &tokio_postgres::Error) -> String {
-    error.code().map(|code| code.code().to_owned()).unwrap_or_default()
+    error
+        .code()
+        .map(|code| code.code().to_owned())
+        .unwrap_or_default()
 }
 
 /// An error as psql shows it.
 pub(crate) fn told(error: &tokio_postgres::Error) -> String {
-    let Some(server) = error.as_db_error() else { return error.to_string() };
+    let Some(server) = error.as_db_error() else {
+        return error.to_string();
+    };
     let mut text = format!("{}: {}", server.code().code(), server.message());
     for (label, more) in [("DETAIL", server.detail()), ("HINT", server.hint())] {
         if let Some(more) = more {

@@ -4,6 +4,8 @@
 //! `customers` and `customer_360` also carry one column for each trait and identifier type of the configuration,
 //! behind `customer_id`.
 
+mod platform;
+
 /// The type of a served column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -64,14 +66,17 @@ pub struct Relation {
 
 /// The relation of a schema and name.
 pub fn relation(schema: &str, name: &str) -> Option<&'static Relation> {
-    RELATIONS
-        .iter()
-        .find(|relation| relation.schema == schema && relation.name == name)
+    relations().find(|relation| relation.schema == schema && relation.name == name)
 }
 
 /// Relations of schema `public` that a run writes, in the order of the documentation.
 pub fn unified() -> impl Iterator<Item = &'static Relation> {
-    RELATIONS.iter().filter(|relation| relation.schema == PUBLIC)
+    UNIFIED.iter()
+}
+
+/// Every served relation with fixed columns.
+pub fn relations() -> impl Iterator<Item = &'static Relation> {
+    UNIFIED.iter().chain(platform::PLATFORM)
 }
 
 /// The schema that a client opens first.
@@ -109,7 +114,7 @@ const fn null(name: &'static str, column_type: ColumnType, comment: &'static str
     }
 }
 
-use ColumnType::{Bool, Date, Float, Int, Json, Money, Rate, Text, TextList, Timestamp};
+use ColumnType::{Bool, Date, Float, Int, Json, Money, Text, TextList, Timestamp};
 
 const CUSTOMER_ID: Column = not_null("customer_id", Text, "The resolved person");
 /// A fact whose record has no usable identifier belongs to nobody known.
@@ -124,8 +129,8 @@ const TIME: Column = not_null("time", Timestamp, "When it happened");
 const CHANNEL: Column = null("channel", Text, "Marketing or sales channel");
 const CAMPAIGN: Column = null("campaign", Text, "Campaign within the channel");
 
-/// Every served relation with fixed columns.
-pub const RELATIONS: &[Relation] = &[
+/// The relations of schema `public`.
+const UNIFIED: &[Relation] = &[
     Relation {
         schema: PUBLIC,
         name: "customers",
@@ -552,172 +557,6 @@ pub const RELATIONS: &[Relation] = &[
         sort: &["segment", "customer_id"],
         person: false,
     },
-    Relation {
-        schema: PERENNIAL,
-        name: "sources",
-        comment: "One row per source of the configuration",
-        columns: &[
-            not_null("source", Text, "Its name"),
-            not_null("kind", Text, "What its rows are"),
-            not_null("path", Text, "Folder or pattern below the lake's root"),
-            not_null("files", Int, "Files that are live"),
-            not_null("files_quarantined", Int, "Files that are quarantined"),
-            not_null("rows_landed", Int, "Rows of the live files"),
-            not_null("rows_unified", Int, "Rows served by the unified relation"),
-            not_null("rows_superseded", Int, "Rows with a newer version of their key"),
-            not_null("rows_filtered", Int, "Rows left out by the source's filter"),
-            not_null("rows_rejected", Int, "Rows that break a required expression"),
-        ],
-        primary_key: &["source"],
-        sort: &[],
-        person: false,
-    },
-    Relation {
-        schema: PERENNIAL,
-        name: "files",
-        comment: "One row per landed file: its state, why, and where its rows went",
-        columns: &[
-            not_null("source", Text, "The source"),
-            not_null("path", Text, "Path below the lake's root"),
-            not_null("state", Text, "live or quarantined"),
-            null("reason", Text, "Why it is quarantined"),
-            null("row_group", Int, "The row group at fault, counted from 0"),
-            not_null("bytes", Int, "Size"),
-            null("e_tag", Text, "The store's tag of this version of the file"),
-            not_null(
-                "modified_at",
-                Timestamp,
-                "When the store says that it was written",
-            ),
-            not_null("rows_landed", Int, "Rows in the file"),
-            not_null("rows_unified", Int, "Rows served by the unified relation"),
-            not_null("rows_superseded", Int, "Rows with a newer version of their key"),
-            not_null("rows_filtered", Int, "Rows left out by the source's filter"),
-            not_null("rows_rejected", Int, "Rows that break a required expression"),
-            null("rejections", Json, "Rejected rows by reason"),
-            not_null("first_seen_at", Timestamp, "When a run first saw it"),
-        ],
-        primary_key: &["source", "path"],
-        sort: &[],
-        person: false,
-    },
-    Relation {
-        schema: PERENNIAL,
-        name: "snapshots",
-        comment: "One row per committed snapshot that is kept",
-        columns: &[
-            not_null("snapshot", Int, "Its number"),
-            null("parent", Int, "The snapshot before"),
-            not_null("committed_at", Timestamp, "When it was committed"),
-            not_null("tables", Int, "Tables in it"),
-            not_null("files", Int, "Data files in it"),
-            not_null("rows", Int, "Rows in it"),
-            not_null("bytes", Int, "Bytes of its data files"),
-            not_null("config_hash", Text, "Hash of the configuration that made it"),
-        ],
-        primary_key: &["snapshot"],
-        sort: &[],
-        person: false,
-    },
-    Relation {
-        schema: PERENNIAL,
-        name: "runs",
-        comment: "One row per unify run of this process, and per run that committed a kept snapshot",
-        columns: &[
-            not_null("run", Text, "Its id"),
-            not_null("started_at", Timestamp, "When it started"),
-            null("finished_at", Timestamp, "When it ended; null while it runs"),
-            not_null("state", Text, "running, committed, unchanged or failed"),
-            null("phase", Text, "What it does or did last"),
-            null("snapshot", Int, "The snapshot that it committed"),
-            not_null("rows_read", Int, "Rows read from landed files"),
-            not_null("customers", Int, "Customers after the run"),
-            null("error", Text, "Why it failed"),
-        ],
-        primary_key: &["run"],
-        sort: &[],
-        person: false,
-    },
-    Relation {
-        schema: PERENNIAL,
-        name: "functions",
-        comment: "One row per SQL function of Perennial",
-        columns: &[
-            not_null("name", Text, "Its name"),
-            not_null("kind", Text, "scalar, aggregate, window or table"),
-            not_null("family", Text, "Family in the reference"),
-            not_null("arguments", Text, "How it is called"),
-            not_null("definition", Text, "What it gives"),
-            null("example", Text, "An example with its answer"),
-        ],
-        primary_key: &["name", "kind"],
-        sort: &[],
-        person: false,
-    },
-    Relation {
-        schema: PERENNIAL,
-        name: "metrics",
-        comment: "One row per metric: definition, unit and where it comes from",
-        columns: &[
-            not_null("name", Text, "Its name"),
-            not_null("definition", Text, "What it says, or its SQL"),
-            null("unit", Text, "Its unit"),
-            not_null("origin", Text, "built in, or the configuration"),
-        ],
-        primary_key: &["name"],
-        sort: &[],
-        person: false,
-    },
-    Relation {
-        schema: PERENNIAL,
-        name: "identity_conflicts",
-        comment: "One row per refused join: a limit would have been broken",
-        columns: &[
-            not_null("type", Text, "Type of the identifier whose limit held"),
-            not_null("limit", Int, "The limit"),
-            not_null("source", Text, "Source of the record refused"),
-            not_null("record_key", Text, "Key of the record refused"),
-            not_null("value", Text, "Identifier by which it would have joined"),
-            null("customer_id", Text, "The customer that it stays apart from"),
-            null("other_customer_id", Text, "The customer that it belongs to"),
-        ],
-        primary_key: &[],
-        sort: &["source", "record_key"],
-        person: false,
-    },
-    Relation {
-        schema: PERENNIAL,
-        name: "identity_warnings",
-        comment: "One row per identifier value that identifies nobody, and why",
-        columns: &[
-            not_null("type", Text, "Type of the identifier"),
-            not_null("value", Text, "The value"),
-            not_null("reason", Text, "blocked, malformed or shared"),
-            not_null("records", Int, "Records that carry it"),
-            null("customers", Int, "Customers that it would have joined"),
-        ],
-        primary_key: &[],
-        sort: &["type", "value"],
-        person: false,
-    },
-    Relation {
-        schema: PERENNIAL,
-        name: "fx_rates",
-        comment: "One row per day and currency: the rate in force from that day on",
-        columns: &[
-            not_null("date", Date, "The day from which the rate holds"),
-            not_null("currency", Text, "The other currency, ISO 4217"),
-            not_null(
-                "rate",
-                Rate,
-                "Units of the reporting currency per unit of the other",
-            ),
-            SOURCE,
-        ],
-        primary_key: &[],
-        sort: &["currency", "date"],
-        person: false,
-    },
 ];
 
 #[cfg(test)]
@@ -729,7 +568,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_keys_are_columns() {
         let mut names = HashSet::new();
-        for relation in RELATIONS {
+        for relation in relations() {
             assert!(
                 names.insert((relation.schema, relation.name)),
                 "{} stands twice",

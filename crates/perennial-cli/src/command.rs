@@ -44,7 +44,9 @@ pub(crate) enum LogFormat {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make, unify and serve a made-up business
-    #[command(after_help = "Example:\n  perennial demo --customers 20000\n  psql -h 127.0.0.1 -p 5433 -d perennial")]
+    #[command(
+        after_help = "Example:\n  perennial demo --customers 20000\n  psql -h 127.0.0.1 -p 5433 -d perennial"
+    )]
     Demo(demo::Demo),
     /// Look at the files of a lake and propose a configuration, every guess with its reason
     #[command(after_help = "Example:\n  perennial init ./lake --out perennial.toml")]
@@ -59,7 +61,9 @@ enum Command {
     #[command(after_help = "Example:\n  perennial serve --config perennial.toml --listen 127.0.0.1:5433")]
     Serve(serve::Serve),
     /// Answer one statement in this process, without a server
-    #[command(after_help = "Example:\n  perennial query \"SELECT lifecycle_stage, count(*) FROM customer_360 GROUP BY 1\"")]
+    #[command(
+        after_help = "Example:\n  perennial query \"SELECT lifecycle_stage, count(*) FROM customer_360 GROUP BY 1\""
+    )]
     Query(query::Query),
     /// Print a SCRAM-SHA-256 verifier for the configuration
     #[command(after_help = "Example:\n  perennial password")]
@@ -90,7 +94,14 @@ impl ConfigArgument {
 pub(crate) async fn open(config: Arc<Config>) -> Result<Arc<Engine>> {
     let clock: Arc<dyn perennial_base::Clock> = Arc::new(SystemClock);
     let front = Arc::new(PgCatalog::new(Arc::clone(&clock)));
-    Ok(Engine::open(config, EngineOptions { front: Some(front), clock: Some(clock) }).await?)
+    Ok(Engine::open(
+        config,
+        EngineOptions {
+            front: Some(front),
+            clock: Some(clock),
+        },
+    )
+    .await?)
 }
 
 /// Runs a command; the number is the exit code.

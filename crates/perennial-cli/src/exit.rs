@@ -25,13 +25,33 @@ pub(crate) fn report(error: &anyhow::Error) -> u8 {
     let known: Option<&dyn UserError> = error
         .downcast_ref::<perennial_unify::Error>()
         .map(|error| error as &dyn UserError)
-        .or_else(|| error.downcast_ref::<perennial_engine::Error>().map(|error| error as &dyn UserError))
-        .or_else(|| error.downcast_ref::<perennial_lake::Error>().map(|error| error as &dyn UserError))
-        .or_else(|| error.downcast_ref::<perennial_pgserver::Error>().map(|error| error as &dyn UserError))
-        .or_else(|| error.downcast_ref::<perennial_demo::Error>().map(|error| error as &dyn UserError));
+        .or_else(|| {
+            error
+                .downcast_ref::<perennial_engine::Error>()
+                .map(|error| error as &dyn UserError)
+        })
+        .or_else(|| {
+            error
+                .downcast_ref::<perennial_lake::Error>()
+                .map(|error| error as &dyn UserError)
+        })
+        .or_else(|| {
+            error
+                .downcast_ref::<perennial_pgserver::Error>()
+                .map(|error| error as &dyn UserError)
+        })
+        .or_else(|| {
+            error
+                .downcast_ref::<perennial_demo::Error>()
+                .map(|error| error as &dyn UserError)
+        });
     match known {
         Some(error) => {
-            show::problem(&error.to_string(), error.detail().as_deref(), error.hint().as_deref());
+            show::problem(
+                &error.to_string(),
+                error.detail().as_deref(),
+                error.hint().as_deref(),
+            );
             code(error.class())
         }
         None => {

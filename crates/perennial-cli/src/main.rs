@@ -23,10 +23,18 @@ fn main() -> ExitCode {
         }
     };
     terminal::log(&arguments);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
-            show::problem(&format!("the threads of the server cannot be started: {error}"), None, None);
+            show::problem(
+                &format!("the threads of the server cannot be started: {error}"),
+                None,
+                None,
+            );
             return ExitCode::from(exit::ENVIRONMENT);
         }
     };

@@ -12,7 +12,11 @@ use crate::command::{Arguments, LogFormat};
 /// Starts the log on standard error.
 pub(crate) fn log(arguments: &Arguments) {
     let filter = EnvFilter::try_new(&arguments.log).unwrap_or_else(|_| EnvFilter::new("warn"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
     // Only a second call could fail, and there is none.
     let _ = match arguments.log_format {
         LogFormat::Text => builder.try_init(),
@@ -29,7 +33,11 @@ pub(crate) struct Bar {
 impl Bar {
     pub(crate) fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let bar = if terminal { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let bar = if terminal {
+            ProgressBar::new_spinner()
+        } else {
+            ProgressBar::hidden()
+        };
         bar.enable_steady_tick(Duration::from_millis(100));
         Self { bar, terminal }
     }
@@ -47,7 +55,9 @@ impl Progress for Bar {
                 self.bar.set_length(total);
                 self.bar.set_position(0);
                 // The template is a constant of ours.
-                if let Ok(style) = ProgressStyle::with_template("{msg:20} {bar:30} {human_pos}/{human_len}  {per_sec}  ETA {eta}") {
+                if let Ok(style) = ProgressStyle::with_template(
+                    "{msg:20} {bar:30} {human_pos}/{human_len}  {per_sec}  ETA {eta}",
+                ) {
                     self.bar.set_style(style);
                 }
             }

@@ -61,7 +61,10 @@ impl SessionCatalog {
             .chain(path.iter().map(String::as_str))
             .filter_map(|name| schemas.get(name).cloned())
             .collect();
-        Self { schemas, path: Arc::new(SearchPath(searched)) }
+        Self {
+            schemas,
+            path: Arc::new(SearchPath(searched)),
+        }
     }
 }
 
@@ -74,7 +77,9 @@ impl CatalogProvider for SessionCatalog {
         if name == SEARCH_PATH {
             return Some(Arc::clone(&self.path) as Arc<dyn SchemaProvider>);
         }
-        self.schemas.get(name).map(|schema| Arc::clone(schema) as Arc<dyn SchemaProvider>)
+        self.schemas
+            .get(name)
+            .map(|schema| Arc::clone(schema) as Arc<dyn SchemaProvider>)
     }
 }
 

@@ -67,16 +67,22 @@ impl Engine {
         let store = ObjectStoreUrl::parse(lake.store_url())?;
         let memory = config.server.memory.unwrap_or_else(limits::default_memory);
         let memory = usize::try_from(memory).unwrap_or(usize::MAX);
-        let statement = config.server.statement_memory.map_or(memory / 2, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let statement = config
+            .server
+            .statement_memory
+            .map_or(memory / 2, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let runtime = runtime_env(&config, memory)?;
         runtime.register_object_store(store.as_ref(), lake.store());
         let threads = config.server.threads.unwrap_or_else(available_threads);
         let cpu = CpuRuntime::new(threads)?;
-        let template = template(&config, &runtime, threads)?;
+        let template = template(&runtime, threads)?;
         let functions = functions::descriptions(&template);
         let snapshots = Snapshots::new(lake.as_ref().clone());
         let clock = options.clock.unwrap_or_else(|| Arc::new(SystemClock));
-        let planner = ViewPlanner { template: &template, zone: config.zone.name() };
+        let planner = ViewPlanner {
+            template: &template,
+            zone: config.zone.name(),
+        };
         let empty = Release::new(&config, &lake, None, &[], &[], Vec::new(), None, &planner).await?;
         let mut engine = Self {
             release: RwLock::new(Arc::new(empty)),
@@ -105,8 +111,11 @@ impl Engine {
     /// Class `UndefinedDatabase` when the client asks for a database other than the one served.
     pub fn session(self: &Arc<Self>, login: Login) -> Result<Session> {
         if login.database != DATABASE {
-            return Err(Error::new(ErrorClass::UndefinedDatabase, format!("database \"{}\" does not exist", login.database))
-                .with_hint(format!("The database is called \"{DATABASE}\".")));
+            return Err(Error::new(
+                ErrorClass::UndefinedDatabase,
+                format!("database \"{}\" does not exist", login.database),
+            )
+            .with_hint(format!("The database is called \"{DATABASE}\".")));
         }
         Session::new(Arc::clone(self), login)
     }
@@ -166,8 +175,12 @@ impl Engine {
     /// A session state for work that is not a client's: the run's own plans. It sees no catalog.
     pub fn work_state(&self, memory: usize) -> Result<SessionState> {
         let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), memory));
-        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime).with_memory_pool(pool).build_arc()?;
-        Ok(SessionStateBuilder::new_from_existing(self.template.clone()).with_runtime_env(runtime).build())
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+            .with_memory_pool(pool)
+            .build_arc()?;
+        Ok(SessionStateBuilder::new_from_existing(self.template.clone())
+            .with_runtime_env(runtime)
+            .build())
     }
 
     /// The descriptions of all functions.
@@ -189,9 +202,16 @@ impl Engine {
 
     /// The runtime environment of one statement, with its own memory budget.
     pub(crate) fn statement_runtime(&self, limit: Option<u64>) -> Result<Arc<RuntimeEnv>> {
-        let limit = limit.map_or(self.statement_memory, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), limit.min(self.statement_memory)));
-        Ok(RuntimeEnvBuilder::from_runtime_env(&self.runtime).with_memory_pool(pool).build_arc()?)
+        let limit = limit.map_or(self.statement_memory, |bytes| {
+            usize::try_from(bytes).unwrap_or(usize::MAX)
+        });
+        let pool = Arc::new(StatementPool::new(
+            Arc::clone(&self.pool),
+            limit.min(self.statement_memory),
+        ));
+        Ok(RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+            .with_memory_pool(pool)
+            .build_arc()?)
     }
 
     async fn newest_release(&self) -> Result<Arc<Release>> {
@@ -209,17 +229,22 @@ impl Engine {
             }
         }
         let runs = self.runs.lock().clone();
-        Ok(Arc::new(Release::new(
-            &self.config,
-            &self.lake,
-            newest,
-            &kept,
-            &runs,
-            self.functions.clone(),
-            self.front.as_deref(),
-            &ViewPlanner { template: &self.template, zone: self.config.zone.name() },
-        )
-        .await?))
+        Ok(Arc::new(
+            Release::new(
+                &self.config,
+                &self.lake,
+                newest,
+                &kept,
+                &runs,
+                self.functions.clone(),
+                self.front.as_deref(),
+                &ViewPlanner {
+                    template: &self.template,
+                    zone: self.config.zone.name(),
+                },
+            )
+            .await?,
+        ))
     }
 }
 
@@ -232,7 +257,9 @@ fn runtime_env(config: &Config, memory: usize) -> Result<Arc<RuntimeEnv>> {
         Some(folder) => DiskManagerMode::Directories(vec![folder.clone()]),
         None => DiskManagerMode::OsTmpDirectory,
     };
-    let disk = DiskManagerBuilder::default().with_mode(mode).with_max_temp_directory_size(config.server.spill_limit);
+    let disk = DiskManagerBuilder::default()
+        .with_mode(mode)
+        .with_max_temp_directory_size(config.server.spill_limit);
     Ok(RuntimeEnvBuilder::new()
         .with_memory_pool(limits::background(memory))
         .with_disk_manager_builder(disk)
@@ -242,7 +269,7 @@ fn runtime_env(config: &Config, memory: usize) -> Result<Arc<RuntimeEnv>> {
 }
 
 /// Options, functions and planners that all sessions share.
-fn template(config: &Config, runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionState> {
+fn template(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionState> {
     let mut options = ConfigOptions::new();
     options.sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
     options.sql_parser.collect_spans = true;
@@ -259,11 +286,11 @@ fn template(config: &Config, runtime: &Arc<RuntimeEnv>, threads: usize) -> Resul
     options.execution.parquet.bloom_filter_on_read = true;
     options.execution.collect_statistics = true;
     options.optimizer.max_passes = 3;
-    let _ = config;
     let mut state = SessionStateBuilder::new()
         .with_config(SessionConfig::from(options).with_batch_size(BATCH_ROWS))
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(crate::rules::yielding::YieldingJoins))
         .with_analyzer_rule(Arc::new(crate::rules::dependent_join::DependentJoin::default()))
         .build();
     {
@@ -304,8 +331,11 @@ impl CpuRuntime {
             .enable_all()
             .build()
             .map_err(|error| {
-                Error::new(ErrorClass::Unavailable, "the threads for computing cannot be started")
-                    .with_detail(format!("{error}."))
+                Error::new(
+                    ErrorClass::Unavailable,
+                    "the threads for computing cannot be started",
+                )
+                .with_detail(format!("{error}."))
             })?;
         let handle = runtime.handle().clone();
         Ok(Self(Some(runtime), handle))
@@ -332,7 +362,18 @@ pub(crate) fn session_defaults(config: &Config) -> BTreeMap<String, String> {
     if timeout > 0 {
         defaults.insert("statement_timeout".to_owned(), format!("{timeout}ms"));
     }
-    defaults.insert("max_connections".to_owned(), config.server.max_connections.to_string());
-    defaults.insert("ssl".to_owned(), if config.server.tls_certificate.is_some() { "on" } else { "off" }.to_owned());
+    defaults.insert(
+        "max_connections".to_owned(),
+        config.server.max_connections.to_string(),
+    );
+    defaults.insert(
+        "ssl".to_owned(),
+        if config.server.tls_certificate.is_some() {
+            "on"
+        } else {
+            "off"
+        }
+        .to_owned(),
+    );
     defaults
 }

@@ -5,6 +5,8 @@ use datafusion::common::{DataFusionError, SchemaError};
 use perennial_base::error::{ErrorClass, UserError, nearest};
 use perennial_udf_kit::FunctionError;
 
+mod wording;
+
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -67,7 +69,13 @@ impl std::fmt::Display for StopReason {
 impl Error {
     /// An error of a class with a message.
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self::Statement { class, message: message.into(), detail: None, hint: None, position: None }
+        Self::Statement {
+            class,
+            message: message.into(),
+            detail: None,
+            hint: None,
+            position: None,
+        }
     }
 
     /// Adds what to do about it.
@@ -156,14 +164,14 @@ fn translate(error: &DataFusionError) -> Error {
         DataFusionError::SQL(parser, _) => Error::new(ErrorClass::Syntax, parser.to_string()),
         DataFusionError::ArrowError(arrow, _) => translate_arrow(arrow),
         DataFusionError::ResourcesExhausted(message) => exhausted(message),
-        DataFusionError::NotImplemented(message) => {
-            Error::new(ErrorClass::Unsupported, lower_first(first_line(message)))
-        }
+        DataFusionError::NotImplemented(message) => wording::reworded(message)
+            .unwrap_or_else(|| Error::new(ErrorClass::Unsupported, lower_first(first_line(message)))),
         DataFusionError::ObjectStore(store) => match store.as_ref() {
-            object_store::Error::NotFound { .. } => {
-                Error::new(ErrorClass::DamagedFile, "a data file of the snapshot no longer exists")
-                    .with_hint("Run the statement again; the next snapshot leaves the file out.")
-            }
+            object_store::Error::NotFound { .. } => Error::new(
+                ErrorClass::DamagedFile,
+                "a data file of the snapshot no longer exists",
+            )
+            .with_hint("Run the statement again; the next snapshot leaves the file out."),
             _ => Error::new(ErrorClass::Unavailable, "the object store does not answer")
                 .with_detail(first_line(&store.to_string())),
         },
@@ -202,8 +210,13 @@ fn own_error(error: &DataFusionError) -> Option<Error> {
                     position: None,
                 });
             }
-            if let Some(Error::Statement { class, message, detail, hint, position }) =
-                inner.downcast_ref::<Error>()
+            if let Some(Error::Statement {
+                class,
+                message,
+                detail,
+                hint,
+                position,
+            }) = inner.downcast_ref::<Error>()
             {
                 return Some(Error::Statement {
                     class: *class,
@@ -222,8 +235,14 @@ fn own_error(error: &DataFusionError) -> Option<Error> {
 fn translate_schema(error: &SchemaError) -> Error {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
-            let name = field.flat_name();
-            let error = Error::new(ErrorClass::UndefinedColumn, format!("column \"{}\" does not exist", unquoted(&name)));
+            let shown = match &field.relation {
+                Some(relation) => format!("{}.{}", relation.table(), field.name),
+                None => format!("\"{}\"", unquoted(&field.name)),
+            };
+            let error = Error::new(
+                ErrorClass::UndefinedColumn,
+                format!("column {shown} does not exist"),
+            );
             let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
             match nearest(&field.name, names) {
                 Some(near) if near != field.name => {
@@ -236,9 +255,10 @@ fn translate_schema(error: &SchemaError) -> Error {
             ErrorClass::AmbiguousColumn,
             format!("column reference \"{}\" is ambiguous", field.name),
         ),
-        SchemaError::DuplicateUnqualifiedField { name } => {
-            Error::new(ErrorClass::AmbiguousColumn, format!("column reference \"{name}\" is ambiguous"))
-        }
+        SchemaError::DuplicateUnqualifiedField { name } => Error::new(
+            ErrorClass::AmbiguousColumn,
+            format!("column reference \"{name}\" is ambiguous"),
+        ),
         SchemaError::DuplicateQualifiedField { qualifier, name } => Error::new(
             ErrorClass::AmbiguousColumn,
             format!("table name \"{}\" is specified more than once", qualifier.table()),
@@ -272,19 +292,31 @@ fn translate_arrow(error: &ArrowError) -> Error {
 
 fn translate_message(message: &str) -> Error {
     by_message(message).unwrap_or_else(|| {
-        Error::new(ErrorClass::InvalidArgument, lower_first(first_line(strip_prefixes(message))))
+        Error::new(
+            ErrorClass::InvalidArgument,
+            lower_first(first_line(strip_prefixes(message))),
+        )
     })
 }
 
 /// DataFusion has one variant for many a planning fault; its wording tells them apart.
 fn by_message(message: &str) -> Option<Error> {
+    if let Some(error) = wording::reworded(message) {
+        return Some(error);
+    }
     let message = strip_prefixes(message);
     let line = first_line(message);
     if let Some(rest) = line.strip_prefix("table '") {
         let name = rest.split('\'').next().unwrap_or(rest);
-        return Some(Error::new(ErrorClass::UndefinedTable, format!("relation \"{}\" does not exist", relation_name(name))));
+        return Some(Error::new(
+            ErrorClass::UndefinedTable,
+            format!("relation \"{}\" does not exist", relation_name(name)),
+        ));
     }
-    if let Some(rest) = line.strip_prefix("table function '").or_else(|| line.strip_prefix("Table function '")) {
+    if let Some(rest) = line
+        .strip_prefix("table function '")
+        .or_else(|| line.strip_prefix("Table function '"))
+    {
         let name = rest.split('\'').next().unwrap_or(rest);
         return Some(undefined_function(name, message));
     }
@@ -292,39 +324,64 @@ fn by_message(message: &str) -> Option<Error> {
         let name = rest.split('\'').next().unwrap_or(rest);
         return Some(undefined_function(name, message));
     }
-    if line.contains("must be in GROUP BY") || line.contains("references non-aggregate values") || line.contains("must appear in the GROUP BY clause") {
+    if line.contains("must be in GROUP BY")
+        || line.contains("references non-aggregate values")
+        || line.contains("must appear in the GROUP BY clause")
+    {
         return Some(grouping(line));
     }
     if line.contains("Divide by zero") || line.contains("division by zero") {
         return Some(Error::new(ErrorClass::DivisionByZero, "division by zero"));
     }
     if line.contains("Overflow happened") || line.contains("overflow") && !line.contains("stack") {
-        return Some(Error::new(ErrorClass::NumericOverflow, "value out of range").with_detail(sentence(line)));
+        return Some(
+            Error::new(ErrorClass::NumericOverflow, "value out of range").with_detail(sentence(line)),
+        );
     }
     if let Some(error) = invalid_text(line) {
         return Some(error);
     }
-    if line.contains("Failed to coerce arguments") || line.contains("No function matches the given name and argument types") || line.contains("Error during planning: Function") || line.contains("does not support the input types") || line.contains("function signature") || line.contains("expects") && line.contains("arguments") {
+    if line.contains("Failed to coerce arguments")
+        || line.contains("No function matches the given name and argument types")
+        || line.contains("Error during planning: Function")
+        || line.contains("does not support the input types")
+        || line.contains("function signature")
+        || line.contains("expects") && line.contains("arguments")
+    {
         return Some(Error::new(ErrorClass::UndefinedFunction, lower_first(line)).with_hint(
             "No function matches the given name and argument types. You might need to add explicit type casts.",
         ));
     }
-    if line.contains("Cannot infer common argument type") || line.contains("There isn't result type") || line.contains("cannot coerce") || line.contains("Unsupported CAST") || line.contains("Cannot coerce") {
-        return Some(Error::new(ErrorClass::TypeMismatch, lower_first(line)).with_hint(
-            "You might need to add explicit type casts.",
-        ));
+    if line.contains("Cannot infer common argument type")
+        || line.contains("There isn't result type")
+        || line.contains("cannot coerce")
+        || line.contains("Unsupported CAST")
+        || line.contains("Cannot coerce")
+    {
+        return Some(
+            Error::new(ErrorClass::TypeMismatch, lower_first(line))
+                .with_hint("You might need to add explicit type casts."),
+        );
     }
     if line.contains("Too many rows") || line.contains("more than one row") {
-        return Some(Error::new(ErrorClass::Cardinality, "more than one row returned by a subquery used as an expression"));
+        return Some(Error::new(
+            ErrorClass::Cardinality,
+            "more than one row returned by a subquery used as an expression",
+        ));
     }
     if line.contains("Recursion") || line.contains("recursion limit") || line.contains("too deeply") {
-        return Some(Error::new(ErrorClass::TooComplex, "statement is too complex").with_hint("Nest less deeply."));
+        return Some(
+            Error::new(ErrorClass::TooComplex, "statement is too complex").with_hint("Nest less deeply."),
+        );
     }
     None
 }
 
 fn undefined_function(name: &str, message: &str) -> Error {
-    let error = Error::new(ErrorClass::UndefinedFunction, format!("function {name} does not exist"));
+    let error = Error::new(
+        ErrorClass::UndefinedFunction,
+        format!("function {name} does not exist"),
+    );
     match message.split("Did you mean '").nth(1).and_then(|rest| rest.split('\'').next()) {
         Some(near) => error.with_hint(format!("Perhaps you meant \"{near}\".")),
         None => error.with_hint(
@@ -342,21 +399,16 @@ fn grouping(line: &str) -> Error {
     match column {
         Some(column) => Error::new(
             ErrorClass::Grouping,
-            format!("column \"{}\" must appear in the GROUP BY clause or be used in an aggregate function", unquoted(column)),
+            format!(
+                "column \"{}\" must appear in the GROUP BY clause or be used in an aggregate function",
+                unquoted(column)
+            ),
         ),
         None => Error::new(ErrorClass::Grouping, lower_first(line)),
     }
 }
 
 fn invalid_text(line: &str) -> Option<Error> {
-    if let Some(rest) = line.strip_prefix("Cannot cast string '") {
-        let (value, rest) = rest.rsplit_once("' to value of ")?;
-        let type_name = rest.trim_end_matches(" type");
-        return Some(Error::new(
-            ErrorClass::InvalidText,
-            format!("invalid input syntax for type {}: \"{value}\"", postgres_type(type_name)),
-        ));
-    }
     if let Some(rest) = line.strip_prefix("Error parsing timestamp from '") {
         let value = rest.split('\'').next()?;
         return Some(Error::new(
@@ -373,12 +425,17 @@ fn invalid_text(line: &str) -> Option<Error> {
                 Error::new(class, "value out of range").with_detail(sentence(line))
             } else {
                 let value = rest.split('\'').next()?;
-                Error::new(class, format!("invalid input syntax for type {type_name}: \"{value}\""))
+                Error::new(
+                    class,
+                    format!("invalid input syntax for type {type_name}: \"{value}\""),
+                )
             });
         }
     }
     if line.contains("is too large to store in a") || line.contains("cannot be represented") {
-        return Some(Error::new(ErrorClass::NumericOverflow, "value out of range").with_detail(sentence(line)));
+        return Some(
+            Error::new(ErrorClass::NumericOverflow, "value out of range").with_detail(sentence(line)),
+        );
     }
     if line.starts_with("Invalid timezone") || line.contains("time zone") && line.contains("nvalid") {
         return Some(Error::new(ErrorClass::InvalidArgument, lower_first(line)));
@@ -401,7 +458,8 @@ fn io_error(error: &std::io::Error) -> Error {
     if error.kind() == std::io::ErrorKind::StorageFull {
         return Error::new(ErrorClass::DiskFull, "no space left on the disk");
     }
-    Error::new(ErrorClass::Unavailable, "a file cannot be read or written").with_detail(sentence(&error.to_string()))
+    Error::new(ErrorClass::Unavailable, "a file cannot be read or written")
+        .with_detail(sentence(&error.to_string()))
 }
 
 fn internal(text: &str) -> Error {
@@ -450,7 +508,11 @@ fn lower_first(message: &str) -> String {
 
 fn sentence(text: &str) -> String {
     let text = text.trim();
-    if text.ends_with('.') { text.to_owned() } else { format!("{text}.") }
+    if text.ends_with('.') {
+        text.to_owned()
+    } else {
+        format!("{text}.")
+    }
 }
 
 fn unquoted(name: &str) -> String {
@@ -460,7 +522,9 @@ fn unquoted(name: &str) -> String {
 /// The name a user wrote: the catalog and the schemas of the search path are left out.
 fn relation_name(name: &str) -> &str {
     let name = name.strip_prefix("perennial.").unwrap_or(name);
-    name.strip_prefix(crate::catalog::SEARCH_PATH).and_then(|rest| rest.strip_prefix('.')).unwrap_or(name)
+    name.strip_prefix(crate::catalog::SEARCH_PATH)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .unwrap_or(name)
 }
 
 /// The SQL name of an Arrow type in a cast error.
@@ -472,6 +536,7 @@ fn postgres_type(arrow: &str) -> &str {
         "Float32" => "real",
         "Float64" => "double precision",
         "Boolean" => "boolean",
+        "Utf8" | "LargeUtf8" | "Utf8View" => "text",
         "Date32" | "Date64" => "date",
         other if other.starts_with("Decimal") => "numeric",
         other if other.starts_with("Timestamp") => "timestamp",

@@ -21,17 +21,36 @@ use crate::sql::parse::parse;
 pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<Expr> {
     // A select list of one item is the only place where every expression may stand.
     let parsed = parse(&format!("SELECT ({sql})"))?;
-    let [parsed] = parsed.as_slice() else { return Err(not_one(sql)) };
+    let [parsed] = parsed.as_slice() else {
+        return Err(not_one(sql));
+    };
     let mut statement = parsed.statement().clone();
     let aggregates = |name: &str| state.aggregate_functions().contains_key(name);
-    normalise(&mut statement, &Context { zone: "UTC", aggregates: &aggregates })?;
-    let Statement::Query(query) = statement else { return Err(not_one(sql)) };
-    let SetExpr::Select(select) = *query.body else { return Err(not_one(sql)) };
+    normalise(
+        &mut statement,
+        &Context {
+            zone: "UTC",
+            aggregates: &aggregates,
+        },
+    )?;
+    let Statement::Query(query) = statement else {
+        return Err(not_one(sql));
+    };
+    let SetExpr::Select(select) = *query.body else {
+        return Err(not_one(sql));
+    };
     let item = match <[SelectItem; 1]>::try_from(select.projection) {
-        Ok([SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr)]) if select.from.is_empty() => expr,
+        Ok([SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr)])
+            if select.from.is_empty() =>
+        {
+            expr
+        }
         _ => return Err(not_one(sql)),
     };
-    let item = ExprWithAlias { expr: item, alias: None };
+    let item = ExprWithAlias {
+        expr: item,
+        alias: None,
+    };
     Ok(state.create_logical_expr_from_sql_expr(item, schema)?)
 }
 
@@ -58,8 +77,10 @@ pub fn predicate(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<A
     let physical = state.create_physical_expr(expr, schema)?;
     let data_type = physical.data_type(schema.as_arrow())?;
     if data_type != arrow::datatypes::DataType::Boolean {
-        return Err(Error::new(ErrorClass::TypeMismatch, format!("\"{sql}\" is not a condition"))
-            .with_detail(format!("It gives {data_type}.")));
+        return Err(
+            Error::new(ErrorClass::TypeMismatch, format!("\"{sql}\" is not a condition"))
+                .with_detail(format!("It gives {data_type}.")),
+        );
     }
     Ok(physical)
 }

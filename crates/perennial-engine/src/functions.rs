@@ -26,12 +26,17 @@ pub(crate) fn sets() -> Vec<perennial_udf_kit::FunctionSet> {
 pub fn own_descriptions() -> Vec<FunctionDescription> {
     let mut all = Vec::new();
     for set in sets() {
-        all.extend(set.scalar.iter().filter_map(|function| scalar(function)));
-        all.extend(set.aggregate.iter().filter_map(|function| aggregate(function)));
-        all.extend(set.window.iter().filter_map(|function| window(function)));
+        all.extend(set.scalar.iter().filter_map(scalar));
+        all.extend(set.aggregate.iter().filter_map(aggregate));
+        all.extend(set.window.iter().filter_map(window));
     }
     for function in table::TABLE_FUNCTIONS {
-        all.push(describe("public", function.name, FunctionKind::Table, &(function.documentation)()));
+        all.push(describe(
+            "public",
+            function.name,
+            FunctionKind::Table,
+            &(function.documentation)(),
+        ));
     }
     all.sort_by(|a, b| (&a.family, &a.name).cmp(&(&b.family, &b.name)));
     all
@@ -43,14 +48,38 @@ pub(crate) fn descriptions(state: &SessionState) -> Vec<FunctionDescription> {
     let own: std::collections::HashSet<String> = all.iter().map(|function| function.name.clone()).collect();
     let builtin = |name: &str| !own.contains(name);
     let mut rest = Vec::new();
-    for function in state.scalar_functions().values().filter(|function| builtin(function.name())) {
-        rest.extend(function.documentation().map(|doc| describe("pg_catalog", function.name(), FunctionKind::Scalar, doc)));
+    for function in state
+        .scalar_functions()
+        .values()
+        .filter(|function| builtin(function.name()))
+    {
+        rest.extend(
+            function
+                .documentation()
+                .map(|doc| describe("pg_catalog", function.name(), FunctionKind::Scalar, doc)),
+        );
     }
-    for function in state.aggregate_functions().values().filter(|function| builtin(function.name())) {
-        rest.extend(function.documentation().map(|doc| describe("pg_catalog", function.name(), FunctionKind::Aggregate, doc)));
+    for function in state
+        .aggregate_functions()
+        .values()
+        .filter(|function| builtin(function.name()))
+    {
+        rest.extend(
+            function
+                .documentation()
+                .map(|doc| describe("pg_catalog", function.name(), FunctionKind::Aggregate, doc)),
+        );
     }
-    for function in state.window_functions().values().filter(|function| builtin(function.name())) {
-        rest.extend(function.documentation().map(|doc| describe("pg_catalog", function.name(), FunctionKind::Window, doc)));
+    for function in state
+        .window_functions()
+        .values()
+        .filter(|function| builtin(function.name()))
+    {
+        rest.extend(
+            function
+                .documentation()
+                .map(|doc| describe("pg_catalog", function.name(), FunctionKind::Window, doc)),
+        );
     }
     rest.sort_by(|a, b| a.name.cmp(&b.name));
     rest.dedup_by(|a, b| a.name == b.name && a.kind == b.kind);
@@ -59,15 +88,21 @@ pub(crate) fn descriptions(state: &SessionState) -> Vec<FunctionDescription> {
 }
 
 fn scalar(function: &Arc<ScalarUDF>) -> Option<FunctionDescription> {
-    function.documentation().map(|doc| describe("public", function.name(), FunctionKind::Scalar, doc))
+    function
+        .documentation()
+        .map(|doc| describe("public", function.name(), FunctionKind::Scalar, doc))
 }
 
 fn aggregate(function: &Arc<AggregateUDF>) -> Option<FunctionDescription> {
-    function.documentation().map(|doc| describe("public", function.name(), FunctionKind::Aggregate, doc))
+    function
+        .documentation()
+        .map(|doc| describe("public", function.name(), FunctionKind::Aggregate, doc))
 }
 
 fn window(function: &Arc<WindowUDF>) -> Option<FunctionDescription> {
-    function.documentation().map(|doc| describe("public", function.name(), FunctionKind::Window, doc))
+    function
+        .documentation()
+        .map(|doc| describe("public", function.name(), FunctionKind::Window, doc))
 }
 
 fn describe(schema: &str, name: &str, kind: FunctionKind, doc: &Documentation) -> FunctionDescription {

@@ -26,7 +26,10 @@ pub(crate) struct ProcessPool {
 
 impl ProcessPool {
     pub(crate) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, used: AtomicUsize::new(0) })
+        Arc::new(Self {
+            limit,
+            used: AtomicUsize::new(0),
+        })
     }
 
     fn grow(&self, additional: usize) {
@@ -48,7 +51,10 @@ impl ProcessPool {
 
 impl StatementPool {
     pub(crate) fn new(process: Arc<ProcessPool>, limit: usize) -> Self {
-        Self { process, statement: FairSpillPool::new(limit) }
+        Self {
+            process,
+            statement: FairSpillPool::new(limit),
+        }
     }
 }
 
@@ -90,7 +96,9 @@ impl MemoryPool for StatementPool {
                 self.process.limit
             )));
         }
-        self.statement.try_grow(reservation, additional).inspect_err(|_| self.process.shrink(additional))
+        self.statement
+            .try_grow(reservation, additional)
+            .inspect_err(|_| self.process.shrink(additional))
     }
 
     fn reserved(&self) -> usize {
@@ -110,9 +118,18 @@ pub(crate) fn background(limit: usize) -> Arc<dyn MemoryPool> {
 /// 60 % of the machine's memory, or of the control group's where that is less.
 pub fn default_memory() -> u64 {
     let machine = machine_memory().unwrap_or(4 << 30);
-    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        .into_iter()
-        .find_map(|path| std::fs::read_to_string(Path::new(path)).ok()?.trim().parse::<u64>().ok());
+    let group = [
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+    ]
+    .into_iter()
+    .find_map(|path| {
+        std::fs::read_to_string(Path::new(path))
+            .ok()?
+            .trim()
+            .parse::<u64>()
+            .ok()
+    });
     machine.min(group.unwrap_or(machine)) / 10 * 6
 }
 

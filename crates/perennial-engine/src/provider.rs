@@ -75,9 +75,19 @@ impl FileTable {
         let sort = sort.iter().map_while(|name| schema.index_of(name).ok()).collect();
         let rows = files.iter().map(|file| file.rows).sum();
         let bytes = files.iter().map(|file| file.bytes).sum();
-        let schema = TableSchema::builder(schema).with_table_partition_cols(partition_columns).with_virtual_columns(virtual_columns).build();
+        let schema = TableSchema::builder(schema)
+            .with_table_partition_cols(partition_columns)
+            .with_virtual_columns(virtual_columns)
+            .build();
         let files = files.into_iter().map(|file| planned(&schema, file)).collect();
-        Self { store, schema, files, sort, rows, bytes }
+        Self {
+            store,
+            schema,
+            files,
+            sort,
+            rows,
+            bytes,
+        }
     }
 
     /// Rows of all files.
@@ -92,15 +102,34 @@ impl FileTable {
 
     /// The files that may hold rows for which all `filters` are true.
     fn pruned(&self, state: &dyn Session, filters: &[Expr]) -> Result<Vec<PartitionedFile>> {
-        let Some(predicate) = conjunction(filters.iter().cloned()) else { return Ok(self.files.clone()) };
-        let schema = self.schema.table_schema();
-        let physical = state.create_physical_expr(predicate, &DFSchema::try_from(Arc::clone(schema))?)?;
-        let Some(pruning) = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(physical) else {
+        let Some(predicate) = conjunction(filters.iter().cloned()) else {
             return Ok(self.files.clone());
         };
-        let statistics = self.files.iter().map(|file| file.statistics.clone().unwrap_or_else(|| Arc::new(Statistics::new_unknown(schema)))).collect();
+        let schema = self.schema.table_schema();
+        let physical = state.create_physical_expr(predicate, &DFSchema::try_from(Arc::clone(schema))?)?;
+        let Some(pruning) = PruningPredicateBuilder::new()
+            .with_file_schema(Arc::clone(schema))
+            .build(physical)
+        else {
+            return Ok(self.files.clone());
+        };
+        let statistics = self
+            .files
+            .iter()
+            .map(|file| {
+                file.statistics
+                    .clone()
+                    .unwrap_or_else(|| Arc::new(Statistics::new_unknown(schema)))
+            })
+            .collect();
         let keep = pruning.prune(&PrunableStatistics::new(statistics, Arc::clone(schema)))?;
-        Ok(self.files.iter().zip(keep).filter(|(_, keep)| *keep).map(|(file, _)| file.clone()).collect())
+        Ok(self
+            .files
+            .iter()
+            .zip(keep)
+            .filter(|(_, keep)| *keep)
+            .map(|(file, _)| file.clone())
+            .collect())
     }
 
     /// Shares the files among `partitions` groups of about equal size, in their order.
@@ -154,7 +183,8 @@ impl TableProvider for FileTable {
         // The order holds inside of a file; a group of several files has none unless their ranges follow each
         // other, which the engine checks from the statistics.
         let ordering = LexOrdering::new(self.sort.iter().map(|index| {
-            PhysicalSortExpr::new_default(Arc::new(Column::new(table_schema.field(*index).name(), *index))).nulls_last()
+            PhysicalSortExpr::new_default(Arc::new(Column::new(table_schema.field(*index).name(), *index)))
+                .nulls_last()
         }));
         let source = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(state.default_table_options().parquet)
@@ -210,10 +240,18 @@ fn column_statistics(data_type: &DataType, stats: &ColumnStats) -> ColumnStatist
         scalar
             .as_ref()
             .and_then(|scalar| scalar_value(scalar, data_type))
-            .map_or(Precision::Absent, |value| if is_text(data_type) { Precision::Inexact(value) } else { Precision::Exact(value) })
+            .map_or(Precision::Absent, |value| {
+                if is_text(data_type) {
+                    Precision::Inexact(value)
+                } else {
+                    Precision::Exact(value)
+                }
+            })
     };
     ColumnStatistics {
-        null_count: stats.nulls.map_or(Precision::Absent, |nulls| Precision::Exact(nulls as usize)),
+        null_count: stats
+            .nulls
+            .map_or(Precision::Absent, |nulls| Precision::Exact(nulls as usize)),
         min_value: bound(&stats.min),
         max_value: bound(&stats.max),
         ..ColumnStatistics::new_unknown()
@@ -221,7 +259,10 @@ fn column_statistics(data_type: &DataType, stats: &ColumnStats) -> ColumnStatist
 }
 
 fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+    matches!(
+        data_type,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
+    )
 }
 
 /// A bound of the manifest as a value of the column's type.
@@ -241,11 +282,17 @@ pub(crate) fn scalar_value(scalar: &Scalar, data_type: &DataType) -> Option<Scal
             },
         ),
         Scalar::Date(days) => ScalarValue::Date32(Some(*days)),
-        Scalar::Decimal { value, precision, scale } => {
-            ScalarValue::Decimal128(Some(value.parse().ok()?), *precision, *scale)
-        }
+        Scalar::Decimal {
+            value,
+            precision,
+            scale,
+        } => ScalarValue::Decimal128(Some(value.parse().ok()?), *precision, *scale),
     };
-    if &value.data_type() == data_type { Some(value) } else { value.cast_to(data_type).ok() }
+    if &value.data_type() == data_type {
+        Some(value)
+    } else {
+        value.cast_to(data_type).ok()
+    }
 }
 
 /// Statistics of several files together.
@@ -260,7 +307,9 @@ pub fn with_views(schema: &Schema) -> SchemaRef {
         .fields()
         .iter()
         .map(|field| match field.data_type() {
-            DataType::Utf8 | DataType::LargeUtf8 => Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View)),
+            DataType::Utf8 | DataType::LargeUtf8 => {
+                Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8View))
+            }
             DataType::Binary | DataType::LargeBinary => {
                 Arc::new(field.as_ref().clone().with_data_type(DataType::BinaryView))
             }

@@ -18,8 +18,8 @@ use perennial_lake::{FileState, Lake, Manifest, SourceManifest, TableManifest};
 
 use crate::catalog::{Relations, SessionCatalog};
 use crate::description::{
-    CatalogDescription, ColumnDescription, ForeignKey, FunctionDescription, RelationDescription, RelationKind,
-    RoleDescription, SchemaDescription, SystemCatalog,
+    CatalogDescription, ColumnDescription, ForeignKey, FunctionDescription, RelationDescription,
+    RelationKind, RoleDescription, SchemaDescription, SystemCatalog,
 };
 use crate::error::Result;
 use crate::provider::{FileTable, StoredFile, with_views};
@@ -56,6 +56,7 @@ impl Release {
     }
 
     /// Builds the release of a manifest.
+    #[expect(clippy::too_many_arguments, reason = "what a release is made of, each named")]
     pub(crate) async fn new(
         config: &Config,
         lake: &Lake,
@@ -66,28 +67,47 @@ impl Release {
         front: Option<&dyn SystemCatalog>,
         planner: &ViewPlanner<'_>,
     ) -> Result<Self> {
-        let mut builder = Builder { lake, store: ObjectStoreUrl::parse(lake.store_url())?, schemas: BTreeMap::new() };
+        let mut builder = Builder {
+            lake,
+            store: ObjectStoreUrl::parse(lake.store_url())?,
+            schemas: BTreeMap::new(),
+        };
         for (name, comment) in SCHEMAS {
-            builder.schemas.entry(name.to_owned()).or_insert_with(|| Schema::new(comment));
+            builder
+                .schemas
+                .entry(name.to_owned())
+                .or_insert_with(|| Schema::new(comment));
         }
         for relation in unified() {
-            let table = manifest.as_ref().and_then(|manifest| manifest.tables.get(&table_name(relation)));
+            let table = manifest
+                .as_ref()
+                .and_then(|manifest| manifest.tables.get(&table_name(relation)));
             builder.unified(relation, table)?;
         }
         for source in &config.sources {
-            let stored = manifest.as_ref().and_then(|manifest| manifest.sources.get(&source.name));
+            let stored = manifest
+                .as_ref()
+                .and_then(|manifest| manifest.sources.get(&source.name));
             let comment = format!("Source {} of kind {}, as it landed", source.name, source.kind);
             builder.source(RAW, &source.name, comment, stored)?;
             if source.kind == perennial_base::Kind::Table {
-                builder.source(&source.schema, &source.name, format!("Reference table {}", source.name), stored)?;
+                builder.source(
+                    &source.schema,
+                    &source.name,
+                    format!("Reference table {}", source.name),
+                    stored,
+                )?;
             }
         }
-        for (relation, batch) in system::relations(config, manifest.as_deref(), snapshots, runs, &functions)? {
+        for (relation, batch) in system::relations(config, manifest.as_deref(), snapshots, runs, &functions)?
+        {
             builder.computed(relation, batch)?;
         }
         for name in ["identity_conflicts", "identity_warnings", "fx_rates"] {
             if let Some(relation) = perennial_base::relation::relation(PERENNIAL, name) {
-                let table = manifest.as_ref().and_then(|manifest| manifest.tables.get(&table_name(relation)));
+                let table = manifest
+                    .as_ref()
+                    .and_then(|manifest| manifest.tables.get(&table_name(relation)));
                 builder.unified(relation, table)?;
             }
         }
@@ -101,12 +121,24 @@ impl Release {
         });
         if let Some(front) = front {
             for relation in front.relations(&description)? {
-                let schema = builder.schemas.entry(relation.schema.to_owned()).or_insert_with(|| Schema::new(""));
+                let schema = builder
+                    .schemas
+                    .entry(relation.schema.to_owned())
+                    .or_insert_with(|| Schema::new(""));
                 schema.relations.insert(relation.name, memory(relation.rows)?);
             }
         }
-        let schemas = builder.schemas.into_iter().map(|(name, schema)| (name, Arc::new(schema.relations))).collect();
-        Ok(Self { number: description.snapshot, manifest, schemas: Arc::new(schemas), description })
+        let schemas = builder
+            .schemas
+            .into_iter()
+            .map(|(name, schema)| (name, Arc::new(schema.relations)))
+            .collect();
+        Ok(Self {
+            number: description.snapshot,
+            manifest,
+            schemas: Arc::new(schemas),
+            description,
+        })
     }
 }
 
@@ -121,7 +153,9 @@ pub(crate) struct ViewPlanner<'a> {
 impl ViewPlanner<'_> {
     async fn plan(&self, sql: &str, schemas: Arc<BTreeMap<String, Arc<Relations>>>) -> Result<LogicalPlan> {
         let catalog = SessionCatalog::new(schemas, &[PUBLIC.to_owned()]);
-        let state = SessionStateBuilder::new_from_existing(self.template.clone()).with_catalog_list(Arc::new(catalog)).build();
+        let state = SessionStateBuilder::new_from_existing(self.template.clone())
+            .with_catalog_list(Arc::new(catalog))
+            .build();
         crate::session::plan_query(&state, sql, self.zone).await
     }
 }
@@ -146,7 +180,11 @@ struct Schema {
 
 impl Schema {
     fn new(comment: &str) -> Self {
-        Self { comment: comment.to_owned(), relations: Relations::default(), descriptions: Vec::new() }
+        Self {
+            comment: comment.to_owned(),
+            relations: Relations::default(),
+            descriptions: Vec::new(),
+        }
     }
 }
 
@@ -158,7 +196,9 @@ struct Builder<'a> {
 
 impl Builder<'_> {
     fn schema(&mut self, name: &str) -> &mut Schema {
-        self.schemas.entry(name.to_owned()).or_insert_with(|| Schema::new("Reference tables"))
+        self.schemas
+            .entry(name.to_owned())
+            .or_insert_with(|| Schema::new("Reference tables"))
     }
 
     /// A relation that runs write; empty with its declared columns before the first run.
@@ -179,17 +219,31 @@ impl Builder<'_> {
                         })
                     })
                     .collect::<Result<_>>()?;
-                let table = FileTable::new(self.store.clone(), Arc::clone(&columns), Vec::new(), files, &stored.sort);
+                let table = FileTable::new(
+                    self.store.clone(),
+                    Arc::clone(&columns),
+                    Vec::new(),
+                    files,
+                    &stored.sort,
+                );
                 let (rows, bytes) = (table.rows(), table.bytes());
                 (Arc::new(table), columns, rows, bytes)
             }
             None => {
                 let columns = schema(relation);
-                (memory(RecordBatch::new_empty(Arc::clone(&columns)))?, columns, 0, 0)
+                (
+                    memory(RecordBatch::new_empty(Arc::clone(&columns)))?,
+                    columns,
+                    0,
+                    0,
+                )
             }
         };
-        let comments: HashMap<&str, &str> =
-            relation.columns.iter().map(|column| (column.name, column.comment)).collect();
+        let comments: HashMap<&str, &str> = relation
+            .columns
+            .iter()
+            .map(|column| (column.name, column.comment))
+            .collect();
         let columns = columns
             .fields()
             .iter()
@@ -199,7 +253,11 @@ impl Builder<'_> {
                 nullable: field.is_nullable(),
                 comment: match comments.get(field.name().as_str()) {
                     Some(comment) => (*comment).to_owned(),
-                    None => field.metadata().get("comment").cloned().unwrap_or_else(|| added_column(field.name())),
+                    None => field
+                        .metadata()
+                        .get("comment")
+                        .cloned()
+                        .unwrap_or_else(|| added_column(field.name())),
                 },
             })
             .collect();
@@ -212,7 +270,11 @@ impl Builder<'_> {
             rows: Some(rows),
             bytes: Some(bytes),
             definition: None,
-            primary_key: relation.primary_key.iter().map(|name| (*name).to_owned()).collect(),
+            primary_key: relation
+                .primary_key
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
             foreign_keys,
         };
         let schema = self.schema(relation.schema);
@@ -222,7 +284,13 @@ impl Builder<'_> {
     }
 
     /// The live files of a source under their own columns.
-    fn source(&mut self, schema: &str, name: &str, comment: String, stored: Option<&SourceManifest>) -> Result<()> {
+    fn source(
+        &mut self,
+        schema: &str,
+        name: &str,
+        comment: String,
+        stored: Option<&SourceManifest>,
+    ) -> Result<()> {
         let Some(stored) = stored else { return Ok(()) };
         let table = source_table(self.lake, &self.store, stored)?;
         let columns = table
@@ -277,7 +345,11 @@ impl Builder<'_> {
             rows: Some(rows),
             bytes: None,
             definition: None,
-            primary_key: relation.primary_key.iter().map(|name| (*name).to_owned()).collect(),
+            primary_key: relation
+                .primary_key
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect(),
             foreign_keys: Vec::new(),
         });
         Ok(())
@@ -285,7 +357,11 @@ impl Builder<'_> {
 
     /// The ready-made analyses over what is there already.
     async fn views(&mut self, planner: &ViewPlanner<'_>) -> Result<()> {
-        let schemas = self.schemas.iter().map(|(name, schema)| (name.clone(), Arc::new(schema.relations.clone()))).collect();
+        let schemas = self
+            .schemas
+            .iter()
+            .map(|(name, schema)| (name.clone(), Arc::new(schema.relations.clone())))
+            .collect();
         let schemas = Arc::new(schemas);
         for (name, comment, sql) in VIEWS {
             let plan = planner.plan(sql, Arc::clone(&schemas)).await?;
@@ -366,9 +442,17 @@ pub fn source_table(lake: &Lake, store: &ObjectStoreUrl, stored: &SourceManifest
             })
         })
         .collect::<Result<_>>()?;
-    let partition_columns: Vec<FieldRef> =
-        partition_names.iter().map(|name| Arc::new(Field::new(name, DataType::Utf8, true))).collect();
-    Ok(FileTable::new(store.clone(), columns, partition_columns, files, &[]))
+    let partition_columns: Vec<FieldRef> = partition_names
+        .iter()
+        .map(|name| Arc::new(Field::new(name, DataType::Utf8, true)))
+        .collect();
+    Ok(FileTable::new(
+        store.clone(),
+        columns,
+        partition_columns,
+        files,
+        &[],
+    ))
 }
 
 fn memory(batch: RecordBatch) -> Result<Arc<dyn TableProvider>> {
@@ -382,7 +466,8 @@ fn added_column(name: &str) -> String {
 
 /// Facts and identities refer to the golden record.
 fn customer_reference(relation: &Relation) -> Vec<ForeignKey> {
-    let refers = relation.name != "customers" && relation.columns.iter().any(|column| column.name == "customer_id");
+    let refers =
+        relation.name != "customers" && relation.columns.iter().any(|column| column.name == "customer_id");
     if !refers {
         return Vec::new();
     }
@@ -398,6 +483,9 @@ fn roles(config: &Config) -> Vec<RoleDescription> {
     config
         .roles
         .iter()
-        .map(|role| RoleDescription { name: role.name.clone(), owner: role.owner })
+        .map(|role| RoleDescription {
+            name: role.name.clone(),
+            owner: role.owner,
+        })
         .collect()
 }

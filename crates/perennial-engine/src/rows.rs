@@ -36,7 +36,9 @@ impl Stop {
 
     /// The error once stopped.
     pub(crate) fn error(&self) -> Option<Error> {
-        self.token.is_cancelled().then(|| Error::Stopped(self.reason.lock().unwrap_or(StopReason::User)))
+        self.token
+            .is_cancelled()
+            .then(|| Error::Stopped(self.reason.lock().unwrap_or(StopReason::User)))
     }
 
     /// Completes when stopped.
@@ -45,11 +47,12 @@ impl Stop {
         Error::Stopped(self.reason.lock().unwrap_or(StopReason::User))
     }
 
-    /// Stops by itself after `timeout`; zero = never. The timer ends with the guard.
-    pub(crate) fn after(&self, runtime: &tokio::runtime::Handle, timeout: Duration) -> Option<Timer> {
+    /// Stops by itself after `timeout`; zero = never. The timer ends with the guard. It runs where its caller runs, not
+    /// where plans do: a plan that keeps its threads busy cannot hold it back.
+    pub(crate) fn after(&self, timeout: Duration) -> Option<Timer> {
         (!timeout.is_zero()).then(|| {
             let stop = self.clone();
-            let task = runtime.spawn(async move {
+            let task = tokio::spawn(async move {
                 tokio::time::sleep(timeout).await;
                 stop.stop(StopReason::Timeout);
             });
@@ -205,7 +208,11 @@ fn renamed(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch> {
         .zip(batch.columns())
         .map(|(field, column)| arrow::compute::cast(column, field.data_type()))
         .collect::<std::result::Result<Vec<_>, _>>()?;
-    let fields: Vec<_> = schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect();
+    let fields: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
     let schema = Arc::new(arrow::datatypes::Schema::new(fields));
     Ok(RecordBatch::try_new(schema, columns)?)
 }

@@ -2,3 +2,4 @@
 
 pub(crate) mod array_literal;
 pub(crate) mod dependent_join;
+pub(crate) mod yielding;

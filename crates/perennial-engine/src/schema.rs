@@ -44,5 +44,7 @@ pub fn field(column: &Column) -> Field {
 
 /// The schema of a relation's declared columns.
 pub fn schema(relation: &Relation) -> SchemaRef {
-    Arc::new(Schema::new(relation.columns.iter().map(field).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        relation.columns.iter().map(field).collect::<Vec<_>>(),
+    ))
 }

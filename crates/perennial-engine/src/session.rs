@@ -175,8 +175,15 @@ impl Session {
     pub(crate) fn new(engine: Arc<Engine>, login: Login) -> Result<Self> {
         let mut defaults = session_defaults(engine.config());
         defaults.insert("session_authorization".to_owned(), login.user.clone());
-        let owner = engine.config().roles.iter().any(|role| role.name == login.user && role.owner);
-        defaults.insert("is_superuser".to_owned(), if owner { "on" } else { "off" }.to_owned());
+        let owner = engine
+            .config()
+            .roles
+            .iter()
+            .any(|role| role.name == login.user && role.owner);
+        defaults.insert(
+            "is_superuser".to_owned(),
+            if owner { "on" } else { "off" }.to_owned(),
+        );
         let mut settings = Settings::new(defaults);
         for (name, value) in &login.settings {
             settings.set(name, value, false)?;
@@ -276,7 +283,10 @@ impl Session {
 
     /// The columns of an open cursor.
     pub fn cursor(&self, name: &str) -> Option<SchemaRef> {
-        self.cursors.lock().get(name).map(|cursor| Arc::clone(cursor.schema()))
+        self.cursors
+            .lock()
+            .get(name)
+            .map(|cursor| Arc::clone(cursor.schema()))
     }
 
     /// What session functions answer.
@@ -290,12 +300,19 @@ impl Session {
     }
 
     pub(crate) fn notice(&self, kind: NoticeKind, message: impl Into<String>) {
-        self.shared.notices.lock().push(Notice { kind, message: message.into() });
+        self.shared.notices.lock().push(Notice {
+            kind,
+            message: message.into(),
+        });
     }
 
     /// The release that a statement which starts now reads.
     pub(crate) fn release(&self) -> Arc<Release> {
-        self.shared.transaction.lock().pinned().unwrap_or_else(|| self.engine.release())
+        self.shared
+            .transaction
+            .lock()
+            .pinned()
+            .unwrap_or_else(|| self.engine.release())
     }
 
     fn fail_on_error<T>(&self, result: Result<T>) -> Result<T> {
@@ -303,7 +320,9 @@ impl Session {
     }
 
     fn settings_epoch(&self) -> u64 {
-        self.shared.settings_epoch.load(std::sync::atomic::Ordering::Acquire)
+        self.shared
+            .settings_epoch
+            .load(std::sync::atomic::Ordering::Acquire)
     }
 
     /// The session state for a release, made anew when the release or a setting has changed.
@@ -333,7 +352,11 @@ impl Session {
             }
         }
         let state = Arc::new(state);
-        *cached = Some(CachedState { release: release.number(), settings, state: Arc::clone(&state) });
+        *cached = Some(CachedState {
+            release: release.number(),
+            settings,
+            state: Arc::clone(&state),
+        });
         Ok(state)
     }
 
@@ -349,14 +372,19 @@ impl Session {
         normalised(&mut statement, &state, self.engine.config().zone.name())?;
         let declared = declared.to_vec();
         let text = parsed.text().to_owned();
-        let (plan, parameters) =
-            self.on_cpu(async move { parameters::plan(&state, statement, &declared, &text).await }).await?;
+        let (plan, parameters) = self
+            .on_cpu(async move { parameters::plan(&state, statement, &declared, &text).await })
+            .await?;
         let output = shown_schema(plan.schema().as_arrow());
         Ok(Prepared(Arc::new(PreparedStatement {
             parsed: parsed.clone(),
             parameters,
             output: Some(output),
-            plan: Some(Planned { plan, release: release.number(), settings }),
+            plan: Some(Planned {
+                plan,
+                release: release.number(),
+                settings,
+            }),
         })))
     }
 
@@ -367,8 +395,11 @@ impl Session {
         let stop = Stop::default();
         *self.canceller.0.lock() = Some(stop.clone());
         let timeout = self.timeout("statement_timeout");
-        let _timer = stop.after(self.engine.cpu(), timeout);
-        let task = self.engine.cpu().spawn(std::panic::AssertUnwindSafe(work).catch_unwind());
+        let _timer = stop.after(timeout);
+        let task = self
+            .engine
+            .cpu()
+            .spawn(std::panic::AssertUnwindSafe(work).catch_unwind());
         let abort = task.abort_handle();
         tokio::select! {
             biased;
@@ -393,29 +424,48 @@ impl Session {
         let zone = self.engine.config().zone.name();
         let (physical, context) = self
             .on_cpu(async move {
-                let mut state = SessionStateBuilder::new_from_existing(state.as_ref().clone()).with_runtime_env(runtime).build();
-                state.execution_props_mut().query_execution_start_time = chrono::DateTime::from_timestamp_micros(started);
-                let current = prepared.plan.as_ref().filter(|plan| plan.release == release.number() && plan.settings == settings);
+                let mut state = SessionStateBuilder::new_from_existing(state.as_ref().clone())
+                    .with_runtime_env(runtime)
+                    .build();
+                state.execution_props_mut().query_execution_start_time =
+                    chrono::DateTime::from_timestamp_micros(started);
+                let current = prepared
+                    .plan
+                    .as_ref()
+                    .filter(|plan| plan.release == release.number() && plan.settings == settings);
                 let plan = match current {
                     Some(planned) => planned.plan.clone(),
                     None => {
                         let mut ast = prepared.parsed.statement().clone();
                         normalised(&mut ast, &state, zone)?;
                         let declared: Vec<_> = prepared.parameters.iter().cloned().map(Some).collect();
-                        parameters::plan(&state, ast, &declared, prepared.parsed.text()).await?.0
+                        parameters::plan(&state, ast, &declared, prepared.parsed.text())
+                            .await?
+                            .0
                     }
                 };
-                let plan = if values.is_empty() { plan } else { plan.replace_params_with_values(&ParamValues::from(values))? };
+                let plan = if values.is_empty() {
+                    plan
+                } else {
+                    plan.replace_params_with_values(&ParamValues::from(values))?
+                };
                 let optimized = state.optimize(&plan)?;
-                let physical = state.query_planner().create_physical_plan(&optimized, &state).await?;
+                let physical = state
+                    .query_planner()
+                    .create_physical_plan(&optimized, &state)
+                    .await?;
                 Ok((physical, state.task_ctx()))
             })
             .await?;
         let output = statement.output.clone().unwrap_or_else(|| physical.schema());
         let stop = Stop::default();
         *self.canceller.0.lock() = Some(stop.clone());
-        let timer = stop.after(self.engine.cpu(), self.timeout("statement_timeout"));
-        let tag = if matches!(statement.parsed.statement(), Statement::Explain { .. }) { "EXPLAIN" } else { "SELECT" };
+        let timer = stop.after(self.timeout("statement_timeout"));
+        let tag = if matches!(statement.parsed.statement(), Statement::Explain { .. }) {
+            "EXPLAIN"
+        } else {
+            "SELECT"
+        };
         Ok(Rows::start(self.engine.cpu(), physical, context, output, stop, timer).with_tag(tag))
     }
 
@@ -439,7 +489,9 @@ impl Drop for Session {
 /// Plans a query of ours that takes no parameters.
 pub(crate) async fn plan_query(state: &SessionState, sql: &str, zone: &str) -> Result<LogicalPlan> {
     let parsed = parse(sql)?;
-    let [parsed] = parsed.as_slice() else { return Err(unsupported("more than one statement")) };
+    let [parsed] = parsed.as_slice() else {
+        return Err(unsupported("more than one statement"));
+    };
     let mut statement = parsed.statement().clone();
     normalised(&mut statement, state, zone)?;
     Ok(parameters::plan(state, statement, &[], sql).await?.0)
@@ -447,7 +499,13 @@ pub(crate) async fn plan_query(state: &SessionState, sql: &str, zone: &str) -> R
 
 fn normalised(statement: &mut Statement, state: &SessionState, zone: &str) -> Result<()> {
     let aggregates = |name: &str| state.aggregate_functions().contains_key(name);
-    normalise(statement, &Context { zone, aggregates: &aggregates })
+    normalise(
+        statement,
+        &Context {
+            zone,
+            aggregates: &aggregates,
+        },
+    )
 }
 
 /// An error about something that is not served.

@@ -67,24 +67,49 @@ fn owned_text(values: impl IntoIterator<Item = Option<String>>) -> ArrayRef {
 }
 
 fn count(values: impl IntoIterator<Item = Option<u64>>) -> ArrayRef {
-    Arc::new(values.into_iter().map(|value| value.map(|value| value as i64)).collect::<Int64Array>())
+    Arc::new(
+        values
+            .into_iter()
+            .map(|value| value.map(|value| value as i64))
+            .collect::<Int64Array>(),
+    )
 }
 
 fn instant(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(values.into_iter().collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+    Arc::new(
+        values
+            .into_iter()
+            .collect::<TimestampMicrosecondArray>()
+            .with_timezone("UTC"),
+    )
 }
 
 fn sources(config: &Config, manifest: Option<&Manifest>) -> Vec<ArrayRef> {
     let sources = &config.sources;
     let files = |name: &str| {
-        manifest.and_then(|manifest| manifest.sources.get(name)).map_or(&[][..], |source| source.files.as_slice())
+        manifest
+            .and_then(|manifest| manifest.sources.get(name))
+            .map_or(&[][..], |source| source.files.as_slice())
     };
     let of_state = |state: FileState| {
-        count(sources.iter().map(|source| Some(files(&source.name).iter().filter(|file| file.state == state).count() as u64)))
+        count(sources.iter().map(|source| {
+            Some(
+                files(&source.name)
+                    .iter()
+                    .filter(|file| file.state == state)
+                    .count() as u64,
+            )
+        }))
     };
     let sum = |number: fn(&SourceFile) -> u64| {
         count(sources.iter().map(|source| {
-            Some(files(&source.name).iter().filter(|file| file.state == FileState::Live).map(number).sum())
+            Some(
+                files(&source.name)
+                    .iter()
+                    .filter(|file| file.state == FileState::Live)
+                    .map(number)
+                    .sum(),
+            )
         }))
     };
     vec![
@@ -133,23 +158,43 @@ fn files(manifest: Option<&Manifest>) -> Vec<ArrayRef> {
 fn snapshot_rows(snapshots: &[Arc<Manifest>]) -> Vec<ArrayRef> {
     let files = |number: fn(&perennial_lake::DataFile) -> u64| {
         count(snapshots.iter().map(|manifest| {
-            Some(manifest.tables.values().flat_map(|table| &table.files).map(number).sum())
+            Some(
+                manifest
+                    .tables
+                    .values()
+                    .flat_map(|table| &table.files)
+                    .map(number)
+                    .sum(),
+            )
         }))
     };
     vec![
         count(snapshots.iter().map(|manifest| Some(manifest.number))),
         count(snapshots.iter().map(|manifest| manifest.parent)),
         instant(snapshots.iter().map(|manifest| Some(manifest.committed_at))),
-        count(snapshots.iter().map(|manifest| Some(manifest.tables.len() as u64))),
+        count(
+            snapshots
+                .iter()
+                .map(|manifest| Some(manifest.tables.len() as u64)),
+        ),
         files(|_| 1),
         files(|file| file.rows),
         files(|file| file.bytes),
-        text(snapshots.iter().map(|manifest| Some(manifest.config_hash.as_str()))),
+        text(
+            snapshots
+                .iter()
+                .map(|manifest| Some(manifest.config_hash.as_str())),
+        ),
     ]
 }
 
 fn run_rows(snapshots: &[Arc<Manifest>], runs: &[Run]) -> Vec<ArrayRef> {
-    let customers = |manifest: &Manifest| manifest.tables.get("public.customers").map_or(0, |table| table.rows());
+    let customers = |manifest: &Manifest| {
+        manifest
+            .tables
+            .get("public.customers")
+            .map_or(0, |table| table.rows())
+    };
     let mut all: Vec<Run> = snapshots
         .iter()
         .filter(|manifest| runs.iter().all(|run| run.id != manifest.run.id))
@@ -181,7 +226,10 @@ fn run_rows(snapshots: &[Arc<Manifest>], runs: &[Run]) -> Vec<ArrayRef> {
 }
 
 fn function_rows(functions: &[FunctionDescription]) -> Vec<ArrayRef> {
-    let own: Vec<&FunctionDescription> = functions.iter().filter(|function| function.schema == "public").collect();
+    let own: Vec<&FunctionDescription> = functions
+        .iter()
+        .filter(|function| function.schema == "public")
+        .collect();
     vec![
         text(own.iter().map(|function| Some(function.name.as_str()))),
         text(own.iter().map(|function| {
@@ -206,14 +254,23 @@ fn metric_rows(config: &Config) -> Vec<ArrayRef> {
         for column in relation.columns {
             let unit = match column.column_type {
                 perennial_base::relation::ColumnType::Money => Some(config.currency.clone()),
-                _ if column.name.ends_with("_days") && !column.name.contains("_30_") && !column.name.starts_with("orders_") && !column.name.starts_with("events_") => {
+                _ if column.name.ends_with("_days")
+                    && !column.name.contains("_30_")
+                    && !column.name.starts_with("orders_")
+                    && !column.name.starts_with("events_") =>
+                {
                     Some("days".to_owned())
                 }
                 perennial_base::relation::ColumnType::Int => Some("count".to_owned()),
                 perennial_base::relation::ColumnType::Float => None,
                 _ => continue,
             };
-            rows.push((column.name.to_owned(), column.comment.to_owned(), unit, "built in"));
+            rows.push((
+                column.name.to_owned(),
+                column.comment.to_owned(),
+                unit,
+                "built in",
+            ));
         }
     }
     for metric in &config.metrics {
@@ -221,7 +278,12 @@ fn metric_rows(config: &Config) -> Vec<ArrayRef> {
             Some(description) => format!("{description}: {}", metric.sql.sql),
             None => metric.sql.sql.clone(),
         };
-        rows.push((metric.name.clone(), definition, metric.unit.clone(), "the configuration"));
+        rows.push((
+            metric.name.clone(),
+            definition,
+            metric.unit.clone(),
+            "the configuration",
+        ));
     }
     vec![
         text(rows.iter().map(|row| Some(row.0.as_str()))),

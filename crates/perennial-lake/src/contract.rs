@@ -231,7 +231,9 @@ fn map_children(data_type: &DataType, change: &dyn Fn(&DataType) -> DataType) ->
 
 /// The narrowest type that holds every value of both without loss; none when the two do not go together.
 fn common_type(a: &DataType, b: &DataType) -> Option<DataType> {
-    use DataType::*;
+    use DataType::{
+        Date32, Date64, Float16, Float32, Float64, LargeList, List, Map, Null, Struct, Timestamp,
+    };
     if a == b {
         return Some(a.clone());
     }

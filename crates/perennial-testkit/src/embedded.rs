@@ -26,7 +26,9 @@ impl EmbeddedSession {
             client: "embedded".to_owned(),
             pid: 0,
         };
-        Self { session: must("the session cannot be opened", engine.session(login)) }
+        Self {
+            session: must("the session cannot be opened", engine.session(login)),
+        }
     }
 
     async fn run(&self, sql: &str) -> Result<TextResult, Error> {
@@ -48,7 +50,12 @@ impl EmbeddedSession {
             }
             _ => return Ok(TextResult::Complete(0)),
         };
-        let columns = answer.schema().fields().iter().map(|field| types::pg_type(field)).collect();
+        let columns = answer
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| types::pg_type(field))
+            .collect();
         let style = self.session.output_style();
         let mut rows = Vec::new();
         while let Some(batch) = answer.next().await {

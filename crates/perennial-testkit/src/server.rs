@@ -40,12 +40,29 @@ impl TestServer {
             runtime.block_on(async {
                 let engine = open(config).await;
                 if engine.release().manifest().is_none() && !engine.config().sources.is_empty() {
-                    run(&engine, RunOptions { full: false, settle: true }).await;
+                    run(
+                        &engine,
+                        RunOptions {
+                            full: false,
+                            settle: true,
+                        },
+                    )
+                    .await;
                 }
-                let options = told("the server cannot be set up", ServeOptions::try_new(&engine.config().server));
-                let server = told("the server cannot listen", Server::bind(Arc::clone(&engine), options).await);
+                let options = told(
+                    "the server cannot be set up",
+                    ServeOptions::try_new(&engine.config().server),
+                );
+                let server = told(
+                    "the server cannot listen",
+                    Server::bind(Arc::clone(&engine), options).await,
+                );
                 if let Some(refresh) = engine.config().lake.refresh {
-                    tokio::spawn(perennial_unify::follow(Arc::clone(&engine), refresh, stopped.clone()));
+                    tokio::spawn(perennial_unify::follow(
+                        Arc::clone(&engine),
+                        refresh,
+                        stopped.clone(),
+                    ));
                 }
                 if sender.send((engine, server.local_addr())).is_ok() {
                     told("the server has failed", server.serve(stopped).await);
@@ -53,12 +70,22 @@ impl TestServer {
             });
         });
         let (engine, address) = must("the server did not start", receiver.recv());
-        Self { lake, engine, address, stop, serving: Some(serving) }
+        Self {
+            lake,
+            engine,
+            address,
+            stop,
+            serving: Some(serving),
+        }
     }
 
     /// How a client of `tokio-postgres` or libpq connects, as a role with all rights.
     pub fn connection_string(&self) -> String {
-        format!("host={} port={} user=admin dbname={DATABASE}", self.address.ip(), self.port())
+        format!(
+            "host={} port={} user=admin dbname={DATABASE}",
+            self.address.ip(),
+            self.port()
+        )
     }
 
     /// A session on the engine itself, in UTC.
@@ -100,7 +127,14 @@ impl TestLake {
             let runtime = must("the run's threads cannot be started", Runtime::new());
             runtime.block_on(async {
                 let engine = open(config).await;
-                run(&engine, RunOptions { full: true, settle: true }).await
+                run(
+                    &engine,
+                    RunOptions {
+                        full: true,
+                        settle: true,
+                    },
+                )
+                .await
             })
         });
         match running.join() {
@@ -113,12 +147,18 @@ impl TestLake {
 async fn open(config: Arc<perennial_base::Config>) -> Arc<Engine> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let front = Arc::new(PgCatalog::new(Arc::clone(&clock)));
-    let options = EngineOptions { front: Some(front), clock: Some(clock) };
+    let options = EngineOptions {
+        front: Some(front),
+        clock: Some(clock),
+    };
     told("the engine cannot be opened", Engine::open(config, options).await)
 }
 
 async fn run(engine: &Arc<Engine>, options: RunOptions) -> Report {
-    told("the run has failed", perennial_unify::run(engine, &mut Looks::default(), options, &Quiet).await)
+    told(
+        "the run has failed",
+        perennial_unify::run(engine, &mut Looks::default(), options, &Quiet).await,
+    )
 }
 
 /// The value, or a panic with all that a user would be told.

@@ -55,7 +55,10 @@ pub(crate) struct Names {
 
 impl Shared {
     pub(crate) fn customer_id(&self, customer: u32) -> &str {
-        self.ids.get(customer as usize).and_then(|id| std::str::from_utf8(id).ok()).unwrap_or_default()
+        self.ids
+            .get(customer as usize)
+            .and_then(|id| std::str::from_utf8(id).ok())
+            .unwrap_or_default()
     }
 
     pub(crate) fn customer(&self, customer: u32) -> Option<&Customer> {
@@ -63,11 +66,17 @@ impl Shared {
     }
 
     pub(crate) fn customers(&self, range: Range<u32>) -> &[Customer] {
-        self.resolution.customers().get(range.start as usize..range.end as usize).unwrap_or_default()
+        self.resolution
+            .customers()
+            .get(range.start as usize..range.end as usize)
+            .unwrap_or_default()
     }
 
     pub(crate) fn source_name(&self, source: u16) -> &str {
-        self.names.sources.get(usize::from(source)).map_or("", String::as_str)
+        self.names
+            .sources
+            .get(usize::from(source))
+            .map_or("", String::as_str)
     }
 
     pub(crate) fn identifier_types(&self) -> usize {
@@ -106,7 +115,11 @@ impl Shared {
             _ => OrderFacts::default(),
         };
         let tables = tables(self, &facts, &order_facts)?;
-        Ok(Loaded { facts, order_facts, tables })
+        Ok(Loaded {
+            facts,
+            order_facts,
+            tables,
+        })
     }
 }
 
@@ -129,7 +142,10 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
     let loaded = shared.load(bucket)?;
     let number = (bucket < shared.buckets.len()).then_some(bucket as u32);
     for (relation, batch) in &loaded.tables {
-        shared.output.write(&name_of(relation), number, batch, &sort_of(relation)).await?;
+        shared
+            .output
+            .write(&name_of(relation), number, batch, &sort_of(relation))
+            .await?;
     }
     if number.is_none() {
         return Ok(Members::default());
@@ -148,7 +164,14 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
         let mut collector = Collector::new(&shared, &loaded.facts, &loaded.order_facts, &loaded.tables)?;
         history(&shared, &mut collector, customers.clone())?
     };
-    let summary = customer_360(&shared, customers, &loaded.facts, &loaded.order_facts, &present, &golden.added)?;
+    let summary = customer_360(
+        &shared,
+        customers,
+        &loaded.facts,
+        &loaded.order_facts,
+        &present,
+        &golden.added,
+    )?;
     let members = shared.segments.members(&summary)?;
     drop(loaded);
     for (name, batch) in [
@@ -160,7 +183,10 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
         ("customer_360", &summary),
     ] {
         if let Some(relation) = relation(PUBLIC, name) {
-            shared.output.write(&name_of(relation), number, batch, &sort_of(relation)).await?;
+            shared
+                .output
+                .write(&name_of(relation), number, batch, &sort_of(relation))
+                .await?;
         }
     }
     Ok(members)

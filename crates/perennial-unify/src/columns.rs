@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, ListBuilder, RecordBatch, StringArray,
-    StringBuilder, TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt32Array,
+    Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, ListBuilder, RecordBatch,
+    StringArray, StringBuilder, TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt32Array,
 };
 use arrow::compute::{SortColumn, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{
-    DataType, Decimal128Type, Field, Float64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt8Type, UInt16Type,
-    UInt32Type,
+    DataType, Decimal128Type, Field, Float64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt8Type,
+    UInt16Type, UInt32Type,
 };
 use perennial_base::relation::Relation;
 use perennial_engine::schema::MONEY;
@@ -19,8 +19,10 @@ use crate::route::{CUSTOMER, MOMENT, OLDER, RECORD_KEY, SOURCE, VERSION_AT};
 
 /// Routed rows in the order of customer, time, source, key and version.
 pub(crate) fn sorted(batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns = [CUSTOMER, MOMENT, SOURCE, RECORD_KEY, VERSION_AT]
-        .map(|at| SortColumn { values: Arc::clone(batch.column(at)), options: None });
+    let columns = [CUSTOMER, MOMENT, SOURCE, RECORD_KEY, VERSION_AT].map(|at| SortColumn {
+        values: Arc::clone(batch.column(at)),
+        options: None,
+    });
     let indices = lexsort_to_indices(&columns, None)?;
     Ok(take_record_batch(batch, &indices)?)
 }
@@ -48,8 +50,14 @@ impl Facts {
             customer: batch.column(CUSTOMER).as_primitive::<UInt32Type>().clone(),
             source: batch.column(SOURCE).as_primitive::<UInt16Type>().clone(),
             key: batch.column(RECORD_KEY).as_string::<i32>().clone(),
-            time: batch.column(MOMENT).as_primitive::<TimestampMicrosecondType>().clone(),
-            version: batch.column(VERSION_AT).as_primitive::<TimestampMicrosecondType>().clone(),
+            time: batch
+                .column(MOMENT)
+                .as_primitive::<TimestampMicrosecondType>()
+                .clone(),
+            version: batch
+                .column(VERSION_AT)
+                .as_primitive::<TimestampMicrosecondType>()
+                .clone(),
             older: batch.column(OLDER).as_primitive::<UInt8Type>().clone(),
             batch,
         })
@@ -119,7 +127,12 @@ pub(crate) fn optional(array: &StringArray, row: usize) -> Option<&str> {
 
 /// Instants.
 pub(crate) fn instants(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
-    Arc::new(values.into_iter().collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
+    Arc::new(
+        values
+            .into_iter()
+            .collect::<TimestampMicrosecondArray>()
+            .with_timezone("UTC"),
+    )
 }
 
 /// Money in ten-thousandths.
@@ -129,13 +142,21 @@ pub(crate) fn instants(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRe
 pub(crate) fn money(values: impl IntoIterator<Item = Option<i128>>) -> Result<ArrayRef> {
     // A sum beyond the type's range is unknown rather than wrong.
     let limit = 10_i128.pow(u32::from(MONEY.0));
-    let values = values.into_iter().map(|value| value.filter(|value| value.abs() < limit));
-    Ok(Arc::new(values.collect::<Decimal128Array>().with_precision_and_scale(MONEY.0, MONEY.1)?))
+    let values = values
+        .into_iter()
+        .map(|value| value.filter(|value| value.abs() < limit));
+    Ok(Arc::new(
+        values
+            .collect::<Decimal128Array>()
+            .with_precision_and_scale(MONEY.0, MONEY.1)?,
+    ))
 }
 
 /// Counts.
 pub(crate) fn counts(values: impl IntoIterator<Item = u64>) -> ArrayRef {
-    Arc::new(Int64Array::from_iter_values(values.into_iter().map(|value| value as i64)))
+    Arc::new(Int64Array::from_iter_values(
+        values.into_iter().map(|value| value as i64),
+    ))
 }
 
 /// Text.
@@ -149,7 +170,9 @@ pub(crate) fn floats(values: impl IntoIterator<Item = Option<f64>>) -> ArrayRef 
 }
 
 /// Lists of texts.
-pub(crate) fn text_lists<'a, L: IntoIterator<Item = &'a str>>(lists: impl IntoIterator<Item = L>) -> ArrayRef {
+pub(crate) fn text_lists<'a, L: IntoIterator<Item = &'a str>>(
+    lists: impl IntoIterator<Item = L>,
+) -> ArrayRef {
     let mut builder = ListBuilder::new(StringBuilder::new());
     for list in lists {
         for text in list {
@@ -163,7 +186,13 @@ pub(crate) fn text_lists<'a, L: IntoIterator<Item = &'a str>>(lists: impl IntoIt
 /// A relation's declared columns as they are written: text without shared buffers.
 pub(crate) fn written_schema(relation: &Relation) -> SchemaRef {
     let declared = perennial_engine::schema::schema(relation);
-    Arc::new(Schema::new(declared.fields().iter().map(|field| written_field(field)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        declared
+            .fields()
+            .iter()
+            .map(|field| written_field(field))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 fn written_field(field: &Field) -> Field {

@@ -48,11 +48,15 @@ pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result
             .then(|| amount.value(row))
             .and_then(|amount| shared.rates.convert(amount, optional(currency, row), day(row)));
         facts.amount.push(converted);
-        let unpaid = optional(status, row).is_some_and(|status| shared.unpaid.contains(&status.trim().to_lowercase()));
+        let unpaid =
+            optional(status, row).is_some_and(|status| shared.unpaid.contains(&status.trim().to_lowercase()));
         facts.paid.push(!unpaid);
         if orders.current(row) {
             by_key.entry(orders.key(row)).or_insert(row as u32);
-            facts.placed_at.entry(orders.key(row).to_owned()).or_insert_with(|| orders.time(row));
+            facts
+                .placed_at
+                .entry(orders.key(row).to_owned())
+                .or_insert_with(|| orders.time(row));
         }
     }
     facts.refunds = vec![Vec::new(); orders.len()];
@@ -62,7 +66,9 @@ pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result
         let order = by_key.get(order_id.value(row)).copied();
         let converted = order.filter(|_| given_back.is_valid(row)).and_then(|order| {
             let order = order as usize;
-            shared.rates.convert(given_back.value(row), optional(currency, order), day(order))
+            shared
+                .rates
+                .convert(given_back.value(row), optional(currency, order), day(order))
         });
         facts.refund_amount.push(converted);
         facts.order_of_refund.push(order);
@@ -97,8 +103,11 @@ pub(crate) fn tables(
 ) -> Result<Vec<(&'static Relation, RecordBatch)>> {
     let mut out = Vec::new();
     for (kind, facts) in facts {
-        let Some(relation) = kind.relation().and_then(|name| relation(PUBLIC, name)) else { continue };
-        if *kind == Kind::Profile {
+        let Some(relation) = kind.relation().and_then(|name| relation(PUBLIC, name)) else {
+            continue;
+        };
+        // Profiles become golden records; spend belongs to nobody and is written once, with the rates.
+        if matches!(kind, Kind::Profile | Kind::Spend) {
             continue;
         }
         out.push((relation, table(shared, *kind, relation, facts, order_facts)?));
@@ -114,7 +123,10 @@ fn table(
     facts: &Facts,
     orders: &OrderFacts,
 ) -> Result<RecordBatch> {
-    let rows: Vec<u32> = (0..facts.len()).filter(|row| facts.current(*row)).map(|row| row as u32).collect();
+    let rows: Vec<u32> = (0..facts.len())
+        .filter(|row| facts.current(*row))
+        .map(|row| row as u32)
+        .collect();
     let indices = UInt32Array::from(rows.clone());
     let schema = written_schema(relation);
     let each = |of: &dyn Fn(usize) -> Option<i128>| money(rows.iter().map(|row| of(*row as usize)));
@@ -128,10 +140,16 @@ fn table(
             ("record_key", _) | ("order_id", Kind::Order) | ("subscription_id", _) => {
                 texts(rows.iter().map(|row| Some(facts.key(*row as usize))))
             }
-            ("source", _) => texts(rows.iter().map(|row| Some(shared.source_name(facts.source(*row as usize))))),
+            ("source", _) => texts(
+                rows.iter()
+                    .map(|row| Some(shared.source_name(facts.source(*row as usize)))),
+            ),
             ("time", Kind::OrderItem) => {
                 let order_id = facts.text("order_id")?;
-                instants(rows.iter().map(|row| orders.placed_at.get(order_id.value(*row as usize)).copied()))
+                instants(
+                    rows.iter()
+                        .map(|row| orders.placed_at.get(order_id.value(*row as usize)).copied()),
+                )
             }
             ("time", _) => instants(rows.iter().map(|row| Some(facts.time(*row as usize)))),
             ("updated_at", _) => instants(rows.iter().map(|row| Some(facts.version_at(*row as usize)))),
@@ -140,13 +158,17 @@ fn table(
             ("original_amount", _) => take(facts.column("amount")?, &indices, None)?,
             ("refunded", Kind::Order) => each(&|row| orders.refunded.get(row).copied().flatten())?,
             ("paid", _) => {
-                let paid = rows.iter().map(|row| orders.paid.get(*row as usize).copied().unwrap_or(false));
+                let paid = rows
+                    .iter()
+                    .map(|row| orders.paid.get(*row as usize).copied().unwrap_or(false));
                 Arc::new(BooleanArray::from_iter(paid.map(Some)))
             }
             ("currency", Kind::Order) => {
                 let currency = facts.text("currency")?;
                 texts(rows.iter().map(|row| {
-                    let given = optional(currency, *row as usize).map(str::trim).filter(|text| !text.is_empty());
+                    let given = optional(currency, *row as usize)
+                        .map(str::trim)
+                        .filter(|text| !text.is_empty());
                     Some(given.unwrap_or(shared.rates.reporting()))
                 }))
             }
@@ -164,7 +186,11 @@ fn table(
         columns.push(column);
     }
     let batch = RecordBatch::try_new(schema, columns)?;
-    if kind == Kind::OrderItem { by_time(&batch) } else { Ok(batch) }
+    if kind == Kind::OrderItem {
+        by_time(&batch)
+    } else {
+        Ok(batch)
+    }
 }
 
 /// Items are sorted by the time of their order, which routing did not know.
@@ -173,8 +199,14 @@ fn by_time(batch: &RecordBatch) -> Result<RecordBatch> {
         .iter()
         .map(|name| {
             let index = batch.schema().index_of(name)?;
-            let options = arrow::compute::SortOptions { descending: false, nulls_first: false };
-            Ok(arrow::compute::SortColumn { values: Arc::clone(batch.column(index)), options: Some(options) })
+            let options = arrow::compute::SortOptions {
+                descending: false,
+                nulls_first: false,
+            };
+            Ok(arrow::compute::SortColumn {
+                values: Arc::clone(batch.column(index)),
+                options: Some(options),
+            })
         })
         .collect::<Result<Vec<_>>>()?;
     let indices = arrow::compute::lexsort_to_indices(&columns, None)?;
@@ -186,12 +218,16 @@ pub(crate) fn spend(shared: &Shared, facts: &Facts) -> Result<RecordBatch> {
     let Some(relation) = relation(PUBLIC, "spend") else {
         return Ok(facts.batch.clone());
     };
-    let dates = facts.column("date")?.as_primitive::<arrow::datatypes::Date32Type>();
+    let dates = facts
+        .column("date")?
+        .as_primitive::<arrow::datatypes::Date32Type>();
     let amount = facts.money("amount")?;
     let currency = facts.text("currency")?;
     let converted = (0..facts.len()).map(|row| {
         let amount = amount.is_valid(row).then(|| amount.value(row))?;
-        shared.rates.convert(amount, optional(currency, row), dates.value(row))
+        shared
+            .rates
+            .convert(amount, optional(currency, row), dates.value(row))
     });
     let columns: Vec<ArrayRef> = vec![
         Arc::clone(facts.column("date")?),

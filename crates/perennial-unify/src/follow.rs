@@ -27,7 +27,12 @@ pub async fn follow(engine: Arc<Engine>, refresh: Duration, stop: CancellationTo
         match outcome {
             Ok(report) => {
                 if let Some(snapshot) = report.snapshot {
-                    tracing::info!(snapshot, customers = report.customers, rows = report.rows, "snapshot committed");
+                    tracing::info!(
+                        snapshot,
+                        customers = report.customers,
+                        rows = report.rows,
+                        "snapshot committed"
+                    );
                 }
             }
             Err(error) => tracing::error!(

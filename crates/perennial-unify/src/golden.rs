@@ -40,14 +40,28 @@ pub(crate) fn golden(shared: &Shared, customers: Range<u32>, profiles: &Facts) -
     let mut added: Vec<(FieldRef, ArrayRef)> = Vec::new();
     for (kind, values) in best {
         let name = shared.identifier_name(kind);
-        let field = Arc::new(commented(name, DataType::Utf8, format!("Latest {name} of the customer, normalised")));
+        let field = Arc::new(commented(
+            name,
+            DataType::Utf8,
+            format!("Latest {name} of the customer, normalised"),
+        ));
         added.push((field, texts(values.iter().map(|value| value.as_deref()))));
     }
     let (traits, lineage) = traits(shared, customers.clone(), profiles)?;
-    added.extend(traits.into_iter().filter(|(field, _)| !shared.is_identifier(field.name())));
+    added.extend(
+        traits
+            .into_iter()
+            .filter(|(field, _)| !shared.is_identifier(field.name())),
+    );
     let customers_table = customers_table(shared, customers.clone(), &added)?;
     let links = links(shared, customers)?;
-    Ok(Golden { added, customers: customers_table, identities, links, lineage })
+    Ok(Golden {
+        added,
+        customers: customers_table,
+        identities,
+        links,
+        lineage,
+    })
 }
 
 fn commented(name: &str, data_type: DataType, comment: String) -> Field {
@@ -56,15 +70,21 @@ fn commented(name: &str, data_type: DataType, comment: String) -> Field {
 
 /// Identities of the customers, and for each identifier type the value of each customer that was seen last.
 #[expect(clippy::type_complexity, reason = "two results of one pass")]
-fn identities(shared: &Shared, customers: Range<u32>) -> Result<(BTreeMap<usize, Vec<Option<String>>>, RecordBatch)> {
-    let mut best: BTreeMap<usize, Vec<Option<String>>> =
-        (0..shared.identifier_types()).map(|kind| (kind, vec![None; customers.len()])).collect();
+fn identities(
+    shared: &Shared,
+    customers: Range<u32>,
+) -> Result<(BTreeMap<usize, Vec<Option<String>>>, RecordBatch)> {
+    let mut best: BTreeMap<usize, Vec<Option<String>>> = (0..shared.identifier_types())
+        .map(|kind| (kind, vec![None; customers.len()]))
+        .collect();
     let mut seen_last: BTreeMap<(u32, usize), i64> = BTreeMap::new();
     let mut rows = Vec::new();
     for customer in customers.clone() {
         seen_last.clear();
         for identity in shared.resolution.identities_of(customer) {
-            let latest = seen_last.entry((customer, identity.identifier_type)).or_insert(i64::MIN);
+            let latest = seen_last
+                .entry((customer, identity.identifier_type))
+                .or_insert(i64::MIN);
             // Values come in text order: of two seen last at one moment, the first in text order stays.
             if identity.last_seen_at > *latest {
                 *latest = identity.last_seen_at;
@@ -83,11 +103,17 @@ fn identities(shared: &Shared, customers: Range<u32>) -> Result<(BTreeMap<usize,
             written_schema(relation),
             vec![
                 texts(rows.iter().map(|row| Some(shared.customer_id(row.customer)))),
-                texts(rows.iter().map(|row| Some(shared.identifier_name(row.identifier_type)))),
+                texts(
+                    rows.iter()
+                        .map(|row| Some(shared.identifier_name(row.identifier_type))),
+                ),
                 texts(rows.iter().map(|row| Some(row.value))),
                 instants(rows.iter().map(|row| Some(row.first_seen_at))),
                 instants(rows.iter().map(|row| Some(row.last_seen_at))),
-                text_lists(rows.iter().map(|row| row.sources.iter().map(|source| shared.source_name(source)))),
+                text_lists(
+                    rows.iter()
+                        .map(|row| row.sources.iter().map(|source| shared.source_name(source))),
+                ),
             ],
         )?,
         None => RecordBatch::new_empty(Arc::new(Schema::empty())),
@@ -119,12 +145,18 @@ fn links(shared: &Shared, customers: Range<u32>) -> Result<RecordBatch> {
         written_schema(relation),
         vec![
             texts(rows.iter().map(|row| Some(shared.customer_id(row.customer)))),
-            texts(rows.iter().map(|row| Some(shared.source_name(row.earliest.source)))),
+            texts(
+                rows.iter()
+                    .map(|row| Some(shared.source_name(row.earliest.source))),
+            ),
             texts(rows.iter().map(|row| Some(row.earliest.key))),
             texts(rows.iter().map(|row| Some(shared.source_name(row.other.source)))),
             texts(rows.iter().map(|row| Some(row.other.key))),
             texts(rows.iter().map(|_| Some("shared_identifier"))),
-            texts(rows.iter().map(|row| Some(shared.identifier_name(row.identifier_type)))),
+            texts(
+                rows.iter()
+                    .map(|row| Some(shared.identifier_name(row.identifier_type))),
+            ),
             texts(rows.iter().map(|row| Some(row.value))),
             instants(rows.iter().map(|row| Some(row.at))),
         ],
@@ -132,8 +164,11 @@ fn links(shared: &Shared, customers: Range<u32>) -> Result<RecordBatch> {
 }
 
 /// Traits of the customers, one value each, and the lineage of the values.
-#[expect(clippy::type_complexity, reason = "two results of one pass")]
-fn traits(shared: &Shared, customers: Range<u32>, profiles: &Facts) -> Result<(Vec<(FieldRef, ArrayRef)>, RecordBatch)> {
+fn traits(
+    shared: &Shared,
+    customers: Range<u32>,
+    profiles: &Facts,
+) -> Result<(Vec<(FieldRef, ArrayRef)>, RecordBatch)> {
     let schema = profiles.batch.schema();
     let names: Vec<&FieldRef> = schema.fields().iter().skip(CANONICAL).collect();
     let mut columns = Vec::with_capacity(names.len());
@@ -159,13 +194,27 @@ fn traits(shared: &Shared, customers: Range<u32>, profiles: &Facts) -> Result<(V
             let winner = rule.choose(&candidates, order).map(|place| rows.start + place);
             winners.push(winner.map(|row| row as u32));
             if let Some(row) = winner {
-                let offered = candidates.iter().filter(|candidate| candidate.value.is_some_and(|value| !value.trim().is_empty())).count();
-                lineage.push((at, Chosen { customer, row, rule: rule.name(), candidates: offered as u64 }));
+                let offered = candidates
+                    .iter()
+                    .filter(|candidate| candidate.value.is_some_and(|value| !value.trim().is_empty()))
+                    .count();
+                lineage.push((
+                    at,
+                    Chosen {
+                        customer,
+                        row,
+                        rule: rule.name(),
+                        candidates: offered as u64,
+                    },
+                ));
             }
         }
         let values = take(column, &UInt32Array::from(winners), None)?;
         let comment = format!("Trait {}, chosen by the rule {}", field.name(), rule.name());
-        columns.push((Arc::new(commented(field.name(), field.data_type().clone(), comment)), values));
+        columns.push((
+            Arc::new(commented(field.name(), field.data_type().clone(), comment)),
+            values,
+        ));
         as_text.push(text);
     }
     lineage.sort_by(|(a_trait, a), (b_trait, b)| {
@@ -178,10 +227,26 @@ fn traits(shared: &Shared, customers: Range<u32>, profiles: &Facts) -> Result<(V
     let batch = RecordBatch::try_new(
         written_schema(relation),
         vec![
-            texts(lineage.iter().map(|(_, chosen)| Some(shared.customer_id(chosen.customer)))),
-            texts(lineage.iter().map(|(at, _)| names.get(*at).map(|field| field.name().as_str()))),
-            texts(lineage.iter().map(|(at, chosen)| as_text.get(*at).map(|text| text.value(chosen.row)))),
-            texts(lineage.iter().map(|(_, chosen)| Some(shared.source_name(profiles.source(chosen.row))))),
+            texts(
+                lineage
+                    .iter()
+                    .map(|(_, chosen)| Some(shared.customer_id(chosen.customer))),
+            ),
+            texts(
+                lineage
+                    .iter()
+                    .map(|(at, _)| names.get(*at).map(|field| field.name().as_str())),
+            ),
+            texts(
+                lineage
+                    .iter()
+                    .map(|(at, chosen)| as_text.get(*at).map(|text| text.value(chosen.row))),
+            ),
+            texts(
+                lineage
+                    .iter()
+                    .map(|(_, chosen)| Some(shared.source_name(profiles.source(chosen.row)))),
+            ),
             texts(lineage.iter().map(|(_, chosen)| Some(profiles.key(chosen.row)))),
             instants(lineage.iter().map(|(_, chosen)| Some(profiles.time(chosen.row)))),
             texts(lineage.iter().map(|(_, chosen)| Some(chosen.rule))),
@@ -191,7 +256,11 @@ fn traits(shared: &Shared, customers: Range<u32>, profiles: &Facts) -> Result<(V
     Ok((columns, batch))
 }
 
-fn customers_table(shared: &Shared, range: Range<u32>, added: &[(FieldRef, ArrayRef)]) -> Result<RecordBatch> {
+fn customers_table(
+    shared: &Shared,
+    range: Range<u32>,
+    added: &[(FieldRef, ArrayRef)],
+) -> Result<RecordBatch> {
     let customers = shared.customers(range.clone());
     let declared: Vec<ArrayRef> = vec![
         texts(range.map(|customer| Some(shared.customer_id(customer)))),
@@ -199,14 +268,23 @@ fn customers_table(shared: &Shared, range: Range<u32>, added: &[(FieldRef, Array
         instants(customers.iter().map(|customer| Some(customer.last_seen_at))),
         instants(customers.iter().map(|customer| customer.identified_at)),
         counts(customers.iter().map(|customer| customer.records)),
-        text_lists(customers.iter().map(|customer| customer.sources.iter().map(|source| shared.source_name(source)))),
+        text_lists(
+            customers
+                .iter()
+                .map(|customer| customer.sources.iter().map(|source| shared.source_name(source))),
+        ),
     ];
-    let fields = relation(PUBLIC, "customers").map(|relation| written_schema(relation).fields().clone()).unwrap_or_default();
+    let fields = relation(PUBLIC, "customers")
+        .map(|relation| written_schema(relation).fields().clone())
+        .unwrap_or_default();
     with_added(fields.iter().cloned().zip(declared).collect(), added)
 }
 
 /// Puts the added columns behind the first, `customer_id`; a declared name is not added again.
-pub(crate) fn with_added(declared: Vec<(FieldRef, ArrayRef)>, added: &[(FieldRef, ArrayRef)]) -> Result<RecordBatch> {
+pub(crate) fn with_added(
+    declared: Vec<(FieldRef, ArrayRef)>,
+    added: &[(FieldRef, ArrayRef)],
+) -> Result<RecordBatch> {
     let fresh: Vec<(FieldRef, ArrayRef)> = added
         .iter()
         .filter(|(field, _)| declared.iter().all(|(known, _)| known.name() != field.name()))

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use perennial_base::Config;
 use perennial_base::config::SourceConfig;
 use perennial_lake::{
-    Contract, FileState, Lake, Landed, Manifest, Settling, SourceFile, SourceManifest, SourcePath, discover, inspect,
+    Contract, FileState, Lake, Landed, Manifest, Settling, SourceFile, SourceManifest, SourcePath, discover,
+    inspect,
 };
 
 use crate::error::Result;
@@ -46,8 +47,13 @@ pub(crate) async fn look(
     looks: &mut Looks,
     now: i64,
 ) -> Result<Landing> {
-    let mut landing =
-        Landing { sources: Vec::new(), files_new: 0, files_removed: 0, files_quarantined: 0, rows_new: 0 };
+    let mut landing = Landing {
+        sources: Vec::new(),
+        files_new: 0,
+        files_removed: 0,
+        files_quarantined: 0,
+        rows_new: 0,
+    };
     for source in &config.sources {
         let path = SourcePath::parse(&source.path)?;
         let landed = discover(lake, &path).await?;
@@ -68,23 +74,31 @@ impl Landing {
         landed: Vec<Landed>,
         now: i64,
     ) -> Result<()> {
-        let before: HashMap<&str, &SourceFile> =
-            known.into_iter().flat_map(|known| &known.files).map(|file| (file.path.as_str(), file)).collect();
-        let mut contract = known.map(|known| known.contract.clone()).unwrap_or_else(Contract::default);
+        let before: HashMap<&str, &SourceFile> = known
+            .into_iter()
+            .flat_map(|known| &known.files)
+            .map(|file| (file.path.as_str(), file))
+            .collect();
+        let mut contract = known.map(|known| known.contract.clone()).unwrap_or_default();
         let mut files = Vec::with_capacity(landed.len());
         for file in landed {
             let unchanged = before.get(file.path.as_str()).filter(|known| {
-                file.unchanged(known.size, known.e_tag.as_deref()) && file.last_modified == known.last_modified
+                file.unchanged(known.size, known.e_tag.as_deref())
+                    && file.last_modified == known.last_modified
             });
             if let Some(known) = unchanged {
                 files.push((*known).clone());
                 continue;
             }
-            let first_seen_at = before.get(file.path.as_str()).map_or(now, |known| known.first_seen_at);
+            let first_seen_at = before
+                .get(file.path.as_str())
+                .map_or(now, |known| known.first_seen_at);
             let admitted = match admit(lake, file, &mut contract, first_seen_at).await {
                 Ok(admitted) => admitted,
                 // It went or changed while it was looked at: the next look sees what it is then.
-                Err(perennial_lake::Error::Replaced { .. } | perennial_lake::Error::NotFound { .. }) => continue,
+                Err(perennial_lake::Error::Replaced { .. } | perennial_lake::Error::NotFound { .. }) => {
+                    continue;
+                }
                 Err(error) => return Err(error.into()),
             };
             self.files_new += 1;
@@ -104,7 +118,11 @@ impl Landing {
         }
         let still: std::collections::HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
         self.files_removed += before.keys().filter(|path| !still.contains(*path)).count() as u64;
-        self.sources.push(SourceManifest { kind: source.kind.name().to_owned(), contract, files });
+        self.sources.push(SourceManifest {
+            kind: source.kind.name().to_owned(),
+            contract,
+            files,
+        });
         Ok(())
     }
 }

@@ -86,7 +86,9 @@ impl Mapping {
                     cause: Box::new(cause),
                 })
         };
-        let optional = |key: &str, written: &Option<Expression>| written.as_ref().map(|written| physical(key, written)).transpose();
+        let optional = |key: &str, written: &Option<Expression>| {
+            written.as_ref().map(|written| physical(key, written)).transpose()
+        };
         let mut identifiers = Vec::new();
         for (name, written) in &source.identifiers {
             if let Some(index) = type_index(name) {
@@ -98,12 +100,19 @@ impl Mapping {
             for (name, written) in &source.traits {
                 let expr = physical(&format!("traits.{name}"), written)?;
                 let target = trait_type(&expr.data_type(input)?);
-                columns.push(MappedColumn { name: name.clone(), target, required: false, expr: Some(expr) });
+                columns.push(MappedColumn {
+                    name: name.clone(),
+                    target,
+                    required: false,
+                    expr: Some(expr),
+                });
             }
         }
         for column in source.kind.columns() {
             let written = source.column(column.name);
-            let expr = written.map(|written| physical(&format!("columns.{}", column.name), written)).transpose()?;
+            let expr = written
+                .map(|written| physical(&format!("columns.{}", column.name), written))
+                .transpose()?;
             columns.push(MappedColumn {
                 name: column.name.to_owned(),
                 target: plain(column.column_type),
@@ -117,12 +126,17 @@ impl Mapping {
         let updated = optional("updated_at", &source.updated_at)?;
         let mut named = BTreeSet::new();
         let single = [&keep, &key, &time, &updated].into_iter().flatten();
-        let many = identifiers.iter().map(|(_, expr)| expr).chain(columns.iter().filter_map(|column| column.expr.as_ref()));
+        let many = identifiers
+            .iter()
+            .map(|(_, expr)| expr)
+            .chain(columns.iter().filter_map(|column| column.expr.as_ref()));
         for expr in single.chain(many) {
             named.extend(collect_columns(expr).into_iter().map(|column| column.index()));
         }
         let rest = if source.kind == Kind::Event {
-            (0..input.fields().len()).filter(|index| !named.contains(index)).collect()
+            (0..input.fields().len())
+                .filter(|index| !named.contains(index))
+                .collect()
         } else {
             Vec::new()
         };
@@ -142,8 +156,11 @@ impl Mapping {
 
     /// The canonical columns, `properties` last where the kind has them.
     pub(crate) fn schema(&self) -> SchemaRef {
-        let mut fields: Vec<Field> =
-            self.columns.iter().map(|column| Field::new(&column.name, column.target.clone(), true)).collect();
+        let mut fields: Vec<Field> = self
+            .columns
+            .iter()
+            .map(|column| Field::new(&column.name, column.target.clone(), true))
+            .collect();
         if !self.rest.is_empty() {
             fields.push(Field::new("properties", DataType::Utf8, true));
         }
@@ -193,7 +210,10 @@ impl Mapping {
         let key = match &self.key {
             Some(key) => {
                 let key = text(&evaluate(key)?)?;
-                require(&|row| key.is_valid(row) && !key.value(row).trim().is_empty(), "record_key is missing");
+                require(
+                    &|row| key.is_valid(row) && !key.value(row).trim().is_empty(),
+                    "record_key is missing",
+                );
                 Some(key)
             }
             None => None,
@@ -209,7 +229,9 @@ impl Mapping {
             }
             columns.push(array);
         }
-        let places: Vec<usize> = (0..rows).filter(|row| kept.get(*row) == Some(&true) && reason.get(*row) == Some(&None)).collect();
+        let places: Vec<usize> = (0..rows)
+            .filter(|row| kept.get(*row) == Some(&true) && reason.get(*row) == Some(&None))
+            .collect();
         let rejected = reason.into_iter().flatten().collect();
         let identifiers = self
             .identifiers
@@ -237,7 +259,13 @@ impl Mapping {
             Some(array) => places
                 .iter()
                 .zip(&time_values)
-                .map(|(place, time)| if array.is_valid(*place) { array.value(*place) } else { *time })
+                .map(|(place, time)| {
+                    if array.is_valid(*place) {
+                        array.value(*place)
+                    } else {
+                        *time
+                    }
+                })
                 .collect(),
             None => time_values.clone(),
         };
@@ -249,7 +277,10 @@ impl Mapping {
                 .iter()
                 .map(|(index, array)| Ok((*index, take_text(array)?)))
                 .collect::<Result<_>>()?,
-            columns: columns.iter().map(|array| Ok(take(array)?)).collect::<Result<_>>()?,
+            columns: columns
+                .iter()
+                .map(|array| Ok(take(array)?))
+                .collect::<Result<_>>()?,
             places,
             filtered,
             rejected,
@@ -264,7 +295,9 @@ impl Mapping {
 
 /// Evaluates over a batch; where that fails, row by row, with NULL for the rows at fault.
 fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef> {
-    let whole = expr.evaluate(batch).and_then(|value| value.into_array(batch.num_rows()));
+    let whole = expr
+        .evaluate(batch)
+        .and_then(|value| value.into_array(batch.num_rows()));
     let Err(error) = whole else { return Ok(whole?) };
     tracing::debug!(%error, "rows evaluated one by one");
     let data_type = expr.data_type(batch.schema_ref())?;
@@ -281,7 +314,11 @@ fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRe
 
 fn text(array: &ArrayRef) -> Result<StringArray> {
     let cast = arrow::compute::cast(array, &DataType::Utf8)?;
-    Ok(cast.as_any().downcast_ref::<StringArray>().cloned().unwrap_or_else(|| StringArray::new_null(array.len())))
+    Ok(cast
+        .as_any()
+        .downcast_ref::<StringArray>()
+        .cloned()
+        .unwrap_or_else(|| StringArray::new_null(array.len())))
 }
 
 /// Traits keep simple types; everything else is text.

@@ -19,7 +19,10 @@ pub(crate) struct Rates {
 
 impl Rates {
     pub(crate) fn new(reporting: &str) -> Self {
-        Self { reporting: reporting.to_uppercase(), by_currency: HashMap::new() }
+        Self {
+            reporting: reporting.to_uppercase(),
+            by_currency: HashMap::new(),
+        }
     }
 
     pub(crate) fn reporting(&self) -> &str {
@@ -29,13 +32,20 @@ impl Rates {
     /// Adds the rows of a source: `date`, `currency` and `rate` by name.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
         let schema = batch.schema();
-        let dates = batch.column(schema.index_of("date")?).as_primitive::<Date32Type>();
+        let dates = batch
+            .column(schema.index_of("date")?)
+            .as_primitive::<Date32Type>();
         let currencies = batch.column(schema.index_of("currency")?).as_string::<i32>();
-        let rates = batch.column(schema.index_of("rate")?).as_primitive::<Decimal128Type>();
+        let rates = batch
+            .column(schema.index_of("rate")?)
+            .as_primitive::<Decimal128Type>();
         for row in 0..batch.num_rows() {
             if dates.is_valid(row) && currencies.is_valid(row) && rates.is_valid(row) {
                 let currency = currencies.value(row).trim().to_uppercase();
-                self.by_currency.entry(currency).or_default().push((dates.value(row), rates.value(row)));
+                self.by_currency
+                    .entry(currency)
+                    .or_default()
+                    .push((dates.value(row), rates.value(row)));
             }
         }
         Ok(())
@@ -59,7 +69,9 @@ impl Rates {
     /// is the reporting one.
     pub(crate) fn convert(&self, amount: i128, currency: Option<&str>, day: i32) -> Option<i128> {
         let currency = currency.map(str::trim).filter(|currency| !currency.is_empty());
-        let Some(currency) = currency else { return Some(amount) };
+        let Some(currency) = currency else {
+            return Some(amount);
+        };
         if currency.eq_ignore_ascii_case(&self.reporting) {
             return Some(amount);
         }
@@ -76,7 +88,11 @@ impl Rates {
 /// Half away from zero, as numeric rounds in Postgres.
 fn rounded(value: i128, divisor: i128) -> Option<i128> {
     let half = divisor / 2;
-    let shifted = if value >= 0 { value.checked_add(half)? } else { value.checked_sub(half)? };
+    let shifted = if value >= 0 {
+        value.checked_add(half)?
+    } else {
+        value.checked_sub(half)?
+    };
     Some(shifted / divisor)
 }
 
@@ -84,9 +100,6 @@ fn rounded(value: i128, divisor: i128) -> Option<i128> {
 pub(crate) fn average(sum: i128, count: i128) -> Option<i128> {
     if count == 0 { None } else { rounded(sum, count) }
 }
-
-
-
 
 #[cfg(test)]
 mod tests {
@@ -96,7 +109,9 @@ mod tests {
 
     fn rates() -> Rates {
         let mut rates = Rates::new("EUR");
-        rates.by_currency.insert("USD".to_owned(), vec![(20, 9_000_000_000), (10, 8_500_000_000)]);
+        rates
+            .by_currency
+            .insert("USD".to_owned(), vec![(20, 9_000_000_000), (10, 8_500_000_000)]);
         rates.finish();
         rates
     }

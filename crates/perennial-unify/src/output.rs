@@ -27,7 +27,12 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(lake: Arc<Lake>, run: &str) -> Self {
-        Self { lake, run: run.to_owned(), next: AtomicU64::new(0), tables: Mutex::default() }
+        Self {
+            lake,
+            run: run.to_owned(),
+            next: AtomicU64::new(0),
+            tables: Mutex::default(),
+        }
     }
 
     /// Makes a table known, so that it is there without rows as well.
@@ -35,29 +40,43 @@ impl Output {
         let schema = StoredSchema::try_new(schema).map_err(|misfit| {
             perennial_engine::Error::new(perennial_base::ErrorClass::Internal, misfit.to_string())
         })?;
-        self.tables.lock().entry(name.to_owned()).or_insert_with(|| TableManifest {
-            schema,
-            sort: sort.iter().map(|column| (*column).to_owned()).collect(),
-            partition_by: None,
-            files: Vec::new(),
-        });
+        self.tables
+            .lock()
+            .entry(name.to_owned())
+            .or_insert_with(|| TableManifest {
+                schema,
+                sort: sort.iter().map(|column| (*column).to_owned()).collect(),
+                partition_by: None,
+                files: Vec::new(),
+            });
         Ok(())
     }
 
     /// Writes a sorted batch as one file of a table.
-    pub(crate) async fn write(&self, name: &str, bucket: Option<u32>, batch: &RecordBatch, sort: &[&str]) -> Result<()> {
+    pub(crate) async fn write(
+        &self,
+        name: &str,
+        bucket: Option<u32>,
+        batch: &RecordBatch,
+        sort: &[&str],
+    ) -> Result<()> {
         self.declare(name, &batch.schema(), sort)?;
         if batch.num_rows() == 0 {
             return Ok(());
         }
         let options = WriterOptions {
             sort: sort.iter().map(|column| (*column).to_owned()).collect(),
-            bloom: batch.schema().index_of("customer_id").map(|_| vec!["customer_id".to_owned()]).unwrap_or_default(),
+            bloom: batch
+                .schema()
+                .index_of("customer_id")
+                .map(|_| vec!["customer_id".to_owned()])
+                .unwrap_or_default(),
             row_group_rows: ROW_GROUP_ROWS,
         };
         let unique = format!("{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed));
         let folder = name.rsplit('.').next().unwrap_or(name);
-        let mut writer = DataFileWriter::try_new(&self.lake, folder, bucket, &unique, batch.schema(), &options)?;
+        let mut writer =
+            DataFileWriter::try_new(&self.lake, folder, bucket, &unique, batch.schema(), &options)?;
         let written = writer.write(batch).await;
         if let Err(error) = written {
             writer.abort().await;
@@ -78,7 +97,9 @@ impl Output {
     pub(crate) fn finish(&self) -> BTreeMap<String, TableManifest> {
         let mut tables = std::mem::take(&mut *self.tables.lock());
         for table in tables.values_mut() {
-            table.files.sort_by(|a, b| (a.bucket.unwrap_or(u32::MAX), &a.path).cmp(&(b.bucket.unwrap_or(u32::MAX), &b.path)));
+            table.files.sort_by(|a, b| {
+                (a.bucket.unwrap_or(u32::MAX), &a.path).cmp(&(b.bucket.unwrap_or(u32::MAX), &b.path))
+            });
         }
         tables
     }
@@ -87,7 +108,16 @@ impl Output {
 /// The sort columns of a relation's files.
 pub(crate) fn sort_of(relation: &Relation) -> Vec<&'static str> {
     let customer = relation.person.then_some("customer_id");
-    customer.into_iter().chain(relation.sort.iter().copied().filter(|column| *column != "customer_id")).collect()
+    customer
+        .into_iter()
+        .chain(
+            relation
+                .sort
+                .iter()
+                .copied()
+                .filter(|column| *column != "customer_id"),
+        )
+        .collect()
 }
 
 /// The table of a relation.

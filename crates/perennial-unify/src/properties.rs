@@ -8,7 +8,9 @@ use crate::error::Result;
 /// One JSON object per row, without the columns that are NULL; NULL when nothing is left.
 pub(crate) fn json(batch: &RecordBatch) -> Result<StringArray> {
     let mut bytes = Vec::with_capacity(batch.num_rows() * 64);
-    let mut writer = WriterBuilder::new().with_explicit_nulls(false).build::<_, LineDelimited>(&mut bytes);
+    let mut writer = WriterBuilder::new()
+        .with_explicit_nulls(false)
+        .build::<_, LineDelimited>(&mut bytes);
     writer.write(batch)?;
     writer.finish()?;
     drop(writer);
@@ -33,13 +35,29 @@ mod tests {
     #[test]
     fn null_columns_are_left_out_and_newlines_are_escaped() {
         let batch = RecordBatch::try_from_iter([
-            ("page", Arc::new(StringArray::from(vec![Some("/a\n\"b\""), None, None])) as ArrayRef),
-            ("n", Arc::new(Int64Array::from(vec![Some(1), Some(2), None])) as ArrayRef),
-            ("x", Arc::new(Float64Array::from(vec![None, Some(0.5), None])) as ArrayRef),
+            (
+                "page",
+                Arc::new(StringArray::from(vec![Some("/a\n\"b\""), None, None])) as ArrayRef,
+            ),
+            (
+                "n",
+                Arc::new(Int64Array::from(vec![Some(1), Some(2), None])) as ArrayRef,
+            ),
+            (
+                "x",
+                Arc::new(Float64Array::from(vec![None, Some(0.5), None])) as ArrayRef,
+            ),
         ])
         .unwrap();
         let objects = json(&batch).unwrap();
         let shown: Vec<_> = objects.iter().collect();
-        assert_eq!(shown, [Some(r#"{"page":"/a\n\"b\"","n":1}"#), Some(r#"{"n":2,"x":0.5}"#), None]);
+        assert_eq!(
+            shown,
+            [
+                Some(r#"{"page":"/a\n\"b\"","n":1}"#),
+                Some(r#"{"n":2,"x":0.5}"#),
+                None
+            ]
+        );
     }
 }

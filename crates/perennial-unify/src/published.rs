@@ -46,7 +46,10 @@ pub(crate) fn table(ids: &[PublishedId]) -> Result<RecordBatch> {
         since.push(snapshot);
     }
     let names: Vec<String> = ids.iter().map(|id| id.id.to_string()).collect();
-    let hashes: Vec<String> = ids.iter().map(|id| format!("{:032x}", id.founding_hash)).collect();
+    let hashes: Vec<String> = ids
+        .iter()
+        .map(|id| format!("{:032x}", id.founding_hash))
+        .collect();
     let columns: Vec<ArrayRef> = vec![
         texts(names.iter().map(|name| Some(name.as_str()))),
         counts(ids.iter().map(|id| id.minted_snapshot)),
@@ -76,7 +79,8 @@ pub(crate) fn redirects(resolution: &Resolution) -> Result<RecordBatch> {
         texts(retired.iter().map(|row| row.1.as_deref())),
         counts(retired.iter().map(|row| row.2)),
     ];
-    let schema = relation(PUBLIC, "identity_redirects").map_or_else(|| Arc::new(Schema::empty()), written_schema);
+    let schema =
+        relation(PUBLIC, "identity_redirects").map_or_else(|| Arc::new(Schema::empty()), written_schema);
     Ok(RecordBatch::try_new(schema, columns)?)
 }
 
@@ -89,9 +93,16 @@ pub(crate) async fn previous(lake: &Lake, manifest: Option<&Manifest>) -> Result
         let founded = batch.column(3).as_primitive::<TimestampMicrosecondType>();
         let since = batch.column(7).as_primitive::<Int64Type>();
         for row in 0..batch.num_rows() {
-            let snapshot = if since.is_valid(row) { since.value(row) as u64 } else { 0 };
+            let snapshot = if since.is_valid(row) {
+                since.value(row) as u64
+            } else {
+                0
+            };
             let fate = match text(5).value(row) {
-                "redirected" => Fate::Redirected { to: id(text(6).value(row))?, snapshot },
+                "redirected" => Fate::Redirected {
+                    to: id(text(6).value(row))?,
+                    snapshot,
+                },
                 "gone" => Fate::Gone { snapshot },
                 _ => Fate::Current,
             };
@@ -130,14 +141,20 @@ pub(crate) async fn held(
 }
 
 /// Since when somebody has been a member of a segment.
-pub(crate) async fn members(lake: &Lake, manifest: Option<&Manifest>) -> Result<BTreeMap<(String, String), i64>> {
+pub(crate) async fn members(
+    lake: &Lake,
+    manifest: Option<&Manifest>,
+) -> Result<BTreeMap<(String, String), i64>> {
     let mut out = BTreeMap::new();
     for batch in read(lake, manifest, "public.segment_members").await? {
         let segment = batch.column(0).as_string::<i32>();
         let customer = batch.column(1).as_string::<i32>();
         let since = batch.column(2).as_primitive::<TimestampMicrosecondType>();
         for row in 0..batch.num_rows() {
-            out.insert((segment.value(row).to_owned(), customer.value(row).to_owned()), since.value(row));
+            out.insert(
+                (segment.value(row).to_owned(), customer.value(row).to_owned()),
+                since.value(row),
+            );
         }
     }
     Ok(out)
@@ -145,12 +162,23 @@ pub(crate) async fn members(lake: &Lake, manifest: Option<&Manifest>) -> Result<
 
 /// All rows of a table of a manifest.
 async fn read(lake: &Lake, manifest: Option<&Manifest>, table: &str) -> Result<Vec<RecordBatch>> {
-    let Some(table) = manifest.and_then(|manifest| manifest.tables.get(table)) else { return Ok(Vec::new()) };
+    let Some(table) = manifest.and_then(|manifest| manifest.tables.get(table)) else {
+        return Ok(Vec::new());
+    };
     let mut batches = Vec::new();
     for file in &table.files {
-        let failed = |error: object_store::Error| Error::Lake(perennial_lake::Error::store("read", &file.path, &error));
+        let failed = |error: object_store::Error| {
+            Error::Lake(perennial_lake::Error::store("read", &file.path, &error))
+        };
         let path = lake.path(&file.path)?;
-        let bytes = lake.store().get(&path).await.map_err(failed)?.bytes().await.map_err(failed)?;
+        let bytes = lake
+            .store()
+            .get(&path)
+            .await
+            .map_err(failed)?
+            .bytes()
+            .await
+            .map_err(failed)?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
             .and_then(ParquetRecordBatchReaderBuilder::build)
             .map_err(|_| damaged(&file.path))?;
@@ -166,7 +194,10 @@ fn id(text: &str) -> Result<CustomerId> {
 }
 
 fn damaged(what: &str) -> Error {
-    perennial_engine::Error::new(ErrorClass::DamagedFile, format!("\"{what}\" of the newest snapshot cannot be read"))
-        .with_hint("Restore the file, or start anew with a full run in an empty _perennial folder.")
-        .into()
+    perennial_engine::Error::new(
+        ErrorClass::DamagedFile,
+        format!("\"{what}\" of the newest snapshot cannot be read"),
+    )
+    .with_hint("Restore the file, or start anew with a full run in an empty _perennial folder.")
+    .into()
 }

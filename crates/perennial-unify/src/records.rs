@@ -4,28 +4,27 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    Array, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
-use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use parking_lot::Mutex;
 use perennial_base::Kind;
 use perennial_base::config::SourceConfig;
+use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
-use perennial_engine::Engine;
-use perennial_identity::{GraphBuilder, IdentifierId, Normaliser, Outcome, Rules, SetId, SignatureId};
+use perennial_identity::{GraphBuilder, Rules, SetId, SignatureId};
 use perennial_lake::{FileState, SourceFile, SourceManifest};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Result;
 use crate::mapping::Mapping;
 use crate::progress::Progress;
+use crate::reader::FileReader;
 use crate::scratch::{Heap, Scratch, Stored};
 
 /// No signature, no customer.
@@ -77,19 +76,24 @@ pub(crate) struct Reading<'a> {
 }
 
 /// Plans the mapping of a source over its files, to see whether it fits.
-pub(crate) fn plan(state: &SessionState, source: &SourceConfig, manifest: &SourceManifest, zone: chrono_tz::Tz) -> Result<()> {
+pub(crate) fn plan(
+    state: &SessionState,
+    source: &SourceConfig,
+    manifest: &SourceManifest,
+    zone: chrono_tz::Tz,
+) -> Result<()> {
     let (columns, _) = input(manifest);
     Mapping::try_new(state, source, &columns, zone, |_| Some(0)).map(|_| ())
 }
 
 /// Where the rows of one file went.
 #[derive(Debug, Default, Clone)]
-struct Counts {
-    filtered: u64,
-    rejected: BTreeMap<&'static str, u64>,
+pub(crate) struct Counts {
+    pub(crate) filtered: u64,
+    pub(crate) rejected: BTreeMap<&'static str, u64>,
     superseded: u64,
     unified: u64,
-    failed: Option<String>,
+    pub(crate) failed: Option<String>,
 }
 
 /// Signatures of orders by the hash of their key: refunds and items belong to their order's customer.
@@ -110,7 +114,12 @@ impl Reading<'_> {
         orders: &mut Orders,
     ) -> Result<Option<Staged>> {
         let live: Vec<usize> = (0..manifest.files.len())
-            .filter(|at| manifest.files.get(*at).is_some_and(|file| file.state == FileState::Live))
+            .filter(|at| {
+                manifest
+                    .files
+                    .get(*at)
+                    .is_some_and(|file| file.state == FileState::Live)
+            })
             .collect();
         for file in &mut manifest.files {
             (file.unified, file.superseded, file.filtered, file.rejected) = (0, 0, 0, 0);
@@ -129,20 +138,38 @@ impl Reading<'_> {
         }
         let (columns, partitions) = input(manifest);
         let zone = self.engine.config().zone;
-        let mapping =
-            Mapping::try_new(self.state, source, &columns, zone, |name| self.rules.index_of(name)).map(Arc::new)?;
+        let mapping = Mapping::try_new(self.state, source, &columns, zone, |name| {
+            self.rules.index_of(name)
+        })
+        .map(Arc::new)?;
         let schema = staged_schema(&mapping.schema());
-        let rows: u64 = live.iter().filter_map(|at| manifest.files.get(*at)).map(|file| file.landed).sum();
-        let heaps = if mapping.keyed() { rows.div_ceil(ROWS_PER_HEAP).clamp(1, 64) } else { 1 };
-        let heaps: Arc<Vec<Mutex<Heap>>> =
-            Arc::new((0..heaps).map(|_| Mutex::new(Heap::new(self.scratch, Arc::clone(&schema)))).collect());
-        let counts = self.read_files(number, &mapping, &partitions, &heaps, &schema, manifest, &live).await?;
+        let rows: u64 = live
+            .iter()
+            .filter_map(|at| manifest.files.get(*at))
+            .map(|file| file.landed)
+            .sum();
+        let heaps = if mapping.keyed() {
+            rows.div_ceil(ROWS_PER_HEAP).clamp(1, 64)
+        } else {
+            1
+        };
+        let heaps: Arc<Vec<Mutex<Heap>>> = Arc::new(
+            (0..heaps)
+                .map(|_| Mutex::new(Heap::new(self.scratch, Arc::clone(&schema))))
+                .collect(),
+        );
+        let counts = self
+            .read_files(number, &mapping, &partitions, &heaps, &schema, manifest, &live)
+            .await?;
         let heaps = Arc::try_unwrap(heaps).unwrap_or_default();
         let mut staged = Staged {
             source: number,
             kind: source.kind,
             schema,
-            heaps: heaps.into_iter().map(|heap| heap.into_inner().finish()).collect::<Result<_>>()?,
+            heaps: heaps
+                .into_iter()
+                .map(|heap| heap.into_inner().finish())
+                .collect::<Result<_>>()?,
             sides: Vec::new(),
             keyed: mapping.keyed(),
         };
@@ -156,7 +183,11 @@ impl Reading<'_> {
                 file.superseded = counted.superseded;
                 file.unified = counted.unified;
                 file.rejected = counted.rejected.values().sum();
-                file.rejections = counted.rejected.iter().map(|(reason, rows)| ((*reason).to_owned(), *rows)).collect();
+                file.rejections = counted
+                    .rejected
+                    .iter()
+                    .map(|(reason, rows)| ((*reason).to_owned(), *rows))
+                    .collect();
             }
         }
         Ok(Some(staged))
@@ -176,29 +207,35 @@ impl Reading<'_> {
     ) -> Result<Vec<Counts>> {
         let mut counts = vec![Counts::default(); manifest.files.len()];
         let store = ObjectStoreUrl::parse(self.engine.lake().store_url())?;
-        let tasks = live.iter().filter_map(|at| manifest.files.get(*at).map(|file| (*at, file))).map(|(at, file)| {
-            let reader = FileReader {
-                at,
-                number,
-                mapping: Arc::clone(mapping),
-                heaps: Arc::clone(heaps),
-                schema: Arc::clone(schema),
-                rules: Arc::clone(self.rules),
-                graph: Arc::clone(self.graph),
-                state: self.state.clone(),
-            };
-            let table = one_file(self.engine, &store, mapping.input(), partitions, file);
-            let landed = file.landed;
-            async move {
-                let table = table?;
-                let read = self.engine.cpu().spawn(reader.read(table));
-                let outcome = match read.await {
-                    Ok(outcome) => outcome?,
-                    Err(_) => Counts { failed: Some("cannot be decoded".to_owned()), ..Counts::default() },
+        let tasks = live
+            .iter()
+            .filter_map(|at| manifest.files.get(*at).map(|file| (*at, file)))
+            .map(|(at, file)| {
+                let reader = FileReader {
+                    at,
+                    number,
+                    mapping: Arc::clone(mapping),
+                    heaps: Arc::clone(heaps),
+                    schema: Arc::clone(schema),
+                    rules: Arc::clone(self.rules),
+                    graph: Arc::clone(self.graph),
+                    state: self.state.clone(),
                 };
-                Ok::<_, crate::error::Error>((at, outcome, landed))
-            }
-        });
+                let table = one_file(self.engine, &store, mapping.input(), partitions, file);
+                let landed = file.landed;
+                async move {
+                    let table = table?;
+                    let read = self.engine.cpu().spawn(reader.read(table));
+                    let outcome = match read.await {
+                        Ok(outcome) => outcome?,
+                        Err(_) => Counts {
+                            failed: Some("cannot be decoded".to_owned()),
+                            ..Counts::default()
+                        },
+                    };
+                    Ok::<_, crate::error::Error>((at, outcome, landed))
+                }
+            });
         let side_by_side = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let mut tasks = futures::stream::iter(tasks.collect::<Vec<_>>()).buffer_unordered(side_by_side);
         while let Some(done) = tasks.next().await {
@@ -220,29 +257,46 @@ impl Reading<'_> {
         counts: &mut [Counts],
         orders: &mut Orders,
     ) -> Result<()> {
-        let dropped: Vec<bool> = manifest.files.iter().map(|file| file.state != FileState::Live).collect();
+        let dropped: Vec<bool> = manifest
+            .files
+            .iter()
+            .map(|file| file.state != FileState::Live)
+            .collect();
         let mut graph = self.graph.lock();
         let mut key = String::new();
         for heap in &staged.heaps {
             let batch = heap.load(&staged.schema)?;
             let rows = Rows::new(&batch);
             let mut side = vec![(NOBODY, RowState::Dropped); batch.num_rows()];
-            let mut order: Vec<u32> = (0..batch.num_rows() as u32).filter(|row| dropped.get(rows.file(*row)) == Some(&false)).collect();
+            let mut order: Vec<u32> = (0..batch.num_rows() as u32)
+                .filter(|row| dropped.get(rows.file(*row)) == Some(&false))
+                .collect();
             if staged.keyed {
                 // Every change of a subscription is a fact of its own moment.
                 let by_time = source.kind == Kind::Subscription;
                 let moment = |row: u32| if by_time { rows.time(row) } else { 0 };
                 order.sort_unstable_by(|a, b| {
-                    (rows.key(*a), moment(*a), rows.updated(*a), rows.file(*a), rows.row(*a)).cmp(&(
-                        rows.key(*b),
-                        moment(*b),
-                        rows.updated(*b),
-                        rows.file(*b),
-                        rows.row(*b),
-                    ))
+                    (
+                        rows.key(*a),
+                        moment(*a),
+                        rows.updated(*a),
+                        rows.file(*a),
+                        rows.row(*a),
+                    )
+                        .cmp(&(
+                            rows.key(*b),
+                            moment(*b),
+                            rows.updated(*b),
+                            rows.file(*b),
+                            rows.row(*b),
+                        ))
                 });
-                for versions in order.chunk_by(|a, b| rows.key(*a) == rows.key(*b) && moment(*a) == moment(*b)) {
-                    let Some((newest, _)) = versions.split_last() else { continue };
+                for versions in
+                    order.chunk_by(|a, b| rows.key(*a) == rows.key(*b) && moment(*a) == moment(*b))
+                {
+                    let Some((newest, _)) = versions.split_last() else {
+                        continue;
+                    };
                     let mut set = SetId::EMPTY;
                     for row in versions {
                         set = graph.union(set, rows.set(*row))?;
@@ -268,12 +322,20 @@ impl Reading<'_> {
                     }
                     for row in versions {
                         let current = row == newest;
-                        let state = if current { RowState::Current } else { RowState::Older };
+                        let state = if current {
+                            RowState::Current
+                        } else {
+                            RowState::Older
+                        };
                         if let Some(slot) = side.get_mut(*row as usize) {
                             *slot = (number, state);
                         }
                         if let Some(counts) = counts.get_mut(rows.file(*row)) {
-                            *(if current { &mut counts.unified } else { &mut counts.superseded }) += 1;
+                            *(if current {
+                                &mut counts.unified
+                            } else {
+                                &mut counts.superseded
+                            }) += 1;
                         }
                     }
                 }
@@ -304,7 +366,14 @@ impl Reading<'_> {
     }
 }
 
-fn person(graph: &mut GraphBuilder, kind: Kind, source: u16, set: SetId, time: i64, key: &str) -> Result<Option<SignatureId>> {
+fn person(
+    graph: &mut GraphBuilder,
+    kind: Kind,
+    source: u16,
+    set: SetId,
+    time: i64,
+    key: &str,
+) -> Result<Option<SignatureId>> {
     if !kind.person_bearing() {
         return Ok(None);
     }
@@ -321,16 +390,26 @@ pub(crate) fn place(key: &mut String, file: Option<&SourceFile>, row: i64) {
 }
 
 /// Quarantines files that could not be read, or of which too many rows are rejected.
-fn judge(source: &SourceConfig, manifest: &mut SourceManifest, live: &[usize], counts: Vec<Counts>) -> Vec<Counts> {
+fn judge(
+    source: &SourceConfig,
+    manifest: &mut SourceManifest,
+    live: &[usize],
+    counts: Vec<Counts>,
+) -> Vec<Counts> {
     for at in live {
-        let (Some(file), Some(counted)) = (manifest.files.get_mut(*at), counts.get(*at)) else { continue };
+        let (Some(file), Some(counted)) = (manifest.files.get_mut(*at), counts.get(*at)) else {
+            continue;
+        };
         let rejected: u64 = counted.rejected.values().sum();
         let share = rejected as f64 / (file.landed.max(1)) as f64;
         let reason = match &counted.failed {
             Some(reason) => Some(reason.clone()),
             None if share > source.max_bad_rows => {
-                let reasons: Vec<String> =
-                    counted.rejected.iter().map(|(reason, rows)| format!("{reason} ({rows} rows)")).collect();
+                let reasons: Vec<String> = counted
+                    .rejected
+                    .iter()
+                    .map(|(reason, rows)| format!("{reason} ({rows} rows)"))
+                    .collect();
                 Some(format!(
                     "has {rejected} bad rows of {}, above max_bad_rows = {}: {}",
                     file.landed,
@@ -361,8 +440,13 @@ fn input(manifest: &SourceManifest) -> (SchemaRef, Vec<String>) {
         }
     }
     let fields = columns.fields().iter().cloned();
-    let partitions = names.iter().map(|name| Arc::new(Field::new(name, DataType::Utf8, true)));
-    (Arc::new(Schema::new(fields.chain(partitions).collect::<Vec<_>>())), names)
+    let partitions = names
+        .iter()
+        .map(|name| Arc::new(Field::new(name, DataType::Utf8, true)));
+    (
+        Arc::new(Schema::new(fields.chain(partitions).collect::<Vec<_>>())),
+        names,
+    )
 }
 
 fn one_file(
@@ -373,7 +457,9 @@ fn one_file(
     file: &SourceFile,
 ) -> Result<FileTable> {
     let own = input.fields().len() - partitions.len();
-    let columns = Arc::new(Schema::new(input.fields().iter().take(own).cloned().collect::<Vec<_>>()));
+    let columns = Arc::new(Schema::new(
+        input.fields().iter().take(own).cloned().collect::<Vec<_>>(),
+    ));
     let partition_columns = input.fields().iter().skip(own).cloned().collect();
     let values = partitions
         .iter()
@@ -389,7 +475,13 @@ fn one_file(
         columns: Vec::new(),
         partitions: values,
     };
-    Ok(FileTable::new(store.clone(), columns, partition_columns, vec![stored], &[]))
+    Ok(FileTable::new(
+        store.clone(),
+        columns,
+        partition_columns,
+        vec![stored],
+        &[],
+    ))
 }
 
 fn staged_schema(columns: &SchemaRef) -> SchemaRef {
@@ -442,7 +534,11 @@ impl<'a> Rows<'a> {
     }
 
     pub(crate) fn key(&self, row: u32) -> &'a str {
-        if self.key.is_valid(row as usize) { self.key.value(row as usize) } else { "" }
+        if self.key.is_valid(row as usize) {
+            self.key.value(row as usize)
+        } else {
+            ""
+        }
     }
 
     pub(crate) fn time(&self, row: u32) -> i64 {
@@ -451,143 +547,5 @@ impl<'a> Rows<'a> {
 
     pub(crate) fn updated(&self, row: u32) -> i64 {
         self.updated.value(row as usize)
-    }
-}
-
-/// Reads one file to its end.
-struct FileReader {
-    at: usize,
-    number: u16,
-    mapping: Arc<Mapping>,
-    heaps: Arc<Vec<Mutex<Heap>>>,
-    schema: SchemaRef,
-    rules: Arc<Rules>,
-    graph: Arc<Mutex<GraphBuilder>>,
-    state: SessionState,
-}
-
-impl FileReader {
-    async fn read(self, table: FileTable) -> Result<Counts> {
-        let plan = table.scan(&self.state, None, &[], None).await?;
-        let mut stream = execute_stream(plan, self.state.task_ctx())?;
-        let mut counts = Counts::default();
-        let mut next_row = 0;
-        let mut normaliser = Normaliser::new(&self.rules);
-        while let Some(batch) = stream.next().await {
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => {
-                    counts.failed = Some(format!("cannot be decoded: {}", described(error)));
-                    return Ok(counts);
-                }
-            };
-            self.take(&batch, next_row, &mut normaliser, &mut counts)?;
-            next_row += batch.num_rows() as i64;
-        }
-        Ok(counts)
-    }
-
-    fn take(&self, batch: &RecordBatch, first_row: i64, normaliser: &mut Normaliser<'_>, counts: &mut Counts) -> Result<()> {
-        let mapped = self.mapping.apply(batch)?;
-        counts.filtered += mapped.filtered;
-        for reason in &mapped.rejected {
-            *counts.rejected.entry(reason).or_default() += 1;
-        }
-        let rows = mapped.places.len();
-        if rows == 0 {
-            return Ok(());
-        }
-        let sets = self.sets(&mapped.identifiers, rows, normaliser)?;
-        let mut columns: Vec<ArrayRef> = vec![
-            Arc::new(Int32Array::from_value(self.at as i32, rows)),
-            Arc::new(Int64Array::from_iter_values(mapped.places.iter().map(|place| first_row + *place as i64))),
-            Arc::new(UInt32Array::from(sets)),
-            match &mapped.key {
-                Some(key) => Arc::new(key.clone()),
-                None => Arc::new(StringArray::new_null(rows)),
-            },
-            Arc::new(TimestampMicrosecondArray::from(mapped.time).with_timezone("UTC")),
-            Arc::new(TimestampMicrosecondArray::from(mapped.updated).with_timezone("UTC")),
-        ];
-        columns.extend(mapped.columns);
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        let count = self.heaps.len();
-        let Some(key) = mapped.key.filter(|_| count > 1) else {
-            return match self.heaps.first() {
-                Some(heap) => heap.lock().push(batch),
-                None => Ok(()),
-            };
-        };
-        let mut shares: Vec<Vec<u32>> = vec![Vec::new(); count];
-        for row in 0..rows {
-            let share = (xxh3_64(key.value(row).as_bytes()) % count as u64) as usize;
-            if let Some(share) = shares.get_mut(share) {
-                share.push(row as u32);
-            }
-        }
-        for (share, heap) in shares.into_iter().zip(self.heaps.iter()) {
-            if !share.is_empty() {
-                heap.lock().push(arrow::compute::take_record_batch(&batch, &UInt32Array::from(share))?)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The set of identifiers of each row. Normalising is done before the graph is locked.
-    fn sets(
-        &self,
-        identifiers: &[(usize, StringArray)],
-        rows: usize,
-        normaliser: &mut Normaliser<'_>,
-    ) -> Result<Vec<u32>> {
-        let mut sets = vec![SetId::EMPTY.number(); rows];
-        if identifiers.is_empty() {
-            return Ok(sets);
-        }
-        let mut arena = String::new();
-        let mut values: Vec<(u32, usize, Outcome, std::ops::Range<usize>)> = Vec::with_capacity(rows);
-        let mut out = String::new();
-        for row in 0..rows {
-            for (kind, array) in identifiers {
-                if array.is_null(row) {
-                    continue;
-                }
-                let outcome = normaliser.normalise(*kind, array.value(row), &mut out);
-                if outcome != Outcome::Blank {
-                    let start = arena.len();
-                    arena.push_str(&out);
-                    values.push((row as u32, *kind, outcome, start..arena.len()));
-                }
-            }
-        }
-        let mut graph = self.graph.lock();
-        let mut members: Vec<IdentifierId> = Vec::new();
-        for of_row in values.chunk_by(|a, b| a.0 == b.0) {
-            members.clear();
-            for (_, kind, outcome, range) in of_row {
-                let value = arena.get(range.clone()).unwrap_or_default();
-                match outcome {
-                    Outcome::Value => members.push(graph.intern(*kind, value)?),
-                    Outcome::Blocked => graph.blocked(*kind, value, self.number, 1),
-                    Outcome::Malformed => graph.malformed(*kind, value, self.number, 1),
-                    Outcome::Blank => {}
-                }
-            }
-            if let Some((row, ..)) = of_row.first()
-                && let Some(slot) = sets.get_mut(*row as usize)
-            {
-                *slot = graph.set(&members)?.number();
-            }
-        }
-        Ok(sets)
-    }
-}
-
-/// An engine error in one line, for the reason of a quarantine.
-fn described(error: datafusion::common::DataFusionError) -> String {
-    let error = perennial_engine::Error::from(error);
-    match perennial_base::UserError::detail(&error) {
-        Some(detail) => format!("{error} ({})", detail.trim_end_matches('.')),
-        None => error.to_string(),
     }
 }

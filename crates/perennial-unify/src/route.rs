@@ -38,7 +38,11 @@ const CUSTOMERS_PER_BUCKET: usize = 32_768;
 impl Buckets {
     pub(crate) fn new(resolution: &Resolution) -> Self {
         let customers = resolution.customers();
-        let count = customers.len().div_ceil(CUSTOMERS_PER_BUCKET).next_power_of_two().clamp(1, 1_024);
+        let count = customers
+            .len()
+            .div_ceil(CUSTOMERS_PER_BUCKET)
+            .next_power_of_two()
+            .clamp(1, 1_024);
         let bits = count.trailing_zeros();
         let starts = (0..=count as u32)
             .map(|bucket| customers.partition_point(|customer| customer.id.bucket(bits) < bucket) as u32)
@@ -61,7 +65,9 @@ impl Buckets {
         if customer == NOBODY {
             return self.len();
         }
-        self.starts.partition_point(|start| *start <= customer).saturating_sub(1)
+        self.starts
+            .partition_point(|start| *start <= customer)
+            .saturating_sub(1)
     }
 }
 
@@ -85,7 +91,9 @@ impl Routed {
 
     /// The bucket of the rows that belong to no customer.
     pub(crate) fn last_bucket(&self, kind: Kind) -> usize {
-        self.heaps.get(&kind).map_or(0, |(_, heaps)| heaps.len().saturating_sub(1))
+        self.heaps
+            .get(&kind)
+            .map_or(0, |(_, heaps)| heaps.len().saturating_sub(1))
     }
 
     /// The columns of a kind's rows.
@@ -105,14 +113,23 @@ pub(crate) fn route(
 ) -> Result<Routed> {
     let mut open: BTreeMap<Kind, (SchemaRef, Vec<Heap>)> = BTreeMap::new();
     for (staged, _) in &staged {
-        let schema = routed_schema(staged.kind, staged.kind == Kind::Profile, &staged.schema, open.get(&staged.kind).map(|(schema, _)| schema));
+        let schema = routed_schema(
+            staged.kind,
+            staged.kind == Kind::Profile,
+            &staged.schema,
+            open.get(&staged.kind).map(|(schema, _)| schema),
+        );
         open.insert(staged.kind, (schema, Vec::new()));
     }
     for (schema, heaps) in open.values_mut() {
-        *heaps = (0..=buckets.len()).map(|_| Heap::new(scratch, Arc::clone(schema))).collect();
+        *heaps = (0..=buckets.len())
+            .map(|_| Heap::new(scratch, Arc::clone(schema)))
+            .collect();
     }
     for (staged, manifest) in staged {
-        let Some((schema, heaps)) = open.get_mut(&staged.kind) else { continue };
+        let Some((schema, heaps)) = open.get_mut(&staged.kind) else {
+            continue;
+        };
         for (heap, side) in staged.heaps.iter().zip(&staged.sides) {
             let mut seen = 0;
             for batch in heap.batches()? {
@@ -120,7 +137,8 @@ pub(crate) fn route(
                 let rows = batch.num_rows();
                 let side = side.get(seen..seen + rows).unwrap_or_default();
                 seen += rows;
-                let (canonical, customers) = canonical(&staged, manifest, schema, &batch, side, resolution, orders)?;
+                let (canonical, customers) =
+                    canonical(&staged, manifest, schema, &batch, side, resolution, orders)?;
                 advance(rows as u64);
                 let mut shares: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
                 for (row, (customer, (_, state))) in customers.iter().zip(side).enumerate() {
@@ -155,7 +173,11 @@ pub(crate) fn route(
 /// The columns of routed rows: the same for all sources of a kind. Traits are united over the sources.
 fn routed_schema(kind: Kind, traits: bool, staged: &SchemaRef, so_far: Option<&SchemaRef>) -> SchemaRef {
     let mut fields: Vec<Field> = match so_far {
-        Some(schema) => schema.fields().iter().map(|field| field.as_ref().clone()).collect(),
+        Some(schema) => schema
+            .fields()
+            .iter()
+            .map(|field| field.as_ref().clone())
+            .collect(),
         None => {
             let mut fields = vec![
                 Field::new("_customer", DataType::UInt32, false),
@@ -165,7 +187,11 @@ fn routed_schema(kind: Kind, traits: bool, staged: &SchemaRef, so_far: Option<&S
                 Field::new("_updated", timestamp(), false),
                 Field::new("_older", DataType::UInt8, false),
             ];
-            fields.extend(kind.columns().iter().map(|column| Field::new(column.name, plain(column.column_type), true)));
+            fields.extend(
+                kind.columns()
+                    .iter()
+                    .map(|column| Field::new(column.name, plain(column.column_type), true)),
+            );
             if kind == Kind::Event {
                 fields.push(Field::new("properties", DataType::Utf8, true));
             }
@@ -203,14 +229,27 @@ fn canonical(
 ) -> Result<(RecordBatch, Vec<u32>)> {
     let rows = batch.num_rows();
     let leading = Rows::new(batch);
-    let customer_of = |signature: u32| resolution.customer_of(SignatureId::from_number(signature)).unwrap_or(NOBODY);
+    let customer_of = |signature: u32| {
+        resolution
+            .customer_of(SignatureId::from_number(signature))
+            .unwrap_or(NOBODY)
+    };
     let customers: Vec<u32> = match staged.kind {
         Kind::OrderItem | Kind::Refund => {
             let column = staged.schema.index_of("order_id")?;
             let ids = batch.column(column).as_string::<i32>();
-            (0..rows).map(|row| orders.get(&order_hash(ids.value(row))).map_or(NOBODY, |signature| customer_of(*signature))).collect()
+            (0..rows)
+                .map(|row| {
+                    orders
+                        .get(&order_hash(ids.value(row)))
+                        .map_or(NOBODY, |signature| customer_of(*signature))
+                })
+                .collect()
         }
-        _ => side.iter().map(|(signature, _)| customer_of(*signature)).collect(),
+        _ => side
+            .iter()
+            .map(|(signature, _)| customer_of(*signature))
+            .collect(),
     };
     let mut keys = StringBuilder::with_capacity(rows, rows * 16);
     let mut key = String::new();
@@ -222,7 +261,8 @@ fn canonical(
             keys.append_value(&key);
         }
     }
-    let older = UInt8Array::from_iter_values(side.iter().map(|(_, state)| u8::from(*state == RowState::Older)));
+    let older =
+        UInt8Array::from_iter_values(side.iter().map(|(_, state)| u8::from(*state == RowState::Older)));
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(UInt32Array::from(customers.clone())),
         Arc::new(UInt16Array::from_value(staged.source, rows)),

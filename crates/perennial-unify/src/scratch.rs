@@ -32,11 +32,18 @@ impl Scratch {
             .prefix("perennial-run-")
             .tempdir_in(&parent)
             .map_err(|error| failed("created", &parent, &error))?;
-        Ok(Arc::new(Self { folder, next: AtomicU64::new(0), held: AtomicUsize::new(0), memory }))
+        Ok(Arc::new(Self {
+            folder,
+            next: AtomicU64::new(0),
+            held: AtomicUsize::new(0),
+            memory,
+        }))
     }
 
     fn file(&self) -> PathBuf {
-        self.folder.path().join(format!("{}.arrow", self.next.fetch_add(1, Ordering::Relaxed)))
+        self.folder
+            .path()
+            .join(format!("{}.arrow", self.next.fetch_add(1, Ordering::Relaxed)))
     }
 }
 
@@ -52,7 +59,9 @@ pub(crate) struct Heap {
 
 impl std::fmt::Debug for Heap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Heap").field("rows", &self.rows).finish_non_exhaustive()
+        f.debug_struct("Heap")
+            .field("rows", &self.rows)
+            .finish_non_exhaustive()
     }
 }
 
@@ -61,7 +70,14 @@ const FLUSH_BYTES: usize = 256 << 10;
 
 impl Heap {
     pub(crate) fn new(scratch: &Arc<Scratch>, schema: SchemaRef) -> Self {
-        Self { scratch: Arc::clone(scratch), schema, buffered: Vec::new(), buffered_bytes: 0, file: None, rows: 0 }
+        Self {
+            scratch: Arc::clone(scratch),
+            schema,
+            buffered: Vec::new(),
+            buffered_bytes: 0,
+            file: None,
+            rows: 0,
+        }
     }
 
     /// Adds a batch behind the others.
@@ -91,14 +107,18 @@ impl Heap {
         let batches = self.take_buffered();
         if let Some((path, writer)) = &mut self.file {
             for batch in &batches {
-                writer.write(batch).map_err(|error| broken("written", path, &error))?;
+                writer
+                    .write(batch)
+                    .map_err(|error| broken("written", path, &error))?;
             }
         }
         Ok(())
     }
 
     fn take_buffered(&mut self) -> Vec<RecordBatch> {
-        self.scratch.held.fetch_sub(self.buffered_bytes, Ordering::Relaxed);
+        self.scratch
+            .held
+            .fetch_sub(self.buffered_bytes, Ordering::Relaxed);
         self.buffered_bytes = 0;
         std::mem::take(&mut self.buffered)
     }
@@ -107,9 +127,15 @@ impl Heap {
     pub(crate) fn finish(mut self) -> Result<Stored> {
         let mut path = None;
         if let Some((file, mut writer)) = self.file.take() {
-            writer.finish().map_err(|error| broken("written", &file, &error))?;
-            let buffer = writer.into_inner().map_err(|error| broken("written", &file, &error))?;
-            buffer.into_inner().map_err(|error| failed("written", &file, error.error()))?;
+            writer
+                .finish()
+                .map_err(|error| broken("written", &file, &error))?;
+            let buffer = writer
+                .into_inner()
+                .map_err(|error| broken("written", &file, &error))?;
+            buffer
+                .into_inner()
+                .map_err(|error| failed("written", &file, error.error()))?;
             path = Some(file);
         }
         let held = self.buffered_bytes;
@@ -126,7 +152,9 @@ impl Heap {
 
 impl Drop for Heap {
     fn drop(&mut self) {
-        self.scratch.held.fetch_sub(self.buffered_bytes, Ordering::Relaxed);
+        self.scratch
+            .held
+            .fetch_sub(self.buffered_bytes, Ordering::Relaxed);
     }
 }
 
@@ -156,9 +184,9 @@ impl Stored {
             }
             None => None,
         };
-        let stored = reader
-            .into_iter()
-            .flat_map(|(path, reader)| reader.map(move |batch| batch.map_err(|error| broken("read", path, &error))));
+        let stored = reader.into_iter().flat_map(|(path, reader)| {
+            reader.map(move |batch| batch.map_err(|error| broken("read", path, &error)))
+        });
         Ok(stored.chain(self.rest.iter().cloned().map(Ok)))
     }
 

@@ -13,7 +13,8 @@ use crate::columns::{counts, instants, texts, written_schema};
 use crate::error::Result;
 
 /// A predicate, planned when the columns of `customer_360` are known.
-pub(crate) type PlanPredicate = Box<dyn Fn(&RecordBatch, &SegmentConfig) -> Result<Arc<dyn PhysicalExpr>> + Send + Sync>;
+pub(crate) type PlanPredicate =
+    Box<dyn Fn(&RecordBatch, &SegmentConfig) -> Result<Arc<dyn PhysicalExpr>> + Send + Sync>;
 
 /// The segments of the configuration.
 pub(crate) struct Segments {
@@ -24,7 +25,9 @@ pub(crate) struct Segments {
 
 impl std::fmt::Debug for Segments {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Segments").field("segments", &self.segments).finish_non_exhaustive()
+        f.debug_struct("Segments")
+            .field("segments", &self.segments)
+            .finish_non_exhaustive()
     }
 }
 
@@ -34,7 +37,11 @@ pub(crate) struct Members(pub(crate) BTreeMap<String, Vec<String>>);
 
 impl Segments {
     pub(crate) fn new(segments: Vec<SegmentConfig>, plan: PlanPredicate) -> Self {
-        Self { segments, plan, planned: Mutex::default() }
+        Self {
+            segments,
+            plan,
+            planned: Mutex::default(),
+        }
     }
 
     fn planned(&self, summary: &RecordBatch) -> Result<Vec<Arc<dyn PhysicalExpr>>> {
@@ -42,7 +49,11 @@ impl Segments {
         if let Some(planned) = planned.as_ref() {
             return Ok(planned.clone());
         }
-        let fresh = self.segments.iter().map(|segment| (self.plan)(summary, segment)).collect::<Result<Vec<_>>>()?;
+        let fresh = self
+            .segments
+            .iter()
+            .map(|segment| (self.plan)(summary, segment))
+            .collect::<Result<Vec<_>>>()?;
         *planned = Some(fresh.clone());
         Ok(fresh)
     }
@@ -50,7 +61,10 @@ impl Segments {
     /// The members among the customers of a bucket.
     pub(crate) fn members(&self, summary: &RecordBatch) -> Result<Members> {
         let mut members = Members::default();
-        let ids = summary.column(summary.schema().index_of("customer_id")?).as_string::<i32>().clone();
+        let ids = summary
+            .column(summary.schema().index_of("customer_id")?)
+            .as_string::<i32>()
+            .clone();
         for (segment, predicate) in self.segments.iter().zip(self.planned(summary)?) {
             let mask = predicate.evaluate(summary)?.into_array(summary.num_rows())?;
             let mask = mask.as_boolean();
@@ -83,27 +97,42 @@ impl Segments {
                 texts(ordered.iter().map(|segment| Some(segment.name.as_str()))),
                 texts(ordered.iter().map(|segment| segment.description.as_deref())),
                 texts(ordered.iter().map(|segment| Some(segment.filter.sql.as_str()))),
-                counts(ordered.iter().map(|segment| members.0.get(&segment.name).map_or(0, |of| of.len() as u64))),
+                counts(
+                    ordered
+                        .iter()
+                        .map(|segment| members.0.get(&segment.name).map_or(0, |of| of.len() as u64)),
+                ),
             ];
-            out.push(("segments", RecordBatch::try_new(written_schema(relation), columns)?));
+            out.push((
+                "segments",
+                RecordBatch::try_new(written_schema(relation), columns)?,
+            ));
         }
         if let Some(relation) = relation(PUBLIC, "segment_members") {
             let rows: Vec<(&str, &str)> = ordered
                 .iter()
                 .flat_map(|segment| {
                     let of_segment = members.0.get(&segment.name).unwrap_or(&empty);
-                    of_segment.iter().map(|member| (segment.name.as_str(), member.as_str()))
+                    of_segment
+                        .iter()
+                        .map(|member| (segment.name.as_str(), member.as_str()))
                 })
                 .collect();
             let since = |segment: &str, member: &str| {
-                before.get(&(segment.to_owned(), member.to_owned())).copied().unwrap_or(now)
+                before
+                    .get(&(segment.to_owned(), member.to_owned()))
+                    .copied()
+                    .unwrap_or(now)
             };
             let columns = vec![
                 texts(rows.iter().map(|(segment, _)| Some(*segment))),
                 texts(rows.iter().map(|(_, member)| Some(*member))),
                 instants(rows.iter().map(|(segment, member)| Some(since(segment, member)))),
             ];
-            out.push(("segment_members", RecordBatch::try_new(written_schema(relation), columns)?));
+            out.push((
+                "segment_members",
+                RecordBatch::try_new(written_schema(relation), columns)?,
+            ));
         }
         Ok(out)
     }

@@ -9,8 +9,8 @@ use datafusion::physical_expr::PhysicalExpr;
 use perennial_base::Kind;
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_udf_lifecycle::model::{
-    CustomerFacts, Evaluator, Interval, Kind as FactKind, KindId, NamedFact, OrderVersion, PopulationGapsBuilder, Refund, Score,
-    StageModel, SubscriptionChange, SubscriptionStatus,
+    CustomerFacts, Evaluator, Interval, Kind as FactKind, KindId, NamedFact, OrderVersion,
+    PopulationGapsBuilder, Refund, Score, StageModel, SubscriptionChange, SubscriptionStatus,
 };
 
 use crate::bucket::Shared;
@@ -71,8 +71,18 @@ impl<'a> Collector<'a> {
         }
         let mut masks = Vec::new();
         for planned in &shared.named_facts {
-            let Some((_, table)) = tables.iter().find(|(relation, _)| relation.name == planned.relation) else { continue };
-            let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.relation() == Some(planned.relation)) else { continue };
+            let Some((_, table)) = tables
+                .iter()
+                .find(|(relation, _)| relation.name == planned.relation)
+            else {
+                continue;
+            };
+            let Some(kind) = Kind::ALL
+                .into_iter()
+                .find(|kind| kind.relation() == Some(planned.relation))
+            else {
+                continue;
+            };
             let value = planned.predicate.evaluate(table)?.into_array(table.num_rows())?;
             masks.push((planned.kind, kind, value.as_boolean().clone()));
         }
@@ -122,11 +132,12 @@ impl<'a> Collector<'a> {
         let refund_rows = self.rows(Kind::Refund, customer);
         self.collected.orders.clear();
         self.collected.refunds.clear();
-        let (Some(orders), Some(refunds)) = (self.facts.get(&Kind::Order), self.facts.get(&Kind::Refund)) else {
+        let (Some(orders), Some(refunds)) = (self.facts.get(&Kind::Order), self.facts.get(&Kind::Refund))
+        else {
             return Ok(());
         };
         let mut numbers: HashMap<(u16, &str), u32> = HashMap::new();
-        for row in rows.clone() {
+        for row in rows {
             let next = numbers.len() as u32;
             let key = (orders.source(row), orders.key(row));
             let first = !numbers.contains_key(&key);
@@ -134,7 +145,11 @@ impl<'a> Collector<'a> {
             let placed_at = orders.time(row);
             self.collected.orders.push(OrderVersion {
                 // An order is a fact of the moment at which it was placed; what became of it later, of later ones.
-                effective_at: if first { placed_at } else { orders.version_at(row).max(placed_at) },
+                effective_at: if first {
+                    placed_at
+                } else {
+                    orders.version_at(row).max(placed_at)
+                },
                 order,
                 placed_at,
                 amount: self.order_facts.amount.get(row).copied().flatten(),
@@ -143,7 +158,9 @@ impl<'a> Collector<'a> {
         }
         self.collected.orders.sort_by_key(|version| version.effective_at);
         for row in refund_rows {
-            let Some(order) = self.order_facts.order_of_refund.get(row).copied().flatten() else { continue };
+            let Some(order) = self.order_facts.order_of_refund.get(row).copied().flatten() else {
+                continue;
+            };
             let key = (orders.source(order as usize), orders.key(order as usize));
             if let Some(order) = numbers.get(&key) {
                 self.collected.refunds.push(Refund {
@@ -160,7 +177,9 @@ impl<'a> Collector<'a> {
     fn subscriptions(&mut self, customer: u32) -> Result<()> {
         let rows = self.rows(Kind::Subscription, customer);
         self.collected.subscriptions.clear();
-        let Some(facts) = self.facts.get(&Kind::Subscription) else { return Ok(()) };
+        let Some(facts) = self.facts.get(&Kind::Subscription) else {
+            return Ok(());
+        };
         let mrr = facts.money("mrr")?;
         let status = facts.text("status")?;
         let mut numbers: HashMap<(u16, &str), u32> = HashMap::new();
@@ -186,11 +205,16 @@ impl<'a> Collector<'a> {
         let rows = self.rows(Kind::Survey, customer);
         self.collected.nps.clear();
         self.collected.csat.clear();
-        let Some(facts) = self.facts.get(&Kind::Survey) else { return Ok(()) };
+        let Some(facts) = self.facts.get(&Kind::Survey) else {
+            return Ok(());
+        };
         let survey = facts.text("survey")?;
         let score = facts.float("score")?;
         for row in rows {
-            let answer = Score { at: facts.time(row), score: score.value(row) };
+            let answer = Score {
+                at: facts.time(row),
+                score: score.value(row),
+            };
             match survey.value(row).trim().to_lowercase().as_str() {
                 "nps" => self.collected.nps.push(answer),
                 "csat" => self.collected.csat.push(answer),
@@ -208,32 +232,48 @@ impl<'a> Collector<'a> {
             spans.insert(kind, self.rows(kind, customer));
         }
         for kind in masked {
-            if !spans.contains_key(&kind) {
-                // Other kinds were walked through above; their rows are found again by customer.
-                let span = self.facts.get(&kind).map_or(0..0, |facts| span_of(facts, customer));
-                spans.insert(kind, span);
-            }
+            let facts = self.facts.get(&kind);
+            // Other kinds were walked through above; their rows are found again by customer.
+            spans
+                .entry(kind)
+                .or_insert_with(|| facts.map_or(0..0, |facts| span_of(facts, customer)));
         }
-        if let (Some(facts), Some(span)) = (self.facts.get(&Kind::Event), spans.get(&Kind::Event)) {
-            if self.events.any.is_some() || !self.events.by_name.is_empty() {
-                let name = facts.text("name")?;
-                for row in span.clone() {
-                    let kinds = self.events.any.into_iter().chain(self.events.by_name.get(name.value(row)).copied());
-                    let at = facts.time(row);
-                    self.collected.named.extend(kinds.map(|kind| NamedFact { at, kind }));
-                }
-            }
-        }
-        if let (Some(kind), Some(facts), Some(span)) =
-            (self.events.interaction, self.facts.get(&Kind::Interaction), spans.get(&Kind::Interaction))
+        if let (Some(facts), Some(span)) = (self.facts.get(&Kind::Event), spans.get(&Kind::Event))
+            && (self.events.any.is_some() || !self.events.by_name.is_empty())
         {
-            self.collected.named.extend(span.clone().map(|row| NamedFact { at: facts.time(row), kind }));
+            let name = facts.text("name")?;
+            for row in span.clone() {
+                let kinds = self
+                    .events
+                    .any
+                    .into_iter()
+                    .chain(self.events.by_name.get(name.value(row)).copied());
+                let at = facts.time(row);
+                self.collected
+                    .named
+                    .extend(kinds.map(|kind| NamedFact { at, kind }));
+            }
+        }
+        if let (Some(kind), Some(facts), Some(span)) = (
+            self.events.interaction,
+            self.facts.get(&Kind::Interaction),
+            spans.get(&Kind::Interaction),
+        ) {
+            self.collected.named.extend(span.clone().map(|row| NamedFact {
+                at: facts.time(row),
+                kind,
+            }));
         }
         for (id, kind, mask) in &self.masks {
-            let (Some(facts), Some(span)) = (self.facts.get(kind), spans.get(kind)) else { continue };
+            let (Some(facts), Some(span)) = (self.facts.get(kind), spans.get(kind)) else {
+                continue;
+            };
             for row in span.clone() {
                 if row < mask.len() && mask.is_valid(row) && mask.value(row) {
-                    self.collected.named.push(NamedFact { at: facts.time(row), kind: *id });
+                    self.collected.named.push(NamedFact {
+                        at: facts.time(row),
+                        kind: *id,
+                    });
                 }
             }
         }
@@ -246,7 +286,11 @@ fn span_of(facts: &Facts, customer: u32) -> Range<usize> {
     let (mut low, mut high) = (0, facts.len());
     while low < high {
         let middle = low.midpoint(high);
-        if facts.customer(middle) < customer { low = middle + 1 } else { high = middle }
+        if facts.customer(middle) < customer {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
     }
     let start = low;
     let mut end = start;
@@ -287,9 +331,15 @@ pub(crate) fn history(
         present.push(intervals.get(before..).and_then(|own| own.last().copied()));
     }
     let stage = |stage: usize| model.stage_name(stage);
-    let reasons: Vec<String> = intervals.iter().map(|interval| model.describe(interval.reason)).collect();
+    let reasons: Vec<String> = intervals
+        .iter()
+        .map(|interval| model.describe(interval.reason))
+        .collect();
     let Some(relation) = relation(PUBLIC, "lifecycle_history") else {
-        return Ok((RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty())), present));
+        return Ok((
+            RecordBatch::new_empty(Arc::new(arrow::datatypes::Schema::empty())),
+            present,
+        ));
     };
     let batch = RecordBatch::try_new(
         written_schema(relation),

@@ -63,10 +63,17 @@ pub(crate) fn customer_360(
     added: &[(FieldRef, ArrayRef)],
 ) -> Result<RecordBatch> {
     let mut rows: Vec<Summary<'_>> = vec![
-        Summary { gross_revenue: Some(0), refunded: Some(0), ..Summary::default() };
+        Summary {
+            gross_revenue: Some(0),
+            refunded: Some(0),
+            ..Summary::default()
+        };
         customers.len()
     ];
-    let walk = Walk { shared, customers: customers.clone() };
+    let walk = Walk {
+        shared,
+        customers: customers.clone(),
+    };
     if let (Some(orders), Some(refunds)) = (facts.get(&Kind::Order), facts.get(&Kind::Refund)) {
         walk.orders(orders, refunds, order_facts, &mut rows)?;
     }
@@ -74,23 +81,31 @@ pub(crate) fn customer_360(
         walk.events(events, &mut rows)?;
     }
     if let Some(interactions) = facts.get(&Kind::Interaction) {
-        walk.each(interactions, |row, at| {
-            if let Some(summary) = rows.get_mut(row) {
-                summary.interactions += 1;
-                summary.last_interaction_at = Some(at);
-            }
-        }, |_, _| {});
+        walk.each(
+            interactions,
+            |row, at| {
+                if let Some(summary) = rows.get_mut(row) {
+                    summary.interactions += 1;
+                    summary.last_interaction_at = Some(at);
+                }
+            },
+            |_, _| {},
+        );
     }
     if let Some(surveys) = facts.get(&Kind::Survey) {
         let survey = surveys.text("survey")?;
         let score = surveys.float("score")?;
-        walk.each(surveys, |_, _| {}, |row, fact| {
-            if survey.value(fact).trim().eq_ignore_ascii_case("nps")
-                && let Some(summary) = rows.get_mut(row)
-            {
-                summary.nps = Some((surveys.time(fact), score.value(fact)));
-            }
-        });
+        walk.each(
+            surveys,
+            |_, _| {},
+            |row, fact| {
+                if survey.value(fact).trim().eq_ignore_ascii_case("nps")
+                    && let Some(summary) = rows.get_mut(row)
+                {
+                    summary.nps = Some((surveys.time(fact), score.value(fact)));
+                }
+            },
+        );
     }
     if let Some(subscriptions) = facts.get(&Kind::Subscription) {
         walk.subscriptions(subscriptions, &mut rows)?;
@@ -109,7 +124,10 @@ impl Walk<'_> {
     fn each(&self, facts: &Facts, mut at: impl FnMut(usize, i64), mut row: impl FnMut(usize, usize)) {
         for fact in 0..facts.len() {
             let customer = facts.customer(fact);
-            if facts.current(fact) && self.customers.contains(&customer) && facts.time(fact) <= self.shared.now {
+            if facts.current(fact)
+                && self.customers.contains(&customer)
+                && facts.time(fact) <= self.shared.now
+            {
                 let place = (customer - self.customers.start) as usize;
                 at(place, facts.time(fact));
                 row(place, fact);
@@ -132,32 +150,41 @@ impl Walk<'_> {
     ) -> Result<()> {
         let channel = orders.text("channel")?;
         let mut placed: Vec<Vec<i64>> = vec![Vec::new(); rows.len()];
-        self.each(orders, |_, _| {}, |place, row| {
-            let Some(summary) = rows.get_mut(place) else { return };
-            let at = orders.time(row);
-            touch(summary, orders, row, optional(channel, row));
-            if of_orders.paid.get(row) != Some(&true) {
-                return;
-            }
-            summary.paid_orders += 1;
-            let amount = of_orders.amount.get(row).copied().flatten();
-            summary.gross_revenue = summary.gross_revenue.zip(amount).map(|(sum, amount)| sum + amount);
-            for refund in of_orders.refunds.get(row).map(Vec::as_slice).unwrap_or_default() {
-                if refunds.time(*refund as usize) <= self.shared.now {
-                    let amount = of_orders.refund_amount.get(*refund as usize).copied().flatten();
-                    summary.refunded = summary.refunded.zip(amount).map(|(sum, amount)| sum + amount);
+        self.each(
+            orders,
+            |_, _| {},
+            |place, row| {
+                let Some(summary) = rows.get_mut(place) else {
+                    return;
+                };
+                let at = orders.time(row);
+                touch(summary, orders, row, optional(channel, row));
+                if of_orders.paid.get(row) != Some(&true) {
+                    return;
                 }
-            }
-            if of_orders.counts.get(row) == Some(&true) {
-                summary.orders += 1;
-                summary.first_order_at.get_or_insert(at);
-                summary.last_order_at = Some(at);
-                self.within(at, &mut summary.orders_within);
-                if let Some(placed) = placed.get_mut(place) {
-                    placed.push(at);
+                summary.paid_orders += 1;
+                let amount = of_orders.amount.get(row).copied().flatten();
+                summary.gross_revenue = summary
+                    .gross_revenue
+                    .zip(amount)
+                    .map(|(sum, amount)| sum + amount);
+                for refund in of_orders.refunds.get(row).map(Vec::as_slice).unwrap_or_default() {
+                    if refunds.time(*refund as usize) <= self.shared.now {
+                        let amount = of_orders.refund_amount.get(*refund as usize).copied().flatten();
+                        summary.refunded = summary.refunded.zip(amount).map(|(sum, amount)| sum + amount);
+                    }
                 }
-            }
-        });
+                if of_orders.counts.get(row) == Some(&true) {
+                    summary.orders += 1;
+                    summary.first_order_at.get_or_insert(at);
+                    summary.last_order_at = Some(at);
+                    self.within(at, &mut summary.orders_within);
+                    if let Some(placed) = placed.get_mut(place) {
+                        placed.push(at);
+                    }
+                }
+            },
+        );
         for (summary, placed) in rows.iter_mut().zip(placed) {
             summary.median_gap_days = median_gap(&placed);
         }
@@ -166,15 +193,21 @@ impl Walk<'_> {
 
     fn events<'f>(&self, events: &'f Facts, rows: &mut [Summary<'f>]) -> Result<()> {
         let channel = events.text("channel")?;
-        self.each(events, |_, _| {}, |place, row| {
-            let Some(summary) = rows.get_mut(place) else { return };
-            let at = events.time(row);
-            summary.events += 1;
-            summary.first_event_at.get_or_insert(at);
-            summary.last_event_at = Some(at);
-            self.within(at, &mut summary.events_within);
-            touch(summary, events, row, optional(channel, row));
-        });
+        self.each(
+            events,
+            |_, _| {},
+            |place, row| {
+                let Some(summary) = rows.get_mut(place) else {
+                    return;
+                };
+                let at = events.time(row);
+                summary.events += 1;
+                summary.first_event_at.get_or_insert(at);
+                summary.last_event_at = Some(at);
+                self.within(at, &mut summary.events_within);
+                touch(summary, events, row, optional(channel, row));
+            },
+        );
         Ok(())
     }
 
@@ -182,9 +215,16 @@ impl Walk<'_> {
     fn subscriptions(&self, facts: &Facts, rows: &mut [Summary<'_>]) -> Result<()> {
         let mrr = facts.money("mrr")?;
         let mut newest: HashMap<(usize, u16, &str), i128> = HashMap::new();
-        self.each(facts, |_, _| {}, |place, row| {
-            newest.insert((place, facts.source(row), facts.key(row)), if mrr.is_valid(row) { mrr.value(row) } else { 0 });
-        });
+        self.each(
+            facts,
+            |_, _| {},
+            |place, row| {
+                newest.insert(
+                    (place, facts.source(row), facts.key(row)),
+                    if mrr.is_valid(row) { mrr.value(row) } else { 0 },
+                );
+            },
+        );
         for ((place, ..), amount) in newest {
             if let Some(summary) = rows.get_mut(place) {
                 *summary.mrr.get_or_insert(0) += amount;
@@ -195,19 +235,33 @@ impl Walk<'_> {
 }
 
 fn touch<'f>(summary: &mut Summary<'f>, facts: &'f Facts, row: usize, channel: Option<&'f str>) {
-    let Some(channel) = channel.filter(|channel| !channel.trim().is_empty()) else { return };
-    let touch = Touch { at: facts.time(row), source: facts.source(row), key: facts.key(row), channel };
+    let Some(channel) = channel.filter(|channel| !channel.trim().is_empty()) else {
+        return;
+    };
+    let touch = Touch {
+        at: facts.time(row),
+        source: facts.source(row),
+        key: facts.key(row),
+        channel,
+    };
     summary.first_touch = Some(summary.first_touch.map_or(touch, |first| first.min(touch)));
     summary.last_touch = Some(summary.last_touch.map_or(touch, |last| last.max(touch)));
 }
 
 /// The median of the gaps between consecutive orders, in days; of an even number the mean of the two in the middle.
 fn median_gap(placed: &[i64]) -> Option<f64> {
-    let mut gaps: Vec<i64> = placed.windows(2).filter_map(|pair| Some(pair.get(1)? - pair.first()?)).collect();
+    let mut gaps: Vec<i64> = placed
+        .windows(2)
+        .filter_map(|pair| Some(pair.get(1)? - pair.first()?))
+        .collect();
     gaps.sort_unstable();
     let middle = gaps.len() / 2;
     let upper = *gaps.get(middle)? as f64;
-    let median = if gaps.len() % 2 == 1 { upper } else { (upper + *gaps.get(middle.checked_sub(1)?)? as f64) / 2.0 };
+    let median = if gaps.len() % 2 == 1 {
+        upper
+    } else {
+        (upper + *gaps.get(middle.checked_sub(1)?)? as f64) / 2.0
+    };
     Some(median / DAY as f64)
 }
 
@@ -232,17 +286,36 @@ fn table(
         let column: ArrayRef = match field.name().as_str() {
             "customer_id" => texts(range.clone().map(|customer| Some(shared.customer_id(customer)))),
             "as_of_at" => instants(rows.iter().map(|_| Some(shared.now))),
-            "lifecycle_stage" => texts(present.iter().map(|now| Some(now.and_then(|now| stage(now.stage)).unwrap_or_default()))),
-            "stage_entered_at" => instants(present.iter().map(|now| Some(now.map_or(shared.now, |now| now.entered_at)))),
-            "previous_stage" => texts(present.iter().map(|now| now.and_then(|now| now.previous).and_then(stage))),
+            "lifecycle_stage" => texts(
+                present
+                    .iter()
+                    .map(|now| Some(now.and_then(|now| stage(now.stage)).unwrap_or_default())),
+            ),
+            "stage_entered_at" => instants(
+                present
+                    .iter()
+                    .map(|now| Some(now.map_or(shared.now, |now| now.entered_at))),
+            ),
+            "previous_stage" => texts(
+                present
+                    .iter()
+                    .map(|now| now.and_then(|now| now.previous).and_then(stage)),
+            ),
             "first_seen_at" => instants(customers.iter().map(|customer| Some(customer.first_seen_at))),
             "last_seen_at" => instants(customers.iter().map(|customer| Some(customer.last_seen_at))),
             "identified_at" => instants(customers.iter().map(|customer| customer.identified_at)),
-            "tenure_days" => floats(customers.iter().map(|customer| Some(days(shared.now - customer.first_seen_at)))),
+            "tenure_days" => floats(
+                customers
+                    .iter()
+                    .map(|customer| Some(days(shared.now - customer.first_seen_at))),
+            ),
             "orders" => number(&|row| row.orders),
             "first_order_at" => moment(&|row| row.first_order_at),
             "last_order_at" => moment(&|row| row.last_order_at),
-            "recency_days" => floats(rows.iter().map(|row| row.last_order_at.map(|last| days(shared.now - last)))),
+            "recency_days" => floats(
+                rows.iter()
+                    .map(|row| row.last_order_at.map(|last| days(shared.now - last))),
+            ),
             "median_gap_days" => floats(rows.iter().map(|row| row.median_gap_days)),
             "orders_30_days" => number(&|row| row.orders_within[0]),
             "orders_90_days" => number(&|row| row.orders_within[1]),
@@ -250,7 +323,10 @@ fn table(
             "gross_revenue" => money(rows.iter().map(|row| row.gross_revenue))?,
             "refunded" => money(rows.iter().map(|row| row.refunded))?,
             "net_revenue" => money(rows.iter().map(|row| Some(row.gross_revenue? - row.refunded?)))?,
-            "aov" => money(rows.iter().map(|row| average(row.gross_revenue?, row.paid_orders)))?,
+            "aov" => money(
+                rows.iter()
+                    .map(|row| average(row.gross_revenue?, row.paid_orders)),
+            )?,
             "events" => number(&|row| row.events),
             "first_event_at" => moment(&|row| row.first_event_at),
             "last_event_at" => moment(&|row| row.last_event_at),
@@ -265,7 +341,9 @@ fn table(
             "nps_latest_at" => moment(&|row| row.nps.map(|(at, _)| at)),
             "mrr" => money(rows.iter().map(|row| row.mrr))?,
             "sources" => text_lists(
-                customers.iter().map(|customer| customer.sources.iter().map(|source| shared.source_name(source))),
+                customers
+                    .iter()
+                    .map(|customer| customer.sources.iter().map(|source| shared.source_name(source))),
             ),
             other => {
                 return Err(perennial_engine::Error::new(

@@ -13,7 +13,9 @@ use futures::StreamExt;
 use perennial_base::propose::{ColumnFacts, ColumnShape, FolderFacts};
 use perennial_engine::Engine;
 use perennial_engine::release::source_table;
-use perennial_lake::{Contract, FileFacts, FileState, Landed, SourceFile, SourceManifest, SourcePath, discover, inspect};
+use perennial_lake::{
+    Contract, FileFacts, FileState, Landed, SourceFile, SourceManifest, SourcePath, discover, inspect,
+};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
@@ -80,10 +82,20 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
         }
         let rows = live.iter().map(|file| file.landed).sum();
         let count = live.len();
-        let manifest = SourceManifest { kind: String::new(), contract, files: live };
+        let manifest = SourceManifest {
+            kind: String::new(),
+            contract,
+            files: live,
+        };
         let table = source_table(lake, &store, &manifest)?;
         let columns = columns(engine, &table, rows).await?;
-        folders.push(FolderFacts { path, files: count, rows, columns, partitions });
+        folders.push(FolderFacts {
+            path,
+            files: count,
+            rows,
+            columns,
+            partitions,
+        });
     }
     Ok(Survey { folders, unreadable })
 }
@@ -92,7 +104,11 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
 fn group_of(file: &Landed) -> String {
     let folders: Vec<&str> = file.path.split('/').collect();
     let folders = folders.split_last().map_or(&[][..], |(_, folders)| folders);
-    let plain: Vec<&str> = folders.iter().copied().take_while(|folder| !folder.contains('=')).collect();
+    let plain: Vec<&str> = folders
+        .iter()
+        .copied()
+        .take_while(|folder| !folder.contains('='))
+        .collect();
     if plain.is_empty() {
         return file.path.clone();
     }
@@ -141,7 +157,9 @@ async fn columns(engine: &Engine, table: &dyn TableProvider, rows: u64) -> Resul
             if gathering.seen.is_none() && gathering.sampled_values >= SAMPLED {
                 continue;
             }
-            let Ok(text) = cast(column, &DataType::Utf8) else { continue };
+            let Ok(text) = cast(column, &DataType::Utf8) else {
+                continue;
+            };
             if let Some(text) = text.as_any().downcast_ref::<StringArray>() {
                 gathering.take(text);
             }
@@ -197,7 +215,11 @@ impl Gathering {
 }
 
 fn can_be_key(data_type: &DataType) -> bool {
-    data_type.is_integer() || matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::FixedSizeBinary(16))
+    data_type.is_integer()
+        || matches!(
+            data_type,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::FixedSizeBinary(16)
+        )
 }
 
 fn shape(data_type: &DataType) -> ColumnShape {
@@ -209,8 +231,13 @@ fn shape(data_type: &DataType) -> ColumnShape {
         DataType::Timestamp(..) => ColumnShape::Timestamp,
         data_type if data_type.is_integer() => ColumnShape::Int,
         data_type if data_type.is_floating() => ColumnShape::Float,
-        DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..) | DataType::Decimal256(..) => ColumnShape::Decimal,
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => ColumnShape::Binary,
+        DataType::Decimal32(..)
+        | DataType::Decimal64(..)
+        | DataType::Decimal128(..)
+        | DataType::Decimal256(..) => ColumnShape::Decimal,
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            ColumnShape::Binary
+        }
         _ => ColumnShape::Nested,
     }
 }

@@ -10,7 +10,10 @@ use chrono_tz::Tz;
 
 use crate::error::Result;
 
-const SAFE: CastOptions<'static> = CastOptions { safe: true, format_options: arrow::util::display::FormatOptions::new() };
+const SAFE: CastOptions<'static> = CastOptions {
+    safe: true,
+    format_options: arrow::util::display::FormatOptions::new(),
+};
 
 /// Days from 0001-01-01 to 1970-01-01.
 const EPOCH_DAYS: i32 = 719_163;
@@ -29,10 +32,16 @@ pub(crate) fn convert(array: &ArrayRef, target: &DataType, zone: Tz) -> Result<A
 pub(crate) fn instants(array: &ArrayRef, zone: Tz) -> Result<TimestampMicrosecondArray> {
     let naive = match array.data_type() {
         DataType::Timestamp(_, Some(_)) => {
-            let utc = cast_with_options(array, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), &SAFE)?;
+            let utc = cast_with_options(
+                array,
+                &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+                &SAFE,
+            )?;
             return Ok(timestamps(&utc).with_timezone("UTC"));
         }
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => return text_instants(array, zone),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View | DataType::Dictionary(..) => {
+            return text_instants(array, zone);
+        }
         DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64 => {
             cast_with_options(array, &DataType::Timestamp(TimeUnit::Microsecond, None), &SAFE)?
         }
@@ -43,7 +52,10 @@ pub(crate) fn instants(array: &ArrayRef, zone: Tz) -> Result<TimestampMicrosecon
     if zone == Tz::UTC {
         return Ok(naive.with_timezone("UTC"));
     }
-    let shifted: TimestampMicrosecondArray = naive.iter().map(|value| value.and_then(|micros| from_wall_clock(micros, zone))).collect();
+    let shifted: TimestampMicrosecondArray = naive
+        .iter()
+        .map(|value| value.and_then(|micros| from_wall_clock(micros, zone)))
+        .collect();
     Ok(shifted.with_timezone("UTC"))
 }
 
@@ -54,7 +66,9 @@ fn from_wall_clock(micros: i64, zone: Tz) -> Option<i64> {
         chrono::LocalResult::Single(instant) => instant.with_timezone(&Utc),
         chrono::LocalResult::Ambiguous(first, _) => first.with_timezone(&Utc),
         chrono::LocalResult::None => {
-            let before = zone.offset_from_utc_datetime(&(wall - chrono::TimeDelta::days(1))).fix();
+            let before = zone
+                .offset_from_utc_datetime(&(wall - chrono::TimeDelta::days(1)))
+                .fix();
             Utc.from_utc_datetime(&(wall - before))
         }
     };
@@ -64,7 +78,11 @@ fn from_wall_clock(micros: i64, zone: Tz) -> Option<i64> {
 fn text_instants(array: &ArrayRef, zone: Tz) -> Result<TimestampMicrosecondArray> {
     let text = cast_with_options(array, &DataType::Utf8, &SAFE)?;
     let zone_name: Arc<str> = zone.name().into();
-    let parsed = cast_with_options(&text, &DataType::Timestamp(TimeUnit::Microsecond, Some(zone_name)), &SAFE)?;
+    let parsed = cast_with_options(
+        &text,
+        &DataType::Timestamp(TimeUnit::Microsecond, Some(zone_name)),
+        &SAFE,
+    )?;
     Ok(timestamps(&parsed).with_timezone("UTC"))
 }
 
@@ -81,7 +99,10 @@ fn dates(array: &ArrayRef, zone: Tz) -> Result<ArrayRef> {
     match array.data_type() {
         DataType::Timestamp(_, Some(_)) => {
             let instants = instants(array, zone)?;
-            let days: Date32Array = instants.iter().map(|value| value.and_then(|micros| day_of(micros, zone))).collect();
+            let days: Date32Array = instants
+                .iter()
+                .map(|value| value.and_then(|micros| day_of(micros, zone)))
+                .collect();
             Ok(Arc::new(days))
         }
         _ => Ok(cast_with_options(array, &DataType::Date32, &SAFE)?),
@@ -107,7 +128,13 @@ mod tests {
         let instants = instants(&array, zone).unwrap();
         let shown: Vec<Option<String>> = instants
             .iter()
-            .map(|value| value.map(|micros| chrono::DateTime::from_timestamp_micros(micros).unwrap().to_rfc3339()))
+            .map(|value| {
+                value.map(|micros| {
+                    chrono::DateTime::from_timestamp_micros(micros)
+                        .unwrap()
+                        .to_rfc3339()
+                })
+            })
             .collect();
         let expected: Vec<Option<String>> = expected.iter().map(|text| text.map(str::to_owned)).collect();
         assert_eq!(shown, expected);
@@ -116,7 +143,13 @@ mod tests {
     #[test]
     fn times_without_a_zone_are_read_in_the_source_s() {
         check(
-            &["2026-01-15 12:00:00", "2026-07-15", "2026-07-15T12:00:00Z", "2026-07-15 12:00:00+05:30", "soon"],
+            &[
+                "2026-01-15 12:00:00",
+                "2026-07-15",
+                "2026-07-15T12:00:00Z",
+                "2026-07-15 12:00:00+05:30",
+                "soon",
+            ],
             Tz::Europe__Berlin,
             &[
                 Some("2026-01-15T11:00:00+00:00"),
@@ -131,11 +164,23 @@ mod tests {
     #[test]
     fn wall_clock_times_at_the_change_of_clocks() {
         let wall = |text: &str| {
-            chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap().and_utc().timestamp_micros()
+            chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M")
+                .unwrap()
+                .and_utc()
+                .timestamp_micros()
         };
         // Clocks in Berlin go from 02:00 to 03:00 on 2026-03-29 and from 03:00 to 02:00 on 2026-10-25.
-        assert_eq!(from_wall_clock(wall("2026-03-29 02:30"), Tz::Europe__Berlin), Some(wall("2026-03-29 01:30")));
-        assert_eq!(from_wall_clock(wall("2026-10-25 02:30"), Tz::Europe__Berlin), Some(wall("2026-10-25 00:30")));
-        assert_eq!(day_of(wall("2026-06-30 22:30"), Tz::Europe__Berlin), day_of(wall("2026-07-01 12:00"), Tz::UTC));
+        assert_eq!(
+            from_wall_clock(wall("2026-03-29 02:30"), Tz::Europe__Berlin),
+            Some(wall("2026-03-29 01:30"))
+        );
+        assert_eq!(
+            from_wall_clock(wall("2026-10-25 02:30"), Tz::Europe__Berlin),
+            Some(wall("2026-10-25 00:30"))
+        );
+        assert_eq!(
+            day_of(wall("2026-06-30 22:30"), Tz::Europe__Berlin),
+            day_of(wall("2026-07-01 12:00"), Tz::UTC)
+        );
     }
 }

@@ -103,7 +103,10 @@ fn read(reader: &mut Reader, entries: &[Entry], base: &Path) -> Config {
     let root = reader.section(&registry::ROOT, "the file".to_owned(), Place::Whole, entries);
     let lake = read_lake(reader, &root);
     let time = reader.table(&root, "time");
-    let zone = time.as_ref().and_then(|time| read_zone(reader, time)).unwrap_or(Tz::UTC);
+    let zone = time
+        .as_ref()
+        .and_then(|time| read_zone(reader, time))
+        .unwrap_or(Tz::UTC);
     let as_of = time.as_ref().and_then(|time| read_as_of(reader, time));
     let currency = reader
         .table(&root, "money")

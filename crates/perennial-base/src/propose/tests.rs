@@ -1,3 +1,5 @@
+//! Tests of `propose`.
+
 use std::path::Path;
 
 use super::*;

@@ -27,7 +27,9 @@ impl Check {
                     }
                 }
                 for (source, path, reason) in &report.quarantined {
-                    show::note(&format!("warning: {path} of {source} would be quarantined: {reason}"));
+                    show::note(&format!(
+                        "warning: {path} of {source} would be quarantined: {reason}"
+                    ));
                 }
                 show::line("the configuration fits the files");
                 Ok(DONE)
@@ -35,7 +37,11 @@ impl Check {
             Err(errors) => {
                 let mut worst = INPUT;
                 for error in &errors {
-                    show::problem(&error.to_string(), error.detail().as_deref(), error.hint().as_deref());
+                    show::problem(
+                        &error.to_string(),
+                        error.detail().as_deref(),
+                        error.hint().as_deref(),
+                    );
                     worst = worst.max(code(error.class()));
                 }
                 Ok(worst)

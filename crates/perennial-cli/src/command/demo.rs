@@ -40,16 +40,39 @@ impl Demo {
     pub(crate) async fn run(self) -> Result<u8> {
         let file = self.dir.join("perennial.toml");
         if file.exists() {
-            show::note(&format!("using the demo in {}; remove the folder for another one", self.dir.display()));
+            show::note(&format!(
+                "using the demo in {}; remove the folder for another one",
+                self.dir.display()
+            ));
         } else {
-            let options = DemoOptions { dir: self.dir.clone(), customers: self.customers, seed: self.seed };
-            show::note(&format!("making {} people and their traces in {} …", self.customers, self.dir.display()));
+            let options = DemoOptions {
+                dir: self.dir.clone(),
+                customers: self.customers,
+                seed: self.seed,
+            };
+            show::note(&format!(
+                "making {} people and their traces in {} …",
+                self.customers,
+                self.dir.display()
+            ));
             let summary = tokio::task::spawn_blocking(move || generate(&options, &mut |_| {})).await??;
-            show::note(&format!("{} files, {} rows, {} MB", summary.files, summary.rows, summary.bytes / 1_000_000));
+            show::note(&format!(
+                "{} files, {} rows, {} MB",
+                summary.files,
+                summary.rows,
+                summary.bytes / 1_000_000
+            ));
         }
         let config = with_listen(Arc::new(Config::load(&file)?), Some(self.listen));
         let engine = open(config).await?;
-        let report = once(&engine, RunOptions { full: false, settle: true }).await?;
+        let report = once(
+            &engine,
+            RunOptions {
+                full: false,
+                settle: true,
+            },
+        )
+        .await?;
         told(&report);
         if self.no_serve {
             return Ok(DONE);

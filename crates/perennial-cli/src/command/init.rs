@@ -28,10 +28,19 @@ pub(crate) struct Init {
 impl Init {
     pub(crate) async fn run(self) -> Result<u8> {
         if self.out.exists() {
-            bail!("\"{}\" exists already; choose another file with --out, or remove it", self.out.display());
+            bail!(
+                "\"{}\" exists already; choose another file with --out, or remove it",
+                self.out.display()
+            );
         }
-        let folder = self.out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let base = folder.canonicalize().with_context(|| format!("the folder \"{}\" cannot be used", folder.display()))?;
+        let folder = self
+            .out
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty())
+            .unwrap_or(Path::new("."));
+        let base = folder
+            .canonicalize()
+            .with_context(|| format!("the folder \"{}\" cannot be used", folder.display()))?;
         let url = url_from(&self.lake, &base)?;
         let text = format!("[lake]\nurl = {url:?}\n");
         let config = Config::parse(&text, &base, &|_| None)?;
@@ -41,7 +50,10 @@ impl Init {
             show::note(&format!("left out: {path}: {reason}"));
         }
         if survey.folders.is_empty() {
-            bail!("no readable Parquet file below \"{}\"; land one, then run init again", self.lake);
+            bail!(
+                "no readable Parquet file below \"{}\"; land one, then run init again",
+                self.lake
+            );
         }
         let password = random_password();
         let admin = RoleConfig {
@@ -54,9 +66,13 @@ impl Init {
         };
         let proposal = propose(&survey.folders);
         let toml = proposal.to_toml(&url, &[admin]);
-        std::fs::write(&self.out, toml).with_context(|| format!("\"{}\" cannot be written", self.out.display()))?;
+        std::fs::write(&self.out, toml)
+            .with_context(|| format!("\"{}\" cannot be written", self.out.display()))?;
         for source in &proposal.sources {
-            show::note(&format!("{}: {} ({})", source.config.path, source.config.name, source.config.kind));
+            show::note(&format!(
+                "{}: {} ({})",
+                source.config.path, source.config.name, source.config.kind
+            ));
         }
         for note in &proposal.notes {
             show::note(&format!("note: {note}"));
@@ -75,7 +91,9 @@ fn url_from(lake: &str, base: &Path) -> Result<String> {
     if lake.contains("://") {
         return Ok(lake.to_owned());
     }
-    let folder = Path::new(lake).canonicalize().with_context(|| format!("the folder \"{lake}\" cannot be read"))?;
+    let folder = Path::new(lake)
+        .canonicalize()
+        .with_context(|| format!("the folder \"{lake}\" cannot be read"))?;
     Ok(match folder.strip_prefix(base) {
         Ok(below) if below.as_os_str().is_empty() => ".".to_owned(),
         Ok(below) => format!("./{}", below.display()),
@@ -88,5 +106,8 @@ fn random_password() -> String {
     const LETTERS: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz023456789";
     let mut bytes = [0_u8; 24];
     rand::rng().fill_bytes(&mut bytes);
-    bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect()
+    bytes
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+        .collect()
 }

@@ -49,7 +49,9 @@ impl Query {
         };
         let session = engine.session(login)?;
         let statements = session.parse(&self.sql)?;
-        let [statement] = statements.as_slice() else { bail!("give exactly one statement, not {}", statements.len()) };
+        let [statement] = statements.as_slice() else {
+            bail!("give exactly one statement, not {}", statements.len())
+        };
         let prepared = session.prepare(statement, &[]).await?;
         match session.run(&prepared, Vec::new()).await? {
             Outcome::Rows(rows) => match print(rows, self.format).await {
@@ -67,7 +69,9 @@ impl Query {
 
 fn is_closed_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        cause.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
     })
 }
 
@@ -75,7 +79,8 @@ async fn print(mut rows: Rows, format: Format) -> Result<()> {
     let schema = rows.schema().clone();
     match format {
         Format::Table => {
-            let mut cells: Vec<Vec<String>> = vec![schema.fields().iter().map(|field| field.name().clone()).collect()];
+            let mut cells: Vec<Vec<String>> =
+                vec![schema.fields().iter().map(|field| field.name().clone()).collect()];
             while let Some(batch) = rows.next().await {
                 texts(&batch?, &mut cells)?;
             }
@@ -87,14 +92,20 @@ async fn print(mut rows: Rows, format: Format) -> Result<()> {
             while let Some(batch) = rows.next().await {
                 let batch = batch?;
                 let mut out = Vec::new();
-                let mut writer = arrow::csv::WriterBuilder::new().with_header(header).build(&mut out);
+                let mut writer = arrow::csv::WriterBuilder::new()
+                    .with_header(header)
+                    .build(&mut out);
                 writer.write(&batch)?;
                 drop(writer);
                 (header, any) = (false, true);
                 show::bytes(&out)?;
             }
             if !any {
-                let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+                let names: Vec<&str> = schema
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().as_str())
+                    .collect();
                 show::bytes(format!("{}\n", names.join(",")).as_bytes())?;
             }
         }
@@ -128,7 +139,12 @@ fn texts(batch: &RecordBatch, cells: &mut Vec<Vec<String>>) -> Result<()> {
         .map(|column| ArrayFormatter::try_new(column, &options))
         .collect::<Result<Vec<_>, _>>()?;
     for row in 0..batch.num_rows() {
-        cells.push(columns.iter().map(|column| column.value(row).to_string()).collect());
+        cells.push(
+            columns
+                .iter()
+                .map(|column| column.value(row).to_string())
+                .collect(),
+        );
     }
     Ok(())
 }
@@ -137,12 +153,21 @@ fn texts(batch: &RecordBatch, cells: &mut Vec<Vec<String>>) -> Result<()> {
 fn aligned(cells: &[Vec<String>]) -> String {
     let columns = cells.first().map_or(0, Vec::len);
     let width = |column: usize| {
-        cells.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        cells
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut out = String::new();
     for (number, row) in cells.iter().enumerate() {
-        let line: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!(" {cell:width$} ")).collect();
+        let line: Vec<String> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!(" {cell:width$} "))
+            .collect();
         out.push_str(line.join("|").trim_end());
         out.push('\n');
         if number == 0 {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use perennial_base::config::registry::reference_markdown;
-use perennial_base::relation::{ColumnType, RELATIONS};
+use perennial_base::relation::{ColumnType, relations};
 
 use crate::exit::DONE;
 use crate::show;
@@ -42,7 +42,10 @@ impl Reference {
                 family.clone_from(&function.family);
                 out.push_str(&format!("\n## {family}\n"));
             }
-            out.push_str(&format!("\n### {}\n\n{}\n\n```sql\n{}\n```\n", function.name, function.description, function.syntax));
+            out.push_str(&format!(
+                "\n### {}\n\n{}\n\n```sql\n{}\n```\n",
+                function.name, function.description, function.syntax
+            ));
             if !function.arguments.is_empty() {
                 out.push('\n');
                 for (name, description) in &function.arguments {
@@ -64,12 +67,20 @@ impl Reference {
              its text as a SQL comment.\n\n`customers` and `customer_360` also have one column for each identifier type and \
              trait of the configuration, behind `customer_id`.\n",
         );
-        for relation in RELATIONS {
-            out.push_str(&format!("\n## {}.{}\n\n{}\n\n", relation.schema, relation.name, relation.comment));
+        for relation in relations() {
+            out.push_str(&format!(
+                "\n## {}.{}\n\n{}\n\n",
+                relation.schema, relation.name, relation.comment
+            ));
             out.push_str("| column | type | null | what |\n| --- | --- | --- | --- |\n");
             for column in relation.columns {
                 let null = if column.nullable { "yes" } else { "no" };
-                out.push_str(&format!("| {} | {} | {null} | {} |\n", column.name, sql_type(column.column_type), column.comment));
+                out.push_str(&format!(
+                    "| {} | {} | {null} | {} |\n",
+                    column.name,
+                    sql_type(column.column_type),
+                    column.comment
+                ));
             }
         }
         show::line(out.trim_end());

@@ -55,7 +55,11 @@ pub(crate) async fn bind(engine: &Arc<Engine>) -> Result<Server> {
 pub(crate) async fn serve(engine: Arc<Engine>, server: Server) -> Result<u8> {
     let stop = CancellationToken::new();
     let following = engine.config().lake.refresh.map(|refresh| {
-        tokio::spawn(perennial_unify::follow(Arc::clone(&engine), refresh, stop.clone()))
+        tokio::spawn(perennial_unify::follow(
+            Arc::clone(&engine),
+            refresh,
+            stop.clone(),
+        ))
     });
     let signalled = stop.clone();
     tokio::spawn(async move {

@@ -25,7 +25,14 @@ pub(crate) struct Unify {
 impl Unify {
     pub(crate) async fn run(self) -> Result<u8> {
         let engine = open(self.config.load()?).await?;
-        let report = once(&engine, RunOptions { full: self.full, settle: true }).await?;
+        let report = once(
+            &engine,
+            RunOptions {
+                full: self.full,
+                settle: true,
+            },
+        )
+        .await?;
         told(&report);
         Ok(DONE)
     }

@@ -10,8 +10,8 @@
 //! can still change the answer, so a ratio is NULL there until the newest period is complete.
 //!
 //! # Source
-//! Classic (bounded), unbounded and cumulative retention as in `landscape` of product analytics: Amplitude's
-//! "return on" and "return on or after".
+//! Bounded and unbounded retention are Amplitude's "return on" and "return on or after"; rolling counts whoever has
+//! returned so far and never falls.
 
 use datafusion::logical_expr::{DocSection, Documentation};
 
@@ -19,8 +19,12 @@ use crate::error::Result;
 use crate::functions::table::{Arguments, Parameter, TableFunction};
 
 /// Its declaration.
-pub(crate) const FUNCTION: TableFunction =
-    TableFunction { name: "cohort_retention", parameters: PARAMETERS, documentation, query };
+pub(crate) const FUNCTION: TableFunction = TableFunction {
+    name: "cohort_retention",
+    parameters: PARAMETERS,
+    documentation,
+    query,
+};
 
 const PARAMETERS: &[Parameter] = &[
     Parameter {
@@ -41,14 +45,33 @@ const PARAMETERS: &[Parameter] = &[
         choices: &["bounded", "unbounded", "rolling"],
         description: "bounded: in that very period; unbounded: in it or any later one; rolling: in any period from 1 up to it.",
     },
-    Parameter { name: "from", default: Some(""), choices: &[], description: "First cohort shown, by a date in it." },
-    Parameter { name: "to", default: Some(""), choices: &[], description: "Last cohort shown, by a date in it." },
-    Parameter { name: "zone", default: Some(""), choices: &[], description: "Zone of the calendar; the lake's by default." },
+    Parameter {
+        name: "from",
+        default: Some(""),
+        choices: &[],
+        description: "First cohort shown, by a date in it.",
+    },
+    Parameter {
+        name: "to",
+        default: Some(""),
+        choices: &[],
+        description: "Last cohort shown, by a date in it.",
+    },
+    Parameter {
+        name: "zone",
+        default: Some(""),
+        choices: &[],
+        description: "Zone of the calendar; the lake's by default.",
+    },
 ];
 
 /// What it gives.
 pub(crate) fn documentation() -> Documentation {
-    let section = DocSection { include: true, label: "Retention", description: None };
+    let section = DocSection {
+        include: true,
+        label: "Retention",
+        description: None,
+    };
     let mut builder = Documentation::builder(
         section,
         "Who comes back: one row per cohort (the calendar period of the first order) and period after it. Columns: \
@@ -71,7 +94,8 @@ fn query(arguments: &Arguments) -> Result<String> {
     let period = Period::of(arguments.text("period"));
     let zone = arguments.zone()?;
     let local = format!("to_local_time(arrow_cast(o.time, 'Timestamp(Microsecond, Some(\"{zone}\"))'))");
-    let today = format!("CAST(to_local_time(arrow_cast(now(), 'Timestamp(Microsecond, Some(\"{zone}\"))')) AS date)");
+    let today =
+        format!("CAST(to_local_time(arrow_cast(now(), 'Timestamp(Microsecond, Some(\"{zone}\"))')) AS date)");
     let number = period.number(&local);
     let from = arguments.date("from")?;
     let to = arguments.date("to")?;
@@ -88,7 +112,10 @@ fn query(arguments: &Arguments) -> Result<String> {
     // A customer's activity counts for the periods that the mode says; each customer once for `customers`.
     let (joined, value) = match (arguments.text("mode"), arguments.text("measure")) {
         ("unbounded", "customers") => ("l.last_period >= g.period", "count(l.customer_id)"),
-        ("rolling", "customers") => ("CASE WHEN g.period = 0 THEN true ELSE l.first_return <= g.period END", "count(l.customer_id)"),
+        ("rolling", "customers") => (
+            "CASE WHEN g.period = 0 THEN true ELSE l.first_return <= g.period END",
+            "count(l.customer_id)",
+        ),
         _ => ("", ""),
     };
     let cells = if joined.is_empty() {
@@ -112,7 +139,10 @@ fn query(arguments: &Arguments) -> Result<String> {
         )
     };
     let settled = match arguments.text("mode") {
-        "unbounded" => format!("{} <= {today}", period.start("max(g.cohort_number + g.period) OVER () + 1")),
+        "unbounded" => format!(
+            "{} <= {today}",
+            period.start("max(g.cohort_number + g.period) OVER () + 1")
+        ),
         _ => format!("{next} <= {today}"),
     };
     let base = if arguments.text("measure") == "customers" {
@@ -166,7 +196,9 @@ impl Period {
         match self {
             Self::Days(1) => format!("CAST(CAST(CAST({local} AS date) AS int) AS bigint)"),
             Self::Days(days) => {
-                format!("CAST(floor((CAST(CAST({local} AS date) AS int) + 3) / {days}.0::double precision) AS bigint)")
+                format!(
+                    "CAST(floor((CAST(CAST({local} AS date) AS int) + 3) / {days}.0::double precision) AS bigint)"
+                )
             }
             Self::Months(months) => format!(
                 "CAST(floor((CAST(date_part('year', {local}) AS bigint) * 12 + CAST(date_part('month', {local}) AS bigint) - 1) / {months}.0::double precision) AS bigint)"

@@ -19,7 +19,9 @@ pub(crate) const NAME: &str = "perennial_single_value";
 
 /// The function.
 pub(crate) fn function() -> Arc<AggregateUDF> {
-    Arc::new(AggregateUDF::from(SingleValue { signature: Signature::any(1, Volatility::Immutable) }))
+    Arc::new(AggregateUDF::from(SingleValue {
+        signature: Signature::any(1, Volatility::Immutable),
+    }))
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -41,7 +43,10 @@ impl AggregateUDFImpl for SingleValue {
     }
 
     fn accumulator(&self, arguments: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Single { value: ScalarValue::try_from(arguments.return_type())?, seen: false }))
+        Ok(Box::new(Single {
+            value: ScalarValue::try_from(arguments.return_type())?,
+            seen: false,
+        }))
     }
 
     fn state_fields(&self, arguments: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
@@ -72,7 +77,9 @@ impl Single {
 
 impl Accumulator for Single {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
-        let Some(values) = values.first() else { return Ok(()) };
+        let Some(values) = values.first() else {
+            return Ok(());
+        };
         for row in 0..values.len() {
             self.take(ScalarValue::try_from_array(values, row)?)?;
         }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use datafusion::logical_expr::Documentation;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Query, Statement, TableAlias, TableFactor,
-    TableFunctionArgs, UnaryOperator, Value,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, Query, Statement, TableAlias,
+    TableAliasColumnDef, TableFactor, TableFunctionArgs, UnaryOperator, Value,
 };
 use perennial_base::{ErrorClass, nearest};
 
@@ -69,8 +69,11 @@ impl Arguments {
         };
         match crate::session::settings::Zone::parse(text) {
             Some(zone) => Ok(zone.engine_name()),
-            None => Err(Error::new(ErrorClass::InvalidArgument, format!("time zone \"{text}\" not recognized"))
-                .with_hint("Use a name such as 'Europe/Berlin' or an offset such as '+02:00'.")),
+            None => Err(Error::new(
+                ErrorClass::InvalidArgument,
+                format!("time zone \"{text}\" not recognized"),
+            )
+            .with_hint("Use a name such as 'Europe/Berlin' or an offset such as '+02:00'.")),
         }
     }
 
@@ -80,7 +83,10 @@ impl Arguments {
             "" => Ok("CAST(NULL AS date)".to_owned()),
             text => match chrono::NaiveDate::parse_from_str(text.get(..10).unwrap_or(text), "%Y-%m-%d") {
                 Ok(date) => Ok(format!("DATE '{date}'")),
-                Err(_) => Err(Error::new(ErrorClass::InvalidDatetime, format!("invalid input syntax for type date: \"{text}\""))),
+                Err(_) => Err(Error::new(
+                    ErrorClass::InvalidDatetime,
+                    format!("invalid input syntax for type date: \"{text}\""),
+                )),
             },
         }
     }
@@ -91,30 +97,101 @@ pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// Functions that give a list, called as tables: Postgres names their column by the alias or the function.
+const LISTS: [&str; 2] = ["generate_series", "unnest"];
+
 /// Replaces a call of a table function by its query. Anything else is left as it is.
 pub(crate) fn expand(factor: &mut TableFactor, zone: &str) -> Result<()> {
-    let TableFactor::Table { name, alias, args: Some(args), .. } = factor else { return Ok(()) };
-    let Some(called) = name.0.last().and_then(|part| part.as_ident()) else { return Ok(()) };
+    let TableFactor::Table {
+        name,
+        alias,
+        args: Some(args),
+        ..
+    } = factor
+    else {
+        return Ok(());
+    };
+    let Some(called) = name.0.last().and_then(|part| part.as_ident()) else {
+        return Ok(());
+    };
     let called = called.value.to_lowercase();
-    let Some(function) = TABLE_FUNCTIONS.iter().find(|function| function.name == called) else { return Ok(()) };
+    if LISTS.contains(&called.as_str()) {
+        if let Some(replaced) = list_as_table(&called, alias, args)? {
+            *factor = replaced;
+        }
+        return Ok(());
+    }
+    let Some(function) = TABLE_FUNCTIONS.iter().find(|function| function.name == called) else {
+        return Ok(());
+    };
     let arguments = read(function, args, zone)?;
     let sql = (function.query)(&arguments)?;
     let subquery = Box::new(query(&sql)?);
     let alias = alias.take().unwrap_or_else(|| TableAlias {
         explicit: false,
-        name: datafusion::sql::sqlparser::ast::Ident::new(function.name),
+        name: Ident::new(function.name),
         columns: Vec::new(),
         at: None,
     });
-    *factor = TableFactor::Derived { lateral: false, subquery, alias: Some(alias), sample: None };
+    *factor = TableFactor::Derived {
+        lateral: false,
+        subquery,
+        alias: Some(alias),
+        sample: None,
+    };
     Ok(())
+}
+
+/// `generate_series(1, t.n) AS s` becomes `LATERAL (SELECT unnest(generate_series(1, t.n)) AS s) AS s`. With constants
+/// the planner streams the series itself, and only the column's name is missing.
+fn list_as_table(
+    called: &str,
+    slot: &mut Option<TableAlias>,
+    args: &TableFunctionArgs,
+) -> Result<Option<TableFactor>> {
+    let mut alias = slot.take().unwrap_or_else(|| TableAlias {
+        explicit: false,
+        name: Ident::new(called),
+        columns: Vec::new(),
+        at: None,
+    });
+    let constants = args.args.iter().all(
+        |arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if constant(expr).is_some()),
+    );
+    if called == "generate_series" && constants {
+        if alias.columns.is_empty() {
+            alias.columns.push(TableAliasColumnDef {
+                name: alias.name.clone(),
+                data_type: None,
+            });
+        }
+        *slot = Some(alias);
+        return Ok(None);
+    }
+    let arguments: Vec<String> = args.args.iter().map(ToString::to_string).collect();
+    let item = format!("{called}({})", arguments.join(", "));
+    let item = if called == "unnest" {
+        item
+    } else {
+        format!("unnest({item})")
+    };
+    let subquery = Box::new(query(&format!("SELECT {item} AS {}", alias.name))?);
+    Ok(Some(TableFactor::Derived {
+        lateral: true,
+        subquery,
+        alias: Some(alias),
+        sample: None,
+    }))
 }
 
 fn query(sql: &str) -> Result<Query> {
     let parsed = parse(sql)?;
     match parsed.first().map(|parsed| parsed.statement()) {
         Some(Statement::Query(query)) => Ok(query.as_ref().clone()),
-        _ => Err(Error::new(ErrorClass::Internal, "a table function does not stand for a query")),
+        _ => Err(Error::new(
+            ErrorClass::Internal,
+            "a table function does not stand for a query",
+        )),
     }
 }
 
@@ -126,16 +203,44 @@ fn read(function: &'static TableFunction, args: &TableFunctionArgs, zone: &str) 
                 Some(parameter) => (parameter, expr),
                 None => return Err(no_such_call(function)),
             },
-            FunctionArg::Named { name, arg: FunctionArgExpr::Expr(expr), operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment } => {
-                let wanted = name.value.to_lowercase();
-                match function.parameters.iter().find(|parameter| parameter.name == wanted) {
+            FunctionArg::Named {
+                arg: FunctionArgExpr::Expr(expr),
+                operator,
+                ..
+            }
+            | FunctionArg::ExprNamed {
+                arg: FunctionArgExpr::Expr(expr),
+                operator,
+                ..
+            } if matches!(
+                operator,
+                FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment
+            ) =>
+            {
+                let wanted = match arg {
+                    FunctionArg::Named { name, .. } => name.value.to_lowercase(),
+                    FunctionArg::ExprNamed { name, .. } => name.to_string().to_lowercase(),
+                    FunctionArg::Unnamed(_) => String::new(),
+                };
+                match function
+                    .parameters
+                    .iter()
+                    .find(|parameter| parameter.name == wanted)
+                {
                     Some(parameter) => (parameter, expr),
                     None => {
                         let error = no_such_call(function);
-                        return Err(match nearest(&wanted, function.parameters.iter().map(|parameter| parameter.name)) {
-                            Some(near) => error.with_hint(format!("Perhaps you meant the argument \"{near}\".")),
-                            None => error,
-                        });
+                        return Err(
+                            match nearest(
+                                &wanted,
+                                function.parameters.iter().map(|parameter| parameter.name),
+                            ) {
+                                Some(near) => {
+                                    error.with_hint(format!("Perhaps you meant the argument \"{near}\"."))
+                                }
+                                None => error,
+                            },
+                        );
                     }
                 }
             }
@@ -144,10 +249,14 @@ fn read(function: &'static TableFunction, args: &TableFunctionArgs, zone: &str) 
         let value = constant(expr).ok_or_else(|| {
             Error::new(
                 ErrorClass::InvalidArgument,
-                format!("argument \"{}\" of {} must be a constant", parameter.name, function.name),
+                format!(
+                    "argument \"{}\" of {} must be a constant",
+                    parameter.name, function.name
+                ),
             )
         })?;
-        if !value.is_empty() && !parameter.choices.is_empty() && !parameter.choices.contains(&value.as_str()) {
+        if !value.is_empty() && !parameter.choices.is_empty() && !parameter.choices.contains(&value.as_str())
+        {
             return Err(Error::new(
                 ErrorClass::InvalidArgument,
                 format!("invalid {} \"{value}\" of {}", parameter.name, function.name),
@@ -163,13 +272,19 @@ fn read(function: &'static TableFunction, args: &TableFunctionArgs, zone: &str) 
             return Err(no_such_call(function));
         }
     }
-    Ok(Arguments { values, zone: zone.to_owned() })
+    Ok(Arguments {
+        values,
+        zone: zone.to_owned(),
+    })
 }
 
 fn no_such_call(function: &TableFunction) -> Error {
     let documentation = (function.documentation)();
-    Error::new(ErrorClass::UndefinedFunction, format!("no function {} takes these arguments", function.name))
-        .with_hint(format!("It is called as {}.", documentation.syntax_example))
+    Error::new(
+        ErrorClass::UndefinedFunction,
+        format!("no function {} takes these arguments", function.name),
+    )
+    .with_hint(format!("It is called as {}.", documentation.syntax_example))
 }
 
 /// The text of a literal; NULL is the empty text.
@@ -182,7 +297,10 @@ fn constant(expr: &Expr) -> Option<String> {
             Value::Null => Some(String::new()),
             _ => None,
         },
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => constant(expr).map(|text| format!("-{text}")),
+        Expr::UnaryOp {
+            op: UnaryOperator::Minus,
+            expr,
+        } => constant(expr).map(|text| format!("-{text}")),
         Expr::TypedString(typed) => match &typed.value.value {
             Value::SingleQuotedString(text) => Some(text.clone()),
             _ => None,

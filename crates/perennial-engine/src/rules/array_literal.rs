@@ -13,7 +13,11 @@ use crate::error::Error;
 pub(crate) struct ArrayLiterals;
 
 impl ExprPlanner for ArrayLiterals {
-    fn plan_binary_op(&self, mut expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+    fn plan_binary_op(
+        &self,
+        mut expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
         let left = expr.left.get_type(schema);
         let right = expr.right.get_type(schema);
         if let (Ok(DataType::List(item)), Some(text)) = (left, text_literal(&expr.right)) {
@@ -34,8 +38,11 @@ fn text_literal(expr: &Expr) -> Option<&str> {
 
 fn list(text: &str, item: &DataType) -> Result<ScalarValue> {
     let elements = elements(text).ok_or_else(|| {
-        Error::new(ErrorClass::InvalidText, format!("malformed array literal: \"{text}\""))
-            .with_detail("An array literal is written as {a,b,c}.")
+        Error::new(
+            ErrorClass::InvalidText,
+            format!("malformed array literal: \"{text}\""),
+        )
+        .with_detail("An array literal is written as {a,b,c}.")
     })?;
     let values = elements
         .into_iter()
@@ -94,7 +101,12 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Option<&[Option<&str>]>) {
-        let expected = expected.map(|elements| elements.iter().map(|element| element.map(str::to_owned)).collect());
+        let expected = expected.map(|elements| {
+            elements
+                .iter()
+                .map(|element| element.map(str::to_owned))
+                .collect()
+        });
         assert_eq!(elements(text), expected, "{text}");
     }
 
@@ -103,7 +115,10 @@ mod tests {
     fn literals_are_read_as_postgres_does() {
         check("{}", Some(&[]));
         check("{a, b }", Some(&[Some("a"), Some("b")]));
-        check(r#"{"a,b","NULL",NULL,"x\"y"}"#, Some(&[Some("a,b"), Some("NULL"), None, Some("x\"y")]));
+        check(
+            r#"{"a,b","NULL",NULL,"x\"y"}"#,
+            Some(&[Some("a,b"), Some("NULL"), None, Some("x\"y")]),
+        );
         check("a,b", None);
         check("{\"a}", None);
     }

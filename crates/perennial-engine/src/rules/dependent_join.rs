@@ -14,7 +14,8 @@ use datafusion::common::{Column, JoinType, NullEquality, Result, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Projection, Subquery, lit, when,
+    Aggregate, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Projection, Subquery, lit,
+    when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -26,7 +27,8 @@ pub(crate) struct DependentJoin {
 
 impl AnalyzerRule for DependentJoin {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|node| self.rewrite(node)).map(|done| done.data)
+        plan.transform_up_with_subqueries(|node| self.rewrite(node))
+            .map(|done| done.data)
     }
 
     fn name(&self) -> &str {
@@ -55,14 +57,22 @@ impl DependentJoin {
                 Ok(Transformed::yes(LogicalPlan::Projection(rewritten)))
             }
             LogicalPlan::Filter(filter) if correlated(std::slice::from_ref(&filter.predicate)) => {
-                let columns: Vec<Expr> = filter.input.schema().columns().into_iter().map(Expr::Column).collect();
+                let columns: Vec<Expr> = filter
+                    .input
+                    .schema()
+                    .columns()
+                    .into_iter()
+                    .map(Expr::Column)
+                    .collect();
                 let mut input = Arc::unwrap_or_clone(Arc::clone(&filter.input));
                 let done = self.replace(filter.predicate.clone(), &mut input)?;
                 if !done.transformed {
                     return Ok(Transformed::no(LogicalPlan::Filter(filter)));
                 }
                 let filtered = LogicalPlan::Filter(Filter::try_new(done.data, Arc::new(input))?);
-                Ok(Transformed::yes(LogicalPlanBuilder::from(filtered).project(columns)?.build()?))
+                Ok(Transformed::yes(
+                    LogicalPlanBuilder::from(filtered).project(columns)?.build()?,
+                ))
             }
             node => Ok(Transformed::no(node)),
         }
@@ -89,7 +99,9 @@ impl DependentJoin {
     fn join(&self, subquery: &Subquery, input: &LogicalPlan) -> Result<Option<(LogicalPlan, Expr)>> {
         let mut keys: Vec<Column> = Vec::new();
         for outer in &subquery.outer_ref_columns {
-            let Expr::OuterReferenceColumn(_, column) = outer else { return Ok(None) };
+            let Expr::OuterReferenceColumn(_, column) = outer else {
+                return Ok(None);
+            };
             if !input.schema().has_column(column) {
                 return Ok(None);
             }
@@ -100,18 +112,46 @@ impl DependentJoin {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let outer = format!("__outer_{number}");
         let name = |at: usize| format!("__key_{at}");
-        let values = keys.iter().enumerate().map(|(at, key)| Expr::Column(key.clone()).alias(name(at)));
-        let domain = LogicalPlanBuilder::from(input.clone()).project(values)?.distinct()?.alias(outer.as_str())?.build()?;
-        let bound: Vec<Column> = (0..keys.len()).map(|at| Column::new(Some(outer.as_str()), name(at))).collect();
+        let values = keys
+            .iter()
+            .enumerate()
+            .map(|(at, key)| Expr::Column(key.clone()).alias(name(at)));
+        let domain = LogicalPlanBuilder::from(input.clone())
+            .project(values)?
+            .distinct()?
+            .alias(outer.as_str())?
+            .build()?;
+        let bound: Vec<Column> = (0..keys.len())
+            .map(|at| Column::new(Some(outer.as_str()), name(at)))
+            .collect();
 
-        let Some(answers) = answers(&subquery.subquery, &keys, domain, bound)? else { return Ok(None) };
+        let Some(answers) = answers(&subquery.subquery, &keys, domain, bound)? else {
+            return Ok(None);
+        };
         let answer = format!("__answer_{number}");
-        let shown = answers.keys.iter().enumerate().map(|(at, key)| Expr::Column(key.clone()).alias(name(at)));
-        let shown: Vec<Expr> = shown.chain([answers.value.alias("__value"), lit(true).alias("__found")]).collect();
-        let right = LogicalPlanBuilder::from(answers.plan).project(shown)?.alias(answer.as_str())?.build()?;
-        let right_keys: Vec<Column> = (0..keys.len()).map(|at| Column::new(Some(answer.as_str()), name(at))).collect();
+        let shown = answers
+            .keys
+            .iter()
+            .enumerate()
+            .map(|(at, key)| Expr::Column(key.clone()).alias(name(at)));
+        let shown: Vec<Expr> = shown
+            .chain([answers.value.alias("__value"), lit(true).alias("__found")])
+            .collect();
+        let right = LogicalPlanBuilder::from(answers.plan)
+            .project(shown)?
+            .alias(answer.as_str())?
+            .build()?;
+        let right_keys: Vec<Column> = (0..keys.len())
+            .map(|at| Column::new(Some(answer.as_str()), name(at)))
+            .collect();
         let joined = LogicalPlanBuilder::from(input.clone())
-            .join_detailed(right, JoinType::Left, (keys, right_keys), None, NullEquality::NullEqualsNull)?
+            .join_detailed(
+                right,
+                JoinType::Left,
+                (keys, right_keys),
+                None,
+                NullEquality::NullEqualsNull,
+            )?
             .build()?;
         let value = Expr::Column(Column::new(Some(answer.as_str()), "__value"));
         let value = match answers.without_rows {
@@ -143,75 +183,184 @@ fn answers(
     domain: LogicalPlan,
     bound: Vec<Column>,
 ) -> Result<Option<Answers>> {
-    let mut path: Vec<&LogicalPlan> = Vec::new();
-    let mut node = plan;
-    while refers_outside(node)? {
-        let [below] = node.inputs()[..] else { return Ok(None) };
-        if !matches!(node, LogicalPlan::Projection(_) | LogicalPlan::Filter(_) | LogicalPlan::Aggregate(_) | LogicalPlan::SubqueryAlias(_)) {
-            return Ok(None);
-        }
-        path.push(node);
-        node = below;
-    }
-    let aggregates = path.iter().filter(|node| matches!(node, LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty()));
-    if aggregates.count() != 1 {
+    let mut push = Push {
+        keys,
+        domain,
+        bound,
+        aggregates: 0,
+        defaults: None,
+        without_rows: None,
+    };
+    let Some((plan, carried)) = push.down(plan)? else {
+        return Ok(None);
+    };
+    if push.aggregates != 1 {
         return Ok(None);
     }
-    let mut plan = LogicalPlanBuilder::from(node.clone()).cross_join(domain)?.build()?;
-    let mut carried = bound;
-    let mut defaults: Option<Vec<(Column, ScalarValue)>> = None;
-    let mut value: Option<Expr> = None;
-    let mut without_rows = None;
-    for step in path.into_iter().rev() {
-        match step {
+    let value = plan
+        .schema()
+        .columns()
+        .into_iter()
+        .find(|column| !carried.contains(column));
+    Ok(value.map(|value| Answers {
+        plan,
+        keys: carried,
+        value: Expr::Column(value),
+        without_rows: push.without_rows,
+    }))
+}
+
+/// Rewrites a subquery so that it no longer refers to the outside.
+struct Push<'a> {
+    keys: &'a [Column],
+    domain: LogicalPlan,
+    bound: Vec<Column>,
+    /// Aggregates that give one row, met so far.
+    aggregates: usize,
+    /// What the aggregate gives over no rows.
+    defaults: Option<Vec<(Column, ScalarValue)>>,
+    without_rows: Option<Expr>,
+}
+
+impl Push<'_> {
+    /// The plan with the outer values joined in, and the columns that carry them. None for shapes that are left to the
+    /// planner.
+    fn down(&mut self, plan: &LogicalPlan) -> Result<Option<(LogicalPlan, Vec<Column>)>> {
+        if !refers_outside(plan)? {
+            let joined = LogicalPlanBuilder::from(plan.clone())
+                .cross_join(self.domain.clone())?
+                .build()?;
+            return Ok(Some((joined, self.bound.clone())));
+        }
+        match plan {
             LogicalPlan::Filter(filter) => {
-                let predicate = bind(filter.predicate.clone(), keys, &carried)?;
-                plan = LogicalPlanBuilder::from(plan).filter(predicate)?.build()?;
+                let Some((below, carried)) = self.down(&filter.input)? else {
+                    return Ok(None);
+                };
+                let predicate = bind(filter.predicate.clone(), self.keys, &carried)?;
+                Ok(Some((
+                    LogicalPlanBuilder::from(below).filter(predicate)?.build()?,
+                    carried,
+                )))
             }
             LogicalPlan::Projection(projection) => {
-                let names = NamePreserver::new_for_projection();
-                let mut exprs = Vec::with_capacity(projection.expr.len() + carried.len());
-                for expr in &projection.expr {
-                    let name = names.save(expr);
-                    exprs.push(name.restore(bind(expr.clone(), keys, &carried)?));
-                }
-                if let (Some(defaults), Some(first)) = (&defaults, projection.expr.first()) {
-                    without_rows = over_no_rows(first, defaults)?;
+                let Some((below, carried)) = self.down(&projection.input)? else {
+                    return Ok(None);
+                };
+                let mut exprs = self.bind_all(&projection.expr, &carried)?;
+                if let (Some(defaults), Some(first)) = (&self.defaults, projection.expr.first()) {
+                    self.without_rows = over_no_rows(first, defaults)?;
                 }
                 exprs.extend(carried.iter().cloned().map(Expr::Column));
-                plan = LogicalPlanBuilder::from(plan).project(exprs)?.build()?;
-                value = plan.schema().columns().into_iter().next().map(Expr::Column);
+                Ok(Some((
+                    LogicalPlanBuilder::from(below).project(exprs)?.build()?,
+                    carried,
+                )))
             }
-            LogicalPlan::Aggregate(Aggregate { aggr_expr, .. }) => {
-                let names = NamePreserver::new_for_projection();
-                let mut exprs = Vec::with_capacity(aggr_expr.len());
-                for expr in aggr_expr {
-                    let name = names.save(expr);
-                    exprs.push(name.restore(bind(expr.clone(), keys, &carried)?));
-                }
-                defaults = Some(step_defaults(aggr_expr, step)?);
+            LogicalPlan::Aggregate(Aggregate {
+                input,
+                group_expr,
+                aggr_expr,
+                ..
+            }) if group_expr.is_empty() => {
+                let Some((below, carried)) = self.down(input)? else {
+                    return Ok(None);
+                };
+                let exprs = self.bind_all(aggr_expr, &carried)?;
+                let defaults = step_defaults(aggr_expr, plan)?;
+                self.without_rows = match defaults.as_slice() {
+                    [(_, default)] if !default.is_null() => Some(lit(default.clone())),
+                    _ => None,
+                };
+                self.defaults = Some(defaults);
+                self.aggregates += 1;
                 let groups: Vec<Expr> = carried.iter().cloned().map(Expr::Column).collect();
-                let count = groups.len();
-                plan = LogicalPlanBuilder::from(plan).aggregate(groups, exprs)?.build()?;
-                value = plan.schema().columns().into_iter().nth(count).map(Expr::Column);
-                if let Some(default) = defaults.as_ref().and_then(|defaults| defaults.first()).filter(|(_, default)| !default.is_null()) {
-                    without_rows = Some(lit(default.1.clone()));
-                }
+                Ok(Some((
+                    LogicalPlanBuilder::from(below)
+                        .aggregate(groups, exprs)?
+                        .build()?,
+                    carried,
+                )))
             }
             LogicalPlan::SubqueryAlias(alias) => {
-                plan = LogicalPlanBuilder::from(plan).alias(alias.alias.clone())?.build()?;
-                carried = carried.into_iter().map(|column| Column::new(Some(alias.alias.clone()), column.name)).collect();
-                value = plan.schema().columns().into_iter().next().map(Expr::Column);
+                let Some((below, carried)) = self.down(&alias.input)? else {
+                    return Ok(None);
+                };
+                let carried = carried
+                    .into_iter()
+                    .map(|column| Column::new(Some(alias.alias.clone()), column.name))
+                    .collect();
+                Ok(Some((
+                    LogicalPlanBuilder::from(below)
+                        .alias(alias.alias.clone())?
+                        .build()?,
+                    carried,
+                )))
             }
-            _ => return Ok(None),
+            LogicalPlan::Subquery(subquery) => self.down(&subquery.subquery),
+            LogicalPlan::Unnest(unnest) => {
+                let Some((below, carried)) = self.down(&unnest.input)? else {
+                    return Ok(None);
+                };
+                let plan = LogicalPlanBuilder::from(below)
+                    .unnest_columns_with_options(unnest.exec_columns.clone(), unnest.options.clone())?
+                    .build()?;
+                Ok(Some((plan, carried)))
+            }
+            LogicalPlan::Join(join) if join.join_type == JoinType::Inner => self.down_join(join),
+            _ => Ok(None),
         }
     }
-    Ok(value.map(|value| Answers { plan, keys: carried, value, without_rows }))
+
+    /// Through a join of which one side refers to the outside.
+    fn down_join(&mut self, join: &Join) -> Result<Option<(LogicalPlan, Vec<Column>)>> {
+        let (left, right) = (refers_outside(&join.left)?, refers_outside(&join.right)?);
+        let (left, right, carried) = match (left, right) {
+            (true, true) => return Ok(None),
+            (_, false) => {
+                let Some((left, carried)) = self.down(&join.left)? else {
+                    return Ok(None);
+                };
+                (left, join.right.as_ref().clone(), carried)
+            }
+            (false, true) => {
+                let Some((right, carried)) = self.down(&join.right)? else {
+                    return Ok(None);
+                };
+                (join.left.as_ref().clone(), right, carried)
+            }
+        };
+        let on = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
+        let conditions = on
+            .chain(join.filter.iter().cloned())
+            .map(|condition| bind(condition, self.keys, &carried))
+            .collect::<Result<Vec<_>>>()?;
+        let joined = LogicalPlanBuilder::from(left);
+        let joined = if conditions.is_empty() {
+            joined.cross_join(right)?
+        } else {
+            joined.join_on(right, JoinType::Inner, conditions)?
+        };
+        Ok(Some((joined.build()?, carried)))
+    }
+
+    fn bind_all(&self, exprs: &[Expr], carried: &[Column]) -> Result<Vec<Expr>> {
+        let names = NamePreserver::new_for_projection();
+        exprs
+            .iter()
+            .map(|expr| {
+                let name = names.save(expr);
+                Ok(name.restore(bind(expr.clone(), self.keys, carried)?))
+            })
+            .collect()
+    }
 }
 
 /// What the aggregates give over no rows, by their column.
 fn step_defaults(aggregates: &[Expr], step: &LogicalPlan) -> Result<Vec<(Column, ScalarValue)>> {
-    let LogicalPlan::Aggregate(aggregate) = step else { return Ok(Vec::new()) };
+    let LogicalPlan::Aggregate(aggregate) = step else {
+        return Ok(Vec::new());
+    };
     aggregates
         .iter()
         .zip(aggregate.schema.columns())
@@ -251,12 +400,16 @@ fn over_no_rows(expr: &Expr, defaults: &[(Column, ScalarValue)]) -> Result<Optio
 /// Replaces references to the outside by the columns that carry its values.
 fn bind(expr: Expr, keys: &[Column], carried: &[Column]) -> Result<Expr> {
     let bound = expr.transform_up(|expr| match &expr {
-        Expr::OuterReferenceColumn(_, column) => {
-            Ok(match keys.iter().position(|key| key == column).and_then(|at| carried.get(at)) {
+        Expr::OuterReferenceColumn(_, column) => Ok(
+            match keys
+                .iter()
+                .position(|key| key == column)
+                .and_then(|at| carried.get(at))
+            {
                 Some(carried) => Transformed::yes(Expr::Column(carried.clone())),
                 None => Transformed::no(expr),
-            })
-        }
+            },
+        ),
         _ => Ok(Transformed::no(expr)),
     })?;
     Ok(bound.data)
@@ -269,7 +422,9 @@ fn refers_outside(plan: &LogicalPlan) -> Result<bool> {
 fn correlated(exprs: &[Expr]) -> bool {
     exprs.iter().any(|expr| {
         // The test itself never fails.
-        expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty())))
-            .unwrap_or(false)
+        expr.exists(|expr| {
+            Ok(matches!(expr, Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty()))
+        })
+        .unwrap_or(false)
     })
 }

@@ -51,23 +51,33 @@ pub struct CopyOptions {
 
 /// The query of a COPY statement.
 pub(crate) fn query_text(statement: &Statement) -> Result<String> {
-    let Statement::Copy { source, to, target, .. } = statement else {
+    let Statement::Copy {
+        source, to, target, ..
+    } = statement
+    else {
         return Err(unsupported("this form of COPY"));
     };
     if !to {
-        return Err(Error::new(ErrorClass::ReadOnly, "served relations cannot be written by COPY FROM")
-            .with_hint("Land a Parquet file in the lake; the next run unifies it."));
+        return Err(Error::new(
+            ErrorClass::ReadOnly,
+            "served relations cannot be written by COPY FROM",
+        )
+        .with_hint("Land a Parquet file in the lake; the next run unifies it."));
     }
     match target {
         CopyTarget::Stdout => {}
         CopyTarget::File { .. } | CopyTarget::Program { .. } | CopyTarget::Stdin => {
-            return Err(Error::new(ErrorClass::PermissionDenied, "COPY writes to STDOUT only")
-                .with_hint("psql's \\copy writes a file on the client's side."));
+            return Err(
+                Error::new(ErrorClass::PermissionDenied, "COPY writes to STDOUT only")
+                    .with_hint("psql's \\copy writes a file on the client's side."),
+            );
         }
     }
     Ok(match source {
         CopySource::Query(query) => query.to_string(),
-        CopySource::Table { table_name, columns } if columns.is_empty() => format!("SELECT * FROM {table_name}"),
+        CopySource::Table { table_name, columns } if columns.is_empty() => {
+            format!("SELECT * FROM {table_name}")
+        }
         CopySource::Table { table_name, columns } => {
             let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
             format!("SELECT {} FROM {table_name}", columns.join(", "))
@@ -77,7 +87,12 @@ pub(crate) fn query_text(statement: &Statement) -> Result<String> {
 
 /// The options of a COPY statement over columns of a schema.
 pub(crate) fn options(statement: &Statement, schema: &SchemaRef) -> Result<CopyOptions> {
-    let Statement::Copy { options, legacy_options, .. } = statement else {
+    let Statement::Copy {
+        options,
+        legacy_options,
+        ..
+    } = statement
+    else {
         return Err(unsupported("this form of COPY"));
     };
     let mut given = Given::default();
@@ -110,7 +125,10 @@ impl Given {
                     "csv" => CopyFormat::Csv,
                     "binary" => CopyFormat::Binary,
                     other => {
-                        return Err(Error::new(ErrorClass::InvalidArgument, format!("COPY format \"{other}\" not recognized")));
+                        return Err(Error::new(
+                            ErrorClass::InvalidArgument,
+                            format!("COPY format \"{other}\" not recognized"),
+                        ));
                     }
                 });
             }
@@ -120,10 +138,14 @@ impl Given {
             CopyOption::Quote(quote) => self.quote = Some(*quote),
             CopyOption::Escape(escape) => self.escape = Some(*escape),
             CopyOption::ForceQuote(columns) => self.force(columns, schema)?,
-            CopyOption::Encoding(name) if name.eq_ignore_ascii_case("utf8") || name.eq_ignore_ascii_case("utf-8") => {}
+            CopyOption::Encoding(name)
+                if name.eq_ignore_ascii_case("utf8") || name.eq_ignore_ascii_case("utf-8") => {}
             CopyOption::Encoding(name) => return Err(unsupported(&format!("encoding \"{name}\""))),
             CopyOption::Freeze(_) | CopyOption::ForceNotNull(_) | CopyOption::ForceNull(_) => {
-                return Err(Error::new(ErrorClass::Unsupported, format!("COPY option {option} is for COPY FROM")));
+                return Err(Error::new(
+                    ErrorClass::Unsupported,
+                    format!("COPY option {option} is for COPY FROM"),
+                ));
             }
         }
         Ok(())
@@ -144,7 +166,10 @@ impl Given {
                         CopyLegacyCsvOption::Escape(escape) => self.escape = Some(*escape),
                         CopyLegacyCsvOption::ForceQuote(columns) => self.force(columns, schema)?,
                         CopyLegacyCsvOption::ForceNotNull(_) => {
-                            return Err(Error::new(ErrorClass::Unsupported, "FORCE NOT NULL is for COPY FROM"));
+                            return Err(Error::new(
+                                ErrorClass::Unsupported,
+                                "FORCE NOT NULL is for COPY FROM",
+                            ));
                         }
                     }
                 }
@@ -161,7 +186,10 @@ impl Given {
                 continue;
             }
             let index = schema.index_of(&column.value).map_err(|_| {
-                Error::new(ErrorClass::UndefinedColumn, format!("column \"{}\" does not exist", column.value))
+                Error::new(
+                    ErrorClass::UndefinedColumn,
+                    format!("column \"{}\" does not exist", column.value),
+                )
             })?;
             self.force_quote.push(index);
         }
@@ -171,7 +199,12 @@ impl Given {
     fn finish(self) -> Result<CopyOptions> {
         let format = self.format.unwrap_or(CopyFormat::Text);
         let csv = format == CopyFormat::Csv;
-        let only_csv = |name: &str| Error::new(ErrorClass::Unsupported, format!("COPY {name} available only in CSV mode"));
+        let only_csv = |name: &str| {
+            Error::new(
+                ErrorClass::Unsupported,
+                format!("COPY {name} available only in CSV mode"),
+            )
+        };
         if !csv && self.quote.is_some() {
             return Err(only_csv("quote"));
         }
@@ -182,14 +215,19 @@ impl Given {
             return Err(only_csv("force quote"));
         }
         if format == CopyFormat::Binary && (self.delimiter.is_some() || self.null.is_some() || self.header) {
-            return Err(Error::new(ErrorClass::Syntax, "cannot specify DELIMITER, NULL or HEADER in BINARY mode"));
+            return Err(Error::new(
+                ErrorClass::Syntax,
+                "cannot specify DELIMITER, NULL or HEADER in BINARY mode",
+            ));
         }
         let quote = self.quote.unwrap_or('"');
         Ok(CopyOptions {
             format,
             header: self.header,
             delimiter: self.delimiter.unwrap_or(if csv { ',' } else { '\t' }),
-            null: self.null.unwrap_or_else(|| if csv { String::new() } else { "\\N".to_owned() }),
+            null: self
+                .null
+                .unwrap_or_else(|| if csv { String::new() } else { "\\N".to_owned() }),
             quote,
             escape: self.escape.unwrap_or(quote),
             force_quote: self.force_quote,

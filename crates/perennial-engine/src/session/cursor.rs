@@ -27,7 +27,11 @@ pub(crate) enum Portion {
 
 impl Cursor {
     pub(crate) fn new(rows: Rows, hold: bool) -> Self {
-        Self { rows, rest: None, hold }
+        Self {
+            rows,
+            rest: None,
+            hold,
+        }
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -87,8 +91,14 @@ pub(crate) fn portion(direction: &FetchDirection) -> Result<Portion> {
 fn number(limit: &ValueWithSpan) -> Result<usize> {
     match &limit.value {
         Value::Number(text, _) => text.to_string().parse().map_err(|_| {
-            Error::new(ErrorClass::InvalidArgument, format!("invalid number of rows \"{text}\""))
+            Error::new(
+                ErrorClass::InvalidArgument,
+                format!("invalid number of rows \"{text}\""),
+            )
         }),
-        other => Err(Error::new(ErrorClass::Syntax, format!("syntax error at or near \"{other}\""))),
+        other => Err(Error::new(
+            ErrorClass::Syntax,
+            format!("syntax error at or near \"{other}\""),
+        )),
     }
 }

@@ -45,7 +45,9 @@ impl SessionFacts for Facts {
     fn current_schemas(&self) -> Vec<String> {
         let path = self.shared.settings.lock().search_path();
         path.into_iter()
-            .filter(|name| name == "pg_catalog" || self.catalog.schemas.iter().any(|schema| &schema.name == name))
+            .filter(|name| {
+                name == "pg_catalog" || self.catalog.schemas.iter().any(|schema| &schema.name == name)
+            })
             .collect()
     }
 
@@ -55,7 +57,9 @@ impl SessionFacts for Facts {
 
     fn change_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
         let value = self.shared.settings.lock().set(name, value, local)?;
-        self.shared.settings_epoch.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        self.shared
+            .settings_epoch
+            .fetch_add(1, std::sync::atomic::Ordering::AcqRel);
         Ok(value)
     }
 
@@ -64,8 +68,14 @@ impl SessionFacts for Facts {
     }
 
     fn signal(&self, pid: i32, terminate: bool) -> bool {
-        let reason = if terminate { StopReason::Terminated } else { StopReason::User };
-        self.engine.upgrade().is_some_and(|engine| engine.sessions().signal(&self.user, pid, reason))
+        let reason = if terminate {
+            StopReason::Terminated
+        } else {
+            StopReason::User
+        };
+        self.engine
+            .upgrade()
+            .is_some_and(|engine| engine.sessions().signal(&self.user, pid, reason))
     }
 }
 

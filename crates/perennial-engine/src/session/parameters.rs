@@ -1,5 +1,7 @@
 //! Planning a statement whose parameters have declared types, inferred ones, or none.
 
+mod inference;
+
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, TimeUnit};
@@ -7,13 +9,15 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{LogicalPlan, Statement as PlanStatement};
 use datafusion::sql::parser::Statement as PlannerStatement;
-use datafusion::sql::sqlparser::ast::{self, ArrayElemTypeDef, ExactNumberInfo, Ident, Statement, TimezoneInfo, Value, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    self, ArrayElemTypeDef, ExactNumberInfo, Ident, Statement, TimezoneInfo, Value, Visit, Visitor,
+};
 use datafusion::sql::sqlparser::tokenizer::Location;
-use perennial_base::{ErrorClass, UserError};
+use perennial_base::{ErrorClass, UserError, nearest};
 use std::ops::ControlFlow;
 
 use crate::error::{Error, Result};
-use crate::sql::parse::position;
+use crate::sql::parse::{position, position_of_name};
 
 /// Parameters that one statement may have.
 const MAX_PARAMETERS: usize = 65_535;
@@ -29,7 +33,9 @@ pub(crate) async fn plan(
     if count == 0 {
         return Ok((to_plan(state, statement, text).await?, Vec::new()));
     }
-    let mut types: Vec<Option<DataType>> = (0..count).map(|index| declared.get(index).cloned().flatten()).collect();
+    let mut types: Vec<Option<DataType>> = (0..count)
+        .map(|index| declared.get(index).cloned().flatten())
+        .collect();
     if types.iter().any(Option::is_none) {
         let inferred = match to_plan(state, typed(statement.clone(), &types), text).await {
             Ok(plan) => inferred_types(&plan)?,
@@ -43,18 +49,29 @@ pub(crate) async fn plan(
         }
     }
     let plan = to_plan(state, typed(statement, &types), text).await?;
-    Ok((plan, types.into_iter().map(|slot| slot.unwrap_or(DataType::Utf8)).collect()))
+    Ok((
+        plan,
+        types
+            .into_iter()
+            .map(|slot| slot.unwrap_or(DataType::Utf8))
+            .collect(),
+    ))
 }
 
 async fn to_plan(state: &SessionState, statement: Statement, text: &str) -> Result<LogicalPlan> {
     let plan = state
         .statement_to_plan(PlannerStatement::Statement(Box::new(statement)))
         .await
-        .map_err(|error| placed(error, text))?;
-    Ok(match plan {
+        .map_err(|error| suggested(placed(error, text), state))?;
+    let plan = match plan {
         LogicalPlan::Statement(PlanStatement::Prepare(prepare)) => prepare.input.as_ref().clone(),
         plan => plan,
-    })
+    };
+    // Only the analyzed plan has the types that the rows will have: both sides of a UNION meet in it.
+    let analyzed = state
+        .analyzer()
+        .execute_and_check(plan, state.config_options(), |_, _| {});
+    analyzed.map_err(|error| placed(error, text))
 }
 
 /// Adds where in the statement an error is, when the planner knows.
@@ -62,11 +79,50 @@ fn placed(error: DataFusionError, text: &str) -> Error {
     let span = error.diagnostic().and_then(|diagnostic| diagnostic.span);
     let error = Error::from(error);
     match span {
-        Some(span) if error.position().is_none() => {
-            error.with_position(position(text, Location { line: span.start.line, column: span.start.column }))
-        }
+        Some(span) if error.position().is_none() => error.with_position(position(
+            text,
+            Location {
+                line: span.start.line,
+                column: span.start.column,
+            },
+        )),
+        _ => match named(&error).and_then(|name| position_of_name(text, &name)) {
+            Some(at) if error.position().is_none() => error.with_position(at),
+            _ => error,
+        },
+    }
+}
+
+/// Adds the function that was meant, when a name is nearly right.
+fn suggested(error: Error, state: &SessionState) -> Error {
+    if error.class() != ErrorClass::UndefinedFunction {
+        return error;
+    }
+    let functions = state
+        .scalar_functions()
+        .keys()
+        .chain(state.aggregate_functions().keys())
+        .chain(state.window_functions().keys());
+    // A function of that name is there: its arguments are at fault.
+    match named(&error).and_then(|name| Some((nearest(&name, functions.map(String::as_str))?, name))) {
+        Some((near, name)) if near != name => error.with_hint(format!("Perhaps you meant \"{near}\".")),
         _ => error,
     }
+}
+
+/// The name that is not known.
+fn named(error: &Error) -> Option<String> {
+    let message = error.to_string();
+    let name = match error.class() {
+        ErrorClass::UndefinedColumn | ErrorClass::UndefinedTable | ErrorClass::UndefinedObject => {
+            message.split('"').nth(1)
+        }
+        ErrorClass::UndefinedFunction => message
+            .strip_prefix("function ")
+            .and_then(|rest| rest.split(['(', ' ']).next()),
+        _ => None,
+    };
+    name.map(str::to_owned)
 }
 
 /// The highest number of a placeholder.
@@ -76,7 +132,10 @@ fn placeholders(statement: &Statement) -> Result<usize> {
         type Break = String;
         fn pre_visit_value(&mut self, value: &ast::ValueWithSpan) -> ControlFlow<String> {
             if let Value::Placeholder(name) = &value.value {
-                match name.strip_prefix('$').and_then(|number| number.parse::<usize>().ok()) {
+                match name
+                    .strip_prefix('$')
+                    .and_then(|number| number.parse::<usize>().ok())
+                {
                     Some(number) if (1..=MAX_PARAMETERS).contains(&number) => self.0 = self.0.max(number),
                     _ => return ControlFlow::Break(name.clone()),
                 }
@@ -87,17 +146,33 @@ fn placeholders(statement: &Statement) -> Result<usize> {
     let mut highest = Highest(0);
     match statement.visit(&mut highest) {
         ControlFlow::Continue(()) => Ok(highest.0),
-        ControlFlow::Break(name) => Err(Error::new(ErrorClass::UndefinedParameter, format!("there is no parameter {name}"))),
+        ControlFlow::Break(name) => Err(Error::new(
+            ErrorClass::UndefinedParameter,
+            format!("there is no parameter {name}"),
+        )),
     }
 }
 
 fn inferred_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, DataType>> {
+    let mut types = inference::by_use(plan)?;
+    types.extend(planned_types(plan)?);
+    Ok(types)
+}
+
+/// The types that the planner knows.
+fn planned_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, DataType>> {
     Ok(plan
         .get_parameter_types()?
         .into_iter()
         .filter_map(|(name, data_type)| {
-            let index = name.trim_start_matches('$').parse::<usize>().ok()?.checked_sub(1)?;
-            data_type.filter(|data_type| *data_type != DataType::Null).map(|data_type| (index, data_type))
+            let index = name
+                .trim_start_matches('$')
+                .parse::<usize>()
+                .ok()?
+                .checked_sub(1)?;
+            data_type
+                .filter(|data_type| *data_type != DataType::Null)
+                .map(|data_type| (index, data_type))
         })
         .collect())
 }
@@ -105,11 +180,16 @@ fn inferred_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, DataType>> {
 /// `PREPARE p(types) AS statement`, which is how the planner is told of types. The leading types that are known
 /// are given; the planner takes no gaps.
 fn typed(statement: Statement, types: &[Option<DataType>]) -> Statement {
-    let known: Option<Vec<ast::DataType>> = types.iter().map(|slot| slot.as_ref().and_then(sql_type)).collect();
+    let known: Option<Vec<ast::DataType>> = types
+        .iter()
+        .map(|slot| slot.as_ref().and_then(sql_type))
+        .collect();
     match known {
-        Some(data_types) if !data_types.is_empty() => {
-            Statement::Prepare { name: Ident::new("p"), data_types, statement: Box::new(statement) }
-        }
+        Some(data_types) if !data_types.is_empty() => Statement::Prepare {
+            name: Ident::new("p"),
+            data_types,
+            statement: Box::new(statement),
+        },
         _ => statement,
     }
 }
@@ -130,7 +210,11 @@ pub(crate) fn sql_type(data_type: &DataType) -> Option<ast::DataType> {
         DataType::Date32 | DataType::Date64 => ast::DataType::Date,
         DataType::Time32(_) | DataType::Time64(_) => ast::DataType::Time(None, TimezoneInfo::None),
         DataType::Timestamp(unit, zone) => {
-            let zone = if zone.is_some() { TimezoneInfo::WithTimeZone } else { TimezoneInfo::None };
+            let zone = if zone.is_some() {
+                TimezoneInfo::WithTimeZone
+            } else {
+                TimezoneInfo::None
+            };
             let digits = match unit {
                 TimeUnit::Second => 0,
                 TimeUnit::Millisecond => 3,
@@ -139,13 +223,19 @@ pub(crate) fn sql_type(data_type: &DataType) -> Option<ast::DataType> {
             };
             ast::DataType::Timestamp(Some(digits), zone)
         }
-        DataType::Interval(_) | DataType::Duration(_) => ast::DataType::Interval { fields: None, precision: None },
+        DataType::Interval(_) | DataType::Duration(_) => ast::DataType::Interval {
+            fields: None,
+            precision: None,
+        },
         DataType::Decimal128(precision, scale) | DataType::Decimal256(precision, scale) => {
-            ast::DataType::Numeric(ExactNumberInfo::PrecisionAndScale(u64::from(*precision), i64::from(*scale)))
+            ast::DataType::Numeric(ExactNumberInfo::PrecisionAndScale(
+                u64::from(*precision),
+                i64::from(*scale),
+            ))
         }
-        DataType::List(field) | DataType::LargeList(field) => {
-            ast::DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(sql_type(field.data_type())?), None))
-        }
+        DataType::List(field) | DataType::LargeList(field) => ast::DataType::Array(
+            ArrayElemTypeDef::SquareBracket(Box::new(sql_type(field.data_type())?), None),
+        ),
         _ => return None,
     })
 }

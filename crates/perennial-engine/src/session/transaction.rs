@@ -32,7 +32,12 @@ impl Transaction {
     }
 
     pub(crate) fn begin(&mut self, release: Arc<Release>, now: i64) {
-        *self = Self { state: TransactionState::Open, release: Some(release), started: Some(now), savepoints: Vec::new() };
+        *self = Self {
+            state: TransactionState::Open,
+            release: Some(release),
+            started: Some(now),
+            savepoints: Vec::new(),
+        };
     }
 
     pub(crate) fn end(&mut self) {

@@ -54,19 +54,40 @@ pub(crate) fn is_query(statement: &Statement) -> Result<bool> {
 
 /// Everything else would change something.
 fn write_refused(statement: &Statement) -> Error {
-    let verb = statement.to_string().split_whitespace().take(2).collect::<Vec<_>>().join(" ").to_uppercase();
-    let verb = verb.split(['(', '"']).next().unwrap_or_default().trim().to_owned();
+    let verb = statement
+        .to_string()
+        .split_whitespace()
+        .take(2)
+        .collect::<Vec<_>>()
+        .join(" ")
+        .to_uppercase();
+    let verb = verb
+        .split(['(', '"'])
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
     let first = verb.split(' ').next().unwrap_or_default();
     match first {
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "TRUNCATE" | "SELECT" | "WITH" => {
-            let what = if matches!(first, "SELECT" | "WITH") { "SELECT INTO" } else { first };
-            Error::new(ErrorClass::ReadOnly, format!("cannot execute {what} in a read-only transaction"))
-                .with_hint("Served relations come from the lake: land a Parquet file, and the next run unifies it.")
+            let what = if matches!(first, "SELECT" | "WITH") {
+                "SELECT INTO"
+            } else {
+                first
+            };
+            Error::new(
+                ErrorClass::ReadOnly,
+                format!("cannot execute {what} in a read-only transaction"),
+            )
+            .with_hint(
+                "Served relations come from the lake: land a Parquet file, and the next run unifies it.",
+            )
         }
-        "CREATE" | "ALTER" | "DROP" | "GRANT" | "REVOKE" | "COMMENT" => {
-            Error::new(ErrorClass::ReadOnly, format!("cannot execute {verb} in a read-only transaction"))
-                .with_hint("Relations, roles and segments are declared in perennial.toml.")
-        }
+        "CREATE" | "ALTER" | "DROP" | "GRANT" | "REVOKE" | "COMMENT" => Error::new(
+            ErrorClass::ReadOnly,
+            format!("cannot execute {verb} in a read-only transaction"),
+        )
+        .with_hint("Relations, roles and segments are declared in perennial.toml."),
         _ => unsupported(&verb),
     }
 }
@@ -100,7 +121,9 @@ impl Session {
             Statement::Reset(reset) => {
                 match &reset.reset {
                     Reset::ALL => self.shared.settings.lock().reset_all(),
-                    Reset::ConfigurationParameter(name) => self.shared.settings.lock().reset(&setting_name(name))?,
+                    Reset::ConfigurationParameter(name) => {
+                        self.shared.settings.lock().reset(&setting_name(name))?;
+                    }
                 }
                 self.settings_changed();
                 done("RESET")
@@ -109,7 +132,10 @@ impl Session {
             Statement::StartTransaction { modes, begin, .. } => self.begin(modes, *begin),
             Statement::Commit { .. } => self.end(true),
             Statement::Rollback { savepoint: None, .. } => self.end(false),
-            Statement::Rollback { savepoint: Some(name), .. } => {
+            Statement::Rollback {
+                savepoint: Some(name),
+                ..
+            } => {
                 self.in_transaction("ROLLBACK TO SAVEPOINT")?;
                 if !self.shared.transaction.lock().rollback_to(&folded(name)) {
                     return Err(no_savepoint(name));
@@ -131,29 +157,45 @@ impl Session {
             Statement::Declare { stmts } => self.declare(stmts).await,
             Statement::Fetch { name, direction, .. } => {
                 let wanted = portion(direction)?;
-                let mut cursor = self.cursors.lock().remove(&folded(name)).ok_or_else(|| no_cursor(name))?;
+                let mut cursor = self
+                    .cursors
+                    .lock()
+                    .remove(&folded(name))
+                    .ok_or_else(|| no_cursor(name))?;
                 let batches = cursor.portion(wanted).await;
                 let schema = Arc::clone(cursor.schema());
                 self.cursors.lock().insert(folded(name), cursor);
                 Ok(Outcome::Rows(Rows::ready("FETCH", schema, batches?)))
             }
-            Statement::Close { cursor: CloseCursor::All } => {
+            Statement::Close {
+                cursor: CloseCursor::All,
+            } => {
                 self.cursors.lock().clear();
                 done("CLOSE CURSOR ALL")
             }
-            Statement::Close { cursor: CloseCursor::Specific { name } } => {
-                self.cursors.lock().remove(&folded(name)).ok_or_else(|| no_cursor(name))?;
+            Statement::Close {
+                cursor: CloseCursor::Specific { name },
+            } => {
+                self.cursors
+                    .lock()
+                    .remove(&folded(name))
+                    .ok_or_else(|| no_cursor(name))?;
                 done("CLOSE CURSOR")
             }
             Statement::Discard { object_type } => self.discard(object_type),
             Statement::Prepare { name, statement, .. } => self.prepare_named(name, statement).await,
-            Statement::Execute { name, parameters, .. } => self.execute_named(name.as_ref(), parameters).await,
+            Statement::Execute { name, parameters, .. } => {
+                self.execute_named(name.as_ref(), parameters).await
+            }
             Statement::Deallocate { name, .. } => {
                 if name.value.eq_ignore_ascii_case("all") {
                     self.statements.lock().clear();
                     return done("DEALLOCATE ALL");
                 }
-                self.statements.lock().remove(&folded(name)).ok_or_else(|| no_statement(&name.value))?;
+                self.statements
+                    .lock()
+                    .remove(&folded(name))
+                    .ok_or_else(|| no_statement(&name.value))?;
                 done("DEALLOCATE")
             }
             Statement::LISTEN { .. } => done("LISTEN"),
@@ -165,23 +207,38 @@ impl Session {
     }
 
     fn settings_changed(&self) {
-        self.shared.settings_epoch.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+        self.shared
+            .settings_epoch
+            .fetch_add(1, std::sync::atomic::Ordering::AcqRel);
     }
 
     fn set(&self, set: &Set) -> Result<Outcome> {
         match set {
-            Set::SingleAssignment { scope, variable, values, .. } => {
+            Set::SingleAssignment {
+                scope,
+                variable,
+                values,
+                ..
+            } => {
                 let local = matches!(scope, Some(ContextModifier::Local));
                 self.set_value(&setting_name(variable), values, local)?;
             }
-            Set::SetTimeZone { local, value } => self.set_value("TimeZone", std::slice::from_ref(value), *local)?,
+            Set::SetTimeZone { local, value } => {
+                self.set_value("TimeZone", std::slice::from_ref(value), *local)?;
+            }
             Set::SetNames { charset_name, .. } => {
                 self.assign("client_encoding", &charset_name.value, false)?;
             }
             Set::SetTransaction { modes, session, .. } => self.transaction_modes(modes, *session)?,
             Set::SetRole { role_name: None, .. } => {}
-            Set::SetRole { role_name: Some(name), .. } if folded(name) == self.login.user => {}
-            Set::SetRole { role_name: Some(name), .. } => {
+            Set::SetRole {
+                role_name: Some(name),
+                ..
+            } if folded(name) == self.login.user => {}
+            Set::SetRole {
+                role_name: Some(name),
+                ..
+            } => {
                 return Err(Error::new(
                     ErrorClass::PermissionDenied,
                     format!("permission denied to set role \"{}\"", folded(name)),
@@ -206,7 +263,10 @@ impl Session {
 
     fn assign(&self, name: &str, value: &str, local: bool) -> Result<()> {
         if local && self.transaction() == TransactionState::Idle {
-            self.notice(NoticeKind::NoActiveTransaction, "SET LOCAL can only be used in transaction blocks");
+            self.notice(
+                NoticeKind::NoActiveTransaction,
+                "SET LOCAL can only be used in transaction blocks",
+            );
             return Ok(());
         }
         self.shared.settings.lock().set(name, value, local)?;
@@ -222,10 +282,16 @@ impl Session {
                     let text = match level {
                         TransactionIsolationLevel::ReadUncommitted => "read uncommitted",
                         TransactionIsolationLevel::ReadCommitted => "read committed",
-                        TransactionIsolationLevel::RepeatableRead | TransactionIsolationLevel::Snapshot => "repeatable read",
+                        TransactionIsolationLevel::RepeatableRead | TransactionIsolationLevel::Snapshot => {
+                            "repeatable read"
+                        }
                         TransactionIsolationLevel::Serializable => "serializable",
                     };
-                    let name = if session { "default_transaction_isolation" } else { "transaction_isolation" };
+                    let name = if session {
+                        "default_transaction_isolation"
+                    } else {
+                        "transaction_isolation"
+                    };
                     let local = !session && self.transaction() != TransactionState::Idle;
                     self.shared.settings.lock().set(name, text, local)?;
                 }
@@ -248,7 +314,10 @@ impl Session {
             vec![vec![settings.value(name)?]]
         };
         let schema = show_schema(name);
-        let arrays = columns.into_iter().map(|values| Arc::new(StringArray::from(values)) as ArrayRef).collect();
+        let arrays = columns
+            .into_iter()
+            .map(|values| Arc::new(StringArray::from(values)) as ArrayRef)
+            .collect();
         let batch = RecordBatch::try_new(Arc::clone(&schema), arrays)?;
         Ok(Rows::ready("SHOW", schema, vec![batch]))
     }
@@ -260,7 +329,10 @@ impl Session {
             self.shared.transaction.lock().begin(release, now);
             self.shared.settings.lock().begin();
         } else {
-            self.notice(NoticeKind::ActiveTransaction, "there is already a transaction in progress");
+            self.notice(
+                NoticeKind::ActiveTransaction,
+                "there is already a transaction in progress",
+            );
         }
         self.transaction_modes(modes, false)?;
         done(if begin { "BEGIN" } else { "START TRANSACTION" })
@@ -269,7 +341,10 @@ impl Session {
     fn end(&self, commit: bool) -> Result<Outcome> {
         let state = self.transaction();
         if state == TransactionState::Idle {
-            self.notice(NoticeKind::NoActiveTransaction, "there is no transaction in progress");
+            self.notice(
+                NoticeKind::NoActiveTransaction,
+                "there is no transaction in progress",
+            );
             return done(if commit { "COMMIT" } else { "ROLLBACK" });
         }
         let committed = commit && state == TransactionState::Open;
@@ -291,17 +366,30 @@ impl Session {
     }
 
     async fn declare(&self, declarations: &[Declare]) -> Result<Outcome> {
-        let [Declare { names, for_query: Some(query), hold, .. }] = declarations else {
+        let [
+            Declare {
+                names,
+                for_query: Some(query),
+                hold,
+                ..
+            },
+        ] = declarations
+        else {
             return Err(unsupported("DECLARE of anything but one cursor"));
         };
-        let [name] = names.as_slice() else { return Err(unsupported("DECLARE of several cursors")) };
+        let [name] = names.as_slice() else {
+            return Err(unsupported("DECLARE of several cursors"));
+        };
         let hold = hold.unwrap_or(false);
         if !hold {
             self.in_transaction("DECLARE CURSOR")?;
         }
         let name = folded(name);
         if self.cursors.lock().contains_key(&name) {
-            return Err(Error::new(ErrorClass::DuplicateCursor, format!("cursor \"{name}\" already exists")));
+            return Err(Error::new(
+                ErrorClass::DuplicateCursor,
+                format!("cursor \"{name}\" already exists"),
+            ));
         }
         let rows = self.rows_of(&query.to_string()).await?;
         self.cursors.lock().insert(name, Cursor::new(rows, hold));
@@ -311,7 +399,9 @@ impl Session {
     /// Plans and starts a query given as text.
     async fn rows_of(&self, sql: &str) -> Result<Rows> {
         let parsed = parse(sql)?;
-        let [parsed] = parsed.as_slice() else { return Err(unsupported("this query")) };
+        let [parsed] = parsed.as_slice() else {
+            return Err(unsupported("this query"));
+        };
         let prepared = Box::pin(self.prepare(parsed, &[])).await?;
         self.start(&prepared, Vec::new()).await
     }
@@ -320,7 +410,10 @@ impl Session {
         let sql = copy::query_text(statement)?;
         let rows = self.rows_of(&sql).await?;
         let options = copy::options(statement, rows.schema())?;
-        Ok(Outcome::Copy(CopyOut { rows: rows.with_tag("COPY"), options }))
+        Ok(Outcome::Copy(CopyOut {
+            rows: rows.with_tag("COPY"),
+            options,
+        }))
     }
 
     fn discard(&self, what: &DiscardObject) -> Result<Outcome> {
@@ -341,7 +434,11 @@ impl Session {
 
     fn statement(&self, name: Option<&ObjectName>) -> Result<Prepared> {
         let name = name.map(ToString::to_string).unwrap_or_default();
-        self.statements.lock().get(&name.to_lowercase()).cloned().ok_or_else(|| no_statement(&name))
+        self.statements
+            .lock()
+            .get(&name.to_lowercase())
+            .cloned()
+            .ok_or_else(|| no_statement(&name))
     }
 
     async fn prepare_named(&self, name: &Ident, statement: &Statement) -> Result<Outcome> {
@@ -353,7 +450,9 @@ impl Session {
             ));
         }
         let parsed = parse(&statement.to_string())?;
-        let [parsed] = parsed.as_slice() else { return Err(unsupported("PREPARE of this statement")) };
+        let [parsed] = parsed.as_slice() else {
+            return Err(unsupported("PREPARE of this statement"));
+        };
         let prepared = Box::pin(self.prepare(parsed, &[])).await?;
         self.statements.lock().insert(name, prepared);
         done("PREPARE")
@@ -368,7 +467,10 @@ impl Session {
                 ErrorClass::Syntax,
                 format!("wrong number of parameters for prepared statement \"{name}\""),
             )
-            .with_detail(format!("Expected {wanted} parameters but got {}.", arguments.len())));
+            .with_detail(format!(
+                "Expected {wanted} parameters but got {}.",
+                arguments.len()
+            )));
         }
         let values = self.values_of(arguments, prepared.parameters()).await?;
         Box::pin(self.run(&prepared, values)).await
@@ -379,9 +481,17 @@ impl Session {
         if arguments.is_empty() {
             return Ok(Vec::new());
         }
-        let items: Vec<String> = arguments.iter().enumerate().map(|(at, expr)| format!("{expr} AS p{at}")).collect();
+        let items: Vec<String> = arguments
+            .iter()
+            .enumerate()
+            .map(|(at, expr)| format!("{expr} AS p{at}"))
+            .collect();
         let mut rows = self.rows_of(&format!("SELECT {}", items.join(", "))).await?;
-        let batch = rows.next().await.transpose()?.ok_or_else(|| unsupported("these arguments"))?;
+        let batch = rows
+            .next()
+            .await
+            .transpose()?
+            .ok_or_else(|| unsupported("these arguments"))?;
         batch
             .columns()
             .iter()
@@ -396,8 +506,17 @@ fn done(tag: &str) -> Result<Outcome> {
 }
 
 fn show_schema(name: &str) -> SchemaRef {
-    let names: Vec<&str> = if name.eq_ignore_ascii_case("all") { vec!["name", "setting", "description"] } else { vec![name] };
-    Arc::new(Schema::new(names.into_iter().map(|name| Field::new(name, DataType::Utf8, false)).collect::<Vec<_>>()))
+    let names: Vec<&str> = if name.eq_ignore_ascii_case("all") {
+        vec!["name", "setting", "description"]
+    } else {
+        vec![name]
+    };
+    Arc::new(Schema::new(
+        names
+            .into_iter()
+            .map(|name| Field::new(name, DataType::Utf8, false))
+            .collect::<Vec<_>>(),
+    ))
 }
 
 /// `time zone` and `transaction isolation level` are two spellings of settings.
@@ -413,14 +532,21 @@ fn variable_name(variable: &[Ident]) -> String {
 }
 
 fn setting_name(name: &ObjectName) -> String {
-    name.0.iter().filter_map(|part| part.as_ident()).map(folded).collect::<Vec<_>>().join(".")
+    name.0
+        .iter()
+        .filter_map(|part| part.as_ident())
+        .map(folded)
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 /// The text that a value of SET stands for.
 fn value_text(expr: &Expr) -> Result<String> {
     match expr {
         Expr::Value(value) => Ok(match &value.value {
-            Value::SingleQuotedString(text) | Value::DoubleQuotedString(text) | Value::EscapedStringLiteral(text) => text.clone(),
+            Value::SingleQuotedString(text)
+            | Value::DoubleQuotedString(text)
+            | Value::EscapedStringLiteral(text) => text.clone(),
             Value::Number(number, _) => number.to_string(),
             Value::Boolean(value) => if *value { "on" } else { "off" }.to_owned(),
             other => other.to_string(),
@@ -428,22 +554,38 @@ fn value_text(expr: &Expr) -> Result<String> {
         Expr::Identifier(ident) => Ok(ident.value.clone()),
         Expr::UnaryOp { op, expr } => Ok(format!("{op}{}", value_text(expr)?)),
         Expr::Interval(interval) => value_text(&interval.value),
-        other => Err(Error::new(ErrorClass::Syntax, format!("syntax error at or near \"{other}\""))),
+        other => Err(Error::new(
+            ErrorClass::Syntax,
+            format!("syntax error at or near \"{other}\""),
+        )),
     }
 }
 
 fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+    if ident.quote_style.is_some() {
+        ident.value.clone()
+    } else {
+        ident.value.to_lowercase()
+    }
 }
 
 fn no_cursor(name: &Ident) -> Error {
-    Error::new(ErrorClass::UndefinedCursor, format!("cursor \"{}\" does not exist", folded(name)))
+    Error::new(
+        ErrorClass::UndefinedCursor,
+        format!("cursor \"{}\" does not exist", folded(name)),
+    )
 }
 
 fn no_savepoint(name: &Ident) -> Error {
-    Error::new(ErrorClass::UndefinedSavepoint, format!("savepoint \"{}\" does not exist", folded(name)))
+    Error::new(
+        ErrorClass::UndefinedSavepoint,
+        format!("savepoint \"{}\" does not exist", folded(name)),
+    )
 }
 
 fn no_statement(name: &str) -> Error {
-    Error::new(ErrorClass::UndefinedStatement, format!("prepared statement \"{name}\" does not exist"))
+    Error::new(
+        ErrorClass::UndefinedStatement,
+        format!("prepared statement \"{name}\" does not exist"),
+    )
 }

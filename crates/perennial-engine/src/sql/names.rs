@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, ExactNumberInfo, Ident, Query, Select, SelectItem, SetExpr, TimezoneInfo, TrimWhereField, Value,
+    DataType, ExactNumberInfo, Expr, Ident, Query, Select, SelectItem, SetExpr, TimezoneInfo, TrimWhereField,
+    Value,
 };
 
 /// Separates a name from the number that tells it from others of the same name. No identifier that a user can
@@ -18,7 +19,10 @@ pub(crate) fn name_columns(select: &mut Select) {
     let mut seen: HashMap<String, usize> = HashMap::new();
     for item in &mut select.projection {
         let (name, plain) = match item {
-            SelectItem::UnnamedExpr(expr) => (column_name(expr), matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))),
+            SelectItem::UnnamedExpr(expr) => (
+                column_name(expr),
+                matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)),
+            ),
             SelectItem::ExprWithAlias { alias, .. } => (alias.value.clone(), false),
             _ => continue,
         };
@@ -28,11 +32,18 @@ pub(crate) fn name_columns(select: &mut Select) {
         if plain && !repeated {
             continue;
         }
-        let shown = if repeated { format!("{name}{MARK}{count}") } else { name };
+        let shown = if repeated {
+            format!("{name}{MARK}{count}")
+        } else {
+            name
+        };
         match item {
             SelectItem::UnnamedExpr(expr) => {
                 let alias = Ident::with_quote('"', shown);
-                *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                *item = SelectItem::ExprWithAlias {
+                    expr: expr.clone(),
+                    alias,
+                };
             }
             SelectItem::ExprWithAlias { alias, .. } if repeated => *alias = Ident::with_quote('"', shown),
             _ => {}
@@ -64,9 +75,20 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
     match expr {
         Expr::Identifier(ident) => Some((folded(ident), true)),
         Expr::CompoundIdentifier(parts) => parts.last().map(|ident| (folded(ident), true)),
-        Expr::Function(function) => function.name.0.last().and_then(|part| part.as_ident()).map(|ident| (folded(ident), true)),
-        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } | Expr::CompoundFieldAccess { root: inner, .. } => figure(inner),
-        Expr::Cast { expr: inner, data_type, .. } => match figure(inner) {
+        Expr::Function(function) => function
+            .name
+            .0
+            .last()
+            .and_then(|part| part.as_ident())
+            .map(|ident| (folded(ident), true)),
+        Expr::Nested(inner)
+        | Expr::Collate { expr: inner, .. }
+        | Expr::CompoundFieldAccess { root: inner, .. } => figure(inner),
+        Expr::Cast {
+            expr: inner,
+            data_type,
+            ..
+        } => match figure(inner) {
             Some((name, true)) => Some((name, true)),
             _ => type_name(data_type).map(|name| (name, false)),
         },
@@ -114,7 +136,11 @@ fn subquery_name(query: &Query) -> Option<String> {
 }
 
 fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+    if ident.quote_style.is_some() {
+        ident.value.clone()
+    } else {
+        ident.value.to_lowercase()
+    }
 }
 
 /// The internal name of a type, as in pg_type.
@@ -162,14 +188,20 @@ mod tests {
     #[track_caller]
     fn names(sql: &str) -> Vec<String> {
         let parsed = parse(sql).unwrap();
-        let Statement::Query(mut query) = parsed[0].statement().clone() else { panic!("not a query") };
-        let SetExpr::Select(select) = query.body.as_mut() else { panic!("not a select") };
+        let Statement::Query(mut query) = parsed[0].statement().clone() else {
+            panic!("not a query")
+        };
+        let SetExpr::Select(select) = query.body.as_mut() else {
+            panic!("not a select")
+        };
         name_columns(select);
         select
             .projection
             .iter()
             .map(|item| match item {
-                SelectItem::ExprWithAlias { alias, .. } => alias.value.split(MARK).next().unwrap_or_default().to_owned(),
+                SelectItem::ExprWithAlias { alias, .. } => {
+                    alias.value.split(MARK).next().unwrap_or_default().to_owned()
+                }
                 SelectItem::UnnamedExpr(expr) => column_name(expr),
                 other => other.to_string(),
             })
@@ -182,11 +214,26 @@ mod tests {
         for (sql, expected) in [
             ("select 1, 'a', null, 1 + 1", vec!["?column?"; 4]),
             ("select count(*), sum(x), Max(x)", vec!["count", "sum", "max"]),
-            ("select x::int, '1'::int, cast(lower(x) as text), 1::numeric", vec!["x", "int4", "lower", "numeric"]),
-            ("select case when a then 1 end, case when a then 1 else b end", vec!["case", "b"]),
-            ("select extract(year from t), t at time zone 'UTC', trim(x)", vec!["extract", "timezone", "btrim"]),
-            ("select true, date '2020-01-01', interval '1 day', array[1]", vec!["bool", "date", "interval", "array"]),
-            ("select (select max(x) from t), exists (select 1)", vec!["max", "exists"]),
+            (
+                "select x::int, '1'::int, cast(lower(x) as text), 1::numeric",
+                vec!["x", "int4", "lower", "numeric"],
+            ),
+            (
+                "select case when a then 1 end, case when a then 1 else b end",
+                vec!["case", "b"],
+            ),
+            (
+                "select extract(year from t), t at time zone 'UTC', trim(x)",
+                vec!["extract", "timezone", "btrim"],
+            ),
+            (
+                "select true, date '2020-01-01', interval '1 day', array[1]",
+                vec!["bool", "date", "interval", "array"],
+            ),
+            (
+                "select (select max(x) from t), exists (select 1)",
+                vec!["max", "exists"],
+            ),
             ("select 1 as a, 2 as a, t.id, u.id", vec!["a", "a", "id", "id"]),
         ] {
             assert_eq!(names(sql), expected, "{sql}");

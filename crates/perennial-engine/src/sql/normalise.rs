@@ -4,8 +4,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, BinaryOperator, CastKind, DataType, Expr, Function, ObjectName, ObjectNamePart, Query, Select, SelectItem, Statement,
-    TableFactor, Value, VisitMut, VisitorMut,
+    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, ObjectName,
+    ObjectNamePart, Query, Select, SelectItem, Statement, TableFactor, TimezoneInfo, Value, VisitMut,
+    VisitorMut,
 };
 
 use crate::error::{Error, Result};
@@ -51,6 +52,14 @@ impl VisitorMut for Rules<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        if let TableFactor::Table {
+            name, args: Some(_), ..
+        } = factor
+            && name.0.len() == 2
+            && part(&name.0[0]) == "pg_catalog"
+        {
+            name.0.remove(0);
+        }
         match table::expand(factor, self.context.zone) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
@@ -74,7 +83,12 @@ impl VisitorMut for Rules<'_> {
                 None => function_name(function),
             },
             Expr::Subquery(query) => subquery::scalar(query, self.context.aggregates),
-            Expr::Cast { expr: inner, data_type, .. } => {
+            Expr::Cast {
+                expr: inner,
+                data_type,
+                ..
+            } => {
+                literal(inner, data_type);
                 if let Some(replaced) = cast(inner, data_type) {
                     *expr = replaced;
                 }
@@ -157,20 +171,48 @@ fn array_of_text(expr: &mut Expr) {
             _ => return,
         },
         Expr::Nested(inner) => return array_of_text(inner),
-        Expr::Cast { expr: inner, data_type: DataType::Array(_), .. } => return array_of_text(inner),
+        Expr::Cast {
+            expr: inner,
+            data_type: DataType::Array(_),
+            ..
+        } => return array_of_text(inner),
         _ => return,
     };
     if let Some(elements) = elements(&text) {
-        let element = |element: Option<String>| Expr::value(element.map_or(Value::Null, Value::SingleQuotedString));
-        *expr = Expr::Array(Array { elem: elements.into_iter().map(element).collect(), named: true });
+        let element =
+            |element: Option<String>| Expr::value(element.map_or(Value::Null, Value::SingleQuotedString));
+        *expr = Expr::Array(Array {
+            elem: elements.into_iter().map(element).collect(),
+            named: true,
+        });
     }
 }
 
 /// `pg_catalog.format_type(…)` is `format_type(…)`; functions have no schemas of their own in the planner.
 fn function_name(function: &mut Function) {
     let parts = &mut function.name.0;
-    if parts.len() == 2 && matches!(part(&parts[0]).as_str(), "pg_catalog" | "public" | "information_schema") {
+    if parts.len() == 2
+        && matches!(
+            part(&parts[0]).as_str(),
+            "pg_catalog" | "public" | "information_schema"
+        )
+    {
         parts.remove(0);
+    }
+}
+
+/// The text of an array or of bytes, as Postgres reads it.
+fn literal(inner: &mut Expr, data_type: &DataType) {
+    if matches!(data_type, DataType::Array(_)) {
+        return array_of_text(inner);
+    }
+    let Expr::Value(value) = inner else { return };
+    if let (DataType::Bytea, Value::SingleQuotedString(text)) = (data_type, &value.value)
+        && let Some(digits) = text.strip_prefix("\\x")
+        && digits.len().is_multiple_of(2)
+        && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    {
+        value.value = Value::HexStringLiteral(digits.to_owned());
     }
 }
 
@@ -182,6 +224,14 @@ fn cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
         // json is served as its text; the type is kept where a column declares it.
         DataType::JSON | DataType::JSONB => return Some(cast_to(inner, DataType::Text)),
         DataType::Custom(name, _) => part(name.0.last()?).to_lowercase(),
+        DataType::Array(ArrayElemTypeDef::SquareBracket(element, size)) => match element.as_ref() {
+            DataType::Custom(name, _) => {
+                let element = known_type(&part(name.0.last()?).to_lowercase())?;
+                let array = ArrayElemTypeDef::SquareBracket(Box::new(element), *size);
+                return Some(cast_to(inner, DataType::Array(array)));
+            }
+            _ => return None,
+        },
         _ => return None,
     };
     match name.as_str() {
@@ -190,34 +240,59 @@ fn cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
             let name = if name == "regprocedure" { "regproc" } else { &name };
             Some(call(&format!("perennial_{name}_{direction}"), inner.clone()))
         }
-        "name" | "char" | "bpchar" | "cstring" | "citext" | "unknown" | "information_schema" => Some(cast_to(inner, DataType::Text)),
         "oid" | "xid" | "cid" => match inner {
             // A name that was already turned into its number.
-            Expr::Function(function) if function.name.to_string().starts_with("perennial_") => Some(inner.clone()),
+            Expr::Function(function) if function.name.to_string().starts_with("perennial_") => {
+                Some(inner.clone())
+            }
             _ => Some(cast_to(inner, DataType::BigInt(None))),
         },
-        "int2" => Some(cast_to(inner, DataType::SmallInt(None))),
-        "int4" => Some(cast_to(inner, DataType::Integer(None))),
-        "int8" => Some(cast_to(inner, DataType::BigInt(None))),
-        "float4" => Some(cast_to(inner, DataType::Real)),
-        "float8" => Some(cast_to(inner, DataType::DoublePrecision)),
-        "bool" => Some(cast_to(inner, DataType::Boolean)),
-        "text" => Some(cast_to(inner, DataType::Text)),
-        "jsonb" | "json" => Some(cast_to(inner, DataType::Text)),
-        _ => None,
+        name => known_type(name).map(|known| cast_to(inner, known)),
     }
+}
+
+/// Postgres' internal names of types, and the string types of its catalogs.
+fn known_type(name: &str) -> Option<DataType> {
+    Some(match name {
+        "name" | "char" | "bpchar" | "cstring" | "citext" | "unknown" | "text" | "varchar" | "json"
+        | "jsonb" => DataType::Text,
+        "int2" => DataType::SmallInt(None),
+        "int4" => DataType::Integer(None),
+        "int8" | "oid" | "xid" | "cid" => DataType::BigInt(None),
+        "float4" => DataType::Real,
+        "float8" => DataType::DoublePrecision,
+        "bool" => DataType::Boolean,
+        "numeric" => DataType::Numeric(ExactNumberInfo::None),
+        "date" => DataType::Date,
+        "timestamp" => DataType::Timestamp(None, TimezoneInfo::None),
+        "timestamptz" => DataType::Timestamp(None, TimezoneInfo::WithTimeZone),
+        "bytea" => DataType::Bytea,
+        _ => return None,
+    })
 }
 
 /// Whether a cast to an object type reads a name (text) rather than a number.
 fn names_an_object(expr: &Expr) -> bool {
     match expr {
-        Expr::Value(value) => matches!(value.value, Value::SingleQuotedString(_) | Value::Placeholder(_) | Value::EscapedStringLiteral(_)),
+        Expr::Value(value) => matches!(
+            value.value,
+            Value::SingleQuotedString(_) | Value::Placeholder(_) | Value::EscapedStringLiteral(_)
+        ),
         Expr::Nested(inner) => names_an_object(inner),
-        Expr::Cast { data_type, .. } => matches!(data_type, DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_)),
+        Expr::Cast { data_type, .. } => matches!(
+            data_type,
+            DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_)
+        ),
         Expr::Function(function) => {
-            matches!(function.name.to_string().to_lowercase().as_str(), "format" | "quote_ident" | "concat" | "lower")
+            matches!(
+                function.name.to_string().to_lowercase().as_str(),
+                "format" | "quote_ident" | "concat" | "lower"
+            )
         }
-        Expr::BinaryOp { op: BinaryOperator::StringConcat, .. } => true,
+        Expr::BinaryOp {
+            op: BinaryOperator::StringConcat,
+            ..
+        } => true,
         _ => false,
     }
 }

@@ -8,6 +8,7 @@ use perennial_base::ErrorClass;
 use std::ops::ControlFlow;
 
 use crate::error::{Error, Result};
+use crate::sql::fetch::written_out;
 
 /// Nesting that the parser follows before it gives up.
 const MAX_DEPTH: usize = 1_000;
@@ -41,12 +42,48 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Parsed>> {
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, sql)
         .tokenize_with_location()
-        .map_err(|error| Error::new(ErrorClass::Syntax, error.message.to_lowercase()).with_position(position(sql, error.location)))?;
+        .map_err(|error| {
+            Error::new(
+                ErrorClass::Syntax,
+                unterminated(
+                    &error.message,
+                    sql.get(offset(sql, error.location)..).unwrap_or_default(),
+                ),
+            )
+            .with_position(position(sql, error.location))
+        })?;
     let mut statements = Vec::new();
     for segment in split(tokens) {
         statements.push(parse_one(sql, &dialect, segment)?);
     }
     Ok(statements)
+}
+
+/// What the tokenizer misses, in Postgres' words; `rest` begins with what is not ended.
+fn unterminated(message: &str, rest: &str) -> String {
+    let what = match message {
+        message if message.starts_with("Unterminated string literal") => "quoted string",
+        message if message.starts_with("Expected close delimiter '\"'") => "quoted identifier",
+        message if message.contains("multi-line comment") => "/* comment",
+        other => return other.to_lowercase(),
+    };
+    format!("unterminated {what} at or near \"{rest}\"")
+}
+
+/// Where a name stands, if it stands once: 1-based characters.
+pub(crate) fn position_of_name(sql: &str, name: &str) -> Option<usize> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+        .tokenize_with_location()
+        .ok()?;
+    let mut places = tokens.iter().filter(|token| match &token.token {
+        Token::Word(word) if word.quote_style.is_some() => word.value == name,
+        Token::Word(word) => word.value.eq_ignore_ascii_case(name),
+        _ => false,
+    });
+    match (places.next(), places.next()) {
+        (Some(place), None) => Some(position(sql, place.span.start)),
+        _ => None,
+    }
 }
 
 /// The tokens between semicolons, without segments of only white space and comments.
@@ -59,17 +96,30 @@ fn split(tokens: Vec<TokenWithSpan>) -> Vec<Vec<TokenWithSpan>> {
             segment.push(token);
         }
     }
-    segments.retain(|segment| segment.iter().any(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF)));
+    segments.retain(|segment| {
+        segment
+            .iter()
+            .any(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
+    });
     segments
 }
 
 fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
     let significant = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
-    let start = tokens.iter().find(significant).map_or(0, |token| offset(sql, token.span.start));
-    let end = tokens.iter().rev().find(significant).map_or(sql.len(), |token| offset(sql, token.span.end));
+    let start = tokens
+        .iter()
+        .find(significant)
+        .map_or(0, |token| offset(sql, token.span.start));
+    let end = tokens
+        .iter()
+        .rev()
+        .find(significant)
+        .map_or(sql.len(), |token| offset(sql, token.span.end));
     let text = sql.get(start..end.max(start)).unwrap_or(sql).to_owned();
 
-    let mut parser = Parser::new(dialect).with_recursion_limit(MAX_DEPTH).with_tokens_with_locations(tokens);
+    let mut parser = Parser::new(dialect)
+        .with_recursion_limit(MAX_DEPTH)
+        .with_tokens_with_locations(written_out(tokens));
     let statement = match parser.parse_statement() {
         Ok(statement) => statement,
         Err(ParserError::RecursionLimitExceeded) => return Err(too_complex()),
@@ -103,7 +153,11 @@ fn check_size(statement: &Statement) -> Result<()> {
     impl Nodes {
         fn count(&mut self) -> ControlFlow<()> {
             self.0 += 1;
-            if self.0 > MAX_NODES { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if self.0 > MAX_NODES {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         }
     }
     match statement.visit(&mut Nodes(0)) {
@@ -114,7 +168,9 @@ fn check_size(statement: &Statement) -> Result<()> {
 
 fn too_complex() -> Error {
     Error::new(ErrorClass::TooComplex, "statement is too complex")
-        .with_detail(format!("A statement may nest {MAX_DEPTH} levels and have {MAX_NODES} expressions."))
+        .with_detail(format!(
+            "A statement may nest {MAX_DEPTH} levels and have {MAX_NODES} expressions."
+        ))
         .with_hint("Split it, or put long lists of values in a table.")
 }
 
@@ -125,19 +181,28 @@ fn syntax_error(sql: &str, message: &str, parser: &Parser<'_>) -> Error {
             let from = offset(sql, at);
             let rest = sql.get(from..).unwrap_or_default();
             let mut tokenizer = Tokenizer::new(&PostgreSqlDialect {}, rest);
-            let token = tokenizer.tokenize().ok().and_then(|tokens| tokens.into_iter().find(|token| !matches!(token, Token::Whitespace(_))));
+            let token = tokenizer.tokenize().ok().and_then(|tokens| {
+                tokens
+                    .into_iter()
+                    .find(|token| !matches!(token, Token::Whitespace(_)))
+            });
             match token {
-                Some(token) if token != Token::EOF => {
-                    Error::new(ErrorClass::Syntax, format!("syntax error at or near \"{}\"", source_of(rest, &token)))
-                        .with_position(position(sql, at))
-                }
+                Some(token) if token != Token::EOF => Error::new(
+                    ErrorClass::Syntax,
+                    format!("syntax error at or near \"{}\"", source_of(rest, &token)),
+                )
+                .with_position(position(sql, at)),
                 _ => end_of_input(sql),
             }
         }
         None if message.contains("EOF") => end_of_input(sql),
         None => {
             let token = parser.peek_token();
-            if token.token == Token::EOF { end_of_input(sql).with_detail(format!("{message}.")) } else { at_token(sql, &token) }
+            if token.token == Token::EOF {
+                end_of_input(sql).with_detail(format!("{message}."))
+            } else {
+                at_token(sql, &token)
+            }
         }
     }
 }
@@ -153,8 +218,11 @@ fn source_of(rest: &str, token: &Token) -> String {
 }
 
 fn at_token(sql: &str, token: &TokenWithSpan) -> Error {
-    Error::new(ErrorClass::Syntax, format!("syntax error at or near \"{}\"", token.token))
-        .with_position(position(sql, token.span.start))
+    Error::new(
+        ErrorClass::Syntax,
+        format!("syntax error at or near \"{}\"", token.token),
+    )
+    .with_position(position(sql, token.span.start))
 }
 
 fn end_of_input(sql: &str) -> Error {
@@ -166,12 +234,17 @@ fn location(message: &str) -> Option<Location> {
     let (_, place) = message.rsplit_once("at Line: ")?;
     let (line, column) = place.split_once(", Column: ")?;
     let column: String = column.chars().take_while(char::is_ascii_digit).collect();
-    Some(Location { line: line.trim().parse().ok()?, column: column.parse().ok()? })
+    Some(Location {
+        line: line.trim().parse().ok()?,
+        column: column.parse().ok()?,
+    })
 }
 
 /// Byte offset of a location.
 fn offset(sql: &str, at: Location) -> usize {
-    let Some(line) = at.line.checked_sub(1) else { return 0 };
+    let Some(line) = at.line.checked_sub(1) else {
+        return 0;
+    };
     let mut start = 0;
     for _ in 0..line {
         match sql.get(start..).and_then(|rest| rest.find('\n')) {
@@ -181,12 +254,16 @@ fn offset(sql: &str, at: Location) -> usize {
     }
     let rest = sql.get(start..).unwrap_or_default();
     let column = usize::try_from(at.column.saturating_sub(1)).unwrap_or(usize::MAX);
-    rest.char_indices().nth(column).map_or(sql.len(), |(at, _)| start + at)
+    rest.char_indices()
+        .nth(column)
+        .map_or(sql.len(), |(at, _)| start + at)
 }
 
 /// 1-based character count of a location, as the wire protocol has it.
 pub(crate) fn position(sql: &str, at: Location) -> usize {
-    sql.get(..offset(sql, at)).map_or(0, |before| before.chars().count()) + 1
+    sql.get(..offset(sql, at))
+        .map_or(0, |before| before.chars().count())
+        + 1
 }
 
 /// Whether a query has no side that reads or computes anything but literals, such as a driver's ping.
@@ -200,11 +277,20 @@ pub(crate) fn query_of(statement: &Statement) -> Option<&Query> {
 
 /// Whether the query only reads: no `SELECT … INTO`, no data-changing CTE.
 pub(crate) fn read_only(query: &Query) -> bool {
-    let changing = |body: &SetExpr| matches!(body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_));
+    let changing = |body: &SetExpr| {
+        matches!(
+            body,
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_)
+        )
+    };
     let into = matches!(query.body.as_ref(), SetExpr::Select(select) if select.into.is_some());
     !into
         && !changing(&query.body)
-        && query.with.iter().flat_map(|with| &with.cte_tables).all(|cte| !changing(&cte.query.body))
+        && query
+            .with
+            .iter()
+            .flat_map(|with| &with.cte_tables)
+            .all(|cte| !changing(&cte.query.body))
 }
 
 #[cfg(test)]
@@ -216,14 +302,22 @@ mod tests {
     #[track_caller]
     fn fails(sql: &str, message: &str, at: usize) {
         let error = parse(sql).unwrap_err();
-        assert_eq!((error.to_string().as_str(), error.position()), (message, Some(at)), "{sql}");
+        assert_eq!(
+            (error.to_string().as_str(), error.position()),
+            (message, Some(at)),
+            "{sql}"
+        );
     }
 
     // Messages and positions as PostgreSQL 15 gives them for the same text.
     #[test]
     fn syntax_errors_name_the_token_and_its_place() {
         fails("selec 1", "syntax error at or near \"selec\"", 1);
-        fails("select * fro customers", "syntax error at or near \"customers\"", 14);
+        fails(
+            "select * fro customers",
+            "syntax error at or near \"customers\"",
+            14,
+        );
         fails("select 1 +", "syntax error at end of input", 11);
         fails("select\n  *\nfrom from x", "syntax error at or near \"from\"", 17);
         fails("select 'ä', , 1", "syntax error at or near \",\"", 13);

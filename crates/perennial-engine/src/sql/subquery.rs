@@ -1,8 +1,9 @@
 //! Scalar subqueries and EXISTS as values, in a form that the planner can turn into joins.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
-    FunctionArguments, GroupByExpr, Ident, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Visit, Visitor,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, OrderBy, OrderByKind, Query,
+    Select, SelectItem, SetExpr, Value, Visit, Visitor,
 };
 use std::ops::ControlFlow;
 
@@ -12,11 +13,15 @@ use crate::functions::single_value;
 /// definition of a scalar subquery.
 pub(crate) fn scalar(query: &mut Query, aggregates: &dyn Fn(&str) -> bool) {
     let plain = query.limit_clause.is_none() && query.fetch.is_none() && query.order_by.is_none();
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return;
+    };
     if !plain || !one_row_each(select, aggregates) {
         return;
     }
-    let [item] = select.projection.as_mut_slice() else { return };
+    let [item] = select.projection.as_mut_slice() else {
+        return;
+    };
     match item {
         SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
             *expr = call(single_value::NAME, expr.clone());
@@ -30,38 +35,64 @@ pub(crate) fn exists(query: &Query, negated: bool, aggregates: &dyn Fn(&str) -> 
     let plain = query.limit_clause.is_none() && query.fetch.is_none();
     let mut counted = query.clone();
     counted.order_by = None;
-    let SetExpr::Select(select) = counted.body.as_mut() else { return None };
+    let SetExpr::Select(select) = counted.body.as_mut() else {
+        return None;
+    };
     if !plain || !one_row_each(select, aggregates) {
         return None;
     }
     let one = Expr::value(Value::Number("1".into(), false));
-    select.projection = vec![SelectItem::ExprWithAlias { expr: call("count", one), alias: Ident::new("count") }];
-    let op = if negated { BinaryOperator::Eq } else { BinaryOperator::Gt };
+    select.projection = vec![SelectItem::ExprWithAlias {
+        expr: call("count", one),
+        alias: Ident::new("count"),
+    }];
+    let op = if negated {
+        BinaryOperator::Eq
+    } else {
+        BinaryOperator::Gt
+    };
     let zero = Expr::value(Value::Number("0".into(), false));
     let count = Expr::Subquery(Box::new(counted));
     let coalesced = Expr::Function(function("coalesce", vec![count, zero.clone()]));
-    Some(Expr::BinaryOp { left: Box::new(coalesced), op, right: Box::new(zero) })
+    Some(Expr::BinaryOp {
+        left: Box::new(coalesced),
+        op,
+        right: Box::new(zero),
+    })
 }
 
 /// `ARRAY(SELECT x FROM t ORDER BY y)` becomes `(SELECT array_agg(x ORDER BY y) FROM t)`; over no rows
 /// that is NULL where Postgres has an empty array.
 pub(crate) fn array(called: &Function, aggregates: &dyn Fn(&str) -> bool) -> Option<Expr> {
-    let FunctionArguments::Subquery(query) = &called.args else { return None };
+    let FunctionArguments::Subquery(query) = &called.args else {
+        return None;
+    };
     if !called.name.to_string().eq_ignore_ascii_case("array") {
         return None;
     }
     let plain = query.limit_clause.is_none() && query.fetch.is_none();
     let mut gathered = query.as_ref().clone();
     let order = gathered.order_by.take();
-    let SetExpr::Select(select) = gathered.body.as_mut() else { return None };
+    let SetExpr::Select(select) = gathered.body.as_mut() else {
+        return None;
+    };
     if !plain || !one_row_each(select, aggregates) {
         return None;
     }
-    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] = select.projection.as_mut_slice() else {
+    let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
+        select.projection.as_mut_slice()
+    else {
         return None;
     };
     let mut gather = function("array_agg", vec![item.clone()]);
-    if let (FunctionArguments::List(list), Some(OrderBy { kind: OrderByKind::Expressions(keys), .. })) = (&mut gather.args, order) {
+    if let (
+        FunctionArguments::List(list),
+        Some(OrderBy {
+            kind: OrderByKind::Expressions(keys),
+            ..
+        }),
+    ) = (&mut gather.args, order)
+    {
         // A key that is a place in the select list is the only item.
         let keys = keys.into_iter().map(|mut key| {
             if matches!(&key.expr, Expr::Value(value) if matches!(value.value, Value::Number(..))) {
@@ -79,10 +110,16 @@ pub(crate) fn array(called: &Function, aggregates: &dyn Fn(&str) -> bool) -> Opt
 fn one_row_each(select: &Select, aggregates: &dyn Fn(&str) -> bool) -> bool {
     let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(keys, modifiers) if keys.is_empty() && modifiers.is_empty());
     let aggregated = select.projection.iter().any(|item| match item {
-        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => aggregate_in(expr, aggregates),
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            aggregate_in(expr, aggregates)
+        }
         _ => false,
     });
-    ungrouped && select.having.is_none() && select.distinct.is_none() && !select.from.is_empty() && !aggregated
+    ungrouped
+        && select.having.is_none()
+        && select.distinct.is_none()
+        && !select.from.is_empty()
+        && !aggregated
 }
 
 /// Whether an aggregate is called in an expression, outside of its subqueries.
@@ -125,7 +162,10 @@ fn function(name: &str, arguments: Vec<Expr>) -> Function {
         parameters: FunctionArguments::None,
         args: FunctionArguments::List(FunctionArgumentList {
             duplicate_treatment: None,
-            args: arguments.into_iter().map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))).collect(),
+            args: arguments
+                .into_iter()
+                .map(|argument| FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)))
+                .collect(),
             clauses: Vec::new(),
         }),
         filter: None,

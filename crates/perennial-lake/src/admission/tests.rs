@@ -1,3 +1,5 @@
+//! Tests of `admission`.
+
 use arrow::array::{
     ArrayRef, BooleanArray, Date32Array, Decimal128Array, DictionaryArray, Float64Array, Int64Array,
     ListBuilder, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray,

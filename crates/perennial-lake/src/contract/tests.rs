@@ -1,3 +1,5 @@
+//! Tests of `contract`.
+
 use std::collections::HashMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of `snapshots`.
+
 use std::sync::Arc;
 
 use object_store::ObjectStore;

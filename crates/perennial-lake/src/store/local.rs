@@ -319,8 +319,8 @@ fn generic(error: std::io::Error) -> Error {
     }
 }
 
-#[cfg(test)]
 #[cfg(unix)]
+#[cfg(test)]
 mod tests {
     use super::*;
 

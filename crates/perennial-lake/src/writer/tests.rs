@@ -1,3 +1,5 @@
+//! Tests of `writer`.
+
 use arrow::array::{ArrayRef, Int64Array, StringArray};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;

@@ -1,3 +1,5 @@
+//! Tests of `encode`.
+
 use std::sync::Arc;
 
 use arrow::array::{

@@ -1,3 +1,5 @@
+//! Tests of `parameters`.
+
 use perennial_base::UserError;
 use proptest::prelude::*;
 

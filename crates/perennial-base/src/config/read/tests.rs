@@ -1,3 +1,5 @@
+//! Tests of `read`.
+
 use std::collections::BTreeSet;
 
 use super::*;

@@ -1,0 +1,143 @@
+//! Sentences of the planner that name a fault which Postgres words, and classes, in a way of its own.
+
+use perennial_base::ErrorClass;
+
+use super::{Error, first_line, postgres_type, strip_prefixes};
+
+/// The error that Postgres would give, if the sentence is one of those known here.
+pub(super) fn reworded(message: &str) -> Option<Error> {
+    let message = strip_prefixes(message);
+    let line = first_line(message.strip_prefix("Internal error: ").unwrap_or(message));
+    let plain = |class, text: &str| Some(Error::new(class, text));
+    if let Some((value, data_type)) = between(line, "Cannot cast string '", "' to value of ")
+        .or_else(|| between(line, "Cannot cast value '", "' to value of "))
+    {
+        return Some(invalid(value, postgres_type(data_type.trim_end_matches(" type"))));
+    }
+    if line.starts_with("regex parse error") {
+        let why = message
+            .lines()
+            .last()
+            .unwrap_or_default()
+            .trim_start_matches("error: ");
+        return Some(Error::new(
+            ErrorClass::InvalidArgument,
+            format!("invalid regular expression: {why}"),
+        ));
+    }
+    if line.starts_with("Invalid input syntax for type interval") {
+        return plain(ErrorClass::InvalidDatetime, &line.replacen('I', "i", 1));
+    }
+    if let Some(name) = line.strip_prefix("Unsupported SQL type ") {
+        return Some(Error::new(
+            ErrorClass::UndefinedObject,
+            format!("type \"{}\" does not exist", name.trim_end_matches('.')),
+        ));
+    }
+    if let Some((name, _)) = between(line, "Placeholder '", "' was not provided a value") {
+        return Some(Error::new(
+            ErrorClass::UndefinedParameter,
+            format!("there is no parameter {name}"),
+        ));
+    }
+    if line.starts_with("Inconsistent data length across values list") {
+        return plain(ErrorClass::Syntax, "VALUES lists must all be the same length");
+    }
+    if let Some((operation, _)) = line.split_once(" queries have different number of columns") {
+        return Some(Error::new(
+            ErrorClass::Syntax,
+            format!("each {operation} query must have the same number of columns"),
+        ));
+    }
+    if line.starts_with("Aggregate functions are not allowed in the WHERE clause") {
+        return plain(
+            ErrorClass::Grouping,
+            "aggregate functions are not allowed in WHERE",
+        );
+    }
+    if let Some((_, data_type)) = between(
+        line,
+        "Cannot create filter with non-boolean predicate '",
+        "' returning ",
+    ) {
+        return Some(Error::new(
+            ErrorClass::TypeMismatch,
+            format!(
+                "argument of WHERE must be type boolean, not type {}",
+                postgres_type(data_type)
+            ),
+        ));
+    }
+    if let Some((position, _)) = between(line, "Order by column out of bounds, specified: ", ", max") {
+        return Some(Error::new(
+            ErrorClass::InvalidArgument,
+            format!("ORDER BY position {position} is not in select list"),
+        ));
+    }
+    for clause in ["LIMIT", "OFFSET"] {
+        if line.starts_with(&format!("{clause} must be >= 0")) {
+            return Some(Error::new(
+                ErrorClass::InvalidArgument,
+                format!("{clause} must not be negative"),
+            ));
+        }
+    }
+    if let Some((operands, _)) = between(line, "Cannot coerce arithmetic expression ", " to valid types") {
+        let operands: Vec<&str> = operands.split(' ').map(postgres_type).collect();
+        return Some(
+            Error::new(
+                ErrorClass::UndefinedFunction,
+                format!("operator does not exist: {}", operands.join(" ")),
+            )
+            .with_hint("No operator matches the given name and argument types. You might need to add explicit type casts."),
+        );
+    }
+    if let Some((name, rest)) = between(line, "Function '", "' failed to match any signature") {
+        let data_type = rest
+            .split("(DataType: ")
+            .nth(1)
+            .and_then(|rest| rest.split(')').next())
+            .map_or("", postgres_type);
+        return Some(
+            Error::new(
+                ErrorClass::UndefinedFunction,
+                format!("function {name}({data_type}) does not exist"),
+            )
+            .with_hint("No function matches the given name and argument types. You might need to add explicit type casts."),
+        );
+    }
+    None
+}
+
+/// What stands between the start of a line and a middle, and what follows the middle.
+fn between<'a>(line: &'a str, start: &str, middle: &str) -> Option<(&'a str, &'a str)> {
+    line.strip_prefix(start)?.rsplit_once(middle)
+}
+
+/// A text that is no value of a type. A date that is written well and is not in the calendar is out of range.
+fn invalid(value: &str, type_name: &str) -> Error {
+    let datetime = matches!(type_name, "date" | "time" | "interval") || type_name.starts_with("timestamp");
+    if datetime && value.get(..10).is_some_and(is_date) {
+        return Error::new(
+            ErrorClass::DatetimeOverflow,
+            format!("date/time field value out of range: \"{value}\""),
+        );
+    }
+    let class = if datetime {
+        ErrorClass::InvalidDatetime
+    } else {
+        ErrorClass::InvalidText
+    };
+    Error::new(
+        class,
+        format!("invalid input syntax for type {type_name}: \"{value}\""),
+    )
+}
+
+/// Whether a text has the form of a date.
+fn is_date(text: &str) -> bool {
+    text.char_indices().all(|(at, character)| match at {
+        4 | 7 => character == '-',
+        _ => character.is_ascii_digit(),
+    })
+}

@@ -1,0 +1,83 @@
+//! `FETCH c`, `FETCH FROM c`, `FETCH FORWARD IN c`: the parser wants every word that Postgres leaves out.
+
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+
+/// Directions that take a number, 1 where none stands.
+const COUNTED: [&str; 2] = ["FORWARD", "BACKWARD"];
+
+/// Adds what is left out of a FETCH; other statements are as they are.
+pub(crate) fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let is_space = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_) | Token::EOF);
+    let mut words = tokens.iter().filter(|token| !is_space(token));
+    if !words.next().is_some_and(|first| is(first, &["FETCH"])) {
+        return tokens;
+    }
+    let rest: Vec<&TokenWithSpan> = words.collect();
+    let Some((name, before)) = rest.split_last() else {
+        return tokens;
+    };
+    let (source, direction) = match before.split_last() {
+        Some((last, direction)) if is(last, &["FROM", "IN"]) => (Some(*last), direction),
+        _ => (None, before),
+    };
+    let added = |text: &str| TokenWithSpan::new(Token::make_keyword(text), name.span);
+    let number = |text: &str| TokenWithSpan::new(Token::Number(text.to_owned(), false), name.span);
+    let mut out: Vec<TokenWithSpan> = tokens
+        .iter()
+        .find(|token| !is_space(token))
+        .cloned()
+        .into_iter()
+        .collect();
+    out.extend(direction.iter().map(|token| (*token).clone()));
+    match direction {
+        [] => out.push(added("NEXT")),
+        [only] if is(only, &COUNTED) => out.push(number("1")),
+        _ => {}
+    }
+    out.push(source.map_or_else(|| added("FROM"), TokenWithSpan::clone));
+    out.push((*name).clone());
+    out
+}
+
+fn is(token: &TokenWithSpan, words: &[&str]) -> bool {
+    match &token.token {
+        Token::Word(word) if word.quote_style.is_none() => {
+            words.iter().any(|known| word.value.eq_ignore_ascii_case(known))
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+    use datafusion::sql::sqlparser::tokenizer::Tokenizer;
+
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_is_added() {
+        #[track_caller]
+        fn check(sql: &str, expected: &str) {
+            let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+                .tokenize_with_location()
+                .unwrap();
+            let words: Vec<String> = written_out(tokens)
+                .iter()
+                .filter(|token| !matches!(token.token, Token::Whitespace(_) | Token::EOF))
+                .map(|token| token.token.to_string())
+                .collect();
+            assert_eq!(words.join(" "), expected);
+        }
+        // The forms of PostgreSQL's manual, section FETCH.
+        check("FETCH c", "FETCH NEXT FROM c");
+        check("fetch from c", "fetch NEXT from c");
+        check("FETCH 2 IN c", "FETCH 2 IN c");
+        check("FETCH ALL c", "FETCH ALL FROM c");
+        check("FETCH FORWARD FROM c", "FETCH FORWARD 1 FROM c");
+        check("FETCH FORWARD ALL IN c", "FETCH FORWARD ALL IN c");
+        check("FETCH BACKWARD 3 c", "FETCH BACKWARD 3 FROM c");
+        check("FETCH \"from\"", "FETCH NEXT FROM \"from\"");
+        check("SELECT 1", "SELECT 1");
+    }
+}

@@ -1,0 +1,170 @@
+//! One landed file, read to its end: rows in canonical form with their sets of identifiers.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+};
+use arrow::datatypes::SchemaRef;
+use datafusion::catalog::TableProvider;
+use datafusion::execution::SessionState;
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt;
+use parking_lot::Mutex;
+use perennial_engine::provider::FileTable;
+use perennial_identity::{GraphBuilder, IdentifierId, Normaliser, Outcome, Rules, SetId};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::error::Result;
+use crate::mapping::Mapping;
+use crate::records::Counts;
+use crate::scratch::Heap;
+
+/// Reads one file to its end.
+pub(crate) struct FileReader {
+    pub(crate) at: usize,
+    pub(crate) number: u16,
+    pub(crate) mapping: Arc<Mapping>,
+    pub(crate) heaps: Arc<Vec<Mutex<Heap>>>,
+    pub(crate) schema: SchemaRef,
+    pub(crate) rules: Arc<Rules>,
+    pub(crate) graph: Arc<Mutex<GraphBuilder>>,
+    pub(crate) state: SessionState,
+}
+
+impl FileReader {
+    pub(crate) async fn read(self, table: FileTable) -> Result<Counts> {
+        let plan = table.scan(&self.state, None, &[], None).await?;
+        let mut stream = execute_stream(plan, self.state.task_ctx())?;
+        let mut counts = Counts::default();
+        let mut next_row = 0;
+        let mut normaliser = Normaliser::new(&self.rules);
+        while let Some(batch) = stream.next().await {
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => {
+                    counts.failed = Some(format!("cannot be decoded: {}", described(error)));
+                    return Ok(counts);
+                }
+            };
+            self.take(&batch, next_row, &mut normaliser, &mut counts)?;
+            next_row += batch.num_rows() as i64;
+        }
+        Ok(counts)
+    }
+
+    fn take(
+        &self,
+        batch: &RecordBatch,
+        first_row: i64,
+        normaliser: &mut Normaliser<'_>,
+        counts: &mut Counts,
+    ) -> Result<()> {
+        let mapped = self.mapping.apply(batch)?;
+        counts.filtered += mapped.filtered;
+        for reason in &mapped.rejected {
+            *counts.rejected.entry(reason).or_default() += 1;
+        }
+        let rows = mapped.places.len();
+        if rows == 0 {
+            return Ok(());
+        }
+        let sets = self.sets(&mapped.identifiers, rows, normaliser)?;
+        let mut columns: Vec<ArrayRef> = vec![
+            Arc::new(Int32Array::from_value(self.at as i32, rows)),
+            Arc::new(Int64Array::from_iter_values(
+                mapped.places.iter().map(|place| first_row + *place as i64),
+            )),
+            Arc::new(UInt32Array::from(sets)),
+            match &mapped.key {
+                Some(key) => Arc::new(key.clone()),
+                None => Arc::new(StringArray::new_null(rows)),
+            },
+            Arc::new(TimestampMicrosecondArray::from(mapped.time).with_timezone("UTC")),
+            Arc::new(TimestampMicrosecondArray::from(mapped.updated).with_timezone("UTC")),
+        ];
+        columns.extend(mapped.columns);
+        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
+        let count = self.heaps.len();
+        let Some(key) = mapped.key.filter(|_| count > 1) else {
+            return match self.heaps.first() {
+                Some(heap) => heap.lock().push(batch),
+                None => Ok(()),
+            };
+        };
+        let mut shares: Vec<Vec<u32>> = vec![Vec::new(); count];
+        for row in 0..rows {
+            let share = (xxh3_64(key.value(row).as_bytes()) % count as u64) as usize;
+            if let Some(share) = shares.get_mut(share) {
+                share.push(row as u32);
+            }
+        }
+        for (share, heap) in shares.into_iter().zip(self.heaps.iter()) {
+            if !share.is_empty() {
+                heap.lock().push(arrow::compute::take_record_batch(
+                    &batch,
+                    &UInt32Array::from(share),
+                )?)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The set of identifiers of each row. Normalising is done before the graph is locked.
+    fn sets(
+        &self,
+        identifiers: &[(usize, StringArray)],
+        rows: usize,
+        normaliser: &mut Normaliser<'_>,
+    ) -> Result<Vec<u32>> {
+        let mut sets = vec![SetId::EMPTY.number(); rows];
+        if identifiers.is_empty() {
+            return Ok(sets);
+        }
+        let mut arena = String::new();
+        let mut values: Vec<(u32, usize, Outcome, std::ops::Range<usize>)> = Vec::with_capacity(rows);
+        let mut out = String::new();
+        for row in 0..rows {
+            for (kind, array) in identifiers {
+                if array.is_null(row) {
+                    continue;
+                }
+                let outcome = normaliser.normalise(*kind, array.value(row), &mut out);
+                if outcome != Outcome::Blank {
+                    let start = arena.len();
+                    arena.push_str(&out);
+                    values.push((row as u32, *kind, outcome, start..arena.len()));
+                }
+            }
+        }
+        let mut graph = self.graph.lock();
+        let mut members: Vec<IdentifierId> = Vec::new();
+        for of_row in values.chunk_by(|a, b| a.0 == b.0) {
+            members.clear();
+            for (_, kind, outcome, range) in of_row {
+                let value = arena.get(range.clone()).unwrap_or_default();
+                match outcome {
+                    Outcome::Value => members.push(graph.intern(*kind, value)?),
+                    Outcome::Blocked => graph.blocked(*kind, value, self.number, 1),
+                    Outcome::Malformed => graph.malformed(*kind, value, self.number, 1),
+                    Outcome::Blank => {}
+                }
+            }
+            if let Some((row, ..)) = of_row.first()
+                && let Some(slot) = sets.get_mut(*row as usize)
+            {
+                *slot = graph.set(&members)?.number();
+            }
+        }
+        Ok(sets)
+    }
+}
+
+/// An engine error in one line, for the reason of a quarantine.
+fn described(error: datafusion::common::DataFusionError) -> String {
+    let error = perennial_engine::Error::from(error);
+    match perennial_base::UserError::detail(&error) {
+        Some(detail) => format!("{error} ({})", detail.trim_end_matches('.')),
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,272 @@
+//! Files that land: good ones, bad ones beside them, and new ones while the lake is served.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use perennial_testkit::{TestLake, TestServer};
+use tokio_postgres::Client;
+
+use crate::support::{connect, lines, one, parquet};
+
+const CONFIG: &str = r#"
+[lake]
+url = "./lake"
+refresh = "100ms"
+[money]
+currency = "EUR"
+[[source]]
+name = "shop"
+kind = "order"
+path = "orders/"
+record_key = "id"
+time = "at"
+identifiers = { email = "email" }
+columns = { amount = "amount", status = "state" }
+where = "state <> 'draft'"
+[server]
+authentication = "trust"
+"#;
+
+/// 2026-01-01 in UTC.
+const DAY: i64 = 1_767_225_600_000_000;
+/// Longest wait for something that is sure to come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An order: key, address, amount, state.
+type Order<'a> = (&'a str, &'a str, Option<f64>, &'a str);
+
+fn orders(rows: &[Order<'_>]) -> Vec<u8> {
+    let times = TimestampMicrosecondArray::from_iter_values((0..rows.len()).map(|row| DAY + row as i64));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        (
+            "id",
+            Arc::new(rows.iter().map(|row| Some(row.0)).collect::<StringArray>()),
+        ),
+        (
+            "email",
+            Arc::new(rows.iter().map(|row| Some(row.1)).collect::<StringArray>()),
+        ),
+        (
+            "amount",
+            Arc::new(rows.iter().map(|row| row.2).collect::<Float64Array>()),
+        ),
+        (
+            "state",
+            Arc::new(rows.iter().map(|row| Some(row.3)).collect::<StringArray>()),
+        ),
+        ("at", Arc::new(times.with_timezone("UTC"))),
+    ];
+    parquet(&RecordBatch::try_from_iter(columns).unwrap())
+}
+
+/// The same columns, the amount in words.
+fn words() -> Vec<u8> {
+    let text = |value: &str| Arc::new(StringArray::from(vec![value])) as Arc<dyn Array>;
+    let columns = [
+        ("id", "w1"),
+        ("email", "eve@example.org"),
+        ("amount", "a lot"),
+        ("state", "paid"),
+        ("at", "soon"),
+    ];
+    let columns = columns.map(|(name, value)| (name, text(value)));
+    parquet(&RecordBatch::try_from_iter(columns).unwrap())
+}
+
+/// Waits until a query answers as it should.
+async fn becomes(client: &Client, sql: &str, expected: &str) {
+    let arrived = async {
+        while one(client, sql).await != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, arrived).await.is_err() {
+        panic!("{sql}\nanswers {}, and never {expected}", one(client, sql).await);
+    }
+}
+
+const UNEQUAL: &str = "SELECT source, path, rows_landed, rows_unified, rows_superseded, rows_filtered, rows_rejected \
+                       FROM perennial.files WHERE state = 'live' \
+                       AND rows_landed <> rows_unified + rows_superseded + rows_filtered + rows_rejected";
+
+#[tokio::test]
+async fn bad_files_are_named_and_disturb_nothing() {
+    let good = orders(&[
+        ("1", "ann@example.org", Some(10.0), "paid"),
+        ("2", "bob@example.org", Some(20.5), "paid"),
+        ("3", "ann@example.org", Some(99.0), "draft"),
+    ]);
+    let truncated = &good[..good.len() / 2];
+    let server = TestServer::start(TestLake::of(
+        CONFIG,
+        &[
+            ("orders/a.parquet", &good),
+            ("orders/b-truncated.parquet", truncated),
+            ("orders/c-empty.parquet", b""),
+            (
+                "orders/d-text.parquet",
+                b"id,email,amount\n1,ann@example.org,10\n",
+            ),
+            ("orders/e-words.parquet", &words()),
+            (
+                "orders/f.parquet",
+                &orders(&[("4", "Ann@Example.org", Some(5.0), "paid")]),
+            ),
+            ("orders/.hidden.parquet", b"not looked at"),
+        ],
+    ));
+    let client = connect(&server).await;
+    assert_eq!(
+        one(&client, "SELECT count(*), sum(amount) FROM orders").await,
+        "3|35.5000"
+    );
+    assert_eq!(one(&client, "SELECT count(*) FROM customers").await, "2");
+    assert_eq!(one(&client, "SELECT count(*) FROM raw.shop").await, "4");
+    let files = "SELECT path, state, coalesce(reason, '') <> '' FROM perennial.files ORDER BY path";
+    assert_eq!(
+        lines(&client, files).await,
+        [
+            "orders/a.parquet|live|f",
+            "orders/b-truncated.parquet|quarantined|t",
+            "orders/c-empty.parquet|quarantined|t",
+            "orders/d-text.parquet|quarantined|t",
+            "orders/e-words.parquet|quarantined|t",
+            "orders/f.parquet|live|f",
+        ]
+    );
+    // The reason says what is wrong with this file.
+    let reason = "SELECT reason FROM perennial.files WHERE path = 'orders/e-words.parquet'";
+    assert!(one(&client, reason).await.contains("amount"));
+    assert_eq!(
+        one(&client, "SELECT files, files_quarantined FROM perennial.sources").await,
+        "2|4"
+    );
+}
+
+#[tokio::test]
+async fn every_row_of_a_file_is_accounted_for() {
+    let first = orders(&[
+        ("1", "ann@example.org", Some(10.0), "paid"),
+        ("2", "bob@example.org", Some(20.0), "draft"),
+        ("3", "cy@example.org", Some(30.0), "paid"),
+    ]);
+    // Order 1 comes in a newer version, and then a third time in the same file.
+    let second = orders(&[
+        ("4", "ann@example.org", Some(1.0), "paid"),
+        ("1", "ann@example.org", Some(11.0), "paid"),
+        ("1", "ann@example.org", Some(12.0), "paid"),
+    ]);
+    let server = TestServer::start(TestLake::of(
+        CONFIG,
+        &[("orders/a.parquet", &first), ("orders/b.parquet", &second)],
+    ));
+    let client = connect(&server).await;
+    assert_eq!(
+        lines(
+            &client,
+            "SELECT path, rows_landed, rows_unified, rows_superseded, rows_filtered, rows_rejected \
+             FROM perennial.files ORDER BY path"
+        )
+        .await,
+        ["orders/a.parquet|3|1|1|1|0", "orders/b.parquet|3|2|1|0|0"]
+    );
+    assert_eq!(lines(&client, UNEQUAL).await, Vec::<String>::new());
+    assert_eq!(
+        lines(&client, "SELECT order_id, amount FROM orders ORDER BY 1").await,
+        ["1|12.0000", "3|30.0000", "4|1.0000"]
+    );
+}
+
+#[tokio::test]
+async fn rows_that_break_a_required_expression_are_counted_with_their_reason() {
+    let keys: Vec<String> = (0..200).map(|row| format!("k{row}")).collect();
+    let amount = |row: usize| (row != 7).then_some(1.0);
+    let rows: Vec<_> = keys
+        .iter()
+        .enumerate()
+        .map(|(row, key)| (key.as_str(), "ann@example.org", amount(row), "paid"))
+        .collect();
+    let file = orders(&rows);
+    let server = TestServer::start(TestLake::of(CONFIG, &[("orders/a.parquet", &file)]));
+    let client = connect(&server).await;
+    let sql = "SELECT state, rows_landed, rows_unified, rows_rejected, rejections FROM perennial.files";
+    let answer = one(&client, sql).await;
+    assert!(
+        answer.starts_with("live|200|199|1|{") && answer.contains("amount"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_file_above_the_bound_of_bad_rows_is_quarantined() {
+    let bad = orders(&[
+        ("1", "ann@example.org", Some(1.0), "paid"),
+        ("2", "bob@example.org", None, "paid"),
+    ]);
+    let good = orders(&[("3", "cy@example.org", Some(3.0), "paid")]);
+    let server = TestServer::start(TestLake::of(
+        CONFIG,
+        &[("orders/a.parquet", &good), ("orders/b.parquet", &bad)],
+    ));
+    let client = connect(&server).await;
+    assert_eq!(
+        lines(&client, "SELECT path, state FROM perennial.files ORDER BY path").await,
+        ["orders/a.parquet|live", "orders/b.parquet|quarantined"]
+    );
+    assert_eq!(one(&client, "SELECT sum(amount) FROM orders").await, "3.0000");
+    assert_eq!(one(&client, "SELECT count(*) FROM customers").await, "1");
+}
+
+#[tokio::test]
+async fn a_file_that_lands_replaces_or_goes_is_seen_without_a_restart() {
+    let first = orders(&[("1", "ann@example.org", Some(10.0), "paid")]);
+    let server = TestServer::start(TestLake::of(CONFIG, &[("orders/a.parquet", &first)]));
+    let client = connect(&server).await;
+    let sum = "SELECT sum(amount) FROM orders";
+    assert_eq!(one(&client, sum).await, "10.0000");
+
+    server.lake().land(
+        "orders/b.parquet",
+        &orders(&[("2", "bob@example.org", Some(5.0), "paid")]),
+    );
+    becomes(&client, sum, "15.0000").await;
+    assert_eq!(one(&client, "SELECT count(*) FROM customer_360").await, "2");
+
+    // A file that is bad first and is then repaired.
+    server.lake().land("orders/c.parquet", b"PAR1");
+    becomes(
+        &client,
+        "SELECT count(*) FROM perennial.files WHERE state = 'quarantined'",
+        "1",
+    )
+    .await;
+    assert_eq!(one(&client, sum).await, "15.0000");
+    server.lake().land(
+        "orders/c.parquet",
+        &orders(&[("3", "cy@example.org", Some(7.0), "paid")]),
+    );
+    becomes(&client, sum, "22.0000").await;
+
+    std::fs::remove_file(server.lake().root().join("orders/b.parquet")).unwrap();
+    becomes(&client, sum, "17.0000").await;
+    assert_eq!(lines(&client, UNEQUAL).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_transaction_keeps_the_snapshot_that_it_began_with() {
+    let first = orders(&[("1", "ann@example.org", Some(10.0), "paid")]);
+    let server = TestServer::start(TestLake::of(CONFIG, &[("orders/a.parquet", &first)]));
+    let (reader, other) = (connect(&server).await, connect(&server).await);
+    let sum = "SELECT sum(amount) FROM orders";
+    reader.batch_execute("BEGIN").await.unwrap();
+    assert_eq!(one(&reader, sum).await, "10.0000");
+    server.lake().land(
+        "orders/b.parquet",
+        &orders(&[("2", "bob@example.org", Some(5.0), "paid")]),
+    );
+    becomes(&other, sum, "15.0000").await;
+    assert_eq!(one(&reader, sum).await, "10.0000");
+    reader.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(one(&reader, sum).await, "15.0000");
+}

@@ -1,0 +1,151 @@
+//! Real programs, where this machine has them.
+
+use std::process::{Command, Output};
+
+use perennial_testkit::environment::variable;
+use perennial_testkit::{TestLake, TestServer};
+
+/// What a program prints when it succeeds; nothing where it is absent.
+#[track_caller]
+fn printed(command: &mut Command) -> Option<String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let Output {
+        status,
+        stdout,
+        stderr,
+    } = match command.output() {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            println!("skipped: there is no {program}");
+            return None;
+        }
+        Err(error) => panic!("{program}: {error}"),
+    };
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&stdout).into_owned(),
+        String::from_utf8_lossy(&stderr),
+    );
+    assert!(
+        status.success() && stderr.is_empty(),
+        "{program} {status}\n{stdout}\n{stderr}"
+    );
+    Some(stdout)
+}
+
+fn psql(server: &TestServer, commands: &[&str]) -> Option<String> {
+    let mut command = Command::new("psql");
+    command.args(["-X", "-v", "ON_ERROR_STOP=1", "-d", &server.connection_string()]);
+    for text in commands {
+        command.args(["-c", text]);
+    }
+    printed(&mut command)
+}
+
+#[test]
+fn psql_describes_what_is_served() {
+    let server = TestServer::start(TestLake::demo_small());
+    for (command, parts) in [
+        (
+            "\\d",
+            vec!["public | customer_360", "public | orders", "public | products"],
+        ),
+        ("\\dt+", vec!["customer_360", "One row per customer"]),
+        ("\\dn", vec!["perennial", "public", "raw"]),
+        ("\\l", vec!["perennial", "UTF8"]),
+        ("\\dv", vec![""]),
+        ("\\df", vec![""]),
+        ("\\df nps", vec!["nps"]),
+        ("\\du", vec![""]),
+        (
+            "\\d raw.shop_orders",
+            vec!["Table \"raw.shop_orders\"", "total_cents", "updated_at"],
+        ),
+        (
+            "\\d customer_360",
+            vec![
+                "\"public.customer_360\"",
+                "customer_id",
+                "lifecycle_stage",
+                "numeric(18,4)",
+                "timestamp with time zone",
+                "not null",
+            ],
+        ),
+        ("\\d+ customer_360", vec!["The resolved person"]),
+    ] {
+        let Some(shown) = psql(&server, &[command]) else {
+            return;
+        };
+        for part in parts {
+            assert!(shown.contains(part), "{command} lacks {part:?}:\n{shown}");
+        }
+    }
+}
+
+#[test]
+fn psql_queries_in_portions_and_copies() {
+    let server = TestServer::start(TestLake::demo_small());
+    let commands = [
+        "\\pset tuples_only on",
+        "\\pset format unaligned",
+        "\\set FETCH_COUNT 7",
+        "SELECT x FROM generate_series(1, 20) AS t(x)",
+    ];
+    let Some(shown) = psql(&server, &commands) else {
+        return;
+    };
+    let numbers: Vec<&str> = shown.lines().filter(|line| line.parse::<u32>().is_ok()).collect();
+    assert_eq!(numbers.len(), 20, "{shown}");
+    let copy = "\\copy (SELECT 1 AS a, 'x,y' AS b) TO STDOUT WITH (FORMAT csv, HEADER)";
+    assert_eq!(psql(&server, &[copy]).as_deref(), Some("a,b\n1,\"x,y\"\n"));
+    // Only what comes as a script may follow a statement on its line.
+    let script = server.lake().folder().join("gdesc.sql");
+    std::fs::write(&script, "SELECT 1::int AS a, 1.5::numeric(10,2) AS b \\gdesc\n").unwrap();
+    let described = psql(&server, &[&format!("\\i {}", script.display())]).unwrap_or_default();
+    assert!(
+        described.contains("integer") && described.contains("numeric(10,2)"),
+        "{described}"
+    );
+}
+
+const PSYCOPG: &str = r#"
+import sys, datetime, decimal
+import psycopg
+with psycopg.connect(sys.argv[1]) as connection:
+    connection.execute("SET TIME ZONE 'UTC'")
+    for binary in (False, True):
+        with connection.cursor(binary=binary) as cursor:
+            cursor.execute("SELECT %s::int, %s::text, %s::numeric, %s::timestamptz, %s::bool, %s::int[]",
+                (1, "a'b", decimal.Decimal("1.50"), datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc), True, [1, None]), prepare=True)
+            row = cursor.fetchone()
+            assert row == (1, "a'b", decimal.Decimal("1.50"), datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc), True, [1, None]), row
+    with connection.cursor(name="portions") as cursor:
+        cursor.itersize = 10
+        cursor.execute("SELECT x FROM generate_series(1, 95) AS t(x)")
+        assert sum(row[0] for row in cursor) == 95 * 96 // 2
+    with connection.cursor() as cursor:
+        with cursor.copy("COPY (SELECT x, 'r' || x FROM generate_series(1, 5) AS t(x)) TO STDOUT") as copy:
+            copy.set_types(["int8", "text"])
+            assert list(copy.rows()) == [(n, f"r{n}") for n in range(1, 6)]
+    with connection.pipeline():
+        cursors = [connection.execute("SELECT %s::int", (n,)) for n in range(5)]
+    assert [cursor.fetchone()[0] for cursor in cursors] == list(range(5))
+    try:
+        connection.execute("SELECT 1/0")
+    except psycopg.errors.DivisionByZero:
+        connection.rollback()
+    stages = connection.execute("SELECT lifecycle_stage, count(*) FROM customer_360 GROUP BY 1").fetchall()
+    assert sum(count for _, count in stages) == connection.execute("SELECT count(*) FROM customers").fetchone()[0]
+print("done")
+"#;
+
+#[test]
+fn psycopg_sends_and_reads_every_way_it_has() {
+    let Some(python) = variable("PERENNIAL_TEST_PYTHON") else {
+        println!("skipped: PERENNIAL_TEST_PYTHON is not set");
+        return;
+    };
+    let server = TestServer::start(TestLake::demo_small());
+    let shown = printed(Command::new(&python).args(["-c", PSYCOPG, &server.connection_string()]));
+    assert_eq!(shown.as_deref(), Some("done\n"), "{python} is named and absent");
+}
