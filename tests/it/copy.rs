@@ -59,7 +59,7 @@ async fn text_and_csv_are_written_as_postgres_writes_them() {
 async fn every_column_is_quoted_on_request() {
     let expected = "\"1\",\"a\"\n\"2\",\"tab\there, \"\"quoted\"\"\nand \\ back\"\n\"3\",\"\"\n\"4\",\n";
     assert_eq!(
-        String::from_utf8(copied("WITH (FORMAT csv, FORCE_QUOTE *)").await).unwrap(),
+        String::from_utf8(copied("WITH (FORMAT csv, FORCE_QUOTE (n, word))").await).unwrap(),
         expected
     );
 }

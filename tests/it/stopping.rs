@@ -15,33 +15,27 @@ const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 10000000) AS a(x)
 const STREAM: &str = "SELECT x FROM generate_series(1, 1000000000000) AS t(x)";
 const NOTHING: [&(dyn ToSql + Sync); 0] = [];
 
-/// Cancels what the client runs until it has ended. A request that comes before the statement stops nothing, so there
-/// may be several.
-async fn cancelled(
-    client: &Client,
-    statement: impl Future<Output = Result<(), tokio_postgres::Error>>,
-) -> String {
-    let token = client.cancel_token();
-    let mut statement = pin!(statement);
-    loop {
-        tokio::select! {
-            ended = &mut statement => return ended.map_err(|error| code(&error)).err().unwrap_or_default(),
-            sent = token.cancel_query(NoTls) => sent.unwrap(),
-        }
-    }
+/// Runs a statement that gives a row and then computes, stops it by `stop` while it computes, and gives its SQLSTATE. The
+/// row tells that the statement runs, so one request is enough and none is late.
+async fn stopped(client: &Client, stop: impl AsyncFnOnce()) -> String {
+    let sql = format!("SELECT 0 UNION ALL {ENDLESS}");
+    let mut stream = pin!(client.query_raw(&sql, NOTHING).await.unwrap());
+    assert!(stream.try_next().await.unwrap().is_some());
+    stop().await;
+    let end = stream.try_next().await;
+    end.map(|row| row.is_some())
+        .map_err(|error| code(&error))
+        .unwrap_err()
 }
 
 #[tokio::test]
 async fn a_statement_that_computes_is_cancelled() {
     let server = TestServer::start(TestLake::empty());
     let client = connect(&server).await;
-    assert_eq!(cancelled(&client, client.batch_execute(ENDLESS)).await, "57014");
-    // A request that was still under way may meet the next statement; afterwards there is none.
-    let usable = async || client.batch_execute("SELECT 1").await;
-    if let Err(late) = usable().await {
-        assert_eq!(code(&late), "57014");
-        usable().await.unwrap();
-    }
+    let token = client.cancel_token();
+    let cancel = async || token.cancel_query(NoTls).await.unwrap();
+    assert_eq!(stopped(&client, cancel).await, "57014");
+    assert_eq!(one(&client, "SELECT 1").await, "1");
 }
 
 #[tokio::test]
@@ -73,7 +67,9 @@ async fn a_cancelled_statement_fails_its_transaction() {
     let server = TestServer::start(TestLake::empty());
     let client = connect(&server).await;
     execute(&client, "BEGIN").await;
-    assert_eq!(cancelled(&client, client.batch_execute(ENDLESS)).await, "57014");
+    let token = client.cancel_token();
+    let cancel = async || token.cancel_query(NoTls).await.unwrap();
+    assert_eq!(stopped(&client, cancel).await, "57014");
     let refused = client.batch_execute("SELECT 1").await;
     assert_eq!(refused.map_err(|error| code(&error)), Err("25P02".to_owned()));
     execute(&client, "ROLLBACK").await;
@@ -85,16 +81,10 @@ async fn a_backend_is_cancelled_by_its_number() {
     let client = connect(&server).await;
     let other = connect(&server).await;
     let pid = one(&client, "SELECT pg_backend_pid()").await;
-    let mut running = pin!(client.batch_execute(ENDLESS));
     let sql = format!("SELECT pg_cancel_backend({pid})");
-    let error = loop {
-        tokio::select! {
-            ended = &mut running => break ended.map_err(|error| code(&error)),
-            // Nothing may run yet.
-            answer = one(&other, &sql) => assert!(["t", "f"].contains(&answer.as_str())),
-        }
-    };
-    assert_eq!(error, Err("57014".to_owned()));
+    let cancel = async || assert_eq!(one(&other, &sql).await, "t");
+    assert_eq!(stopped(&client, cancel).await, "57014");
+    assert_eq!(one(&client, "SELECT 1").await, "1");
 }
 
 #[tokio::test]

@@ -319,7 +319,7 @@ mod tests {
             14,
         );
         fails("select 1 +", "syntax error at end of input", 11);
-        fails("select\n  *\nfrom from x", "syntax error at or near \"from\"", 17);
+        fails("select\n  *\nfrom x)", "syntax error at or near \")\"", 18);
         fails("select 'ä', , 1", "syntax error at or near \",\"", 13);
     }
 
