@@ -26,7 +26,7 @@ usage: cargo xtask <task>
   tidy                     the rules of the house that need no compiler
   docs [--check]           write the pages that the product generates, or compare them
   examples                 run every example and compare what it prints
-  bench                    list the benches
+  bench [NAME [ARGUMENT…]]  run a bench beside its peers, or list the benches
 ";
 
 fn main() -> ExitCode {
@@ -60,7 +60,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ("docs", []) => docs::write(&repository),
         ("docs", [flag]) if flag == "--check" => docs::check(&repository),
         ("examples", []) => examples::run(&repository),
-        ("bench", []) => benches::list(&repository),
+        ("bench", arguments) => benches::run(&repository, arguments),
         _ => bail!("there is no such task\n\n{HELP}"),
     }
 }

@@ -25,6 +25,7 @@ pub(crate) struct Tools {
 const PYTHON_PACKAGES: &str = "\
 asyncpg==0.32.0
 duckdb==2.0.0
+numpy==2.4.6
 psycopg[binary]==3.3.9
 psycopg2-binary==2.9.13
 SQLAlchemy==2.1.9

@@ -47,9 +47,16 @@ impl Repository {
     }
 
     /// A program that runs in the root of the checkout.
+    ///
+    /// It does not see what cargo tells its own child of this package: build scripts watch these variables (ring's does),
+    /// and everything behind them, DataFusion included, would be built anew whenever a task and a user take turns.
     pub(crate) fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.current_dir(&self.root);
+        let told = std::env::vars_os().map(|(name, _)| name);
+        for name in told.filter(|name| is_of_this_package(&name.to_string_lossy())) {
+            command.env_remove(name);
+        }
         command
     }
 
@@ -59,6 +66,19 @@ impl Repository {
         let program = words.next().context("an empty command line")?;
         call(self.command(program).args(words))
     }
+}
+
+fn is_of_this_package(variable: &str) -> bool {
+    [
+        "CARGO_PKG_",
+        "CARGO_MANIFEST_",
+        "CARGO_BIN_",
+        "CARGO_CRATE_",
+        "CARGO_PRIMARY_",
+        "OUT_DIR",
+    ]
+    .iter()
+    .any(|prefix| variable.starts_with(prefix))
 }
 
 /// Runs a program that talks to the user itself.

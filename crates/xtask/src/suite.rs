@@ -1,6 +1,7 @@
 //! `cargo xtask test`: sets up what the tests need and runs them.
 
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::Result;
 
@@ -9,19 +10,24 @@ use crate::setup::{self, Tools};
 use crate::shell::{Repository, call, environment, say};
 
 /// Runs `cargo test` over the workspace; `arguments` go to it. Nothing is printed after its last line.
-///
-/// The tests find their tools through the environment. A variable is set only where the tool is there: a test whose
-/// variable is absent says so and is skipped, one whose variable names something absent fails.
 pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<()> {
+    let mut command = repository.command("cargo");
+    command
+        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+        .args(arguments);
+    with_tools(&mut command)
+}
+
+/// Installs the tools, names them in the command's environment and runs it.
+///
+/// Tests and benches find their tools through the environment. A variable is set only where the tool is there: a test whose
+/// variable is absent says so and is skipped, one whose variable names something absent fails.
+pub(crate) fn with_tools(command: &mut Command) -> Result<()> {
     let Tools {
         python,
         pgjdbc,
         postgres,
     } = setup::run()?;
-    let mut command = repository.command("cargo");
-    command
-        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-        .args(arguments);
     if let Some(python) = python {
         command.env("PERENNIAL_TEST_PYTHON", python);
     }
@@ -29,17 +35,17 @@ pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<()> {
         command.env("PERENNIAL_TEST_PGJDBC", pgjdbc);
     }
     let cluster = match postgres {
-        Some(programs) if environment("PERENNIAL_TEST_POSTGRES").is_none() => start(&programs),
+        Some(programs) if environment("PERENNIAL_TEST_POSTGRES").is_none() => cluster(&programs),
         _ => None,
     };
     if let Some(cluster) = &cluster {
         command.env("PERENNIAL_TEST_POSTGRES", cluster.connection_string());
     }
-    call(&mut command)
+    call(command)
 }
 
 /// A machine that cannot run PostgreSQL runs the other tests.
-fn start(programs: &Path) -> Option<Cluster> {
+fn cluster(programs: &Path) -> Option<Cluster> {
     match Cluster::start(programs) {
         Ok(cluster) => Some(cluster),
         Err(error) => {
