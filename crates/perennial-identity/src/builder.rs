@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::graph::{Bounds, Graph, NONE, Signature};
@@ -146,6 +146,7 @@ impl GraphBuilder {
             identifiers: IdentifierTable::default(),
             sets: SetTable::new(),
             signatures: Vec::new(),
+            sightings: HashMap::new(),
         };
         Ok(Self {
             graph,
@@ -206,10 +207,51 @@ impl GraphBuilder {
         self.graph.sets.union(a.0, b.0).map(SetId)
     }
 
-    /// Takes in a record, once for all its versions: its source, the union of its versions' identifiers, the time of its
-    /// earliest version in microseconds since 1970, and its key, unique in the source. Gives the signature by which the
-    /// customer of the record, and of every version of it, is asked for later; none for a record of a source of facts
-    /// that carries no identifier, as it belongs to nobody.
+    /// Takes in a record with all its versions, each with the identifiers that it carries and its time: one record, which
+    /// all of them identify, though each only from when a version carried it. Otherwise as [`Self::record`].
+    ///
+    /// # Errors
+    /// As [`Self::record`].
+    pub fn versions(
+        &mut self,
+        source: u16,
+        versions: &[(SetId, i64)],
+        key: &str,
+    ) -> Result<Option<SignatureId>, Error> {
+        let mut union = SetId::EMPTY;
+        for (set, _) in versions {
+            union = self.union(union, *set)?;
+        }
+        let times = versions.iter().map(|(_, time)| *time);
+        let (first, last) = (times.clone().min().unwrap_or(0), times.max().unwrap_or(0));
+        let alike = versions.iter().all(|(set, _)| *set == union);
+        let Some(signature) = self.take_in(source, union, first, key, !alike)? else {
+            return Ok(None);
+        };
+        let Graph {
+            sets,
+            signatures,
+            sightings,
+            ..
+        } = &mut self.graph;
+        let known = &mut signatures[signature.0 as usize].last_at;
+        *known = last.max(*known);
+        if !alike {
+            for (set, time) in versions {
+                for identifier in sets.members_of(set.0) {
+                    let (first, last) = sightings
+                        .entry((signature.0, *identifier))
+                        .or_insert((*time, *time));
+                    (*first, *last) = ((*time).min(*first), (*time).max(*last));
+                }
+            }
+        }
+        Ok(Some(signature))
+    }
+
+    /// Takes in a record that has one version: its source, its identifiers, its time in microseconds since 1970, and its
+    /// key, unique in the source. Gives the signature by which the customer of the record is asked for later; none for a
+    /// record of a source of facts that carries no identifier, as it belongs to nobody.
     ///
     /// # Errors
     /// A source or set of another builder; more than 2^32 - 1 signatures.
@@ -219,6 +261,18 @@ impl GraphBuilder {
         set: SetId,
         time: i64,
         key: &str,
+    ) -> Result<Option<SignatureId>, Error> {
+        self.take_in(source, set, time, key, false)
+    }
+
+    /// Takes in a record; `apart` gives it a signature of its own.
+    fn take_in(
+        &mut self,
+        source: u16,
+        set: SetId,
+        time: i64,
+        key: &str,
+        apart: bool,
     ) -> Result<Option<SignatureId>, Error> {
         self.check_set(set)?;
         let Some(Source { name, person }) = self.graph.sources.get(usize::from(source)) else {
@@ -231,7 +285,7 @@ impl GraphBuilder {
             return Ok(None);
         }
         let founder = (!self.previous.is_empty()).then(|| record_hash(name, key));
-        let number = if *person {
+        let number = if *person || apart {
             self.push(source, set.0, time, key)?
         } else {
             self.join(source, set.0, time, key)?
@@ -242,13 +296,6 @@ impl GraphBuilder {
             }
         }
         Ok(Some(SignatureId(number)))
-    }
-
-    /// Takes note of a later version of a record, at `time`: the customer was seen then.
-    pub fn seen(&mut self, signature: SignatureId, time: i64) {
-        if let Some(signature) = self.graph.signatures.get_mut(signature.0 as usize) {
-            signature.last_at = signature.last_at.max(time);
-        }
     }
 
     /// Counts records whose value is on the block list.

@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use hashbrown::HashMap;
+
 use crate::intern::{IdentifierTable, SetTable};
 use crate::{IdentifierRule, Source};
 
@@ -18,6 +20,8 @@ pub(crate) struct Graph {
     pub(crate) identifiers: IdentifierTable,
     pub(crate) sets: SetTable,
     pub(crate) signatures: Vec<Signature>,
+    /// The first and the last time that a record carried an identifier, where it did not always.
+    pub(crate) sightings: HashMap<(u32, u32), (i64, i64)>,
 }
 
 /// What the graph has to know of an identifier type.
@@ -54,6 +58,16 @@ impl Bounds {
 impl Graph {
     pub(crate) fn signature(&self, number: u32) -> &Signature {
         &self.signatures[number as usize]
+    }
+
+    /// The first and the last time that the records of a signature carried one of its identifiers.
+    pub(crate) fn sighted(&self, signature: u32, identifier: u32) -> (i64, i64) {
+        let always = || {
+            let signature = self.signature(signature);
+            (signature.first_at, signature.last_at)
+        };
+        let known = self.sightings.get(&(signature, identifier));
+        known.copied().unwrap_or_else(always)
     }
 
     pub(crate) fn person(&self, signature: &Signature) -> bool {

@@ -300,8 +300,9 @@ impl Resolution {
         };
         for number in self.holders_in(identifier) {
             let signature = self.graph.signature(number);
-            identity.first_seen_at = identity.first_seen_at.min(signature.first_at);
-            identity.last_seen_at = identity.last_seen_at.max(signature.last_at);
+            let (first, last) = self.graph.sighted(number, identifier);
+            identity.first_seen_at = identity.first_seen_at.min(first);
+            identity.last_seen_at = identity.last_seen_at.max(last);
             identity.records += signature.records;
             identity.sources.insert(signature.source);
         }
@@ -312,6 +313,8 @@ impl Resolution {
         let mut holders: Vec<u32> = self.holders_in(identifier).collect();
         holders.sort_unstable_by(|a, b| self.graph.founding_order(*a, *b));
         let customer = self.customer_of_identifier[identifier as usize];
+        let sighted = move |number: u32| self.graph.sighted(number, identifier).0;
+        let since = holders.first().map_or(i64::MIN, |number| sighted(*number));
         let earliest = holders.first().map(|number| self.founding_record(*number));
         let others = holders.into_iter().skip(1);
         earliest.into_iter().flat_map(move |earliest| {
@@ -322,7 +325,7 @@ impl Resolution {
                 records: self.graph.signature(number).records,
                 identifier_type: self.graph.identifiers.type_of(identifier),
                 value: self.graph.identifiers.value_of(identifier),
-                at: self.graph.signature(number).first_at,
+                at: sighted(number).max(since),
             })
         })
     }
@@ -387,7 +390,7 @@ fn gather(
             .of(identifier)
             .iter()
             .filter(|signature| customer_of_signature[**signature as usize] == *number)
-            .map(|signature| graph.signature(*signature).first_at)
+            .map(|signature| graph.sighted(*signature, identifier).0)
             .min();
         customer.identified_at = customer.identified_at.into_iter().chain(first).min();
     }

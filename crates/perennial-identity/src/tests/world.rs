@@ -88,19 +88,15 @@ pub(super) fn run(rules: &Rules, rows: &[Row], previous: Option<&Run>, snapshot:
         GraphBuilder::try_new(rules, sources.to_vec(), PreviousIds::try_new(ids).unwrap()).unwrap();
     let mut signatures = BTreeMap::new();
     for row in rows {
-        let mut set = SetId::EMPTY;
-        for version in &row.versions {
+        let mut versions: Vec<(SetId, i64)> = Vec::new();
+        for (version, time) in row.versions.iter().zip(row.time..) {
             let identifiers: Vec<IdentifierId> = version
                 .iter()
                 .map(|(of_type, value)| builder.intern(*of_type, value).unwrap())
                 .collect();
-            let version = builder.set(&identifiers).unwrap();
-            set = builder.union(set, version).unwrap();
+            versions.push((builder.set(&identifiers).unwrap(), time));
         }
-        let signature = builder.record(row.source, set, row.time, &row.key).unwrap();
-        if let Some(signature) = signature {
-            builder.seen(signature, row.time + row.versions.len() as i64 - 1);
-        }
+        let signature = builder.versions(row.source, &versions, &row.key).unwrap();
         assert!(
             signatures
                 .insert((row.source, row.key.clone()), signature)
