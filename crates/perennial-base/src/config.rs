@@ -49,7 +49,7 @@ pub struct Config {
     pub server: ServerConfig,
     /// `[[role]]`.
     pub roles: Vec<RoleConfig>,
-    /// Hash of everything that decides what a run computes (all but `[server]`, `[[role]]` and `lake.refresh`).
+    /// Hash of everything that decides what a run computes (all but `[server]`, `[[role]]`, `lake.refresh` and `lake.keep_…`).
     pub hash: String,
 }
 
@@ -60,6 +60,10 @@ pub struct LakeConfig {
     pub url: String,
     /// How often the lake is looked at for new files; `None` ("off") = only by `perennial unify`.
     pub refresh: Option<Duration>,
+    /// How many of the newest snapshots are kept in any case.
+    pub keep_snapshots: usize,
+    /// How long a snapshot is kept after a newer one has taken its place.
+    pub keep_for: Duration,
 }
 
 /// `[[source]]`.

@@ -109,6 +109,9 @@ impl fmt::Display for Rejection {
     }
 }
 
+/// The verdict on a landed file: what it holds, or why it is refused.
+pub type Inspection = std::result::Result<FileFacts, Rejection>;
+
 /// Opens a landed file, checks it and decodes a sample of every column. The outer error is the store's: the file
 /// could not be judged and should be looked at again. The inner one is the verdict.
 ///
@@ -117,7 +120,7 @@ impl fmt::Display for Rejection {
 ///
 /// # Errors
 /// [`Error::Replaced`] or [`Error::NotFound`] when the file changes meanwhile, and whatever the store answers.
-pub async fn inspect(lake: &Lake, landed: &Landed) -> Result<std::result::Result<FileFacts, Rejection>> {
+pub async fn inspect(lake: &Lake, landed: &Landed) -> Result<Inspection> {
     let failed = |error: object_store::Error| Error::store("read", &landed.path, &error);
     let path = lake.path(&landed.path)?;
     let verdict = judge(lake, landed, &path).await;
@@ -131,11 +134,7 @@ pub async fn inspect(lake: &Lake, landed: &Landed) -> Result<std::result::Result
     }
 }
 
-async fn judge(
-    lake: &Lake,
-    landed: &Landed,
-    path: &object_store::path::Path,
-) -> Result<std::result::Result<FileFacts, Rejection>> {
+async fn judge(lake: &Lake, landed: &Landed, path: &object_store::path::Path) -> Result<Inspection> {
     let failed = |error: object_store::Error| Error::store("read", &landed.path, &error);
     let store = lake.store();
     let size = landed.size;

@@ -152,6 +152,9 @@ impl UserError for Error {
             Self::InvalidUrl { .. } => {
                 "Use a folder such as \"./lake\", or s3://bucket/prefix, gs://bucket/prefix or az://container/prefix."
             }
+            Self::Folder { reason, .. } if *reason == io::ErrorKind::PermissionDenied.to_string() => {
+                "Grant the operating system's user access to the folder."
+            }
             Self::Folder { .. } => "Create the folder, or correct \"url\" in the section [lake].",
             Self::InvalidPath { .. } => {
                 "Give a path below the lake, such as \"shop/orders/\" or \"shop/**/*.parquet\"."

@@ -16,7 +16,7 @@ pub mod store;
 pub mod testing;
 pub mod writer;
 
-pub use admission::{FileFacts, Rejection, inspect};
+pub use admission::{FileFacts, Inspection, Rejection, inspect};
 pub use contract::{Contract, Misfit, StoredSchema};
 pub use discovery::{Landed, Settling, SourcePath, discover};
 pub use error::{Error, Result};

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::contract::{Contract, StoredSchema};
+use crate::discovery::HIVE_NULL;
 
 /// One committed state of the whole lake. Immutable once committed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -242,6 +243,14 @@ pub struct SourceFile {
 }
 
 impl SourceFile {
+    /// The value of a hive partition column; none where the path does not name it, and for NULL.
+    pub fn partition(&self, name: &str) -> Option<&str> {
+        let value = self.partitions.iter().find(|(partition, _)| partition == name);
+        value
+            .map(|(_, value)| value.as_str())
+            .filter(|value| *value != HIVE_NULL)
+    }
+
     /// Whether no row is lost: landed = unified + superseded + filtered + rejected, and the reasons add up to
     /// the rejected rows. A file that is not live serves nothing and has nothing to add up.
     pub fn balanced(&self) -> bool {

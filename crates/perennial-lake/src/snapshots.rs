@@ -45,7 +45,7 @@ pub enum Commit {
 pub struct Retention {
     /// How many of the newest snapshots stay in any case; the newest one always does.
     pub keep: usize,
-    /// Snapshots younger than this stay.
+    /// Snapshots stay for this long after a newer one has taken their place: who reads them began before.
     pub min_age: i64,
     /// Files that no snapshot names stay for this long: it must exceed the longest run.
     pub grace: i64,
@@ -224,6 +224,11 @@ impl Snapshots {
     /// # Errors
     /// When the store fails or a snapshot cannot be read: without all of them nothing is known to be an orphan.
     pub async fn orphans(&self, now: i64, grace: i64) -> Result<Vec<String>> {
+        self.disposable(now, grace, &HashSet::new()).await
+    }
+
+    /// The orphans, and those of the files `freed` that no snapshot names, whatever their age.
+    async fn disposable(&self, now: i64, grace: i64, freed: &HashSet<String>) -> Result<Vec<String>> {
         // The files first: what is committed after this listing is then in a snapshot of the second.
         let failed = |error: object_store::Error| Error::store("list", PLATFORM_FOLDER, &error);
         let folder = self.lake.path(PLATFORM_FOLDER)?;
@@ -249,9 +254,11 @@ impl Snapshots {
                 .is_some_and(|rest| rest.starts_with('/'));
             (data || path.ends_with(".tmp")) && !named.contains(path)
         };
-        let old_files = files.iter().filter(|meta| old(meta));
-        Ok(old_files
-            .filter_map(|meta| self.lake.relative(&meta.location))
+        Ok(files
+            .iter()
+            .filter_map(|meta| Some((meta, self.lake.relative(&meta.location)?)))
+            .filter(|(meta, path)| old(meta) || freed.contains(path))
+            .map(|(_, path)| path)
             .filter(disposable)
             .collect())
     }
@@ -264,18 +271,27 @@ impl Snapshots {
     pub async fn collect_garbage(&self, retention: &Retention, now: i64) -> Result<Collected> {
         let all = self.listed(0).await?;
         let free = all.len().saturating_sub(retention.keep.max(1));
-        let old = |meta: &ObjectMeta| {
-            now.saturating_sub(meta.last_modified.timestamp_micros()) >= retention.min_age
+        let replaced = |successor: &ObjectMeta| {
+            now.saturating_sub(successor.last_modified.timestamp_micros()) >= retention.min_age
         };
-        let candidates = all.into_iter().take(free).filter(|(_, meta)| old(meta));
+        let successors = all.iter().skip(1).map(|(_, meta)| meta);
+        let candidates = all.iter().zip(successors).take(free);
         let snapshots: Vec<u64> = candidates
-            .map(|(number, _)| number)
+            .filter(|(_, successor)| replaced(successor))
+            .map(|((number, _), _)| *number)
             .filter(|number| !retention.pinned.contains(number))
             .collect();
+        let mut freed = HashSet::new();
         for number in &snapshots {
+            match self.read(*number).await {
+                Ok(manifest) => freed.extend(manifest.data_files().map(str::to_owned)),
+                // Its files are orphans then, which go when they are old.
+                Err(Error::NotFound { .. } | Error::DamagedSnapshot { .. }) => {}
+                Err(error) => return Err(error),
+            }
             self.delete(&[snapshot_path(*number)]).await?;
         }
-        let files = self.orphans(now, retention.grace).await?;
+        let files = self.disposable(now, retention.grace, &freed).await?;
         self.delete(&files).await?;
         Ok(Collected { snapshots, files })
     }

@@ -19,6 +19,8 @@ mod source;
 
 /// How often the lake is looked at when the file does not say.
 const DEFAULT_REFRESH: Duration = Duration::from_secs(10);
+const DEFAULT_KEEP_SNAPSHOTS: usize = 3;
+const DEFAULT_KEEP_FOR: Duration = Duration::from_secs(3_600);
 /// Schemes of the object stores.
 const SCHEMES: &[&str] = &[
     "s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "file", "memory",
@@ -167,6 +169,10 @@ fn read_lake(reader: &mut Reader, root: &Section<'_>) -> LakeConfig {
     LakeConfig {
         url: url.map(|url| url.text.to_owned()).unwrap_or_default(),
         refresh,
+        keep_snapshots: reader
+            .integer(&lake, "keep_snapshots", 1..=100_000)
+            .map_or(DEFAULT_KEEP_SNAPSHOTS, |number| number as usize),
+        keep_for: reader.duration(&lake, "keep_for").unwrap_or(DEFAULT_KEEP_FOR),
     }
 }
 

@@ -143,7 +143,9 @@ fn the_configuration_of_the_design_is_read() {
         config.lake,
         LakeConfig {
             url: "./lake".to_owned(),
-            refresh: Some(Duration::from_secs(10))
+            refresh: Some(Duration::from_secs(10)),
+            keep_snapshots: 3,
+            keep_for: Duration::from_secs(3_600),
         }
     );
     assert_eq!(config.zone, chrono_tz::Europe::Berlin);

@@ -25,7 +25,7 @@ fn unknown_and_missing_keys() {
     );
     check(
         "colour = 1",
-        "perennial.toml:3:1: unknown key \"colour\" in [lake]\n  hint: known: url, refresh",
+        "perennial.toml:3:1: unknown key \"colour\" in [lake]\n  hint: known: url, refresh, keep_snapshots, keep_for",
     );
     check(
         "[sorce]",
