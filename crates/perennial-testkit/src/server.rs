@@ -60,7 +60,7 @@ impl TestServer {
                 if let Some(refresh) = engine.config().lake.refresh {
                     tokio::spawn(perennial_unify::follow(
                         Arc::clone(&engine),
-                        refresh,
+                        Some(refresh),
                         stopped.clone(),
                     ));
                 }

@@ -37,7 +37,7 @@ pub(crate) struct Shared {
     pub(crate) unpaid: HashSet<String>,
     pub(crate) buckets: Buckets,
     pub(crate) routed: Routed,
-    pub(crate) output: Output,
+    pub(crate) output: Arc<Output>,
     pub(crate) segments: Segments,
     pub(crate) names: Names,
     /// Ids as text, by customer.
@@ -136,7 +136,7 @@ pub(crate) fn gaps(shared: &Shared, bucket: usize, gaps: &mut PopulationGapsBuil
     count_gaps(&mut collector, shared.buckets.range(bucket), gaps)
 }
 
-/// Works out and writes everything about the customers of a bucket; the bucket behind the last is the facts of
+/// Works out and writes everything about the customers of a bucket; the buckets behind those are the facts of
 /// nobody. Answers the members of the segments.
 pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Members> {
     let loaded = shared.load(bucket)?;

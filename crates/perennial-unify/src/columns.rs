@@ -4,24 +4,27 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int64Array, ListBuilder, RecordBatch,
-    StringArray, StringBuilder, TimestampMicrosecondArray, UInt8Array, UInt16Array, UInt32Array,
+    StringArray, StringBuilder, TimestampMicrosecondArray, UInt16Array, UInt32Array,
 };
-use arrow::compute::{SortColumn, lexsort_to_indices, take_record_batch};
+use arrow::compute::{SortColumn, SortOptions, lexsort_to_indices, take_record_batch};
 use arrow::datatypes::{
-    DataType, Decimal128Type, Field, Float64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt8Type,
-    UInt16Type, UInt32Type,
+    DataType, Decimal128Type, Field, Float64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt16Type,
+    UInt32Type,
 };
 use perennial_base::relation::Relation;
 use perennial_engine::schema::MONEY;
 
 use crate::error::Result;
-use crate::route::{CUSTOMER, MOMENT, OLDER, RECORD_KEY, SOURCE, VERSION_AT};
+use crate::route::{CUSTOMER, MOMENT, NEWER, RECORD_KEY, SOURCE, VERSION_AT};
 
-/// Routed rows in the order of customer, time, source, key and version.
+/// Routed rows in the order of customer, time, source, key and version, oldest first.
 pub(crate) fn sorted(batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns = [CUSTOMER, MOMENT, SOURCE, RECORD_KEY, VERSION_AT].map(|at| SortColumn {
+    let columns = [CUSTOMER, MOMENT, SOURCE, RECORD_KEY, NEWER].map(|at| SortColumn {
         values: Arc::clone(batch.column(at)),
-        options: None,
+        options: Some(SortOptions {
+            descending: at == NEWER,
+            nulls_first: false,
+        }),
     });
     let indices = lexsort_to_indices(&columns, None)?;
     Ok(take_record_batch(batch, &indices)?)
@@ -36,7 +39,7 @@ pub(crate) struct Facts {
     key: StringArray,
     time: TimestampMicrosecondArray,
     version: TimestampMicrosecondArray,
-    older: UInt8Array,
+    newer: UInt32Array,
 }
 
 impl Facts {
@@ -58,7 +61,7 @@ impl Facts {
                 .column(VERSION_AT)
                 .as_primitive::<TimestampMicrosecondType>()
                 .clone(),
-            older: batch.column(OLDER).as_primitive::<UInt8Type>().clone(),
+            newer: batch.column(NEWER).as_primitive::<UInt32Type>().clone(),
             batch,
         })
     }
@@ -87,8 +90,13 @@ impl Facts {
         self.version.value(row)
     }
 
+    /// How many newer versions of the row's record there are.
+    pub(crate) fn newer(&self, row: usize) -> u32 {
+        self.newer.value(row)
+    }
+
     pub(crate) fn current(&self, row: usize) -> bool {
-        self.older.value(row) == 0
+        self.newer(row) == 0
     }
 
     pub(crate) fn column(&self, name: &str) -> Result<&ArrayRef> {

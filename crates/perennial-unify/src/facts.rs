@@ -11,7 +11,7 @@ use perennial_base::relation::{PUBLIC, Relation, relation};
 use crate::bucket::Shared;
 use crate::columns::{Facts, instants, money, optional, texts, written_schema};
 use crate::error::Result;
-use crate::records::NOBODY;
+use crate::records::{NOBODY, order_hash};
 use crate::values::day_of;
 
 /// What is worked out about the orders of a bucket, by row.
@@ -30,8 +30,17 @@ pub(crate) struct OrderFacts {
     pub(crate) refund_amount: Vec<Option<i128>>,
     /// The order of a refund, by row of the refunds.
     pub(crate) order_of_refund: Vec<Option<u32>>,
-    /// When each order of the bucket was placed, by its key.
-    placed_at: HashMap<String, i64>,
+    /// When the order was placed.
+    placed_at: Vec<i64>,
+    /// The current row of each order, by its customer and key.
+    by_key: HashMap<(u32, u128), u32>,
+}
+
+impl OrderFacts {
+    /// The current row of an order.
+    fn order(&self, customer: u32, key: &str) -> Option<u32> {
+        self.by_key.get(&(customer, order_hash(key))).copied()
+    }
 }
 
 /// Works out orders and their refunds.
@@ -41,7 +50,6 @@ pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result
     let status = orders.text("status")?;
     let day = |row: usize| day_of(orders.time(row), shared.zone).unwrap_or(i32::MAX);
     let mut facts = OrderFacts::default();
-    let mut by_key: HashMap<&str, u32> = HashMap::new();
     for row in 0..orders.len() {
         let converted = amount
             .is_valid(row)
@@ -51,19 +59,25 @@ pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result
         let unpaid =
             optional(status, row).is_some_and(|status| shared.unpaid.contains(&status.trim().to_lowercase()));
         facts.paid.push(!unpaid);
+        facts.placed_at.push(orders.time(row));
         if orders.current(row) {
-            by_key.entry(orders.key(row)).or_insert(row as u32);
+            // Of two sources that use one key, the first in the configuration holds the order.
             facts
-                .placed_at
-                .entry(orders.key(row).to_owned())
-                .or_insert_with(|| orders.time(row));
+                .by_key
+                .entry((orders.customer(row), order_hash(orders.key(row))))
+                .and_modify(|known| {
+                    if orders.source(row) < orders.source(*known as usize) {
+                        *known = row as u32;
+                    }
+                })
+                .or_insert(row as u32);
         }
     }
     facts.refunds = vec![Vec::new(); orders.len()];
     let order_id = refunds.text("order_id")?;
     let given_back = refunds.money("amount")?;
     for row in 0..refunds.len() {
-        let order = by_key.get(order_id.value(row)).copied();
+        let order = facts.order(refunds.customer(row), order_id.value(row));
         let converted = order.filter(|_| given_back.is_valid(row)).and_then(|order| {
             let order = order as usize;
             shared
@@ -78,15 +92,16 @@ pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result
     }
     for row in 0..orders.len() {
         let of_order = facts.refunds.get(row).map(Vec::as_slice).unwrap_or_default();
-        let refunded: Option<i128> = of_order
-            .iter()
-            .filter(|refund| refunds.time(**refund as usize) <= shared.now)
-            .map(|refund| facts.refund_amount.get(*refund as usize).copied().flatten())
+        let until_now = || {
+            let given_back = of_order.iter().map(|refund| *refund as usize);
+            given_back.filter(|refund| refunds.time(*refund) <= shared.now)
+        };
+        let refunded: Option<i128> = until_now()
+            .map(|refund| facts.refund_amount.get(refund).copied().flatten())
             .sum();
         let paid = facts.paid.get(row).copied().unwrap_or(false);
         let whole = match (refunded, facts.amount.get(row).copied().flatten()) {
-            (Some(0), _) => false,
-            (Some(refunded), Some(amount)) => refunded >= amount,
+            (Some(refunded), Some(amount)) => until_now().next().is_some() && refunded >= amount,
             _ => false,
         };
         facts.refunded.push(refunded);
@@ -146,10 +161,11 @@ fn table(
             ),
             ("time", Kind::OrderItem) => {
                 let order_id = facts.text("order_id")?;
-                instants(
-                    rows.iter()
-                        .map(|row| orders.placed_at.get(order_id.value(*row as usize)).copied()),
-                )
+                instants(rows.iter().map(|row| {
+                    let row = *row as usize;
+                    let order = orders.order(facts.customer(row), order_id.value(row))?;
+                    orders.placed_at.get(order as usize).copied()
+                }))
             }
             ("time", _) => instants(rows.iter().map(|row| Some(facts.time(*row as usize)))),
             ("updated_at", _) => instants(rows.iter().map(|row| Some(facts.version_at(*row as usize)))),
@@ -185,32 +201,7 @@ fn table(
         };
         columns.push(column);
     }
-    let batch = RecordBatch::try_new(schema, columns)?;
-    if kind == Kind::OrderItem {
-        by_time(&batch)
-    } else {
-        Ok(batch)
-    }
-}
-
-/// Items are sorted by the time of their order, which routing did not know.
-fn by_time(batch: &RecordBatch) -> Result<RecordBatch> {
-    let columns = ["customer_id", "time", "order_id"]
-        .iter()
-        .map(|name| {
-            let index = batch.schema().index_of(name)?;
-            let options = arrow::compute::SortOptions {
-                descending: false,
-                nulls_first: false,
-            };
-            Ok(arrow::compute::SortColumn {
-                values: Arc::clone(batch.column(index)),
-                options: Some(options),
-            })
-        })
-        .collect::<Result<Vec<_>>>()?;
-    let indices = arrow::compute::lexsort_to_indices(&columns, None)?;
-    Ok(arrow::compute::take_record_batch(batch, &indices)?)
+    Ok(RecordBatch::try_new(schema, columns)?)
 }
 
 /// Acquisition spend, which belongs to no customer.

@@ -11,18 +11,51 @@ use crate::landing::Looks;
 use crate::progress::Quiet;
 use crate::run::{RunOptions, run};
 
-/// Looks at the lake every `refresh` until `stop`, and runs when something is new. A run that fails is logged and tried
-/// again at the next look; the former snapshot is served on.
-pub async fn follow(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
-    let mut looks = Looks::default();
+/// How often a server that does not look for files looks for snapshots of others.
+const SNAPSHOTS: Duration = Duration::from_secs(10);
+/// A run that has failed again and again is tried this seldom.
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Follows the lake until `stop`: every `refresh` it looks for new files, and runs when there are some; without a
+/// `refresh` it serves the snapshots that other processes commit. A run that fails is logged and tried again, after
+/// pauses that grow; the former snapshot is served on. It works on the engine's compute threads.
+pub async fn follow(engine: Arc<Engine>, refresh: Option<Duration>, stop: CancellationToken) {
+    let cpu = engine.cpu().clone();
+    let following = match refresh {
+        Some(refresh) => cpu.spawn(runs(engine, refresh, stop)),
+        None => cpu.spawn(snapshots(engine, stop)),
+    };
+    // A panic in it was logged by the runtime.
+    let _ = following.await;
+}
+
+async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(refresh) => {}
+            () = tokio::time::sleep(SNAPSHOTS) => {}
+        }
+        if let Err(error) = engine.refresh().await {
+            tracing::error!(%error, "the lake cannot be read; the former snapshot stays in force");
+        }
+    }
+}
+
+async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
+    let mut looks = Looks::default();
+    let mut pause = refresh;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
         }
         let outcome = tokio::select! {
             () = stop.cancelled() => return,
             outcome = run(&engine, &mut looks, RunOptions::default(), &Quiet) => outcome,
+        };
+        pause = match &outcome {
+            Ok(_) => refresh,
+            Err(_) => (2 * pause).min(LONGEST_PAUSE.max(refresh)),
         };
         match outcome {
             Ok(report) => {

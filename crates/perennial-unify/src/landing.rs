@@ -1,15 +1,19 @@
 //! What has landed since the snapshot before: files admitted, quarantined, gone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use perennial_base::Config;
 use perennial_base::config::SourceConfig;
 use perennial_lake::{
-    Contract, FileState, Lake, Landed, Manifest, Settling, SourceFile, SourceManifest, SourcePath, discover,
-    inspect,
+    Contract, FileState, Inspection, Lake, Landed, Manifest, Settling, SourceFile, SourceManifest,
+    SourcePath, discover, inspect,
 };
 
 use crate::error::Result;
+
+/// Files that are looked into at once: most of the time goes to waiting for the store.
+const INSPECTIONS: usize = 16;
 
 /// What each source looked like at the last look, so that files still being written are left for the next one.
 #[derive(Debug, Default)]
@@ -24,6 +28,8 @@ pub(crate) struct Landing {
     pub(crate) files_removed: u64,
     pub(crate) files_quarantined: u64,
     pub(crate) rows_new: u64,
+    /// A file that is served is being written anew: its rows are there again when it is done.
+    pub(crate) rewriting: Option<String>,
 }
 
 impl Looks {
@@ -39,13 +45,14 @@ impl Landing {
     }
 }
 
-/// Looks at all sources.
+/// Looks at all sources. With `afresh`, files that were quarantined are judged anew even if nothing else has changed.
 pub(crate) async fn look(
     config: &Config,
     lake: &Lake,
     previous: Option<&Manifest>,
     looks: &mut Looks,
     now: i64,
+    afresh: bool,
 ) -> Result<Landing> {
     let mut landing = Landing {
         sources: Vec::new(),
@@ -53,58 +60,107 @@ pub(crate) async fn look(
         files_removed: 0,
         files_quarantined: 0,
         rows_new: 0,
+        rewriting: None,
     };
     for source in &config.sources {
         let path = SourcePath::parse(&source.path)?;
         let landed = discover(lake, &path).await?;
+        let listed: HashSet<String> = landed.iter().map(|file| file.path.clone()).collect();
         let settled = looks.0.entry(source.name.clone()).or_default().look(landed, now);
         let known = previous.and_then(|previous| previous.sources.get(&source.name));
         let kept = known.filter(|known| known.kind == source.kind.name());
-        landing.source(source, lake, kept, settled, now).await?;
+        landing
+            .source(source, lake, kept, &listed, settled, now, afresh)
+            .await?;
     }
     Ok(landing)
 }
 
 impl Landing {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "the state before and the state found, each part named"
+    )]
     async fn source(
         &mut self,
         source: &SourceConfig,
         lake: &Lake,
         known: Option<&SourceManifest>,
-        landed: Vec<Landed>,
+        listed: &HashSet<String>,
+        settled: Vec<Landed>,
         now: i64,
+        afresh: bool,
     ) -> Result<()> {
         let before: HashMap<&str, &SourceFile> = known
             .into_iter()
             .flat_map(|known| &known.files)
             .map(|file| (file.path.as_str(), file))
             .collect();
-        let mut contract = known.map(|known| known.contract.clone()).unwrap_or_default();
-        let mut files = Vec::with_capacity(landed.len());
-        for file in landed {
-            let unchanged = before.get(file.path.as_str()).filter(|known| {
+        let unchanged = |file: &Landed| {
+            before.get(file.path.as_str()).copied().filter(|known| {
                 file.unchanged(known.size, known.e_tag.as_deref())
                     && file.last_modified == known.last_modified
+            })
+        };
+        let gone = before.keys().filter(|path| !listed.contains(**path)).count() as u64;
+        let done: HashSet<&str> = settled.iter().map(|file| file.path.as_str()).collect();
+        if let Some(path) = before
+            .iter()
+            .find(|(path, file)| {
+                file.state == FileState::Live && listed.contains(**path) && !done.contains(**path)
+            })
+            .map(|(path, _)| (*path).to_owned())
+        {
+            self.rewriting = Some(path);
+        }
+        // A verdict depends on the files beside and on the configuration: when those change, it is given anew.
+        let anew = afresh || gone > 0 || settled.iter().any(|file| unchanged(file).is_none());
+        let keeps = |file: &Landed| unchanged(file).filter(|known| known.state == FileState::Live || !anew);
+        let judged = settled
+            .iter()
+            .filter(|file| keeps(file).is_none())
+            .map(|file| async move {
+                Ok::<_, crate::error::Error>((file.path.clone(), inspected(lake, file).await?))
             });
-            if let Some(known) = unchanged {
-                files.push((*known).clone());
+        let mut inspections: HashMap<String, Option<Inspection>> = stream::iter(judged.collect::<Vec<_>>())
+            .buffered(INSPECTIONS)
+            .try_collect()
+            .await?;
+
+        let live = settled
+            .iter()
+            .any(|file| keeps(file).is_some_and(|known| known.state == FileState::Live));
+        let mut contract = match known.filter(|_| live) {
+            Some(known) => known.contract.clone(),
+            // Nobody keeps the old contract any more: the files that are there make a new one.
+            None => founded(&settled, &inspections),
+        };
+        let mut files = Vec::with_capacity(settled.len());
+        for file in settled {
+            if let Some(known) = keeps(&file) {
+                files.push(known.clone());
                 continue;
             }
-            let first_seen_at = before
-                .get(file.path.as_str())
-                .map_or(now, |known| known.first_seen_at);
-            let admitted = match admit(lake, file, &mut contract, first_seen_at).await {
-                Ok(admitted) => admitted,
-                // It went or changed while it was looked at: the next look sees what it is then.
-                Err(perennial_lake::Error::Replaced { .. } | perennial_lake::Error::NotFound { .. }) => {
-                    continue;
+            let was = before.get(file.path.as_str()).copied();
+            let same = unchanged(&file).is_some();
+            // It went or changed while it was looked at: the next look sees what it is then.
+            let Some(Some(inspection)) = inspections.remove(&file.path) else {
+                if was.is_some_and(|known| known.state == FileState::Live) {
+                    self.rewriting = Some(file.path.clone());
                 }
-                Err(error) => return Err(error.into()),
+                continue;
             };
-            self.files_new += 1;
+            let first_seen_at = was.map_or(now, |known| known.first_seen_at);
+            let admitted = admit(file, inspection, &mut contract, first_seen_at);
             match admitted.state {
-                FileState::Live => self.rows_new += admitted.landed,
+                FileState::Live => {
+                    self.files_new += 1;
+                    self.rows_new += admitted.landed;
+                }
+                // Nothing new: it was refused before.
+                FileState::Quarantined | FileState::Deleted if same => {}
                 FileState::Quarantined | FileState::Deleted => {
+                    self.files_new += 1;
                     self.files_quarantined += 1;
                     tracing::warn!(
                         source = source.name,
@@ -116,8 +172,7 @@ impl Landing {
             }
             files.push(admitted);
         }
-        let still: std::collections::HashSet<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        self.files_removed += before.keys().filter(|path| !still.contains(*path)).count() as u64;
+        self.files_removed += gone;
         self.sources.push(SourceManifest {
             kind: source.kind.name().to_owned(),
             contract,
@@ -127,24 +182,59 @@ impl Landing {
     }
 }
 
+/// Looks into a file; `None` when it went or changed meanwhile.
+async fn inspected(lake: &Lake, file: &Landed) -> Result<Option<Inspection>> {
+    match inspect(lake, file).await {
+        Ok(inspection) => Ok(Some(inspection)),
+        Err(perennial_lake::Error::Replaced { .. } | perennial_lake::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The contract of a source without files so far. Files may disagree: the contract is that of the files which have most
+/// rows together, of equals that of the first path.
+fn founded(files: &[Landed], inspections: &HashMap<String, Option<Inspection>>) -> Contract {
+    let candidates: Vec<_> = files
+        .iter()
+        .filter_map(|file| inspections.get(&file.path)?.as_ref()?.as_ref().ok())
+        .collect();
+    let mut best: Option<(u64, Contract)> = None;
+    let mut placed = vec![false; candidates.len()];
+    for founder in 0..candidates.len() {
+        if placed.get(founder) == Some(&true) {
+            continue;
+        }
+        let mut contract = Contract::default();
+        let mut rows = 0;
+        for (place, facts) in candidates.iter().enumerate().skip(founder) {
+            if let Ok(extended) = contract.fit(&facts.schema) {
+                contract = extended;
+                rows += facts.rows;
+                if let Some(placed) = placed.get_mut(place) {
+                    *placed = true;
+                }
+            }
+        }
+        if best.as_ref().is_none_or(|(most, _)| rows > *most) {
+            best = Some((rows, contract));
+        }
+    }
+    best.map(|(_, contract)| contract).unwrap_or_default()
+}
+
 /// Judges one file; the contract grows by what it brings.
-async fn admit(
-    lake: &Lake,
-    file: Landed,
-    contract: &mut Contract,
-    first_seen_at: i64,
-) -> perennial_lake::Result<SourceFile> {
+fn admit(file: Landed, inspection: Inspection, contract: &mut Contract, first_seen_at: i64) -> SourceFile {
     let mut stored = SourceFile {
-        path: file.path.clone(),
+        path: file.path,
         size: file.size,
-        e_tag: file.e_tag.clone(),
+        e_tag: file.e_tag,
         last_modified: file.last_modified,
-        partitions: file.partitions.clone(),
+        partitions: file.partitions,
         state: FileState::Quarantined,
         first_seen_at,
         ..SourceFile::default()
     };
-    match inspect(lake, &file).await? {
+    match inspection {
         Ok(facts) => {
             stored.landed = facts.rows;
             match contract.fit(&facts.schema) {
@@ -161,5 +251,5 @@ async fn admit(
             stored.row_group = rejection.row_group.map(|group| group as u64);
         }
     }
-    Ok(stored)
+    stored
 }

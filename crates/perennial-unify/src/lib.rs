@@ -6,6 +6,7 @@
 //! stays in force until the commit, and after a failure.
 
 mod bucket;
+mod check;
 mod columns;
 pub mod error;
 mod facts;
@@ -30,9 +31,11 @@ mod survey;
 mod values;
 mod writing;
 
+pub use check::{CheckReport, check};
 pub use error::{Error, Result};
 pub use follow::follow;
 pub use landing::Looks;
+pub use money::MissingRate;
 pub use progress::{Progress, Quiet};
-pub use run::{CheckReport, Report, RunOptions, check, run};
+pub use run::{Report, RunOptions, run};
 pub use survey::{Survey, survey};

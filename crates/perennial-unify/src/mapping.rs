@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use chrono_tz::Tz;
 use datafusion::common::DFSchema;
@@ -34,6 +36,8 @@ pub(crate) struct Mapping {
     rest: Vec<usize>,
     zone: Tz,
     timed: bool,
+    /// Nothing later is known: the run describes this moment.
+    until: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -59,7 +63,7 @@ pub(crate) struct Mapped {
     pub(crate) identifiers: Vec<(usize, StringArray)>,
     /// The canonical columns.
     pub(crate) columns: Vec<ArrayRef>,
-    /// Rows that the source's filter leaves out.
+    /// Rows that the source's filter leaves out, and rows later than the moment that the run describes.
     pub(crate) filtered: u64,
     /// Reasons for which rows were rejected, one for each row.
     pub(crate) rejected: Vec<&'static str>,
@@ -72,9 +76,25 @@ impl Mapping {
         source: &SourceConfig,
         input: &SchemaRef,
         zone: Tz,
+        until: Option<i64>,
         type_index: impl Fn(&str) -> Option<usize>,
     ) -> Result<Self> {
         let schema = DFSchema::try_from(Arc::clone(input))?;
+        let castable = |key: &str, line: usize, from: &DataType, to: &DataType| -> Result<()> {
+            if arrow::compute::can_cast_types(from, to) {
+                return Ok(());
+            }
+            let cause = perennial_engine::Error::new(
+                perennial_base::ErrorClass::TypeMismatch,
+                format!("a value of type {from} cannot become {to}"),
+            );
+            Err(Error::Mapping {
+                name: source.name.clone(),
+                key: key.to_owned(),
+                line,
+                cause: Box::new(cause),
+            })
+        };
         let physical = |key: &str, written: &Expression| -> Result<Arc<dyn PhysicalExpr>> {
             expression(state, &written.sql, &schema)
                 .and_then(lenient)
@@ -92,14 +112,19 @@ impl Mapping {
         let mut identifiers = Vec::new();
         for (name, written) in &source.identifiers {
             if let Some(index) = type_index(name) {
-                identifiers.push((index, physical(&format!("identifiers.{name}"), written)?));
+                let key = format!("identifiers.{name}");
+                let expr = physical(&key, written)?;
+                castable(&key, written.line, &expr.data_type(input)?, &DataType::Utf8)?;
+                identifiers.push((index, expr));
             }
         }
         let mut columns = Vec::new();
         if source.kind == Kind::Profile {
             for (name, written) in &source.traits {
                 let expr = physical(&format!("traits.{name}"), written)?;
-                let target = trait_type(&expr.data_type(input)?);
+                let found = expr.data_type(input)?;
+                let target = trait_type(&found);
+                castable(&format!("traits.{name}"), written.line, &found, &target)?;
                 columns.push(MappedColumn {
                     name: name.clone(),
                     target,
@@ -113,9 +138,14 @@ impl Mapping {
             let expr = written
                 .map(|written| physical(&format!("columns.{}", column.name), written))
                 .transpose()?;
+            let target = plain(column.column_type);
+            if let (Some(written), Some(expr)) = (written, &expr) {
+                let key = format!("columns.{}", column.name);
+                castable(&key, written.line, &expr.data_type(input)?, &target)?;
+            }
             columns.push(MappedColumn {
                 name: column.name.to_owned(),
-                target: plain(column.column_type),
+                target,
                 required: column.required,
                 expr,
             });
@@ -151,6 +181,7 @@ impl Mapping {
             rest,
             zone: source.zone.unwrap_or(zone),
             timed: source.kind.timed(),
+            until,
         })
     }
 
@@ -176,7 +207,6 @@ impl Mapping {
     pub(crate) fn apply(&self, batch: &RecordBatch) -> Result<Mapped> {
         let rows = batch.num_rows();
         let evaluate = |expr: &Arc<dyn PhysicalExpr>| evaluate(expr, batch);
-        let mut filtered = 0;
         let mut kept = vec![true; rows];
         if let Some(keep) = &self.keep {
             let keep = evaluate(keep)?;
@@ -185,8 +215,26 @@ impl Mapping {
             for (row, slot) in kept.iter_mut().enumerate() {
                 *slot = keep.is_some_and(|keep| keep.is_valid(row) && keep.value(row));
             }
-            filtered = kept.iter().filter(|kept| !**kept).count() as u64;
         }
+        let time = match &self.time {
+            Some(time) => Some(instants(&evaluate(time)?, self.zone)?),
+            None => None,
+        };
+        let updated = match &self.updated {
+            Some(updated) => Some(instants(&evaluate(updated)?, self.zone)?),
+            None => None,
+        };
+        if let Some(until) = self.until {
+            let late = |array: &Option<TimestampMicrosecondArray>, row: usize| {
+                array
+                    .as_ref()
+                    .is_some_and(|array| array.is_valid(row) && array.value(row) > until)
+            };
+            for (row, slot) in kept.iter_mut().enumerate() {
+                *slot &= !late(&time, row) && !late(&updated, row);
+            }
+        }
+        let filtered = kept.iter().filter(|kept| !**kept).count() as u64;
         let mut reason: Vec<Option<&'static str>> = vec![None; rows];
         let mut require = |present: &dyn Fn(usize) -> bool, what: &'static str| {
             for (row, slot) in reason.iter_mut().enumerate() {
@@ -195,18 +243,10 @@ impl Mapping {
                 }
             }
         };
-        let time = match &self.time {
-            Some(time) => Some(instants(&evaluate(time)?, self.zone)?),
-            None => None,
-        };
         if self.timed {
             let present = |row: usize| time.as_ref().is_some_and(|time| time.is_valid(row));
             require(&present, "time is missing or is not a time");
         }
-        let updated = match &self.updated {
-            Some(updated) => Some(instants(&evaluate(updated)?, self.zone)?),
-            None => None,
-        };
         let key = match &self.key {
             Some(key) => {
                 let key = text(&evaluate(key)?)?;
@@ -245,7 +285,7 @@ impl Mapping {
         let indices = arrow::array::UInt32Array::from_iter_values(places.iter().map(|place| *place as u32));
         let take = |array: &dyn Array| arrow::compute::take(array, &indices, None);
         let take_text = |array: &StringArray| -> Result<StringArray> { text(&take(array)?) };
-        let moments = |array: &Option<arrow::array::TimestampMicrosecondArray>| -> Vec<i64> {
+        let moments = |array: &Option<TimestampMicrosecondArray>| -> Vec<i64> {
             places
                 .iter()
                 .map(|place| match array {

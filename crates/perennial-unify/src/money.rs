@@ -1,9 +1,10 @@
 //! Amounts in the reporting currency. The rate is the latest one at or before the fact's day.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Date32Type, Decimal128Type};
+use parking_lot::Mutex;
 
 use crate::error::Result;
 
@@ -15,6 +16,17 @@ const RATE_SCALE: u32 = 10;
 pub(crate) struct Rates {
     reporting: String,
     by_currency: HashMap<String, Vec<(i32, i128)>>,
+    /// By currency the first day for which a rate was wanted and not there.
+    missing: Mutex<BTreeMap<String, i32>>,
+}
+
+/// A currency without a rate: amounts in it are NULL until one lands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingRate {
+    /// The currency, as ISO 4217 writes it.
+    pub currency: String,
+    /// The first day, `YYYY-MM-DD`, for which an amount needs it.
+    pub day: String,
 }
 
 impl Rates {
@@ -22,6 +34,7 @@ impl Rates {
         Self {
             reporting: reporting.to_uppercase(),
             by_currency: HashMap::new(),
+            missing: Mutex::default(),
         }
     }
 
@@ -75,14 +88,44 @@ impl Rates {
         if currency.eq_ignore_ascii_case(&self.reporting) {
             return Some(amount);
         }
+        match self.rate(currency, day) {
+            Some(rate) => rounded(amount.checked_mul(rate)?, 10_i128.pow(RATE_SCALE)),
+            None => {
+                let mut missing = self.missing.lock();
+                let first = missing.entry(currency.to_uppercase()).or_insert(day);
+                *first = day.min(*first);
+                None
+            }
+        }
+    }
+
+    /// The latest rate at or before a day.
+    pub(crate) fn rate(&self, currency: &str, day: i32) -> Option<i128> {
         let rates = match self.by_currency.get(currency) {
             Some(rates) => rates,
             None => self.by_currency.get(&currency.to_uppercase())?,
         };
         let at = rates.partition_point(|(from, _)| *from <= day).checked_sub(1)?;
-        let (_, rate) = rates.get(at)?;
-        rounded(amount.checked_mul(*rate)?, 10_i128.pow(RATE_SCALE))
+        rates.get(at).map(|(_, rate)| *rate)
     }
+
+    /// The currencies of amounts that could not be converted so far.
+    pub(crate) fn missing(&self) -> Vec<MissingRate> {
+        let missing = self.missing.lock();
+        let named = missing.iter().map(|(currency, day)| MissingRate {
+            currency: currency.clone(),
+            day: day_name(*day),
+        });
+        named.collect()
+    }
+}
+
+/// A day since 1970-01-01 in the calendar's words.
+fn day_name(day: i32) -> String {
+    chrono::DateTime::from_timestamp(i64::from(day) * 86_400, 0).map_or_else(
+        || "an unknown day".to_owned(),
+        |day| day.format("%Y-%m-%d").to_string(),
+    )
 }
 
 /// Half away from zero, as numeric rounds in Postgres.

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::RecordBatch;
+use arrow::compute::{
+    LexicographicalComparator, SortColumn, SortOptions, lexsort_to_indices, take_record_batch,
+};
 use arrow::datatypes::SchemaRef;
+use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 use perennial_base::relation::Relation;
 use perennial_engine::release::table_name;
@@ -23,6 +27,8 @@ pub(crate) struct Output {
     run: String,
     next: AtomicU64,
     tables: Mutex<BTreeMap<String, TableManifest>>,
+    /// The paths of all files written.
+    written: Mutex<Vec<String>>,
 }
 
 impl Output {
@@ -32,6 +38,7 @@ impl Output {
             run: run.to_owned(),
             next: AtomicU64::new(0),
             tables: Mutex::default(),
+            written: Mutex::default(),
         }
     }
 
@@ -52,7 +59,7 @@ impl Output {
         Ok(())
     }
 
-    /// Writes a sorted batch as one file of a table.
+    /// Writes a batch as one file of a table, in the order of `sort`, NULLs last: who plans over the table relies on it.
     pub(crate) async fn write(
         &self,
         name: &str,
@@ -64,6 +71,7 @@ impl Output {
         if batch.num_rows() == 0 {
             return Ok(());
         }
+        let batch = &ordered(batch, sort)?;
         let options = WriterOptions {
             sort: sort.iter().map(|column| (*column).to_owned()).collect(),
             bloom: batch
@@ -87,7 +95,28 @@ impl Output {
         Ok(())
     }
 
+    /// Removes everything that was written, because no snapshot will name it. What cannot be removed is left to garbage
+    /// collection.
+    pub(crate) async fn discard(&self) {
+        let written = std::mem::take(&mut *self.written.lock());
+        for relative in written {
+            let removed = match self.lake.path(&relative) {
+                Ok(path) => self
+                    .lake
+                    .store()
+                    .delete(&path)
+                    .await
+                    .map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
+            };
+            if let Err(error) = removed {
+                tracing::debug!(file = relative, error, "a file of a failed run stays");
+            }
+        }
+    }
+
     fn add(&self, name: &str, file: DataFile) {
+        self.written.lock().push(file.path.clone());
         if let Some(table) = self.tables.lock().get_mut(name) {
             table.files.push(file);
         }
@@ -103,6 +132,30 @@ impl Output {
         }
         tables
     }
+}
+
+/// The rows in the order of the columns named, as they are when they have it already.
+fn ordered(batch: &RecordBatch, sort: &[&str]) -> Result<RecordBatch> {
+    let columns = sort
+        .iter()
+        .map(|name| {
+            Ok(SortColumn {
+                values: Arc::clone(batch.column(batch.schema_ref().index_of(name)?)),
+                options: Some(SortOptions {
+                    descending: false,
+                    nulls_first: false,
+                }),
+            })
+        })
+        .collect::<Result<Vec<_>>>()?;
+    if columns.is_empty() {
+        return Ok(batch.clone());
+    }
+    let comparator = LexicographicalComparator::try_new(&columns)?;
+    if (1..batch.num_rows()).all(|row| comparator.compare(row - 1, row).is_le()) {
+        return Ok(batch.clone());
+    }
+    Ok(take_record_batch(batch, &lexsort_to_indices(&columns, None)?)?)
 }
 
 /// The sort columns of a relation's files.

@@ -7,6 +7,7 @@ use arrow::array::{
 };
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
+use datafusion::common::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
@@ -15,7 +16,7 @@ use perennial_engine::provider::FileTable;
 use perennial_identity::{GraphBuilder, IdentifierId, Normaliser, Outcome, Rules, SetId};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 use crate::records::Counts;
 use crate::scratch::Heap;
@@ -23,6 +24,8 @@ use crate::scratch::Heap;
 /// Reads one file to its end.
 pub(crate) struct FileReader {
     pub(crate) at: usize,
+    /// The path of the file.
+    pub(crate) path: String,
     pub(crate) number: u16,
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) heaps: Arc<Vec<Mutex<Heap>>>,
@@ -42,15 +45,31 @@ impl FileReader {
         while let Some(batch) = stream.next().await {
             let batch = match batch {
                 Ok(batch) => batch,
-                Err(error) => {
+                Err(error) if is_of_the_file(&error) => {
                     counts.failed = Some(format!("cannot be decoded: {}", described(error)));
                     return Ok(counts);
                 }
+                // A store that fails, or too little memory, says nothing about the file.
+                Err(error) => return Err(self.elsewhere(error)),
             };
             self.take(&batch, next_row, &mut normaliser, &mut counts)?;
             next_row += batch.num_rows() as i64;
         }
         Ok(counts)
+    }
+
+    /// An error that the file is not the cause of.
+    fn elsewhere(&self, error: DataFusionError) -> Error {
+        match store_error(&error) {
+            Some(object_store::Error::NotFound { .. } | object_store::Error::Precondition { .. }) => {
+                perennial_lake::Error::Replaced {
+                    path: self.path.clone(),
+                }
+                .into()
+            }
+            Some(cause) => perennial_lake::Error::store("read", &self.path, cause).into(),
+            None => error.into(),
+        }
     }
 
     fn take(
@@ -160,8 +179,27 @@ impl FileReader {
     }
 }
 
+/// Whether the bytes of the file are at fault, and not what delivered them.
+fn is_of_the_file(error: &DataFusionError) -> bool {
+    let exhausted = matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
+    !exhausted && store_error(error).is_none() && !caused_by::<std::io::Error>(error)
+}
+
+fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<E>())
+}
+
+fn store_error(error: &DataFusionError) -> Option<&object_store::Error> {
+    let error: &(dyn std::error::Error + 'static) = error;
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| match error.downcast_ref() {
+        Some(DataFusionError::ObjectStore(cause)) => Some(cause.as_ref()),
+        Some(_) => None,
+        None => error.downcast_ref::<object_store::Error>(),
+    })
+}
+
 /// An engine error in one line, for the reason of a quarantine.
-fn described(error: datafusion::common::DataFusionError) -> String {
+fn described(error: DataFusionError) -> String {
     let error = perennial_engine::Error::from(error);
     match perennial_base::UserError::detail(&error) {
         Some(detail) => format!("{error} ({})", detail.trim_end_matches('.')),

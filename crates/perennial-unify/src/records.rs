@@ -11,6 +11,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use futures::StreamExt;
+use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 use perennial_base::Kind;
 use perennial_base::config::SourceConfig;
@@ -18,7 +19,7 @@ use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
 use perennial_identity::{GraphBuilder, Rules, SetId, SignatureId};
-use perennial_lake::{FileState, SourceFile, SourceManifest};
+use perennial_lake::{FileState, Lake, SourceFile, SourceManifest};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Result;
@@ -32,6 +33,8 @@ pub(crate) const NOBODY: u32 = u32::MAX;
 
 /// Rows of a heap that are sorted in memory at once.
 const ROWS_PER_HEAP: u64 = 500_000;
+/// A row that is left out: it is of a file that was quarantined while it was read.
+pub(crate) const DROPPED: u32 = u32::MAX;
 
 /// The columns in front of the canonical ones.
 const FILE: usize = 0;
@@ -41,17 +44,7 @@ const KEY: usize = 3;
 const TIME: usize = 4;
 const UPDATED: usize = 5;
 pub(crate) const LEADING: usize = 6;
-
-/// What became of a row.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RowState {
-    /// The newest version of its record.
-    Current,
-    /// An older version.
-    Older,
-    /// A row of a file that was quarantined while it was read.
-    Dropped,
-}
+const LEADING_COLUMNS: [usize; LEADING] = [FILE, ROW, SET, KEY, TIME, UPDATED];
 
 /// The rows of one source.
 #[derive(Debug)]
@@ -60,8 +53,9 @@ pub(crate) struct Staged {
     pub(crate) kind: Kind,
     pub(crate) schema: SchemaRef,
     pub(crate) heaps: Vec<Stored>,
-    /// Per heap, in the order of its rows: the signature, and what became of the row.
-    pub(crate) sides: Vec<Vec<(u32, RowState)>>,
+    /// Per heap, in the order of its rows: the signature, and how many newer versions of the record there are
+    /// ([`DROPPED`] for a row that is left out).
+    pub(crate) sides: Vec<Vec<(u32, u32)>>,
     pub(crate) keyed: bool,
 }
 
@@ -73,17 +67,6 @@ pub(crate) struct Reading<'a> {
     pub(crate) rules: &'a Arc<Rules>,
     pub(crate) graph: &'a Arc<Mutex<GraphBuilder>>,
     pub(crate) progress: &'a dyn Progress,
-}
-
-/// Plans the mapping of a source over its files, to see whether it fits.
-pub(crate) fn plan(
-    state: &SessionState,
-    source: &SourceConfig,
-    manifest: &SourceManifest,
-    zone: chrono_tz::Tz,
-) -> Result<()> {
-    let (columns, _) = input(manifest);
-    Mapping::try_new(state, source, &columns, zone, |_| Some(0)).map(|_| ())
 }
 
 /// Where the rows of one file went.
@@ -137,8 +120,8 @@ impl Reading<'_> {
             return Ok(None);
         }
         let (columns, partitions) = input(manifest);
-        let zone = self.engine.config().zone;
-        let mapping = Mapping::try_new(self.state, source, &columns, zone, |name| {
+        let config = self.engine.config();
+        let mapping = Mapping::try_new(self.state, source, &columns, config.zone, config.as_of, |name| {
             self.rules.index_of(name)
         })
         .map(Arc::new)?;
@@ -149,13 +132,14 @@ impl Reading<'_> {
             .map(|file| file.landed)
             .sum();
         let heaps = if mapping.keyed() {
-            rows.div_ceil(ROWS_PER_HEAP).clamp(1, 64)
+            rows.div_ceil(ROWS_PER_HEAP).max(1)
         } else {
             1
         };
+        let spool = self.scratch.spool();
         let heaps: Arc<Vec<Mutex<Heap>>> = Arc::new(
             (0..heaps)
-                .map(|_| Mutex::new(Heap::new(self.scratch, Arc::clone(&schema))))
+                .map(|_| Mutex::new(Heap::new(&spool, Arc::clone(&schema))))
                 .collect(),
         );
         let counts = self
@@ -166,10 +150,7 @@ impl Reading<'_> {
             source: number,
             kind: source.kind,
             schema,
-            heaps: heaps
-                .into_iter()
-                .map(|heap| heap.into_inner().finish())
-                .collect::<Result<_>>()?,
+            heaps: heaps.into_iter().map(|heap| heap.into_inner().finish()).collect(),
             sides: Vec::new(),
             keyed: mapping.keyed(),
         };
@@ -213,6 +194,7 @@ impl Reading<'_> {
             .map(|(at, file)| {
                 let reader = FileReader {
                     at,
+                    path: file.path.clone(),
                     number,
                     mapping: Arc::clone(mapping),
                     heaps: Arc::clone(heaps),
@@ -222,7 +204,6 @@ impl Reading<'_> {
                     state: self.state.clone(),
                 };
                 let table = one_file(self.engine, &store, mapping.input(), partitions, file);
-                let landed = file.landed;
                 async move {
                     let table = table?;
                     let read = self.engine.cpu().spawn(reader.read(table));
@@ -233,7 +214,9 @@ impl Reading<'_> {
                             ..Counts::default()
                         },
                     };
-                    Ok::<_, crate::error::Error>((at, outcome, landed))
+                    // What was read of a file that changed meanwhile is of neither version.
+                    still(self.engine.lake(), file).await?;
+                    Ok::<_, crate::error::Error>((at, outcome, file.landed))
                 }
             });
         let side_by_side = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
@@ -263,107 +246,140 @@ impl Reading<'_> {
             .map(|file| file.state != FileState::Live)
             .collect();
         let mut graph = self.graph.lock();
-        let mut key = String::new();
         for heap in &staged.heaps {
-            let batch = heap.load(&staged.schema)?;
-            let rows = Rows::new(&batch);
-            let mut side = vec![(NOBODY, RowState::Dropped); batch.num_rows()];
-            let mut order: Vec<u32> = (0..batch.num_rows() as u32)
-                .filter(|row| dropped.get(rows.file(*row)) == Some(&false))
-                .collect();
-            if staged.keyed {
-                // Every change of a subscription is a fact of its own moment.
-                let by_time = source.kind == Kind::Subscription;
-                let moment = |row: u32| if by_time { rows.time(row) } else { 0 };
-                order.sort_unstable_by(|a, b| {
-                    (
-                        rows.key(*a),
-                        moment(*a),
-                        rows.updated(*a),
-                        rows.file(*a),
-                        rows.row(*a),
-                    )
-                        .cmp(&(
-                            rows.key(*b),
-                            moment(*b),
-                            rows.updated(*b),
-                            rows.file(*b),
-                            rows.row(*b),
-                        ))
-                });
-                for versions in
-                    order.chunk_by(|a, b| rows.key(*a) == rows.key(*b) && moment(*a) == moment(*b))
-                {
-                    let Some((newest, _)) = versions.split_last() else {
-                        continue;
-                    };
-                    let mut set = SetId::EMPTY;
-                    for row in versions {
-                        set = graph.union(set, rows.set(*row))?;
-                    }
-                    let times = versions.iter().map(|row| rows.time(*row));
-                    let (first, last) = (times.clone().min().unwrap_or(0), times.max().unwrap_or(0));
-                    let record_key = if by_time {
-                        key.clear();
-                        key.push_str(rows.key(*newest));
-                        key.push('@');
-                        key.push_str(&first.to_string());
-                        key.as_str()
-                    } else {
-                        rows.key(*newest)
-                    };
-                    let signature = person(&mut graph, source.kind, staged.source, set, first, record_key)?;
-                    if let Some(signature) = signature {
-                        graph.seen(signature, last);
-                    }
-                    let number = signature.map_or(NOBODY, SignatureId::number);
-                    if source.kind == Kind::Order {
-                        orders.entry(order_hash(rows.key(*newest))).or_insert(number);
-                    }
-                    for row in versions {
-                        let current = row == newest;
-                        let state = if current {
-                            RowState::Current
-                        } else {
-                            RowState::Older
-                        };
-                        if let Some(slot) = side.get_mut(*row as usize) {
-                            *slot = (number, state);
-                        }
-                        if let Some(counts) = counts.get_mut(rows.file(*row)) {
-                            *(if current {
-                                &mut counts.unified
-                            } else {
-                                &mut counts.superseded
-                            }) += 1;
-                        }
-                    }
-                }
+            let side = if staged.keyed {
+                keyed(&mut graph, source.kind, staged, heap, &dropped, counts, orders)?
             } else {
-                for row in order {
-                    let file = rows.file(row);
-                    let set = rows.set(row);
-                    let mut number = NOBODY;
-                    if set != SetId::EMPTY || source.kind == Kind::Profile || source.kind == Kind::Order {
-                        place(&mut key, manifest.files.get(file), rows.row(row));
-                        number = person(&mut graph, source.kind, staged.source, set, rows.time(row), &key)?
-                            .map_or(NOBODY, SignatureId::number);
-                        if source.kind == Kind::Order {
-                            orders.entry(order_hash(&key)).or_insert(number);
-                        }
-                    }
-                    if let Some(slot) = side.get_mut(row as usize) {
-                        *slot = (number, RowState::Current);
-                    }
-                    if let Some(counts) = counts.get_mut(file) {
-                        counts.unified += 1;
-                    }
-                }
-            }
+                unkeyed(
+                    &mut graph,
+                    source.kind,
+                    staged,
+                    heap,
+                    manifest,
+                    &dropped,
+                    counts,
+                    orders,
+                )?
+            };
             staged.sides.push(side);
         }
         Ok(())
     }
+}
+
+/// The rows of a heap that have keys: which of them are versions of one record, and whose it is.
+fn keyed(
+    graph: &mut GraphBuilder,
+    kind: Kind,
+    staged: &Staged,
+    heap: &Stored,
+    dropped: &[bool],
+    counts: &mut [Counts],
+    orders: &mut Orders,
+) -> Result<Vec<(u32, u32)>> {
+    let batch = heap.load(&staged.schema, Some(&LEADING_COLUMNS))?;
+    let rows = Rows::new(&batch);
+    let mut side = vec![(NOBODY, DROPPED); batch.num_rows()];
+    let mut order: Vec<u32> = (0..batch.num_rows() as u32)
+        .filter(|row| dropped.get(rows.file(*row)) == Some(&false))
+        .collect();
+    // Every change of a subscription is a fact of its own moment.
+    let by_time = kind == Kind::Subscription;
+    let moment = |row: u32| if by_time { rows.time(row) } else { 0 };
+    let version = |row: u32| {
+        (
+            rows.key(row),
+            moment(row),
+            rows.updated(row),
+            rows.file(row),
+            rows.row(row),
+        )
+    };
+    order.sort_unstable_by(|a, b| version(*a).cmp(&version(*b)));
+    let mut key = String::new();
+    let mut sightings: Vec<(SetId, i64)> = Vec::new();
+    for versions in order.chunk_by(|a, b| rows.key(*a) == rows.key(*b) && moment(*a) == moment(*b)) {
+        let Some((newest, _)) = versions.split_last() else {
+            continue;
+        };
+        sightings.clear();
+        sightings.extend(versions.iter().map(|row| (rows.set(*row), rows.time(*row))));
+        let record_key = if by_time {
+            key.clear();
+            key.push_str(rows.key(*newest));
+            key.push('@');
+            key.push_str(&rows.time(*newest).to_string());
+            key.as_str()
+        } else {
+            rows.key(*newest)
+        };
+        let signature = if kind.person_bearing() {
+            graph.versions(staged.source, &sightings, record_key)?
+        } else {
+            None
+        };
+        let number = signature.map_or(NOBODY, SignatureId::number);
+        if kind == Kind::Order {
+            orders.entry(order_hash(rows.key(*newest))).or_insert(number);
+        }
+        for (place, row) in versions.iter().enumerate() {
+            let newer = (versions.len() - 1 - place) as u32;
+            if let Some(slot) = side.get_mut(*row as usize) {
+                *slot = (number, newer);
+            }
+            if let Some(counts) = counts.get_mut(rows.file(*row)) {
+                let count = if newer == 0 {
+                    &mut counts.unified
+                } else {
+                    &mut counts.superseded
+                };
+                *count += 1;
+            }
+        }
+    }
+    Ok(side)
+}
+
+/// The rows of a heap without keys: each is a record of its own, known by its place.
+#[expect(clippy::too_many_arguments, reason = "the pieces of one loop, named")]
+fn unkeyed(
+    graph: &mut GraphBuilder,
+    kind: Kind,
+    staged: &Staged,
+    heap: &Stored,
+    manifest: &SourceManifest,
+    dropped: &[bool],
+    counts: &mut [Counts],
+    orders: &mut Orders,
+) -> Result<Vec<(u32, u32)>> {
+    let mut side = Vec::with_capacity(heap.rows());
+    let mut key = String::new();
+    for batch in heap.batches(Some(&LEADING_COLUMNS)) {
+        let batch = batch?;
+        let rows = Rows::new(&batch);
+        for row in 0..batch.num_rows() as u32 {
+            let file = rows.file(row);
+            if dropped.get(file) != Some(&false) {
+                side.push((NOBODY, DROPPED));
+                continue;
+            }
+            let set = rows.set(row);
+            let mut number = NOBODY;
+            if set != SetId::EMPTY || matches!(kind, Kind::Profile | Kind::Order) {
+                place(&mut key, manifest.files.get(file), rows.row(row));
+                number = person(graph, kind, staged.source, set, rows.time(row), &key)?
+                    .map_or(NOBODY, SignatureId::number);
+                if kind == Kind::Order {
+                    orders.entry(order_hash(&key)).or_insert(number);
+                }
+            }
+            side.push((number, 0));
+            if let Some(counts) = counts.get_mut(file) {
+                counts.unified += 1;
+            }
+        }
+    }
+    Ok(side)
 }
 
 fn person(
@@ -387,6 +403,24 @@ pub(crate) fn place(key: &mut String, file: Option<&SourceFile>, row: i64) {
     key.push_str(file.map_or("", |file| file.path.as_str()));
     // Writing to a string cannot fail.
     let _ = write!(key, ":{row}");
+}
+
+/// Makes sure that a file is the one that was admitted.
+async fn still(lake: &Lake, file: &SourceFile) -> Result<()> {
+    let replaced = || perennial_lake::Error::Replaced {
+        path: file.path.clone(),
+    };
+    match lake.store().head(&lake.path(&file.path)?).await {
+        Ok(found)
+            if found.size == file.size
+                && found.e_tag == file.e_tag
+                && found.last_modified.timestamp_micros() == file.last_modified =>
+        {
+            Ok(())
+        }
+        Ok(_) | Err(object_store::Error::NotFound { .. }) => Err(replaced().into()),
+        Err(error) => Err(perennial_lake::Error::store("read", &file.path, &error).into()),
+    }
 }
 
 /// Quarantines files that could not be read, or of which too many rows are rejected.
@@ -429,7 +463,7 @@ fn judge(
 }
 
 /// The columns of a source's files, hive partition columns last, and the names of those.
-fn input(manifest: &SourceManifest) -> (SchemaRef, Vec<String>) {
+pub(crate) fn input(manifest: &SourceManifest) -> (SchemaRef, Vec<String>) {
     let columns = with_views(manifest.contract.schema());
     let mut names: Vec<String> = Vec::new();
     for file in manifest.files.iter().filter(|file| file.state == FileState::Live) {
@@ -449,7 +483,7 @@ fn input(manifest: &SourceManifest) -> (SchemaRef, Vec<String>) {
     )
 }
 
-fn one_file(
+pub(crate) fn one_file(
     engine: &Engine,
     store: &ObjectStoreUrl,
     input: &SchemaRef,
@@ -463,10 +497,7 @@ fn one_file(
     let partition_columns = input.fields().iter().skip(own).cloned().collect();
     let values = partitions
         .iter()
-        .map(|name| {
-            let value = file.partitions.iter().find(|(partition, _)| partition == name);
-            ScalarValue::Utf8(value.map(|(_, value)| value.clone()))
-        })
+        .map(|name| ScalarValue::Utf8(file.partition(name).map(str::to_owned)))
         .collect();
     let stored = StoredFile {
         path: engine.lake().path(&file.path)?.to_string(),
@@ -474,6 +505,8 @@ fn one_file(
         rows: file.landed,
         columns: Vec::new(),
         partitions: values,
+        last_modified: file.last_modified,
+        e_tag: file.e_tag.clone(),
     };
     Ok(FileTable::new(
         store.clone(),

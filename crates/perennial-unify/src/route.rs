@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringBuilder, UInt8Array, UInt16Array, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringBuilder, UInt16Array, UInt32Array};
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use perennial_base::Kind;
+use perennial_base::{Config, Kind};
 use perennial_engine::schema::timestamp;
 use perennial_identity::{Resolution, SignatureId};
 use perennial_lake::SourceManifest;
 
 use crate::error::Result;
 use crate::mapping::plain;
-use crate::records::{LEADING, NOBODY, Orders, RowState, Rows, Staged, order_hash, place};
+use crate::records::{DROPPED, LEADING, NOBODY, Orders, Rows, Staged, order_hash, place};
 use crate::scratch::{Heap, Scratch, Stored};
 
 /// The columns in front of the canonical ones in a routed batch.
@@ -22,10 +22,12 @@ pub(crate) const SOURCE: usize = 1;
 pub(crate) const RECORD_KEY: usize = 2;
 pub(crate) const MOMENT: usize = 3;
 pub(crate) const VERSION_AT: usize = 4;
-pub(crate) const OLDER: usize = 5;
+pub(crate) const NEWER: usize = 5;
 pub(crate) const CANONICAL: usize = 6;
 
-/// Which bucket each customer is in. Customers are numbered in the order of their ids, so a bucket is a range.
+/// Which bucket each row is in. Customers are numbered in the order of their ids, so a bucket is a range of them. As many
+/// buckets again are for the facts of nobody, spread by the order that they belong to, and the last is for what never
+/// belongs to anybody.
 #[derive(Debug)]
 pub(crate) struct Buckets {
     /// The first customer of each bucket; the end last.
@@ -50,8 +52,19 @@ impl Buckets {
         Self { starts }
     }
 
+    /// Buckets of customers.
     pub(crate) fn len(&self) -> usize {
         self.starts.len() - 1
+    }
+
+    /// All buckets with facts: those of customers, then those of nobody.
+    pub(crate) fn with_nobody(&self) -> usize {
+        2 * self.len()
+    }
+
+    /// The bucket of spend and rates.
+    pub(crate) fn unowned(&self) -> usize {
+        2 * self.len()
     }
 
     /// The customers of a bucket.
@@ -60,18 +73,20 @@ impl Buckets {
         at(bucket)..at(bucket + 1)
     }
 
-    /// The bucket of a customer; rows of nobody come after all buckets.
+    /// The bucket of a customer.
     fn of(&self, customer: u32) -> usize {
-        if customer == NOBODY {
-            return self.len();
-        }
         self.starts
             .partition_point(|start| *start <= customer)
             .saturating_sub(1)
     }
+
+    /// The bucket of nobody's facts about an order, or about anything else with a name.
+    fn of_nobody(&self, name: &str) -> usize {
+        self.len() + (order_hash(name) % self.len() as u128) as usize
+    }
 }
 
-/// All rows by kind and bucket; the last bucket is nobody's.
+/// All rows by kind and bucket.
 #[derive(Debug, Default)]
 pub(crate) struct Routed {
     heaps: BTreeMap<Kind, (SchemaRef, Vec<Stored>)>,
@@ -82,18 +97,11 @@ impl Routed {
     pub(crate) fn load(&self, kind: Kind, bucket: usize) -> Result<Option<RecordBatch>> {
         match self.heaps.get(&kind) {
             Some((schema, heaps)) => match heaps.get(bucket) {
-                Some(heap) if heap.rows() > 0 => Ok(Some(heap.load(schema)?)),
+                Some(heap) if heap.rows() > 0 => Ok(Some(heap.load(schema, None)?)),
                 _ => Ok(None),
             },
             None => Ok(None),
         }
-    }
-
-    /// The bucket of the rows that belong to no customer.
-    pub(crate) fn last_bucket(&self, kind: Kind) -> usize {
-        self.heaps
-            .get(&kind)
-            .map_or(0, |(_, heaps)| heaps.len().saturating_sub(1))
     }
 
     /// The columns of a kind's rows.
@@ -104,6 +112,7 @@ impl Routed {
 
 /// Sends the rows of all sources to their buckets.
 pub(crate) fn route(
+    config: &Config,
     staged: Vec<(Staged, &SourceManifest)>,
     resolution: &Resolution,
     orders: &Orders,
@@ -121,9 +130,29 @@ pub(crate) fn route(
         );
         open.insert(staged.kind, (schema, Vec::new()));
     }
+    // A trait is a column of the golden record also while no file has it.
+    let profiles = || {
+        config
+            .sources
+            .iter()
+            .filter(|source| source.kind == Kind::Profile)
+    };
+    if profiles().next().is_some() {
+        let (schema, _) = open
+            .entry(Kind::Profile)
+            .or_insert_with(|| (empty_schema(Kind::Profile), Vec::new()));
+        let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
+        for (name, _) in profiles().flat_map(|source| &source.traits) {
+            if fields.iter().all(|field| field.name() != name) {
+                fields.push(Arc::new(Field::new(name, DataType::Utf8, true)));
+            }
+        }
+        *schema = Arc::new(Schema::new(fields));
+    }
     for (schema, heaps) in open.values_mut() {
-        *heaps = (0..=buckets.len())
-            .map(|_| Heap::new(scratch, Arc::clone(schema)))
+        let spool = scratch.spool();
+        *heaps = (0..=buckets.unowned())
+            .map(|_| Heap::new(&spool, Arc::clone(schema)))
             .collect();
     }
     for (staged, manifest) in staged {
@@ -132,7 +161,7 @@ pub(crate) fn route(
         };
         for (heap, side) in staged.heaps.iter().zip(&staged.sides) {
             let mut seen = 0;
-            for batch in heap.batches()? {
+            for batch in heap.batches(None) {
                 let batch = batch?;
                 let rows = batch.num_rows();
                 let side = side.get(seen..seen + rows).unwrap_or_default();
@@ -140,17 +169,25 @@ pub(crate) fn route(
                 let (canonical, customers) =
                     canonical(&staged, manifest, schema, &batch, side, resolution, orders)?;
                 advance(rows as u64);
+                let order = match staged.kind {
+                    Kind::OrderItem | Kind::Refund => canonical.column_by_name("order_id"),
+                    _ => None,
+                };
+                let name = order
+                    .unwrap_or_else(|| canonical.column(RECORD_KEY))
+                    .as_string::<i32>();
                 let mut shares: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-                for (row, (customer, (_, state))) in customers.iter().zip(side).enumerate() {
-                    let keep = match state {
-                        RowState::Current => true,
-                        // Older versions of orders decide what was known at a past moment.
-                        RowState::Older => staged.kind == Kind::Order,
-                        RowState::Dropped => false,
-                    };
-                    if keep {
-                        shares.entry(buckets.of(*customer)).or_default().push(row as u32);
+                for (row, (customer, (_, newer))) in customers.iter().zip(side).enumerate() {
+                    // Older versions of orders decide what was known at a past moment.
+                    if *newer == DROPPED || (*newer > 0 && staged.kind != Kind::Order) {
+                        continue;
                     }
+                    let bucket = match (staged.kind, *customer) {
+                        (Kind::Spend | Kind::FxRate, _) => buckets.unowned(),
+                        (_, NOBODY) => buckets.of_nobody(name.value(row)),
+                        (_, customer) => buckets.of(customer),
+                    };
+                    shares.entry(bucket).or_default().push(row as u32);
                 }
                 for (bucket, rows) in shares {
                     if let Some(heap) = heaps.get_mut(bucket) {
@@ -163,10 +200,10 @@ pub(crate) fn route(
     let heaps = open
         .into_iter()
         .map(|(kind, (schema, heaps))| {
-            let stored = heaps.into_iter().map(Heap::finish).collect::<Result<Vec<_>>>()?;
-            Ok((kind, (schema, stored)))
+            let stored = heaps.into_iter().map(Heap::finish).collect();
+            (kind, (schema, stored))
         })
-        .collect::<Result<_>>()?;
+        .collect();
     Ok(Routed { heaps })
 }
 
@@ -185,7 +222,7 @@ fn routed_schema(kind: Kind, traits: bool, staged: &SchemaRef, so_far: Option<&S
                 Field::new("_key", DataType::Utf8, false),
                 Field::new("_time", timestamp(), false),
                 Field::new("_updated", timestamp(), false),
-                Field::new("_older", DataType::UInt8, false),
+                Field::new("_newer", DataType::UInt32, false),
             ];
             fields.extend(
                 kind.columns()
@@ -223,7 +260,7 @@ fn canonical(
     manifest: &SourceManifest,
     schema: &SchemaRef,
     batch: &RecordBatch,
-    side: &[(u32, RowState)],
+    side: &[(u32, u32)],
     resolution: &Resolution,
     orders: &Orders,
 ) -> Result<(RecordBatch, Vec<u32>)> {
@@ -261,15 +298,14 @@ fn canonical(
             keys.append_value(&key);
         }
     }
-    let older =
-        UInt8Array::from_iter_values(side.iter().map(|(_, state)| u8::from(*state == RowState::Older)));
+    let newer = UInt32Array::from_iter_values(side.iter().map(|(_, newer)| *newer));
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(UInt32Array::from(customers.clone())),
         Arc::new(UInt16Array::from_value(staged.source, rows)),
         Arc::new(keys.finish()),
         Arc::clone(batch.column(4)),
         Arc::clone(batch.column(5)),
-        Arc::new(older),
+        Arc::new(newer),
     ];
     for field in schema.fields().iter().skip(CANONICAL) {
         columns.push(match staged.schema.index_of(field.name()) {

@@ -6,13 +6,13 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use perennial_base::config::{Config, Normalise};
 use perennial_base::{Kind, UserError};
-use perennial_engine::Engine;
+use perennial_engine::{Engine, Run};
 use perennial_identity::{GraphBuilder, IdentifierRule, Normalisation, Resolution, Rules, Source};
-use perennial_lake::{Commit, Manifest, Phase, RunSummary};
-use perennial_udf_lifecycle::model::StageModel;
+use perennial_lake::{Commit, Manifest, Phase, Retention, RunSummary};
 
 use crate::error::{Error, Result};
 use crate::landing::{Landing, Looks, look};
+use crate::money::MissingRate;
 use crate::output::Output;
 use crate::progress::Progress;
 use crate::published;
@@ -28,7 +28,9 @@ const ATTEMPTS: usize = 3;
 /// Memory that the intermediate data of a run takes before it goes to files.
 const SCRATCH_MEMORY: usize = 1 << 30;
 /// Memory of a plan that reads one file.
-const READ_MEMORY: usize = 1 << 30;
+pub(crate) const READ_MEMORY: usize = 1 << 30;
+/// How long a file that no snapshot names may be of a run that is under way.
+const LONGEST_RUN: i64 = 24 * 3_600_000_000;
 
 /// How to run.
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,8 +56,8 @@ pub struct Report {
     pub quarantined: Vec<(String, String, String)>,
     /// Rows read.
     pub rows: u64,
-    /// Sources with amounts for which no rate is known.
-    pub missing_rates: u64,
+    /// Currencies of amounts that could not be converted.
+    pub missing_rates: Vec<MissingRate>,
 }
 
 /// Runs once: reads the lake, and commits a snapshot when something is new.
@@ -69,80 +71,76 @@ pub async fn run(
     options: RunOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
-    for _ in 0..ATTEMPTS {
-        if let Some(report) = attempt(engine, looks, options, progress).await? {
-            engine.refresh().await?;
-            return Ok(report);
+    for attempt in 1..=ATTEMPTS {
+        match self::attempt(engine, looks, options, progress).await {
+            Ok(Some(report)) => {
+                engine.refresh().await?;
+                if report.snapshot.is_some() {
+                    collect_garbage(engine).await;
+                }
+                return Ok(report);
+            }
+            Ok(None) => {}
+            // A file went or changed while it was read: the next attempt sees what is there then.
+            Err(Error::Lake(perennial_lake::Error::Replaced { .. })) if attempt < ATTEMPTS => {}
+            Err(error) => return Err(error),
         }
     }
     Err(Error::Contended { attempts: ATTEMPTS })
 }
 
-/// Validates the configuration against the files without writing anything: every mapping is planned over its files.
-///
-/// # Errors
-/// All that does not fit, in the order of the configuration. Sources without files are listed in the answer.
-pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec<Error>> {
-    let config = engine.config();
-    let state = engine
-        .work_state(READ_MEMORY)
-        .map_err(|error| vec![error.into()])?;
-    let mut looks = Looks::default();
-    let landing = look(config, engine.lake(), None, &mut looks, i64::MAX)
-        .await
-        .map_err(|error| vec![error])?;
-    let mut errors = Vec::new();
-    let mut report = CheckReport::default();
-    for (source, manifest) in config.sources.iter().zip(&landing.sources) {
-        let live = manifest
-            .files
-            .iter()
-            .filter(|file| file.state == perennial_lake::FileState::Live)
-            .count();
-        let rows = manifest.files.iter().map(|file| file.landed).sum();
-        report.sources.push((source.name.clone(), live, rows));
-        for file in &manifest.files {
-            if let Some(reason) = &file.reason {
-                report
-                    .quarantined
-                    .push((source.name.clone(), file.path.clone(), reason.clone()));
-            }
-        }
-        if live == 0 || source.kind == Kind::Table {
-            continue;
-        }
-        if let Err(error) = crate::records::plan(&state, source, manifest, config.zone) {
-            errors.push(error);
-        }
-    }
-    if let Err(error) = StageModel::from_config(&config.lifecycle) {
-        errors.push(error.into());
-    }
-    if errors.is_empty() {
-        Ok(report)
-    } else {
-        Err(errors)
+/// Removes snapshots that nobody needs any more, and what runs that died have left. That it fails is no reason for a run
+/// to fail: the next one tries again.
+async fn collect_garbage(engine: &Engine) {
+    let lake = &engine.config().lake;
+    let retention = Retention {
+        keep: lake.keep_snapshots,
+        min_age: i64::try_from(lake.keep_for.as_micros()).unwrap_or(i64::MAX),
+        grace: LONGEST_RUN,
+        pinned: [engine.release().number()].into(),
+    };
+    let now = engine.clock().now();
+    match engine.snapshots().collect_garbage(&retention, now).await {
+        Ok(collected) => tracing::debug!(
+            snapshots = collected.snapshots.len(),
+            files = collected.files.len(),
+            "garbage collected"
+        ),
+        Err(error) => tracing::warn!(%error, "old snapshots could not be removed"),
     }
 }
 
-/// What `check` found.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct CheckReport {
-    /// Name, live files and rows of each source.
-    pub sources: Vec<(String, usize, u64)>,
-    /// Source, path and reason of files that would be quarantined.
-    pub quarantined: Vec<(String, String, String)>,
-}
-
-/// What a run spends its time on.
-pub(crate) struct Clocked {
+/// A run under way, as `perennial.runs` shows it: what it does, and how long each phase took.
+pub(crate) struct Logged<'a> {
+    engine: &'a Engine,
+    run: Run,
     started: std::time::Instant,
     phases: Vec<Phase>,
 }
 
-impl Clocked {
+impl<'a> Logged<'a> {
+    fn new(engine: &'a Engine, id: &str, started_at: i64) -> Self {
+        Self {
+            engine,
+            run: Run {
+                id: id.to_owned(),
+                started_at,
+                state: "running",
+                ..Run::default()
+            },
+            started: std::time::Instant::now(),
+            phases: Vec::new(),
+        }
+    }
+
+    /// Notes that a phase begins.
+    pub(crate) fn begins(&mut self, name: &str) {
+        self.run.phase = Some(name.to_owned());
+        self.engine.record_run(self.run.clone());
+    }
+
     /// Notes the end of a phase.
-    pub(crate) fn phase(&mut self, name: &str, rows: u64) {
+    pub(crate) fn ends(&mut self, name: &str, rows: u64) {
         let millis = self.started.elapsed().as_millis() as u64;
         let before: u64 = self.phases.iter().map(|phase| phase.millis).sum();
         self.phases.push(Phase {
@@ -150,6 +148,27 @@ impl Clocked {
             millis: millis.saturating_sub(before),
             rows,
         });
+    }
+
+    fn finished(mut self, outcome: &Result<Option<Report>>) {
+        self.run.finished_at = Some(self.engine.clock().now());
+        match outcome {
+            Ok(Some(report)) => {
+                self.run.state = "committed";
+                self.run.snapshot = report.snapshot;
+                self.run.rows_read = report.rows;
+                self.run.customers = report.customers;
+            }
+            Ok(None) => {
+                self.run.state = "failed";
+                self.run.error = Some("another run committed first".to_owned());
+            }
+            Err(error) => {
+                self.run.state = "failed";
+                self.run.error = Some(error.to_string());
+            }
+        }
+        self.engine.record_run(self.run);
     }
 }
 
@@ -161,44 +180,93 @@ async fn attempt(
     progress: &dyn Progress,
 ) -> Result<Option<Report>> {
     let config = Arc::clone(engine.config());
-    let now = engine.clock().now();
-    let mut clocked = Clocked {
-        started: std::time::Instant::now(),
-        phases: Vec::new(),
-    };
+    let mut now = engine.clock().now();
     let previous = engine.snapshots().newest().await?;
-    progress.phase("look at the lake", None);
-    let mut landing = look(&config, engine.lake(), previous.as_ref(), looks, now).await?;
-    for _ in 0..SETTLING_LOOKS {
-        if !options.settle || !looks.waiting() {
-            break;
-        }
-        tokio::time::sleep(SETTLING_PAUSE).await;
-        landing = look(
-            &config,
-            engine.lake(),
-            previous.as_ref(),
-            looks,
-            engine.clock().now(),
-        )
-        .await?;
-    }
     let same_config = previous
         .as_ref()
         .is_some_and(|previous| previous.config_hash == config.hash);
-    if !options.full && same_config && !landing.changed() {
-        return Ok(Some(report(&landing, previous.as_ref(), None, 0)));
+    let afresh = options.full || !same_config;
+    progress.phase("look at the lake", None);
+    let mut landing = look(&config, engine.lake(), previous.as_ref(), looks, now, afresh).await?;
+    for _ in 0..SETTLING_LOOKS {
+        if !options.settle || !(looks.waiting() || landing.rewriting.is_some()) {
+            break;
+        }
+        tokio::time::sleep(SETTLING_PAUSE).await;
+        now = engine.clock().now();
+        landing = look(&config, engine.lake(), previous.as_ref(), looks, now, afresh).await?;
     }
-    clocked.phase("look", landing.rows_new);
+    if let Some(file) = &landing.rewriting {
+        tracing::info!(file, "a file is being written anew; the run waits for it");
+        return Ok(Some(report(&landing, previous.as_ref(), None, Vec::new())));
+    }
+    let aged = previous
+        .as_ref()
+        .is_some_and(|previous| aged(&config, previous, now));
+    if !afresh && !aged && !landing.changed() {
+        return Ok(Some(report(&landing, previous.as_ref(), None, Vec::new())));
+    }
+
+    let number = previous.as_ref().map_or(1, |previous| previous.number + 1);
+    let id = format!("{number}-{:032x}", random()?);
+    let mut logged = Logged::new(engine, &id, now);
+    let output = Arc::new(Output::new(Arc::clone(engine.lake()), &id));
+    let outcome = commit(
+        engine,
+        &config,
+        &mut landing,
+        previous.as_ref(),
+        progress,
+        now,
+        &output,
+        &mut logged,
+    )
+    .await;
+    // Without a confirmation the snapshot may be there; then its files are needed.
+    if !matches!(
+        outcome,
+        Ok(Some(_)) | Err(Error::Lake(perennial_lake::Error::Unconfirmed { .. }))
+    ) {
+        output.discard().await;
+    }
+    logged.finished(&outcome);
+    outcome
+}
+
+/// Whether a snapshot describes an earlier day: stages and windows change as time passes, without any new file.
+fn aged(config: &Config, previous: &Manifest, now: i64) -> bool {
+    let day = |at: i64| crate::values::day_of(at, config.zone);
+    config.as_of.is_none() && day(previous.run.started_at) != day(now)
+}
+
+/// Everything of a run behind the look.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what an attempt has found out, each part named"
+)]
+async fn commit(
+    engine: &Arc<Engine>,
+    config: &Arc<Config>,
+    landing: &mut Landing,
+    previous: Option<&Manifest>,
+    progress: &dyn Progress,
+    now: i64,
+    output: &Arc<Output>,
+    logged: &mut Logged<'_>,
+) -> Result<Option<Report>> {
+    let id = logged.run.id.clone();
+    let number = previous.map_or(1, |previous| previous.number + 1);
+    engine.lake().verify(&id).await?;
+    logged.ends("look", landing.rows_new);
 
     let state = engine.work_state(READ_MEMORY)?;
     let scratch = Scratch::new(config.server.spill_dir.as_deref(), SCRATCH_MEMORY)?;
-    let rules = Arc::new(rules(&config)?);
+    let rules = Arc::new(rules(config)?);
     let sources = config.sources.iter().map(|source| match source.kind {
         Kind::Profile => Source::persons(source.name.as_str()),
         _ => Source::facts(source.name.as_str()),
     });
-    let ids = published::previous(engine.lake(), previous.as_ref()).await?;
+    let ids = published::previous(engine.lake(), previous).await?;
     let graph = Arc::new(Mutex::new(GraphBuilder::try_new(&rules, sources.collect(), ids)?));
     let rows: u64 = landing
         .sources
@@ -207,6 +275,7 @@ async fn attempt(
         .map(|file| file.landed)
         .sum();
     progress.phase("read files", Some(rows));
+    logged.begins("read");
     let reading = Reading {
         engine,
         state: &state,
@@ -226,20 +295,17 @@ async fn attempt(
             );
         }
     }
-    clocked.phase("read", rows);
+    logged.ends("read", rows);
 
     progress.phase("resolve identities", None);
-    let number = previous.as_ref().map_or(1, |previous| previous.number + 1);
-    let resolution = resolve(engine, graph, previous.as_ref(), &rules, number).await?;
-    let customers = resolution.customers().len() as u64;
-    clocked.phase("resolve", customers);
+    logged.begins("resolve");
+    let resolution = resolve(engine, graph, previous, &rules, number).await?;
+    logged.ends("resolve", resolution.customers().len() as u64);
 
-    let run_id = run_id(now, number);
-    let output = Output::new(Arc::clone(engine.lake()), &run_id);
     let written = Writing {
         engine,
-        config: &config,
-        landing: &landing,
+        config,
+        landing,
         state: &state,
         scratch: &scratch,
         progress,
@@ -247,19 +313,12 @@ async fn attempt(
         rows,
     };
     let (tables, missing_rates) = written
-        .tables(
-            staged,
-            resolution,
-            orders,
-            &rules,
-            output,
-            previous.as_ref(),
-            &mut clocked,
-        )
+        .tables(staged, resolution, orders, &rules, output, previous, logged)
         .await?;
 
     progress.phase("commit", None);
-    let mut manifest = Manifest::successor(previous.as_ref(), writer_id(&run_id), config.hash.as_str());
+    logged.begins("commit");
+    let mut manifest = Manifest::successor(previous, id.as_str(), config.hash.as_str());
     manifest.committed_at = engine.clock().now();
     manifest.tables = tables;
     manifest.sources = config
@@ -269,7 +328,7 @@ async fn attempt(
         .map(|(source, manifest)| (source.name.clone(), manifest))
         .collect();
     manifest.run = RunSummary {
-        id: run_id,
+        id,
         started_at: now,
         finished_at: manifest.committed_at,
         full: true,
@@ -277,11 +336,11 @@ async fn attempt(
         files_removed: landing.files_removed,
         files_quarantined: landing.files_quarantined,
         rows,
-        phases: clocked.phases,
+        phases: std::mem::take(&mut logged.phases),
     };
     match engine.snapshots().commit(&manifest).await? {
         Commit::Done => {
-            let mut report = report(&landing, Some(&manifest), Some(manifest.number), missing_rates);
+            let mut report = report(landing, Some(&manifest), Some(manifest.number), missing_rates);
             report.rows = rows;
             Ok(Some(report))
         }
@@ -293,7 +352,7 @@ fn report(
     landing: &Landing,
     manifest: Option<&Manifest>,
     snapshot: Option<u64>,
-    missing_rates: u64,
+    missing_rates: Vec<MissingRate>,
 ) -> Report {
     let quarantined = manifest
         .into_iter()
@@ -314,19 +373,19 @@ fn report(
     }
 }
 
-/// Unique among runs: the moment, the number of the snapshot aimed at, and the process.
-fn run_id(now: i64, number: u64) -> String {
-    format!("{number}-{now:x}-{:x}", std::process::id())
+/// What tells a run from every other one, in other processes and on other machines too.
+fn random() -> Result<u128> {
+    let mut bytes = [0; 16];
+    getrandom::getrandom(&mut bytes).map_err(|error| {
+        perennial_engine::Error::new(
+            perennial_base::ErrorClass::Unavailable,
+            format!("the system gives no random bytes: {error}"),
+        )
+    })?;
+    Ok(u128::from_le_bytes(bytes))
 }
 
-fn writer_id(run: &str) -> String {
-    format!(
-        "{run}-{:016x}",
-        xxhash_rust::xxh3::xxh3_64(format!("{run}{:?}", std::thread::current().id()).as_bytes())
-    )
-}
-
-fn rules(config: &Config) -> Result<Rules> {
+pub(crate) fn rules(config: &Config) -> Result<Rules> {
     let identifiers = config
         .identity
         .identifiers

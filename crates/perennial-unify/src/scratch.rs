@@ -1,8 +1,8 @@
-//! Intermediate data of a run: batches that are written once, read back in order, and gone with the run. Small
-//! heaps stay in memory; what grows goes to files.
+//! Intermediate data of a run: batches that are written once, read back in order, and gone with the run. What is small
+//! stays in memory; what grows goes to files, one for all heaps of a spool, so that a run needs few of them.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,6 +11,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
+use parking_lot::Mutex;
 use tempfile::TempDir;
 
 use crate::error::{Error, Result};
@@ -40,42 +41,110 @@ impl Scratch {
         }))
     }
 
-    fn file(&self) -> PathBuf {
-        self.folder
-            .path()
-            .join(format!("{}.arrow", self.next.fetch_add(1, Ordering::Relaxed)))
+    /// A place for heaps that are used up together.
+    pub(crate) fn spool(self: &Arc<Self>) -> Arc<Spool> {
+        let name = format!("{}.arrow", self.next.fetch_add(1, Ordering::Relaxed));
+        Arc::new(Spool {
+            path: self.folder.path().join(name),
+            scratch: Arc::clone(self),
+            end: Mutex::default(),
+        })
+    }
+}
+
+/// The file of some heaps: their batches in segments, as the heaps ran over. It is made when the first one does.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    scratch: Arc<Scratch>,
+    path: PathBuf,
+    /// The open file and its length.
+    end: Mutex<Option<(File, u64)>>,
+}
+
+/// A stretch of a spool's file: one stream of batches.
+#[derive(Debug, Clone, Copy)]
+struct Segment {
+    start: u64,
+    bytes: u64,
+}
+
+impl Spool {
+    fn append(&self, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Segment> {
+        let encoded = || {
+            let mut writer = StreamWriter::try_new(Vec::new(), schema)?;
+            for batch in batches {
+                writer.write(batch)?;
+            }
+            writer.finish()?;
+            writer.into_inner()
+        };
+        let bytes = encoded()?;
+        let written = |error: std::io::Error| failed("written", &self.path, &error);
+        let mut end = self.end.lock();
+        let (file, length) = match end.as_mut() {
+            Some(open) => open,
+            None => {
+                let file = File::create(&self.path).map_err(|error| failed("created", &self.path, &error))?;
+                end.insert((file, 0))
+            }
+        };
+        file.write_all(&bytes).map_err(written)?;
+        let segment = Segment {
+            start: *length,
+            bytes: bytes.len() as u64,
+        };
+        *length += segment.bytes;
+        Ok(segment)
+    }
+
+    fn read(
+        &self,
+        segment: Segment,
+        columns: Option<&[usize]>,
+    ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'_>> {
+        let unreadable = |error: std::io::Error| failed("read", &self.path, &error);
+        let mut file = File::open(&self.path).map_err(unreadable)?;
+        file.seek(SeekFrom::Start(segment.start)).map_err(unreadable)?;
+        let bytes = BufReader::with_capacity(1 << 18, file.take(segment.bytes));
+        let reader = StreamReader::try_new(bytes, columns.map(<[usize]>::to_vec))
+            .map_err(|error| broken("read", &self.path, &error))?;
+        Ok(reader.map(|batch| batch.map_err(|error| broken("read", &self.path, &error))))
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if self.end.get_mut().is_some()
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            // The run's folder goes in the end anyway.
+            tracing::debug!(%error, "intermediate file not removed");
+        }
     }
 }
 
 /// Batches of one schema.
+#[derive(Debug)]
 pub(crate) struct Heap {
-    scratch: Arc<Scratch>,
+    spool: Arc<Spool>,
     schema: SchemaRef,
+    segments: Vec<Segment>,
     buffered: Vec<RecordBatch>,
     buffered_bytes: usize,
-    file: Option<(PathBuf, StreamWriter<BufWriter<File>>)>,
     rows: usize,
-}
-
-impl std::fmt::Debug for Heap {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Heap")
-            .field("rows", &self.rows)
-            .finish_non_exhaustive()
-    }
 }
 
 /// What a heap holds in memory before it goes to its file, when the run's memory is used up.
 const FLUSH_BYTES: usize = 256 << 10;
 
 impl Heap {
-    pub(crate) fn new(scratch: &Arc<Scratch>, schema: SchemaRef) -> Self {
+    pub(crate) fn new(spool: &Arc<Spool>, schema: SchemaRef) -> Self {
         Self {
-            scratch: Arc::clone(scratch),
+            spool: Arc::clone(spool),
             schema,
+            segments: Vec::new(),
             buffered: Vec::new(),
             buffered_bytes: 0,
-            file: None,
             rows: 0,
         }
     }
@@ -89,80 +158,42 @@ impl Heap {
         let bytes = batch.get_array_memory_size();
         self.buffered.push(batch);
         self.buffered_bytes += bytes;
-        let held = self.scratch.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if held > self.scratch.memory && self.buffered_bytes >= FLUSH_BYTES {
-            self.flush()?;
+        let scratch = &self.spool.scratch;
+        let held = scratch.held.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        if held > scratch.memory && self.buffered_bytes >= FLUSH_BYTES {
+            self.segments
+                .push(self.spool.append(&self.schema, &self.buffered)?);
+            scratch.held.fetch_sub(self.buffered_bytes, Ordering::Relaxed);
+            self.buffered_bytes = 0;
+            self.buffered.clear();
         }
         Ok(())
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        if self.file.is_none() {
-            let path = self.scratch.file();
-            let file = File::create(&path).map_err(|error| failed("created", &path, &error))?;
-            let writer = StreamWriter::try_new(BufWriter::with_capacity(1 << 18, file), &self.schema)
-                .map_err(|error| broken("written", &path, &error))?;
-            self.file = Some((path, writer));
-        }
-        let batches = self.take_buffered();
-        if let Some((path, writer)) = &mut self.file {
-            for batch in &batches {
-                writer
-                    .write(batch)
-                    .map_err(|error| broken("written", path, &error))?;
-            }
-        }
-        Ok(())
-    }
-
-    fn take_buffered(&mut self) -> Vec<RecordBatch> {
-        self.scratch
-            .held
-            .fetch_sub(self.buffered_bytes, Ordering::Relaxed);
-        self.buffered_bytes = 0;
-        std::mem::take(&mut self.buffered)
     }
 
     /// Ends the writing.
-    pub(crate) fn finish(mut self) -> Result<Stored> {
-        let mut path = None;
-        if let Some((file, mut writer)) = self.file.take() {
-            writer
-                .finish()
-                .map_err(|error| broken("written", &file, &error))?;
-            let buffer = writer
-                .into_inner()
-                .map_err(|error| broken("written", &file, &error))?;
-            buffer
-                .into_inner()
-                .map_err(|error| failed("written", &file, error.error()))?;
-            path = Some(file);
-        }
-        let held = self.buffered_bytes;
-        self.buffered_bytes = 0;
-        Ok(Stored {
-            scratch: Arc::clone(&self.scratch),
-            path,
+    pub(crate) fn finish(mut self) -> Stored {
+        Stored {
+            spool: Arc::clone(&self.spool),
+            segments: std::mem::take(&mut self.segments),
             rest: std::mem::take(&mut self.buffered),
-            held,
+            held: std::mem::take(&mut self.buffered_bytes),
             rows: self.rows,
-        })
+        }
     }
 }
 
 impl Drop for Heap {
     fn drop(&mut self) {
-        self.scratch
-            .held
-            .fetch_sub(self.buffered_bytes, Ordering::Relaxed);
+        let held = &self.spool.scratch.held;
+        held.fetch_sub(self.buffered_bytes, Ordering::Relaxed);
     }
 }
 
 /// A finished heap: it can be read from the start as often as needed.
 #[derive(Debug)]
 pub(crate) struct Stored {
-    scratch: Arc<Scratch>,
-    path: Option<PathBuf>,
+    spool: Arc<Spool>,
+    segments: Vec<Segment>,
     rest: Vec<RecordBatch>,
     held: usize,
     rows: usize,
@@ -173,39 +204,41 @@ impl Stored {
         self.rows
     }
 
-    /// All batches in the order in which they were pushed.
-    pub(crate) fn batches(&self) -> Result<impl Iterator<Item = Result<RecordBatch>> + '_> {
-        let reader = match &self.path {
-            Some(path) => {
-                let file = File::open(path).map_err(|error| failed("read", path, &error))?;
-                let reader = StreamReader::try_new(BufReader::with_capacity(1 << 18, file), None)
-                    .map_err(|error| broken("read", path, &error))?;
-                Some((path, reader))
-            }
-            None => None,
-        };
-        let stored = reader.into_iter().flat_map(|(path, reader)| {
-            reader.map(move |batch| batch.map_err(|error| broken("read", path, &error)))
+    /// All batches in the order in which they were pushed; `columns` chooses among the columns.
+    pub(crate) fn batches(
+        &self,
+        columns: Option<&[usize]>,
+    ) -> impl Iterator<Item = Result<RecordBatch>> + use<'_> {
+        let columns: Option<Vec<usize>> = columns.map(<[usize]>::to_vec);
+        let chosen = columns.clone();
+        let stored = self.segments.iter().flat_map(move |segment| {
+            let (opened, refused) = match self.spool.read(*segment, columns.as_deref()) {
+                Ok(reader) => (Some(reader), None),
+                Err(error) => (None, Some(Err(error))),
+            };
+            opened.into_iter().flatten().chain(refused)
         });
-        Ok(stored.chain(self.rest.iter().cloned().map(Ok)))
+        let rest = self.rest.iter().map(move |batch| match &chosen {
+            Some(columns) => Ok(batch.project(columns)?),
+            None => Ok(batch.clone()),
+        });
+        stored.chain(rest)
     }
 
-    /// Everything as one batch.
-    pub(crate) fn load(&self, schema: &SchemaRef) -> Result<RecordBatch> {
-        let batches = self.batches()?.collect::<Result<Vec<_>>>()?;
-        Ok(arrow::compute::concat_batches(schema, &batches)?)
+    /// Everything as one batch; `columns` chooses among those of `schema`.
+    pub(crate) fn load(&self, schema: &SchemaRef, columns: Option<&[usize]>) -> Result<RecordBatch> {
+        let schema = match columns {
+            Some(columns) => Arc::new(schema.project(columns)?),
+            None => Arc::clone(schema),
+        };
+        let batches = self.batches(columns).collect::<Result<Vec<_>>>()?;
+        Ok(arrow::compute::concat_batches(&schema, &batches)?)
     }
 }
 
 impl Drop for Stored {
     fn drop(&mut self) {
-        self.scratch.held.fetch_sub(self.held, Ordering::Relaxed);
-        if let Some(path) = &self.path
-            && let Err(error) = std::fs::remove_file(path)
-        {
-            // The run's folder goes in the end anyway.
-            tracing::debug!(%error, "intermediate file not removed");
-        }
+        self.spool.scratch.held.fetch_sub(self.held, Ordering::Relaxed);
     }
 }
 
@@ -219,18 +252,10 @@ fn failed(action: &'static str, path: &Path, error: &std::io::Error) -> Error {
 }
 
 fn broken(action: &'static str, path: &Path, error: &dyn std::error::Error) -> Error {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = error.source();
-    let mut full = error.to_string().contains("No space left");
-    while let Some(inner) = source {
-        full |= inner
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::StorageFull);
-        source = inner.source();
-    }
     Error::Scratch {
         action,
         folder: path.parent().unwrap_or(path).display().to_string(),
         cause: error.to_string(),
-        full,
+        full: false,
     }
 }

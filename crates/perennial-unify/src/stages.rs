@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::physical_expr::PhysicalExpr;
 use perennial_base::Kind;
 use perennial_base::relation::{PUBLIC, relation};
@@ -15,7 +16,7 @@ use perennial_udf_lifecycle::model::{
 
 use crate::bucket::Shared;
 use crate::columns::{Facts, instants, optional, texts, written_schema};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::facts::OrderFacts;
 
 /// A fact of `[lifecycle.facts]`, planned over its relation.
@@ -24,6 +25,9 @@ pub(crate) struct PlannedFact {
     pub(crate) kind: KindId,
     pub(crate) relation: &'static str,
     pub(crate) predicate: Arc<dyn PhysicalExpr>,
+    pub(crate) name: String,
+    /// The line of the configuration.
+    pub(crate) line: usize,
 }
 
 /// The facts of the customers of a bucket, by customer.
@@ -42,8 +46,8 @@ pub(crate) struct Collector<'a> {
     shared: &'a Shared,
     facts: &'a HashMap<Kind, Facts>,
     order_facts: &'a OrderFacts,
-    /// By planned fact: which rows of its relation it holds for.
-    masks: Vec<(KindId, Kind, BooleanArray)>,
+    /// By planned fact: the rows of its kind that it holds for, each with its moment.
+    holding: Vec<(KindId, Kind, Vec<Option<i64>>)>,
     events: EventKinds,
     cursors: HashMap<Kind, usize>,
     collected: Collected,
@@ -69,7 +73,7 @@ impl<'a> Collector<'a> {
                 by_name.insert(name.clone(), id);
             }
         }
-        let mut masks = Vec::new();
+        let mut holding = Vec::new();
         for planned in &shared.named_facts {
             let Some((_, table)) = tables
                 .iter()
@@ -83,14 +87,35 @@ impl<'a> Collector<'a> {
             else {
                 continue;
             };
-            let value = planned.predicate.evaluate(table)?.into_array(table.num_rows())?;
-            masks.push((planned.kind, kind, value.as_boolean().clone()));
+            let (Some(time), Some(of_kind)) = (table.column_by_name("time"), facts.get(&kind)) else {
+                continue;
+            };
+            let time = time.as_primitive::<TimestampMicrosecondType>();
+            let holds = planned
+                .predicate
+                .evaluate(table)
+                .and_then(|value| value.into_array(table.num_rows()))
+                .map_err(|cause| Error::Predicate {
+                    what: "lifecycle fact",
+                    name: planned.name.clone(),
+                    line: planned.line,
+                    cause: Box::new(cause.into()),
+                })?;
+            let holds = holds.as_boolean();
+            // The table has the current rows only, in their order.
+            let mut next = 0..table.num_rows();
+            let moments = (0..of_kind.len()).map(|row| {
+                let row = of_kind.current(row).then(|| next.next()).flatten()?;
+                let holds = holds.is_valid(row) && holds.value(row) && time.is_valid(row);
+                holds.then(|| time.value(row))
+            });
+            holding.push((planned.kind, kind, moments.collect()));
         }
         Ok(Self {
             shared,
             facts,
             order_facts,
-            masks,
+            holding,
             events: EventKinds {
                 by_name,
                 any: model.kind(&FactKind::AnyEvent),
@@ -137,7 +162,16 @@ impl<'a> Collector<'a> {
             return Ok(());
         };
         let mut numbers: HashMap<(u16, &str), u32> = HashMap::new();
-        for row in rows {
+        let mut versions: Vec<usize> = rows.collect();
+        // Versions of an order may differ in its time: they are put together again, oldest first.
+        versions.sort_by_key(|row| {
+            (
+                orders.source(*row),
+                orders.key(*row),
+                std::cmp::Reverse(orders.newer(*row)),
+            )
+        });
+        for row in versions {
             let next = numbers.len() as u32;
             let key = (orders.source(row), orders.key(row));
             let first = !numbers.contains_key(&key);
@@ -186,16 +220,11 @@ impl<'a> Collector<'a> {
         for row in rows {
             let next = numbers.len() as u32;
             let subscription = *numbers.entry((facts.source(row), facts.key(row))).or_insert(next);
-            let status = optional(status, row).map(|status| status.trim().to_lowercase());
             self.collected.subscriptions.push(SubscriptionChange {
                 at: facts.time(row),
                 subscription,
                 mrr: mrr.is_valid(row).then(|| mrr.value(row)),
-                status: match status.as_deref() {
-                    Some("trial" | "trialing" | "in_trial") => SubscriptionStatus::Trial,
-                    Some("past_due" | "overdue" | "unpaid") => SubscriptionStatus::PastDue,
-                    _ => SubscriptionStatus::Paying,
-                },
+                status: subscription_status(optional(status, row)),
             });
         }
         Ok(())
@@ -227,11 +256,11 @@ impl<'a> Collector<'a> {
     fn named(&mut self, customer: u32) -> Result<()> {
         self.collected.named.clear();
         let mut spans: HashMap<Kind, Range<usize>> = HashMap::new();
-        let masked: Vec<Kind> = self.masks.iter().map(|(_, kind, _)| *kind).collect();
+        let held: Vec<Kind> = self.holding.iter().map(|(_, kind, _)| *kind).collect();
         for kind in [Kind::Event, Kind::Interaction] {
             spans.insert(kind, self.rows(kind, customer));
         }
-        for kind in masked {
+        for kind in held {
             let facts = self.facts.get(&kind);
             // Other kinds were walked through above; their rows are found again by customer.
             spans
@@ -264,21 +293,24 @@ impl<'a> Collector<'a> {
                 kind,
             }));
         }
-        for (id, kind, mask) in &self.masks {
-            let (Some(facts), Some(span)) = (self.facts.get(kind), spans.get(kind)) else {
-                continue;
-            };
-            for row in span.clone() {
-                if row < mask.len() && mask.is_valid(row) && mask.value(row) {
-                    self.collected.named.push(NamedFact {
-                        at: facts.time(row),
-                        kind: *id,
-                    });
-                }
-            }
+        for (id, kind, moments) in &self.holding {
+            let of_customer = spans.get(kind).and_then(|span| moments.get(span.clone()));
+            let moments = of_customer.into_iter().flatten().flatten();
+            self.collected
+                .named
+                .extend(moments.map(|at| NamedFact { at: *at, kind: *id }));
         }
         self.collected.named.sort_by_key(|fact| fact.at);
         Ok(())
+    }
+}
+
+/// The state of a contract by the words that billing systems have for it.
+pub(crate) fn subscription_status(status: Option<&str>) -> SubscriptionStatus {
+    match status.map(|status| status.trim().to_lowercase()).as_deref() {
+        Some("trial" | "trialing" | "in_trial") => SubscriptionStatus::Trial,
+        Some("past_due" | "overdue" | "unpaid") => SubscriptionStatus::PastDue,
+        _ => SubscriptionStatus::Paying,
     }
 }
 

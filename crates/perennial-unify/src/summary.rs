@@ -7,7 +7,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::FieldRef;
 use perennial_base::Kind;
 use perennial_base::relation::{PUBLIC, relation};
-use perennial_udf_lifecycle::model::Interval;
+use perennial_udf_lifecycle::model::{Interval, SubscriptionStatus};
 
 use crate::bucket::Shared;
 use crate::columns::{Facts, counts, floats, instants, money, optional, text_lists, texts, written_schema};
@@ -15,6 +15,7 @@ use crate::error::Result;
 use crate::facts::OrderFacts;
 use crate::golden::with_added;
 use crate::money::average;
+use crate::stages::subscription_status;
 
 /// A day of a window.
 const DAY: i64 = 86_400_000_000;
@@ -214,14 +215,21 @@ impl Walk<'_> {
     /// The sum of the newest revenue of each subscription.
     fn subscriptions(&self, facts: &Facts, rows: &mut [Summary<'_>]) -> Result<()> {
         let mrr = facts.money("mrr")?;
+        let status = facts.text("status")?;
         let mut newest: HashMap<(usize, u16, &str), i128> = HashMap::new();
         self.each(
             facts,
             |_, _| {},
             |place, row| {
+                // Nobody pays for a trial.
+                let trial = subscription_status(optional(status, row)) == SubscriptionStatus::Trial;
                 newest.insert(
                     (place, facts.source(row), facts.key(row)),
-                    if mrr.is_valid(row) { mrr.value(row) } else { 0 },
+                    if mrr.is_valid(row) && !trial {
+                        mrr.value(row)
+                    } else {
+                        0
+                    },
                 );
             },
         );

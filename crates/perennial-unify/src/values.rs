@@ -60,7 +60,7 @@ pub(crate) fn instants(array: &ArrayRef, zone: Tz) -> Result<TimestampMicrosecon
 }
 
 /// The instant at which clocks in `zone` show `micros` after 1970-01-01 00:00.
-fn from_wall_clock(micros: i64, zone: Tz) -> Option<i64> {
+pub(crate) fn from_wall_clock(micros: i64, zone: Tz) -> Option<i64> {
     let wall = chrono::DateTime::from_timestamp_micros(micros)?.naive_utc();
     let instant = match zone.from_local_datetime(&wall) {
         chrono::LocalResult::Single(instant) => instant.with_timezone(&Utc),
@@ -75,15 +75,28 @@ fn from_wall_clock(micros: i64, zone: Tz) -> Option<i64> {
     Some(instant.timestamp_micros())
 }
 
+/// Text that names its offset is an instant; other text is what a clock on the wall shows.
 fn text_instants(array: &ArrayRef, zone: Tz) -> Result<TimestampMicrosecondArray> {
     let text = cast_with_options(array, &DataType::Utf8, &SAFE)?;
-    let zone_name: Arc<str> = zone.name().into();
-    let parsed = cast_with_options(
-        &text,
-        &DataType::Timestamp(TimeUnit::Microsecond, Some(zone_name)),
-        &SAFE,
-    )?;
-    Ok(timestamps(&parsed).with_timezone("UTC"))
+    let read_at = |offset: &str| -> Result<TimestampMicrosecondArray> {
+        let target = DataType::Timestamp(TimeUnit::Microsecond, Some(offset.into()));
+        Ok(timestamps(&cast_with_options(&text, &target, &SAFE)?))
+    };
+    let here = read_at("+00:00")?;
+    if zone == Tz::UTC {
+        return Ok(here.with_timezone("UTC"));
+    }
+    // Where the reader's offset makes no difference, the text has one of its own.
+    let elsewhere = read_at("+01:00")?;
+    let instants: TimestampMicrosecondArray = here
+        .iter()
+        .zip(&elsewhere)
+        .map(|(here, elsewhere)| match here {
+            Some(micros) if Some(micros) != elsewhere => from_wall_clock(micros, zone),
+            instant => instant,
+        })
+        .collect();
+    Ok(instants.with_timezone("UTC"))
 }
 
 fn timestamps(array: &ArrayRef) -> TimestampMicrosecondArray {
@@ -157,6 +170,23 @@ mod tests {
                 Some("2026-07-15T12:00:00+00:00"),
                 Some("2026-07-15T06:30:00+00:00"),
                 None,
+            ],
+        );
+    }
+
+    #[test]
+    fn text_at_the_change_of_clocks_is_a_time_too() {
+        check(
+            &[
+                "2026-03-29 02:30:00",
+                "2026-10-25 02:30:00",
+                "2026-10-25 02:30:00+01:00",
+            ],
+            Tz::Europe__Berlin,
+            &[
+                Some("2026-03-29T01:30:00+00:00"),
+                Some("2026-10-25T00:30:00+00:00"),
+                Some("2026-10-25T01:30:00+00:00"),
             ],
         );
     }

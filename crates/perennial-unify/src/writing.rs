@@ -23,16 +23,17 @@ use crate::columns::{Facts, counts, texts, written_schema};
 use crate::error::{Error, Result};
 use crate::facts::spend;
 use crate::landing::Landing;
-use crate::money::Rates;
+use crate::money::{MissingRate, Rates};
 use crate::output::{Output, name_of, sort_of};
 use crate::progress::Progress;
 use crate::published;
 use crate::records::{Orders, Staged};
 use crate::route::{Buckets, Routed, route};
-use crate::run::Clocked;
+use crate::run::Logged;
 use crate::scratch::Scratch;
 use crate::segments::{Members, Segments};
 use crate::stages::PlannedFact;
+use crate::values::from_wall_clock;
 
 /// The second half of a run: from resolved identities to tables.
 pub(crate) struct Writing<'a> {
@@ -54,12 +55,13 @@ impl Writing<'_> {
         resolution: Resolution,
         orders: Orders,
         rules: &Rules,
-        output: Output,
+        output: &Arc<Output>,
         previous: Option<&Manifest>,
-        clocked: &mut Clocked,
-    ) -> Result<(BTreeMap<String, perennial_lake::TableManifest>, u64)> {
+        logged: &mut Logged<'_>,
+    ) -> Result<(BTreeMap<String, perennial_lake::TableManifest>, Vec<MissingRate>)> {
         let buckets = Buckets::new(&resolution);
         self.progress.phase("sort by customer", Some(self.rows));
+        logged.begins("route");
         let with_files: Vec<(Staged, &SourceManifest)> = staged
             .into_iter()
             .filter_map(|staged| {
@@ -69,16 +71,22 @@ impl Writing<'_> {
                     .map(|manifest| (staged, manifest))
             })
             .collect();
-        let routed = route(with_files, &resolution, &orders, &buckets, self.scratch, |rows| {
-            self.progress.advance(rows);
-        })?;
+        let routed = route(
+            self.config,
+            with_files,
+            &resolution,
+            &orders,
+            &buckets,
+            self.scratch,
+            |rows| self.progress.advance(rows),
+        )?;
         drop(orders);
-        clocked.phase("route", self.rows);
+        logged.ends("route", self.rows);
 
-        let rates = self.rates(&routed)?;
+        let rates = self.rates(&routed, buckets.unowned())?;
         let mut model = StageModel::from_config(&self.config.lifecycle)?;
         let named_facts = self.named_facts(&model)?;
-        let count = buckets.len();
+        let (count, with_nobody) = (buckets.len(), buckets.with_nobody());
         let ids = resolution
             .customers()
             .iter()
@@ -100,7 +108,7 @@ impl Writing<'_> {
                 .collect(),
             buckets,
             routed,
-            output,
+            output: Arc::clone(output),
             segments: Segments::new(self.config.segments.clone(), self.segment_planner()),
             names: names(self.config, rules),
             ids,
@@ -119,10 +127,11 @@ impl Writing<'_> {
         self.declare(&shared)?;
         self.unowned(&shared).await?;
         let shared = Arc::new(shared);
-        self.progress.phase("write customers", Some(count as u64 + 1));
+        logged.begins("write");
+        self.progress.phase("write customers", Some(with_nobody as u64));
         let mut members = Members::default();
         let side_by_side = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let mut tasks = futures::stream::iter((0..=count).map(|bucket| {
+        let mut tasks = futures::stream::iter((0..with_nobody).map(|bucket| {
             let shared = Arc::clone(&shared);
             self.engine
                 .cpu()
@@ -146,8 +155,8 @@ impl Writing<'_> {
         for (name, batch) in shared.segments.tables(&mut members, &before, shared.now)? {
             self.write(&shared, PUBLIC, name, &batch).await?;
         }
-        clocked.phase("write", shared.resolution.customers().len() as u64);
-        Ok((shared.output.finish(), 0))
+        logged.ends("write", shared.resolution.customers().len() as u64);
+        Ok((shared.output.finish(), shared.rates.missing()))
     }
 
     async fn write(&self, shared: &Shared, schema: &str, name: &str, batch: &RecordBatch) -> Result<()> {
@@ -176,9 +185,9 @@ impl Writing<'_> {
 
     /// The tables that belong to no customer.
     async fn unowned(&self, shared: &Shared) -> Result<()> {
-        let last = shared.buckets.len();
+        let unowned = shared.buckets.unowned();
         if let (Some(batch), Some(schema)) = (
-            shared.routed.load(Kind::Spend, last)?,
+            shared.routed.load(Kind::Spend, unowned)?,
             shared.routed.schema(Kind::Spend),
         ) {
             let facts = Facts::new(Some(batch), schema)?;
@@ -186,7 +195,7 @@ impl Writing<'_> {
                 .await?;
         }
         if let (Some(batch), Some(schema)) = (
-            shared.routed.load(Kind::FxRate, last)?,
+            shared.routed.load(Kind::FxRate, unowned)?,
             shared.routed.schema(Kind::FxRate),
         ) {
             let facts = Facts::new(Some(batch), schema)?;
@@ -229,13 +238,10 @@ impl Writing<'_> {
         Ok(())
     }
 
-    fn rates(&self, routed: &Routed) -> Result<Rates> {
+    fn rates(&self, routed: &Routed, unowned: usize) -> Result<Rates> {
         let mut rates = Rates::new(&self.config.currency);
-        // Rates belong to nobody: they are in the bucket behind the last, wherever that is.
-        for bucket in 0..=routed.last_bucket(Kind::FxRate) {
-            if let Some(batch) = routed.load(Kind::FxRate, bucket)? {
-                rates.add(&batch)?;
-            }
+        if let Some(batch) = routed.load(Kind::FxRate, unowned)? {
+            rates.add(&batch)?;
         }
         rates.finish();
         Ok(rates)
@@ -265,6 +271,8 @@ impl Writing<'_> {
                 kind,
                 relation: relation.name,
                 predicate,
+                name: fact.name.clone(),
+                line: fact.predicate.line,
             });
         }
         Ok(planned)
@@ -334,6 +342,10 @@ fn conflicts(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch
             counts(rows.iter().map(|row| u64::from(row.limit))),
             texts(rows.iter().map(|row| Some(shared.source_name(row.record.source)))),
             texts(rows.iter().map(|row| Some(row.record.key))),
+            texts(
+                rows.iter()
+                    .map(|row| Some(shared.identifier_name(row.identifier_type))),
+            ),
             texts(rows.iter().map(|row| Some(row.value))),
             texts(rows.iter().map(|row| id(row.record_customer))),
             texts(rows.iter().map(|row| id(row.value_customer))),
@@ -342,36 +354,41 @@ fn conflicts(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch
 }
 
 fn warnings(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch> {
-    let rows = shared.resolution.warnings();
-    let customers = rows.iter().map(|row| match row.kind {
-        WarningKind::OverMaxCustomers { customers, .. } => Some(i64::from(customers)),
-        _ => None,
-    });
     let reason = |kind: WarningKind| match kind {
         WarningKind::Blocked => "blocked",
         WarningKind::Malformed => "malformed",
         _ => "shared",
     };
-    let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(more values)".to_owned());
-    let values: Vec<String> = rows.iter().map(|row| value(&row.value)).collect();
+    // A value may be warned of once for each source.
+    let mut rows: BTreeMap<_, (u64, Option<i64>)> = BTreeMap::new();
+    for warning in shared.resolution.warnings() {
+        let value = warning.value.as_deref().unwrap_or("(more values)");
+        let name = shared.identifier_name(warning.identifier_type);
+        let (records, customers) = rows.entry((name, value, reason(warning.kind))).or_default();
+        *records += warning.records;
+        if let WarningKind::OverMaxCustomers { customers: held, .. } = warning.kind {
+            *customers = Some(i64::from(held));
+        }
+    }
     Ok(RecordBatch::try_new(
         written_schema(relation),
         vec![
-            texts(
-                rows.iter()
-                    .map(|row| Some(shared.identifier_name(row.identifier_type))),
+            texts(rows.keys().map(|(name, ..)| Some(*name))),
+            texts(rows.keys().map(|(_, value, _)| Some(*value))),
+            texts(rows.keys().map(|(.., reason)| Some(*reason))),
+            counts(rows.values().map(|(records, _)| *records)),
+            Arc::new(
+                rows.values()
+                    .map(|(_, customers)| *customers)
+                    .collect::<arrow::array::Int64Array>(),
             ),
-            texts(values.iter().map(|value| Some(value.as_str()))),
-            texts(rows.iter().map(|row| Some(reason(row.kind)))),
-            counts(rows.iter().map(|row| row.records)),
-            Arc::new(customers.collect::<arrow::array::Int64Array>()),
         ],
     )?)
 }
 
 /// The starts of the months from the first customer to now, in the lake's zone.
 fn month_starts(shared: &Shared, zone: chrono_tz::Tz) -> Vec<i64> {
-    use chrono::{Datelike, TimeZone};
+    use chrono::Datelike;
     let first = shared
         .resolution
         .customers()
@@ -385,8 +402,14 @@ fn month_starts(shared: &Shared, zone: chrono_tz::Tz) -> Vec<i64> {
     let local = first.with_timezone(&zone);
     let (mut year, mut month) = (local.year(), local.month());
     let mut starts = Vec::new();
-    while let Some(start) = zone.with_ymd_and_hms(year, month, 1, 0, 0, 0).earliest() {
-        let start = start.timestamp_micros();
+    let midnight = |year, month| {
+        let day = chrono::NaiveDate::from_ymd_opt(year, month, 1)?;
+        from_wall_clock(
+            day.and_time(chrono::NaiveTime::MIN).and_utc().timestamp_micros(),
+            zone,
+        )
+    };
+    while let Some(start) = midnight(year, month) {
         if start > shared.now {
             break;
         }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use perennial_base::UserError;
 
+use crate::command::unify::warn_of_rates;
 use crate::command::{ConfigArgument, open};
 use crate::exit::{DONE, INPUT, code};
 use crate::show;
@@ -31,6 +32,17 @@ impl Check {
                         "warning: {path} of {source} would be quarantined: {reason}"
                     ));
                 }
+                for (source, path, reasons) in &report.rejected {
+                    let reasons: Vec<String> = reasons
+                        .iter()
+                        .map(|(reason, rows)| format!("{reason} ({rows} rows)"))
+                        .collect();
+                    show::note(&format!(
+                        "warning: rows at the start of {path} of {source} would be rejected: {}",
+                        reasons.join(", ")
+                    ));
+                }
+                warn_of_rates(&report.missing_rates);
                 show::line("the configuration fits the files");
                 Ok(DONE)
             }

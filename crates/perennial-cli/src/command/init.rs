@@ -91,9 +91,11 @@ fn url_from(lake: &str, base: &Path) -> Result<String> {
     if lake.contains("://") {
         return Ok(lake.to_owned());
     }
-    let folder = Path::new(lake)
-        .canonicalize()
-        .with_context(|| format!("the folder \"{lake}\" cannot be read"))?;
+    let folder = Path::new(lake).canonicalize().with_context(|| {
+        format!(
+            "the folder \"{lake}\" cannot be read: create it, or give the path of the folder where files land"
+        )
+    })?;
     Ok(match folder.strip_prefix(base) {
         Ok(below) if below.as_os_str().is_empty() => ".".to_owned(),
         Ok(below) => format!("./{}", below.display()),

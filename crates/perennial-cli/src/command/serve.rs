@@ -54,13 +54,11 @@ pub(crate) async fn bind(engine: &Arc<Engine>) -> Result<Server> {
 /// Serves until Ctrl-C or a request to end.
 pub(crate) async fn serve(engine: Arc<Engine>, server: Server) -> Result<u8> {
     let stop = CancellationToken::new();
-    let following = engine.config().lake.refresh.map(|refresh| {
-        tokio::spawn(perennial_unify::follow(
-            Arc::clone(&engine),
-            refresh,
-            stop.clone(),
-        ))
-    });
+    let following = tokio::spawn(perennial_unify::follow(
+        Arc::clone(&engine),
+        engine.config().lake.refresh,
+        stop.clone(),
+    ));
     let signalled = stop.clone();
     tokio::spawn(async move {
         ended().await;
@@ -68,10 +66,8 @@ pub(crate) async fn serve(engine: Arc<Engine>, server: Server) -> Result<u8> {
     });
     let served = server.serve(stop.clone()).await;
     stop.cancel();
-    if let Some(following) = following {
-        // It ends at the token; a panic in it was logged by the runtime.
-        let _ = following.await;
-    }
+    // It ends at the token; a panic in it was logged by the runtime.
+    let _ = following.await;
     served?;
     show::note("stopped");
     Ok(DONE)

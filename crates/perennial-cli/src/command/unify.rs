@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use clap::Args;
 use perennial_engine::Engine;
-use perennial_unify::{Looks, Report, RunOptions};
+use perennial_unify::{Looks, MissingRate, Report, RunOptions};
 
 use crate::command::{ConfigArgument, open};
 use crate::exit::DONE;
@@ -46,6 +46,16 @@ pub(crate) async fn once(engine: &Arc<Engine>, options: RunOptions) -> Result<Re
     Ok(report?)
 }
 
+/// Says which currencies have no rate.
+pub(crate) fn warn_of_rates(missing: &[MissingRate]) {
+    for rate in missing {
+        show::note(&format!(
+            "warning: amounts in {} have no rate on {} or before and stay NULL: land one in a source of kind fx_rate",
+            rate.currency, rate.day
+        ));
+    }
+}
+
 /// Tells what a run did.
 pub(crate) fn told(report: &Report) {
     match report.snapshot {
@@ -55,6 +65,7 @@ pub(crate) fn told(report: &Report) {
         )),
         None => show::note("nothing is new"),
     }
+    warn_of_rates(&report.missing_rates);
     for (source, path, reason) in &report.quarantined {
         show::note(&format!("quarantined: {path} of {source}: {reason}"));
     }

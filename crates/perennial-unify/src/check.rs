@@ -1,0 +1,340 @@
+//! The configuration against the files, without writing anything.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Date32Type, Schema, SchemaRef};
+use datafusion::catalog::TableProvider;
+use datafusion::common::DFSchema;
+use datafusion::datasource::provider_as_source;
+use datafusion::execution::SessionState;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::functions_aggregate::expr_fn::min;
+use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
+use datafusion::physical_plan::{collect, execute_stream};
+use futures::StreamExt;
+use perennial_base::Kind;
+use perennial_base::config::{Config, SourceConfig};
+use perennial_base::relation::{PUBLIC, relation};
+use perennial_engine::Engine;
+use perennial_engine::expression::{expression, lenient, predicate};
+use perennial_engine::release::source_table;
+use perennial_identity::Rules;
+use perennial_lake::{FileState, SourceFile, SourceManifest};
+use perennial_udf_lifecycle::model::StageModel;
+
+use crate::columns::written_schema;
+use crate::error::{Error, Result};
+use crate::landing::{Looks, look};
+use crate::mapping::{Mapping, plain};
+use crate::money::{MissingRate, Rates};
+use crate::records::{input, one_file};
+use crate::run::{READ_MEMORY, rules};
+use crate::values::convert;
+
+/// What `check` found.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct CheckReport {
+    /// Name, live files and rows of each source.
+    pub sources: Vec<(String, usize, u64)>,
+    /// Source, path and reason of files that would be quarantined.
+    pub quarantined: Vec<(String, String, String)>,
+    /// Source, path and reasons of rejected rows among the first of a file, each with its count.
+    pub rejected: Vec<(String, String, Vec<(String, u64)>)>,
+    /// Currencies of amounts that could not be converted.
+    pub missing_rates: Vec<MissingRate>,
+}
+
+/// Validates the configuration against the files: every mapping is planned over its files and tried on the first rows of
+/// one of them, every segment and lifecycle fact is planned, and currencies are compared with the rates.
+///
+/// # Errors
+/// All that does not fit, in the order of the configuration. Sources without files are listed in the answer.
+pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec<Error>> {
+    let config = engine.config();
+    let one = |error: Error| vec![error];
+    let state = engine
+        .work_state(READ_MEMORY)
+        .map_err(|error| one(error.into()))?;
+    let rules = rules(config).map_err(one)?;
+    let mut looks = Looks::default();
+    let landing = look(config, engine.lake(), None, &mut looks, i64::MAX, true)
+        .await
+        .map_err(one)?;
+    let checking = Checking {
+        engine,
+        config,
+        state: &state,
+        rules: &rules,
+    };
+    let mut report = CheckReport::default();
+    let mut errors = Vec::new();
+    let mut rates = Rates::new(&config.currency);
+    let mut traits = Vec::new();
+    for (source, manifest) in config.sources.iter().zip(&landing.sources) {
+        report.count(source, manifest);
+        if live(manifest).next().is_none() || source.kind == Kind::Table {
+            continue;
+        }
+        match checking.source(source, manifest, &mut report, &mut traits).await {
+            Ok(()) if source.kind == Kind::FxRate => {
+                if let Err(error) = checking.rates(source, manifest, &mut rates).await {
+                    errors.push(error);
+                }
+            }
+            Ok(()) => {}
+            Err(error) => errors.push(error),
+        }
+    }
+    rates.finish();
+    for (source, manifest) in config.sources.iter().zip(&landing.sources) {
+        if errors.is_empty()
+            && live(manifest).next().is_some()
+            && let Err(error) = checking.currencies(source, manifest, &rates).await
+        {
+            errors.push(error);
+        }
+    }
+    report.missing_rates = rates.missing();
+    if let Err(error) = StageModel::from_config(&config.lifecycle) {
+        errors.push(error.into());
+    }
+    errors.extend(checking.predicates(traits));
+    if errors.is_empty() {
+        Ok(report)
+    } else {
+        Err(errors)
+    }
+}
+
+fn live(manifest: &SourceManifest) -> impl Iterator<Item = &SourceFile> {
+    manifest.files.iter().filter(|file| file.state == FileState::Live)
+}
+
+impl CheckReport {
+    fn count(&mut self, source: &SourceConfig, manifest: &SourceManifest) {
+        let rows = manifest.files.iter().map(|file| file.landed).sum();
+        self.sources
+            .push((source.name.clone(), live(manifest).count(), rows));
+        for file in &manifest.files {
+            if let Some(reason) = &file.reason {
+                self.quarantined
+                    .push((source.name.clone(), file.path.clone(), reason.clone()));
+            }
+        }
+    }
+}
+
+struct Checking<'a> {
+    engine: &'a Arc<Engine>,
+    config: &'a Config,
+    state: &'a SessionState,
+    rules: &'a Rules,
+}
+
+impl Checking<'_> {
+    /// Plans a mapping and tries it on the first rows of the newest file.
+    async fn source(
+        &self,
+        source: &SourceConfig,
+        manifest: &SourceManifest,
+        report: &mut CheckReport,
+        traits: &mut Vec<(String, DataType)>,
+    ) -> Result<()> {
+        let (columns, partitions) = input(manifest);
+        let zone = self.config.zone;
+        let mapping = Mapping::try_new(self.state, source, &columns, zone, self.config.as_of, |name| {
+            self.rules.index_of(name)
+        })?;
+        if source.kind == Kind::Profile {
+            let found = mapping.schema();
+            traits.extend(
+                found
+                    .fields()
+                    .iter()
+                    .map(|field| (field.name().clone(), field.data_type().clone())),
+            );
+        }
+        let Some(file) = live(manifest).last() else {
+            return Ok(());
+        };
+        let store = ObjectStoreUrl::parse(self.engine.lake().store_url())?;
+        let table = one_file(self.engine, &store, mapping.input(), &partitions, file)?;
+        let plan = table.scan(self.state, None, &[], None).await?;
+        let mut stream = execute_stream(plan, self.state.task_ctx())?;
+        if let Some(first) = stream.next().await {
+            let first = first?;
+            let mapped = mapping.apply(&first)?;
+            let mut counted: Vec<(String, u64)> = Vec::new();
+            for reason in mapped.rejected {
+                match counted.iter_mut().find(|(known, _)| known == reason) {
+                    Some((_, rows)) => *rows += 1,
+                    None => counted.push((reason.to_owned(), 1)),
+                }
+            }
+            if !counted.is_empty() {
+                report
+                    .rejected
+                    .push((source.name.clone(), file.path.clone(), counted));
+            }
+        }
+        Ok(())
+    }
+
+    /// All rates of a source.
+    async fn rates(&self, source: &SourceConfig, manifest: &SourceManifest, rates: &mut Rates) -> Result<()> {
+        let names = ["date", "currency", "rate"];
+        for batch in self.columns(source, manifest, &names, false).await? {
+            rates.add(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Asks for the rate of every currency of a source on the first day that has it.
+    async fn currencies(
+        &self,
+        source: &SourceConfig,
+        manifest: &SourceManifest,
+        rates: &Rates,
+    ) -> Result<()> {
+        if !matches!(source.kind, Kind::Order | Kind::Spend) || source.column("currency").is_none() {
+            return Ok(());
+        }
+        for batch in self
+            .columns(source, manifest, &["currency", "date"], true)
+            .await?
+        {
+            let currency = batch.column(0).as_string::<i32>();
+            let day = batch.column(1).as_primitive::<Date32Type>();
+            for row in 0..batch.num_rows() {
+                if currency.is_valid(row) && day.is_valid(row) {
+                    rates.convert(0, Some(currency.value(row)), day.value(row));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Canonical columns of all files of a source, and nothing else of them is read; of timed kinds `date` is the day of
+    /// the time. With `earliest`, the last column is the least for each value of the others.
+    async fn columns(
+        &self,
+        source: &SourceConfig,
+        manifest: &SourceManifest,
+        names: &[&str],
+        earliest: bool,
+    ) -> Result<Vec<RecordBatch>> {
+        let store = ObjectStoreUrl::parse(self.engine.lake().store_url())?;
+        let table: Arc<dyn TableProvider> = Arc::new(source_table(self.engine.lake(), &store, manifest)?);
+        let schema = DFSchema::try_from(table.schema())?;
+        let planned = |name: &str| -> Result<Option<Expr>> {
+            let written = source
+                .column(name)
+                .or_else(|| source.time.as_ref().filter(|_| name == "date"));
+            let Some(written) = written else { return Ok(None) };
+            let expr = expression(self.state, &written.sql, &schema).and_then(lenient)?;
+            Ok(Some(expr.alias(name)))
+        };
+        let exprs: Vec<Expr> = names
+            .iter()
+            .filter_map(|name| planned(name).transpose())
+            .collect::<Result<_>>()?;
+        if exprs.len() < names.len() {
+            return Ok(Vec::new());
+        }
+        let mut plan = LogicalPlanBuilder::scan(source.name.as_str(), provider_as_source(table), None)?;
+        if let Some(filter) = &source.filter {
+            plan = plan.filter(expression(self.state, &filter.sql, &schema).and_then(lenient)?)?;
+        }
+        plan = plan.project(exprs)?;
+        if earliest && let Some((last, others)) = names.split_last() {
+            let column = |name: &str| datafusion::logical_expr::ident(name);
+            plan = plan.aggregate(
+                others.iter().map(|name| column(name)),
+                [min(column(last)).alias(*last)],
+            )?;
+        }
+        let plan = self.state.create_physical_plan(&plan.build()?).await?;
+        let batches = collect(plan, self.state.task_ctx()).await?;
+        let zone = source.zone.unwrap_or(self.config.zone);
+        let target = |name: &str| {
+            let column = source.kind.columns().iter().find(|column| column.name == name);
+            column.map_or(DataType::Date32, |column| plain(column.column_type))
+        };
+        let canonical = |batch: &RecordBatch| -> Result<RecordBatch> {
+            let columns = names
+                .iter()
+                .zip(batch.columns())
+                .map(|(name, column)| Ok((*name, convert(column, &target(name), zone)?)));
+            Ok(RecordBatch::try_from_iter(columns.collect::<Result<Vec<_>>>()?)?)
+        };
+        batches.iter().map(canonical).collect()
+    }
+
+    /// Plans the segments and the facts of the lifecycle.
+    fn predicates(&self, traits: Vec<(String, DataType)>) -> Vec<Error> {
+        let mut errors = Vec::new();
+        let mut plan = |what: &'static str, name: &str, sql: &str, line: usize, schema: &SchemaRef| {
+            let planned = DFSchema::try_from(Arc::clone(schema))
+                .map_err(perennial_engine::Error::from)
+                .and_then(|schema| predicate(self.state, sql, &schema));
+            if let Err(cause) = planned {
+                errors.push(Error::Predicate {
+                    what,
+                    name: name.to_owned(),
+                    line,
+                    cause: Box::new(cause),
+                });
+            }
+        };
+        for fact in &self.config.lifecycle.facts {
+            if let Some(relation) = relation(PUBLIC, &fact.relation) {
+                let schema = written_schema(relation);
+                plan(
+                    "lifecycle fact",
+                    &fact.name,
+                    &fact.predicate.sql,
+                    fact.predicate.line,
+                    &schema,
+                );
+            }
+        }
+        let summary = self.summary(traits);
+        for segment in &self.config.segments {
+            plan(
+                "segment",
+                &segment.name,
+                &segment.filter.sql,
+                segment.filter.line,
+                &summary,
+            );
+        }
+        errors
+    }
+
+    /// The columns of customer_360, as far as the files tell.
+    fn summary(&self, traits: Vec<(String, DataType)>) -> SchemaRef {
+        let mut fields: Vec<arrow::datatypes::Field> = relation(PUBLIC, "customer_360")
+            .map(written_schema)
+            .into_iter()
+            .flat_map(|schema| {
+                schema
+                    .fields()
+                    .iter()
+                    .map(|field| field.as_ref().clone())
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let identifiers = self.rules.identifiers().iter();
+        let identifiers = identifiers.map(|identifier| (identifier.name.clone(), DataType::Utf8));
+        let written = self.config.sources.iter().flat_map(|source| &source.traits);
+        // A source without files has its traits all the same, as text.
+        let written = written.map(|(name, _)| (name.clone(), DataType::Utf8));
+        for (name, data_type) in identifiers.chain(traits).chain(written) {
+            if fields.iter().all(|field| *field.name() != name) {
+                fields.push(arrow::datatypes::Field::new(name, data_type, true));
+            }
+        }
+        Arc::new(Schema::new(fields))
+    }
+}
