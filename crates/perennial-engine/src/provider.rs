@@ -10,6 +10,7 @@ use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DFSchema, Result, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -37,6 +38,11 @@ pub struct StoredFile {
     pub columns: Vec<ColumnStats>,
     /// Values of the hive partition columns.
     pub partitions: Vec<ScalarValue>,
+    /// When it was written, microseconds: with size and tag it tells a file from another one at its place. 0 for files
+    /// that never change.
+    pub last_modified: i64,
+    /// The store's tag of the content, where the store gives one.
+    pub e_tag: Option<String>,
 }
 
 /// A table made of immutable Parquet files.
@@ -45,6 +51,10 @@ pub struct FileTable {
     store: ObjectStoreUrl,
     schema: TableSchema,
     files: Vec<PartitionedFile>,
+    /// By file, what no value of a column is beyond: good for leaving files out, not for answers.
+    bounds: Vec<Arc<Statistics>>,
+    /// Of all files together.
+    statistics: Statistics,
     sort: Vec<usize>,
     rows: u64,
     bytes: u64,
@@ -79,11 +89,18 @@ impl FileTable {
             .with_table_partition_cols(partition_columns)
             .with_virtual_columns(virtual_columns)
             .build();
-        let files = files.into_iter().map(|file| planned(&schema, file)).collect();
+        let bounds = files
+            .iter()
+            .map(|file| Arc::new(statistics(&schema, file, Precision::Exact)))
+            .collect();
+        let files: Vec<_> = files.into_iter().map(|file| planned(&schema, file)).collect();
+        let statistics = summed(schema.table_schema(), &files);
         Self {
             store,
             schema,
             files,
+            bounds,
+            statistics,
             sort,
             rows,
             bytes,
@@ -113,16 +130,7 @@ impl FileTable {
         else {
             return Ok(self.files.clone());
         };
-        let statistics = self
-            .files
-            .iter()
-            .map(|file| {
-                file.statistics
-                    .clone()
-                    .unwrap_or_else(|| Arc::new(Statistics::new_unknown(schema)))
-            })
-            .collect();
-        let keep = pruning.prune(&PrunableStatistics::new(statistics, Arc::clone(schema)))?;
+        let keep = pruning.prune(&PrunableStatistics::new(self.bounds.clone(), Arc::clone(schema)))?;
         Ok(self
             .files
             .iter()
@@ -132,8 +140,21 @@ impl FileTable {
             .collect())
     }
 
-    /// Shares the files among `partitions` groups of about equal size, in their order.
-    fn groups(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
+    /// Shares the files among `partitions` groups of about equal size, in their order. Files without a value in the first
+    /// column of the order, which are those of nobody, have a group of their own: beside others they would hide the order.
+    fn groups(&self, files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
+        let first = self.sort.first();
+        let valued = |file: &PartitionedFile| {
+            let column = first.and_then(|at| file.statistics.as_ref()?.column_statistics.get(*at));
+            column.is_none_or(|column| column.min_value.get_value().is_some())
+        };
+        let (files, rest): (Vec<_>, Vec<_>) = files.into_iter().partition(valued);
+        let mut groups = Self::shared(files, partitions);
+        groups.extend(Self::shared(rest, 1));
+        groups
+    }
+
+    fn shared(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
         let total: u64 = files.iter().map(PartitionedFile::effective_size).sum();
         let share = total.div_ceil(partitions.max(1) as u64).max(1);
         let mut groups: Vec<Vec<PartitionedFile>> = Vec::new();
@@ -179,19 +200,29 @@ impl TableProvider for FileTable {
             return Ok(Arc::new(EmptyExec::new(schema)));
         }
         let table_schema = self.schema.table_schema();
-        let statistics = summed(table_schema, &files);
+        let statistics = if files.len() == self.files.len() {
+            self.statistics.clone()
+        } else {
+            summed(table_schema, &files)
+        };
         // The order holds inside of a file; a group of several files has none unless their ranges follow each
         // other, which the engine checks from the statistics.
         let ordering = LexOrdering::new(self.sort.iter().map(|index| {
             PhysicalSortExpr::new_default(Arc::new(Column::new(table_schema.field(*index).name(), *index)))
                 .nulls_last()
         }));
+        let runtime = state.runtime_env();
+        let footers = CachedParquetFileReaderFactory::new(
+            runtime.object_store(&self.store)?,
+            runtime.cache_manager.get_file_metadata_cache(),
+        );
         let source = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(state.default_table_options().parquet)
+            .with_parquet_file_reader_factory(Arc::new(footers))
             .with_enable_page_index(true)
             .with_bloom_filter_on_read(true);
         let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
-            .with_file_groups(Self::groups(files, state.config().target_partitions()))
+            .with_file_groups(self.groups(files, state.config().target_partitions()))
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?
             .with_limit(if filters.is_empty() { limit } else { None })
@@ -205,11 +236,28 @@ impl TableProvider for FileTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        Some(summed(self.schema.table_schema(), &self.files))
+        Some(self.statistics.clone())
     }
 }
 
 fn planned(schema: &TableSchema, file: StoredFile) -> PartitionedFile {
+    let statistics = statistics(schema, &file, Precision::Inexact);
+    let mut planned = PartitionedFile::new(file.path, file.bytes)
+        .with_partition_values(file.partitions)
+        .with_statistics(Arc::new(statistics));
+    planned.object_meta.e_tag = file.e_tag;
+    if let Some(written) = chrono::DateTime::from_timestamp_micros(file.last_modified) {
+        planned.object_meta.last_modified = written;
+    }
+    planned
+}
+
+/// What is known of a file's columns. Bounds of text may be cut; `text` says as what they count.
+fn statistics(
+    schema: &TableSchema,
+    file: &StoredFile,
+    text: fn(ScalarValue) -> Precision<ScalarValue>,
+) -> Statistics {
     let table = schema.table_schema();
     let mut statistics = Statistics::new_unknown(table);
     statistics.num_rows = Precision::Exact(file.rows as usize);
@@ -218,7 +266,7 @@ fn planned(schema: &TableSchema, file: StoredFile) -> PartitionedFile {
         if let Ok(index) = table.index_of(&stats.name)
             && let Some(column) = statistics.column_statistics.get_mut(index)
         {
-            *column = column_statistics(table.field(index).data_type(), stats);
+            *column = column_statistics(table.field(index).data_type(), stats, text);
         }
     }
     let columns = schema.file_schema().fields().len();
@@ -229,20 +277,21 @@ fn planned(schema: &TableSchema, file: StoredFile) -> PartitionedFile {
             column.null_count = Precision::Exact(if value.is_null() { file.rows as usize } else { 0 });
         }
     }
-    PartitionedFile::new(file.path, file.bytes)
-        .with_partition_values(file.partitions)
-        .with_statistics(Arc::new(statistics))
+    statistics
 }
 
-/// Bounds are inexact: long text is cut.
-fn column_statistics(data_type: &DataType, stats: &ColumnStats) -> ColumnStatistics {
+fn column_statistics(
+    data_type: &DataType,
+    stats: &ColumnStats,
+    text: fn(ScalarValue) -> Precision<ScalarValue>,
+) -> ColumnStatistics {
     let bound = |scalar: &Option<Scalar>| {
         scalar
             .as_ref()
             .and_then(|scalar| scalar_value(scalar, data_type))
             .map_or(Precision::Absent, |value| {
                 if is_text(data_type) {
-                    Precision::Inexact(value)
+                    text(value)
                 } else {
                     Precision::Exact(value)
                 }

@@ -216,6 +216,8 @@ impl Builder<'_> {
                             rows: file.rows,
                             columns: file.columns.clone(),
                             partitions: Vec::new(),
+                            last_modified: 0,
+                            e_tag: None,
                         })
                     })
                     .collect::<Result<_>>()?;
@@ -428,10 +430,7 @@ pub fn source_table(lake: &Lake, store: &ObjectStoreUrl, stored: &SourceManifest
         .map(|file| {
             let partitions = partition_names
                 .iter()
-                .map(|name| {
-                    let value = file.partitions.iter().find(|(partition, _)| partition == name);
-                    ScalarValue::Utf8(value.map(|(_, value)| value.clone()))
-                })
+                .map(|name| ScalarValue::Utf8(file.partition(name).map(str::to_owned)))
                 .collect();
             Ok(StoredFile {
                 path: lake.path(&file.path)?.to_string(),
@@ -439,6 +438,8 @@ pub fn source_table(lake: &Lake, store: &ObjectStoreUrl, stored: &SourceManifest
                 rows: file.landed,
                 columns: file.stats.clone(),
                 partitions,
+                last_modified: file.last_modified,
+                e_tag: file.e_tag.clone(),
             })
         })
         .collect::<Result<_>>()?;

@@ -13,9 +13,10 @@ use parking_lot::Mutex;
 use perennial_base::ErrorClass;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::{Error, Result, StopReason};
+use crate::rules::stoppable::stoppable;
 
 /// Batches that wait for a slow reader before the plan waits too.
 const BATCHES_AHEAD: usize = 2;
@@ -88,8 +89,12 @@ enum Source {
     Ready(std::vec::IntoIter<RecordBatch>),
 }
 
+/// A running plan: it is aborted where it yields, and joins of it end where they do not.
 #[derive(Debug)]
-struct Task(AbortHandle);
+struct Task(
+    AbortHandle,
+    #[expect(dead_code, reason = "it cancels when it is dropped")] DropGuard,
+);
 
 impl Drop for Task {
     fn drop(&mut self) {
@@ -122,8 +127,11 @@ impl Rows {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
         let token = stop.token.clone();
         let shown = Arc::clone(&schema);
+        let over = CancellationToken::new();
+        let end = over.clone();
         let work = async move {
-            let mut stream = match execute_stream(plan, context) {
+            let plan = stoppable(plan, &over);
+            let mut stream = match plan.and_then(|plan| execute_stream(plan, context)) {
                 Ok(stream) => stream,
                 Err(error) => {
                     let _ = sender.send(Err(error.into())).await;
@@ -157,7 +165,7 @@ impl Rows {
             batches: Source::Running(receiver),
             stop,
             _timer: timer,
-            _task: Some(Task(task.abort_handle())),
+            _task: Some(Task(task.abort_handle(), end.drop_guard())),
         }
     }
 

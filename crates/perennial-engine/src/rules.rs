@@ -2,4 +2,5 @@
 
 pub(crate) mod array_literal;
 pub(crate) mod dependent_join;
+pub(crate) mod stoppable;
 pub(crate) mod yielding;

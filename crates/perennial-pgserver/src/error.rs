@@ -399,6 +399,13 @@ impl UserError for Error {
             } => Some(
                 "Set server.tls_certificate and server.tls_key, or listen on a loopback address.".to_owned(),
             ),
+            Self::Listen { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => Some(
+                "Another process listens there: end it, or choose another address with --listen or server.listen."
+                    .to_owned(),
+            ),
+            Self::Listen { source, .. } if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                Some("Choose a port of 1024 or above with --listen or server.listen.".to_owned())
+            }
             Self::Unsafe { .. } => Some(
                 "Set server.authentication to \"scram-sha-256\", or listen on a loopback address.".to_owned(),
             ),
