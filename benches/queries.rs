@@ -3,12 +3,9 @@
 //! `cargo xtask bench queries -- 100000` takes the number of people in the demo. Product and peer answer in turn; processor
 //! time is that of the whole process, client excluded.
 
-use std::process::Command;
 use std::time::Instant;
 
-use bench_support::{
-    DuckDb, Meter, Result, Samples, Served, Table, arguments, canonical, demo_lake, perennial, run, say,
-};
+use bench_support::{DuckDb, Meter, Result, Samples, Served, Table, arguments, canonical, say};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 const RUNS: usize = 7;
@@ -96,18 +93,7 @@ const QUESTIONS: &[Question] = &[
 
 fn main() -> Result<()> {
     let customers: u64 = arguments().first().map_or(Ok(100_000), |size| size.parse())?;
-    let program = perennial()?;
-    let lake = demo_lake(customers)?;
-    if lake.tables()?.is_empty() {
-        run(
-            Command::new(&program)
-                .arg("unify")
-                .arg("--config")
-                .arg(lake.config()),
-            &lake.folder,
-        )?;
-    }
-    let served = Served::start(&program, &lake.config())?;
+    let (lake, served) = Served::demo(customers)?;
     let mut duckdb = DuckDb::start(&lake.tables()?)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -3,12 +3,9 @@
 //! `cargo xtask bench wire`: a million rows of ten columns as text, binary and `COPY`, then ten million rows to a client
 //! that reads 4 MB and pauses. PostgreSQL is reached over a Unix socket, we over TCP: that is in its favour.
 
-use std::process::Command;
 use std::time::{Duration, Instant};
 
-use bench_support::{
-    Meter, Result, Samples, Served, Table, arguments, demo_lake, perennial, postgres, run, say,
-};
+use bench_support::{Meter, Result, Samples, Served, Table, arguments, postgres, say};
 use futures::{SinkExt, StreamExt, TryStreamExt};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -42,18 +39,7 @@ const WAYS: [(&str, Way); 4] = [
 
 fn main() -> Result<()> {
     let customers: u64 = arguments().first().map_or(Ok(100_000), |size| size.parse())?;
-    let program = perennial()?;
-    let lake = demo_lake(customers)?;
-    if lake.tables()?.is_empty() {
-        run(
-            Command::new(&program)
-                .arg("unify")
-                .arg("--config")
-                .arg(lake.config()),
-            &lake.folder,
-        )?;
-    }
-    let served = Served::start(&program, &lake.config())?;
+    let (_, served) = Served::demo(customers)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

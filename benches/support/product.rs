@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::{Meter, Result};
+use crate::process::run;
+use crate::{DemoLake, Meter, Result, demo_lake};
 
 /// Cargo's target folder: a bench is `<target>/release/deps/<name>-<hash>`.
 pub(crate) fn target_folder() -> Result<PathBuf> {
@@ -54,6 +55,24 @@ pub struct Served {
 }
 
 impl Served {
+    /// Serves a demo of `customers` people, unified if it is not yet.
+    ///
+    /// # Errors
+    /// When the demo cannot be made or unified, and when the server does not come up.
+    pub fn demo(customers: u64) -> Result<(DemoLake, Self)> {
+        let program = perennial()?;
+        let lake = demo_lake(customers)?;
+        if lake.tables()?.is_empty() {
+            let mut unify = Command::new(&program);
+            run(
+                unify.arg("unify").arg("--config").arg(lake.config()),
+                &lake.folder,
+            )?;
+        }
+        let served = Self::start(&program, &lake.config())?;
+        Ok((lake, served))
+    }
+
     /// Serves the lake of `config` on a free port of the loopback.
     ///
     /// # Errors

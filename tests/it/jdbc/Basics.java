@@ -111,23 +111,18 @@ public final class Basics {
         check("result metadata", Basics::resultMetaData);
         check("result metadata of aggregates", Basics::aggregateMetaData);
         check("result metadata before execution", Basics::describedMetaData);
-        check("result metadata with the origin", Basics::originMetaData);
         check("getSchemas", Basics::schemas);
         check("getTables", Basics::tables);
         check("getTables of patterns and types", Basics::tablePatterns);
         check("getColumns", Basics::columns);
         check("getColumns of everything", Basics::allColumns);
-        check("getPrimaryKeys", Basics::primaryKeys);
         check("getImportedKeys", Basics::importedKeys);
         check("getExportedKeys", Basics::exportedKeys);
-        check("getIndexInfo", Basics::indexes);
-        check("getBestRowIdentifier", Basics::bestRowIdentifier);
         check("getTypeInfo", Basics::typeInfo);
         check("getFunctions", Basics::functions);
         check("getFunctionColumns", Basics::functionColumns);
         check("getProcedures", Basics::procedures);
         check("getTablePrivileges", Basics::tablePrivileges);
-        check("getSQLKeywords", Basics::keywords);
         check("limits of the server", Basics::limits);
         check("errors", Basics::errors);
         check("errors with a position", Basics::positions);
@@ -660,22 +655,6 @@ public final class Basics {
         }
     }
 
-    private static void originMetaData(Connection connection) throws Exception {
-        String sql = "SELECT customer_id AS id, net_revenue, 1 AS one FROM customer_360";
-        try (Statement statement = connection.createStatement(); ResultSet rows = statement.executeQuery(sql)) {
-            ResultSetMetaData about = rows.getMetaData();
-            PGResultSetMetaData origin = about.unwrap(PGResultSetMetaData.class);
-            expect("table", "customer_360", about.getTableName(1));
-            expect("schema", "public", origin.getBaseSchemaName(1));
-            expect("column", "customer_id", origin.getBaseColumnName(1));
-            expect("customer_id is not null", ResultSetMetaData.columnNoNulls, about.isNullable(1));
-            expect("net_revenue may be null", ResultSetMetaData.columnNullable, about.isNullable(2));
-            expect("no identity", false, about.isAutoIncrement(1));
-            expect("table of an expression", "", about.getTableName(3));
-            expect("an expression may be null", ResultSetMetaData.columnNullableUnknown, about.isNullable(3));
-        }
-    }
-
     // What the catalog says.
 
     private static void schemas(Connection connection) throws Exception {
@@ -779,14 +758,6 @@ public final class Basics {
                 Integer.toString(all.size()));
     }
 
-    private static void primaryKeys(Connection connection) throws Exception {
-        expect("key of customers", List.of("public.customers.customer_id 1 customers_pkey"),
-                rows(connection.getMetaData().getPrimaryKeys(null, "public", "customers"),
-                        "%s.%s.%s %s %s", "TABLE_SCHEM", "TABLE_NAME", "COLUMN_NAME", "KEY_SEQ", "PK_NAME"));
-        expect("key of spend", List.of(),
-                column(connection.getMetaData().getPrimaryKeys(null, "public", "spend"), "COLUMN_NAME"));
-    }
-
     private static final String REFERENCE = "%s.%s.%s <- %s.%s.%s %s %s %s";
     private static final String[] REFERENCE_COLUMNS = {"PKTABLE_SCHEM", "PKTABLE_NAME", "PKCOLUMN_NAME", "FKTABLE_SCHEM",
         "FKTABLE_NAME", "FKCOLUMN_NAME", "KEY_SEQ", "FK_NAME", "PK_NAME"};
@@ -806,18 +777,6 @@ public final class Basics {
     private static void exportedKeys(Connection connection) throws Exception {
         expectAll("references to customers", List.of(ORDERS_TO_CUSTOMERS),
                 rows(connection.getMetaData().getExportedKeys(null, "public", "customers"), REFERENCE, REFERENCE_COLUMNS));
-    }
-
-    private static void indexes(Connection connection) throws Exception {
-        expect("indexes of customers", List.of("customers_pkey 1 customer_id f"),
-                rows(connection.getMetaData().getIndexInfo(null, "public", "customers", false, true),
-                        "%s %s %s %s", "INDEX_NAME", "ORDINAL_POSITION", "COLUMN_NAME", "NON_UNIQUE"));
-    }
-
-    private static void bestRowIdentifier(Connection connection) throws Exception {
-        expect("identifier of customers", List.of("customer_id"),
-                column(connection.getMetaData().getBestRowIdentifier(
-                        null, "public", "customers", DatabaseMetaData.bestRowSession, true), "COLUMN_NAME"));
     }
 
     private static void typeInfo(Connection connection) throws Exception {
@@ -856,12 +815,6 @@ public final class Basics {
     private static void tablePrivileges(Connection connection) throws Exception {
         expectAll("privileges", List.of("SELECT"),
                 column(connection.getMetaData().getTablePrivileges(null, "public", "customers"), "PRIVILEGE"));
-    }
-
-    private static void keywords(Connection connection) throws Exception {
-        List<String> keywords = List.of(connection.getMetaData().getSQLKeywords().split(","));
-        expectAll("keywords", List.of("analyze", "ilike", "limit", "offset", "returning"), keywords);
-        expect("keywords of the standard", false, keywords.contains("select"));
     }
 
     private static void limits(Connection connection) throws Exception {
