@@ -14,7 +14,7 @@ use futures::FutureExt;
 use parking_lot::Mutex;
 use perennial_base::ErrorClass;
 
-use crate::catalog::SessionCatalog;
+use crate::catalog::{SessionCatalog, relation_columns};
 use crate::description::SessionFacts;
 use crate::engine::{Engine, session_defaults};
 use crate::error::{Error, Result, StopReason};
@@ -504,6 +504,7 @@ fn normalised(statement: &mut Statement, state: &SessionState, zone: &str) -> Re
         &Context {
             zone,
             aggregates: &aggregates,
+            relations: &|name| relation_columns(state, name),
         },
     )
 }

@@ -5,5 +5,6 @@ pub(crate) mod names;
 pub(crate) mod normalise;
 pub(crate) mod parse;
 pub(crate) mod subquery;
+pub(crate) mod using;
 
 pub use parse::Parsed;

@@ -14,6 +14,7 @@ use crate::functions::table;
 use crate::rules::array_literal::elements;
 use crate::sql::names::name_columns;
 use crate::sql::subquery::{self, call};
+use crate::sql::using::{self, Names};
 
 /// What the rules have to know.
 pub(crate) struct Context<'a> {
@@ -21,6 +22,8 @@ pub(crate) struct Context<'a> {
     pub(crate) zone: &'a str,
     /// Whether a function of this name is an aggregate.
     pub(crate) aggregates: &'a dyn Fn(&str) -> bool,
+    /// The columns of a served relation.
+    pub(crate) relations: using::Relations<'a>,
 }
 
 /// Rewrites a statement in place.
@@ -28,7 +31,11 @@ pub(crate) struct Context<'a> {
 /// # Errors
 /// When a table function is called with arguments that it does not take.
 pub(crate) fn normalise(statement: &mut Statement, context: &Context<'_>) -> Result<()> {
-    match statement.visit(&mut Rules { context }) {
+    let mut rules = Rules {
+        context,
+        names: Names::default(),
+    };
+    match statement.visit(&mut rules) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -36,10 +43,22 @@ pub(crate) fn normalise(statement: &mut Statement, context: &Context<'_>) -> Res
 
 struct Rules<'a> {
     context: &'a Context<'a>,
+    names: Names,
 }
 
 impl VisitorMut for Rules<'_> {
     type Break = Error;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.names.enter(query, self.context.relations);
+        using::merge(query, &self.names, self.context.relations);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
+        self.names.leave();
+        ControlFlow::Continue(())
+    }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         name_columns(select);

@@ -155,7 +155,7 @@ pub(crate) fn call(name: &str, argument: Expr) -> Expr {
     Expr::Function(function(name, vec![argument]))
 }
 
-fn function(name: &str, arguments: Vec<Expr>) -> Function {
+pub(crate) fn function(name: &str, arguments: Vec<Expr>) -> Function {
     Function {
         name: ObjectName::from(vec![Ident::new(name)]),
         uses_odbc_syntax: false,
