@@ -156,7 +156,7 @@ impl ViewPlanner<'_> {
         let state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_catalog_list(Arc::new(catalog))
             .build();
-        crate::session::plan_query(&state, sql, self.zone).await
+        crate::session::planning::plan_query(&state, sql, self.zone).await
     }
 }
 

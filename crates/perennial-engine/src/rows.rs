@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::SchemaRef;
+use arrow::util::display::FormatOptions;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, StreamExt};
@@ -197,6 +199,12 @@ impl Rows {
     }
 }
 
+/// A value that does not fit is an error, never a NULL.
+const EXACT: CastOptions<'static> = CastOptions {
+    safe: false,
+    format_options: FormatOptions::new(),
+};
+
 /// The batch under other names and with nullability as promised.
 fn renamed(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch> {
     if batch.schema_ref() == schema {
@@ -206,7 +214,7 @@ fn renamed(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch> {
         .fields()
         .iter()
         .zip(batch.columns())
-        .map(|(field, column)| arrow::compute::cast(column, field.data_type()))
+        .map(|(field, column)| cast_with_options(column, field.data_type(), &EXACT))
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let fields: Vec<_> = schema
         .fields()

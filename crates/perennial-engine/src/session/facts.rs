@@ -5,6 +5,7 @@ use std::sync::{Arc, Weak};
 use crate::description::{CatalogDescription, SessionFacts};
 use crate::engine::Engine;
 use crate::error::{Error, Result, StopReason};
+use crate::release::Release;
 use crate::session::{Session, Shared};
 
 /// See the module. It does not keep the engine alive.
@@ -18,13 +19,13 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn new(session: &Session) -> Self {
+    pub(crate) fn new(session: &Session, release: &Release) -> Self {
         Self {
             user: session.login.user.clone(),
             pid: session.login.pid,
             shared: Arc::clone(&session.shared),
             engine: Arc::downgrade(&session.engine),
-            catalog: Arc::clone(session.release().description()),
+            catalog: Arc::clone(release.description()),
         }
     }
 }
@@ -56,11 +57,7 @@ impl SessionFacts for Facts {
     }
 
     fn change_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
-        let value = self.shared.settings.lock().set(name, value, local)?;
-        self.shared
-            .settings_epoch
-            .fetch_add(1, std::sync::atomic::Ordering::AcqRel);
-        Ok(value)
+        self.shared.settings.lock().set(name, value, local)
     }
 
     fn catalog(&self) -> Arc<CatalogDescription> {

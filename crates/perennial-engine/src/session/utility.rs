@@ -125,7 +125,6 @@ impl Session {
                         self.shared.settings.lock().reset(&setting_name(name))?;
                     }
                 }
-                self.settings_changed();
                 done("RESET")
             }
             Statement::ShowVariable { variable } => self.show(&variable_name(variable)).map(Outcome::Rows),
@@ -206,12 +205,6 @@ impl Session {
         }
     }
 
-    fn settings_changed(&self) {
-        self.shared
-            .settings_epoch
-            .fetch_add(1, std::sync::atomic::Ordering::AcqRel);
-    }
-
     fn set(&self, set: &Set) -> Result<Outcome> {
         match set {
             Set::SingleAssignment {
@@ -252,11 +245,7 @@ impl Session {
     fn set_value(&self, name: &str, values: &[Expr], local: bool) -> Result<()> {
         let texts: Vec<String> = values.iter().map(value_text).collect::<Result<_>>()?;
         match texts.as_slice() {
-            [word] if word.eq_ignore_ascii_case("default") => {
-                self.shared.settings.lock().reset(name)?;
-                self.settings_changed();
-                Ok(())
-            }
+            [word] if word.eq_ignore_ascii_case("default") => self.shared.settings.lock().reset(name),
             texts => self.assign(name, &texts.join(", "), local),
         }
     }
@@ -270,7 +259,6 @@ impl Session {
             return Ok(());
         }
         self.shared.settings.lock().set(name, value, local)?;
-        self.settings_changed();
         Ok(())
     }
 
@@ -350,7 +338,6 @@ impl Session {
         let committed = commit && state == TransactionState::Open;
         self.shared.transaction.lock().end();
         self.shared.settings.lock().end(committed);
-        self.settings_changed();
         self.cursors.lock().retain(|_, cursor| cursor.hold && committed);
         done(if committed { "COMMIT" } else { "ROLLBACK" })
     }
@@ -427,7 +414,6 @@ impl Session {
             self.cursors.lock().clear();
             self.statements.lock().clear();
             self.shared.settings.lock().reset_all();
-            self.settings_changed();
         }
         done(&format!("DISCARD {what}"))
     }
