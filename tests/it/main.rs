@@ -12,6 +12,7 @@ mod login;
 mod parameters;
 mod programs;
 mod queries;
+mod releases;
 mod session;
 mod stopping;
 mod support;

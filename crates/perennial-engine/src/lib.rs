@@ -34,3 +34,4 @@ pub use session::{
     Canceller, CopyFormat, CopyOut, Login, Notice, Outcome, Prepared, Session, TransactionState,
 };
 pub use sql::Parsed;
+pub use system::Run;
