@@ -139,3 +139,68 @@ async fn the_statement_of_a_client_that_has_gone_is_stopped() {
         assert_eq!(error.sqlstate, "53300");
     }
 }
+
+#[tokio::test]
+async fn what_comes_too_late_stops_nothing() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let other = connect(&server).await;
+    let pid = one(&client, "SELECT pg_backend_pid()").await;
+    let cancel = format!("SELECT pg_cancel_backend({pid})");
+    assert_eq!(one(&other, &cancel).await, "t");
+    assert_eq!(one(&client, "SELECT 1").await, "1");
+    assert_eq!(one(&other, &cancel).await, "t");
+    assert_eq!(client.query("SELECT 1", &[]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_time_limit_of_a_fetch_is_its_own() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let declare = format!("BEGIN; DECLARE c CURSOR FOR SELECT 0 UNION ALL {ENDLESS}");
+    execute(&client, &declare).await;
+    assert_eq!(one(&client, "FETCH 1 FROM c").await, "0");
+    execute(&client, "SET statement_timeout = '50ms'").await;
+    let late = client.batch_execute("FETCH ALL FROM c").await;
+    assert_eq!(late.map_err(|error| code(&error)), Err("57014".to_owned()));
+    execute(&client, "ROLLBACK").await;
+    assert_eq!(one(&client, "SELECT 1").await, "1");
+}
+
+#[tokio::test]
+async fn the_time_limit_of_a_portal_is_that_of_each_execution() {
+    let server = TestServer::start(TestLake::empty());
+    let mut client = connect(&server).await;
+    let transaction = client.transaction().await.unwrap();
+    let sql = format!("SELECT 0 UNION ALL {ENDLESS}");
+    let portal = transaction.bind(&sql, &NOTHING).await.unwrap();
+    assert_eq!(transaction.query_portal(&portal, 1).await.unwrap().len(), 1);
+    transaction
+        .batch_execute("SET statement_timeout = '50ms'")
+        .await
+        .unwrap();
+    let late = transaction.query_portal(&portal, 1).await.map(|rows| rows.len());
+    assert_eq!(late.map_err(|error| code(&error)), Err("57014".to_owned()));
+}
+
+#[tokio::test]
+async fn a_fetch_streams_and_is_cancelled() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, &format!("BEGIN; DECLARE c CURSOR FOR {STREAM}")).await;
+    {
+        let mut stream = pin!(client.query_raw("FETCH ALL FROM c", NOTHING).await.unwrap());
+        // The first row comes although there is no last one.
+        assert!(stream.try_next().await.unwrap().is_some());
+        client.cancel_token().cancel_query(NoTls).await.unwrap();
+        let error = loop {
+            match stream.try_next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the rows came to an end"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(code(&error), "57014");
+    }
+    execute(&client, "ROLLBACK").await;
+}

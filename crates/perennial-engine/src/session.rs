@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -14,7 +15,7 @@ use crate::description::SessionFacts;
 use crate::engine::{Engine, session_defaults};
 use crate::error::{Error, Result, StopReason};
 use crate::release::Release;
-use crate::rows::{Rows, Stop};
+use crate::rows::Rows;
 use crate::session::cursor::Cursor;
 use crate::session::facts::Facts;
 use crate::session::planning::{CachedState, Planned};
@@ -27,11 +28,13 @@ pub(crate) mod facts;
 pub(crate) mod parameters;
 pub(crate) mod planning;
 pub(crate) mod registry;
+pub(crate) mod request;
 pub mod settings;
 pub(crate) mod transaction;
 pub(crate) mod utility;
 
 pub use copy::{CopyFormat, CopyOut};
+pub use request::{Canceller, Request};
 pub use transaction::TransactionState;
 
 /// Who opens a session, and from where.
@@ -112,23 +115,6 @@ pub enum Outcome {
     Copy(CopyOut),
 }
 
-/// Stops what a session runs; cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Canceller(Arc<Mutex<Option<Stop>>>);
-
-impl Canceller {
-    /// Stops the running statement, if there is one; answers whether there was.
-    pub fn cancel(&self, reason: StopReason) -> bool {
-        match self.0.lock().as_ref() {
-            Some(stop) => {
-                stop.stop(reason);
-                true
-            }
-            None => false,
-        }
-    }
-}
-
 /// See the module. All methods take `&self`; one connection uses it.
 #[derive(Debug)]
 pub struct Session {
@@ -136,6 +122,8 @@ pub struct Session {
     pub(crate) login: Login,
     pub(crate) shared: Arc<Shared>,
     pub(crate) cursors: Mutex<HashMap<String, Cursor>>,
+    /// Cursors opened so far.
+    pub(crate) opened: AtomicU64,
     pub(crate) statements: Mutex<HashMap<String, Prepared>>,
     canceller: Canceller,
     state: Mutex<Option<CachedState>>,
@@ -179,6 +167,7 @@ impl Session {
             login,
             shared,
             cursors: Mutex::default(),
+            opened: AtomicU64::new(0),
             statements: Mutex::default(),
             canceller,
             state: Mutex::default(),

@@ -15,7 +15,7 @@ use perennial_base::ErrorClass;
 use crate::catalog::{SessionCatalog, relation_columns};
 use crate::error::{Error, Result, StopReason};
 use crate::release::Release;
-use crate::rows::{Rows, Stop, panicked};
+use crate::rows::{Rows, panicked};
 use crate::session::facts::Facts;
 use crate::session::{Prepared, PreparedStatement, Session, parameters, unsupported, utility};
 use crate::sql::names::shown_schema;
@@ -116,10 +116,8 @@ impl Session {
         &self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
-        let stop = Stop::default();
-        *self.canceller.0.lock() = Some(stop.clone());
-        let timeout = self.timeout("statement_timeout");
-        let _timer = stop.after(timeout);
+        let _request = self.own_request();
+        self.canceller.check()?;
         let task = self
             .engine
             .cpu()
@@ -127,7 +125,7 @@ impl Session {
         let abort = task.abort_handle();
         tokio::select! {
             biased;
-            error = stop.stopped() => { abort.abort(); Err(error) }
+            error = self.canceller.stopped() => { abort.abort(); Err(error) }
             joined = task => match joined {
                 Ok(Ok(result)) => result,
                 Ok(Err(panic)) => Err(panicked(&panic)),
@@ -138,6 +136,7 @@ impl Session {
 
     /// Binds parameters and starts the plan.
     pub(crate) async fn start(&self, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<Rows> {
+        let request = self.own_request();
         let release = self.release();
         let basis = self.basis(&release);
         let state = self.state(&release, &basis)?;
@@ -167,15 +166,14 @@ impl Session {
                 Ok((physical, state.task_ctx(), Arc::clone(&planned.output)))
             })
             .await?;
-        let stop = Stop::default();
-        *self.canceller.0.lock() = Some(stop.clone());
-        let timer = stop.after(self.timeout("statement_timeout"));
         let tag = if matches!(prepared.0.parsed.statement(), Statement::Explain { .. }) {
             "EXPLAIN"
         } else {
             "SELECT"
         };
-        Ok(Rows::start(self.engine.cpu(), physical, context, output, stop, timer).with_tag(tag))
+        let canceller = self.canceller();
+        let rows = Rows::start(self.engine.cpu(), physical, context, output, canceller, request);
+        Ok(rows.with_tag(tag))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Statements that are not queries: settings, transactions, cursors, prepared statements, COPY.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -155,16 +156,11 @@ impl Session {
             }
             Statement::Declare { stmts } => self.declare(stmts).await,
             Statement::Fetch { name, direction, .. } => {
-                let wanted = portion(direction)?;
-                let mut cursor = self
-                    .cursors
-                    .lock()
-                    .remove(&folded(name))
-                    .ok_or_else(|| no_cursor(name))?;
-                let batches = cursor.portion(wanted).await;
-                let schema = Arc::clone(cursor.schema());
-                self.cursors.lock().insert(folded(name), cursor);
-                Ok(Outcome::Rows(Rows::ready("FETCH", schema, batches?)))
+                let cursors = self.cursors.lock();
+                let cursor = cursors.get(&folded(name)).ok_or_else(|| no_cursor(name))?;
+                let fetch = cursor.fetch(portion(direction)?);
+                let rows = Rows::fetch(fetch, self.canceller(), self.own_request());
+                Ok(Outcome::Rows(rows))
             }
             Statement::Close {
                 cursor: CloseCursor::All,
@@ -378,8 +374,11 @@ impl Session {
                 format!("cursor \"{name}\" already exists"),
             ));
         }
-        let rows = self.rows_of(&query.to_string()).await?;
-        self.cursors.lock().insert(name, Cursor::new(rows, hold));
+        let query = query.to_string();
+        let rows = self.rows_of(&query).await?;
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let cursor = Cursor::new(rows, hold, number, query.len());
+        self.cursors.lock().insert(name, cursor);
         done("DECLARE CURSOR")
     }
 
