@@ -204,3 +204,45 @@ async fn a_fetch_streams_and_is_cancelled() {
     }
     execute(&client, "ROLLBACK").await;
 }
+
+/// Two roles, one of them an owner.
+const ROLES: &str = r#"
+[lake]
+url = "./lake"
+[server]
+authentication = "trust"
+[[role]]
+name = "boss"
+owner = true
+[[role]]
+name = "clerk"
+"#;
+
+#[tokio::test]
+async fn an_idle_session_is_ended_by_an_owner_and_by_no_stranger() {
+    let server = TestServer::start(TestLake::of(ROLES, &[]));
+    let login = |user: &str| {
+        format!(
+            "host=127.0.0.1 port={} user={user} dbname=perennial",
+            server.port()
+        )
+    };
+    let boss = connect_with(&login("boss")).await.unwrap();
+    let clerk = connect_with(&login("clerk")).await.unwrap();
+    let (idle, connection) = tokio_postgres::connect(&login("boss"), NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let pid = one(&idle, "SELECT pg_backend_pid()").await;
+    let end = format!("SELECT pg_terminate_backend({pid})");
+    let refused = clerk.batch_execute(&end).await;
+    assert_eq!(refused.map_err(|error| code(&error)), Err("42501".to_owned()));
+    assert_eq!(one(&idle, "SELECT 1").await, "1");
+    assert_eq!(one(&boss, &end).await, "t");
+    let farewell = connection.await.unwrap();
+    assert_eq!(farewell.map_err(|error| code(&error)), Err("57P01".to_owned()));
+    let clerks = one(&clerk, "SELECT pg_backend_pid()").await;
+    assert_eq!(
+        one(&boss, &format!("SELECT pg_terminate_backend({clerks})")).await,
+        "t"
+    );
+    assert_eq!(one(&boss, "SELECT pg_terminate_backend(0)").await, "f");
+}

@@ -10,6 +10,7 @@ use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::Statement;
 use parking_lot::Mutex;
 use perennial_base::ErrorClass;
+use tokio_util::sync::CancellationToken;
 
 use crate::description::SessionFacts;
 use crate::engine::{Engine, session_defaults};
@@ -120,12 +121,16 @@ pub enum Outcome {
 pub struct Session {
     pub(crate) engine: Arc<Engine>,
     pub(crate) login: Login,
+    /// Whether the role may do everything.
+    pub(crate) owner: bool,
     pub(crate) shared: Arc<Shared>,
     pub(crate) cursors: Mutex<HashMap<String, Cursor>>,
     /// Cursors opened so far.
     pub(crate) opened: AtomicU64,
     pub(crate) statements: Mutex<HashMap<String, Prepared>>,
     canceller: Canceller,
+    /// Set by `pg_terminate_backend`.
+    terminated: CancellationToken,
     state: Mutex<Option<CachedState>>,
 }
 
@@ -161,15 +166,20 @@ impl Session {
             notices: Mutex::default(),
         });
         let canceller = Canceller::default();
-        engine.sessions().add(&login, canceller.clone());
+        let terminated = CancellationToken::new();
+        engine
+            .sessions()
+            .add(&login, canceller.clone(), terminated.clone());
         Ok(Self {
             engine,
             login,
+            owner,
             shared,
             cursors: Mutex::default(),
             opened: AtomicU64::new(0),
             statements: Mutex::default(),
             canceller,
+            terminated,
             state: Mutex::default(),
         })
     }
@@ -220,6 +230,16 @@ impl Session {
     /// What stops the session's running statement.
     pub fn canceller(&self) -> Canceller {
         self.canceller.clone()
+    }
+
+    /// Whether somebody has ended the session.
+    pub fn is_terminated(&self) -> bool {
+        self.terminated.is_cancelled()
+    }
+
+    /// Completes when somebody ends the session, idle or not.
+    pub async fn terminated(&self) {
+        self.terminated.cancelled().await;
     }
 
     /// Reported settings that changed since the last call.

@@ -126,10 +126,14 @@ impl Connection {
                 tokio::time::sleep(limit).await;
             }
         };
+        if self.session.is_terminated() {
+            return Err(Error::Terminated);
+        }
         tokio::select! {
             biased;
             frame = self.transport.frame(MESSAGE_LIMIT) => frame,
             () = self.shutdown.cancelled() => Err(Error::Terminated),
+            () = self.session.terminated() => Err(Error::Terminated),
             () = waiting => Err(late),
         }
     }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use crate::description::{CatalogDescription, SessionFacts};
 use crate::engine::Engine;
-use crate::error::{Error, Result, StopReason};
+use crate::error::{Error, Result};
 use crate::release::Release;
 use crate::session::{Session, Shared};
 
@@ -12,6 +12,7 @@ use crate::session::{Session, Shared};
 #[derive(Debug)]
 pub(crate) struct Facts {
     user: String,
+    owner: bool,
     pid: i32,
     shared: Arc<Shared>,
     engine: Weak<Engine>,
@@ -22,6 +23,7 @@ impl Facts {
     pub(crate) fn new(session: &Session, release: &Release) -> Self {
         Self {
             user: session.login.user.clone(),
+            owner: session.owner,
             pid: session.login.pid,
             shared: Arc::clone(&session.shared),
             engine: Arc::downgrade(&session.engine),
@@ -64,15 +66,11 @@ impl SessionFacts for Facts {
         Arc::clone(&self.catalog)
     }
 
-    fn signal(&self, pid: i32, terminate: bool) -> bool {
-        let reason = if terminate {
-            StopReason::Terminated
-        } else {
-            StopReason::User
-        };
-        self.engine
-            .upgrade()
-            .is_some_and(|engine| engine.sessions().signal(&self.user, pid, reason))
+    fn signal(&self, pid: i32, terminate: bool) -> Result<bool> {
+        match self.engine.upgrade() {
+            Some(engine) => engine.sessions().signal(&self.user, self.owner, pid, terminate),
+            None => Ok(false),
+        }
     }
 }
 
