@@ -267,6 +267,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionState> {
     {
         use datafusion::logical_expr::registry::FunctionRegistry;
         state.register_udaf(functions::single_value::function())?;
+        state.register_udf(functions::or_empty::function())?;
     }
     Ok(state)
 }
