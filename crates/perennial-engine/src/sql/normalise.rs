@@ -1,6 +1,7 @@
 //! What Postgres' grammar has and the planner lacks, expressed in what the planner has. Every rule holds for any
 //! statement; none looks at its text.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -9,10 +10,10 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, specified_twice};
 use crate::functions::table;
 use crate::rules::array_literal::elements;
-use crate::sql::names::name_columns;
+use crate::sql::names::{folded, name_columns};
 use crate::sql::subquery::{self, call};
 use crate::sql::using::{self, Names};
 
@@ -61,6 +62,9 @@ impl VisitorMut for Rules<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        if let Some(name) = named_twice(select) {
+            return ControlFlow::Break(specified_twice(&name));
+        }
         name_columns(select);
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
@@ -116,6 +120,34 @@ impl VisitorMut for Rules<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// A name that two tables of FROM are called by. Tables of different schemas may share theirs.
+fn named_twice(select: &Select) -> Option<String> {
+    let mut seen = HashSet::new();
+    let joined = select.from.iter().flat_map(|item| {
+        let others = item.joins.iter().map(|join| &join.relation);
+        std::iter::once(&item.relation).chain(others)
+    });
+    for factor in joined {
+        let name = match factor {
+            TableFactor::Table {
+                alias: Some(alias), ..
+            }
+            | TableFactor::Derived {
+                alias: Some(alias), ..
+            } => folded(&alias.name),
+            TableFactor::Table { name, args: None, .. } => {
+                let parts: Vec<String> = name.0.iter().map(part).collect();
+                parts.join(".")
+            }
+            _ => continue,
+        };
+        if !seen.insert(name.clone()) {
+            return Some(name);
+        }
+    }
+    None
 }
 
 /// EXISTS in a select list is a value; in WHERE it stays, as the planner makes a semi-join of it.
