@@ -13,6 +13,7 @@ mod login;
 mod parameters;
 mod programs;
 mod queries;
+mod releases;
 mod runs;
 mod session;
 mod stopping;

@@ -169,3 +169,69 @@ async fn a_session_put_back_is_as_new() {
     assert_eq!(one(&client, "SHOW application_name").await, "");
     check(run(&client, "EXECUTE p").await, "26000");
 }
+
+#[tokio::test]
+async fn the_way_back_to_a_savepoint_undoes_settings_and_closes_later_cursors() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(
+        &client,
+        "SET application_name = 'a'; BEGIN; SET application_name = 'b'; DECLARE early CURSOR FOR SELECT 1; \
+         SAVEPOINT s; SET application_name = 'c'; SET LOCAL TimeZone = 'Asia/Tokyo'; DECLARE late CURSOR FOR SELECT 2",
+    )
+    .await;
+    check(run(&client, "SELECT 1/0").await, "22012");
+    execute(&client, "ROLLBACK TO SAVEPOINT s").await;
+    assert_eq!(one(&client, "SHOW application_name").await, "b");
+    assert_eq!(one(&client, "SHOW TimeZone").await, "UTC");
+    assert_eq!(one(&client, "FETCH early").await, "1");
+    check(run(&client, "FETCH late").await, "34000");
+    execute(&client, "ROLLBACK").await;
+    assert_eq!(one(&client, "SHOW application_name").await, "a");
+}
+
+#[tokio::test]
+async fn a_chained_transaction_follows_at_once() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    check(run(&client, "COMMIT AND CHAIN").await, "25P01");
+    execute(&client, "BEGIN ISOLATION LEVEL SERIALIZABLE").await;
+    let first = one(&client, "SELECT now()").await;
+    execute(&client, "COMMIT AND CHAIN").await;
+    assert_ne!(one(&client, "SELECT now()").await, first);
+    assert_eq!(one(&client, "SHOW transaction_isolation").await, "serializable");
+    // Only inside of a transaction.
+    execute(&client, "SAVEPOINT s; ROLLBACK AND CHAIN; SAVEPOINT s; COMMIT").await;
+    check(run(&client, "SAVEPOINT s").await, "25P01");
+}
+
+#[tokio::test]
+async fn a_rollback_leaves_the_held_cursors_of_earlier_transactions() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(
+        &client,
+        "BEGIN; DECLARE kept CURSOR WITH HOLD FOR SELECT 1; COMMIT",
+    )
+    .await;
+    execute(
+        &client,
+        "BEGIN; DECLARE undone CURSOR WITH HOLD FOR SELECT 2; ROLLBACK",
+    )
+    .await;
+    assert_eq!(one(&client, "FETCH kept").await, "1");
+    check(run(&client, "FETCH undone").await, "34000");
+}
+
+#[tokio::test]
+async fn what_a_session_holds_is_bounded() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let prepare: Vec<String> = (0..1_000)
+        .map(|at| format!("PREPARE p{at} AS SELECT 1"))
+        .collect();
+    execute(&client, &prepare.join(";")).await;
+    check(run(&client, "PREPARE more AS SELECT 1").await, "53400");
+    execute(&client, "DEALLOCATE p0; PREPARE more AS SELECT 1").await;
+    assert_eq!(one(&client, "EXECUTE more").await, "1");
+}

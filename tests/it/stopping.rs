@@ -139,3 +139,110 @@ async fn the_statement_of_a_client_that_has_gone_is_stopped() {
         assert_eq!(error.sqlstate, "53300");
     }
 }
+
+#[tokio::test]
+async fn what_comes_too_late_stops_nothing() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let other = connect(&server).await;
+    let pid = one(&client, "SELECT pg_backend_pid()").await;
+    let cancel = format!("SELECT pg_cancel_backend({pid})");
+    assert_eq!(one(&other, &cancel).await, "t");
+    assert_eq!(one(&client, "SELECT 1").await, "1");
+    assert_eq!(one(&other, &cancel).await, "t");
+    assert_eq!(client.query("SELECT 1", &[]).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_time_limit_of_a_fetch_is_its_own() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let declare = format!("BEGIN; DECLARE c CURSOR FOR SELECT 0 UNION ALL {ENDLESS}");
+    execute(&client, &declare).await;
+    assert_eq!(one(&client, "FETCH 1 FROM c").await, "0");
+    execute(&client, "SET statement_timeout = '50ms'").await;
+    let late = client.batch_execute("FETCH ALL FROM c").await;
+    assert_eq!(late.map_err(|error| code(&error)), Err("57014".to_owned()));
+    execute(&client, "ROLLBACK").await;
+    assert_eq!(one(&client, "SELECT 1").await, "1");
+}
+
+#[tokio::test]
+async fn the_time_limit_of_a_portal_is_that_of_each_execution() {
+    let server = TestServer::start(TestLake::empty());
+    let mut client = connect(&server).await;
+    let transaction = client.transaction().await.unwrap();
+    let sql = format!("SELECT 0 UNION ALL {ENDLESS}");
+    let portal = transaction.bind(&sql, &NOTHING).await.unwrap();
+    assert_eq!(transaction.query_portal(&portal, 1).await.unwrap().len(), 1);
+    transaction
+        .batch_execute("SET statement_timeout = '50ms'")
+        .await
+        .unwrap();
+    let late = transaction.query_portal(&portal, 1).await.map(|rows| rows.len());
+    assert_eq!(late.map_err(|error| code(&error)), Err("57014".to_owned()));
+}
+
+#[tokio::test]
+async fn a_fetch_streams_and_is_cancelled() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, &format!("BEGIN; DECLARE c CURSOR FOR {STREAM}")).await;
+    {
+        let mut stream = pin!(client.query_raw("FETCH ALL FROM c", NOTHING).await.unwrap());
+        // The first row comes although there is no last one.
+        assert!(stream.try_next().await.unwrap().is_some());
+        client.cancel_token().cancel_query(NoTls).await.unwrap();
+        let error = loop {
+            match stream.try_next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => panic!("the rows came to an end"),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(code(&error), "57014");
+    }
+    execute(&client, "ROLLBACK").await;
+}
+
+/// Two roles, one of them an owner.
+const ROLES: &str = r#"
+[lake]
+url = "./lake"
+[server]
+authentication = "trust"
+[[role]]
+name = "boss"
+owner = true
+[[role]]
+name = "clerk"
+"#;
+
+#[tokio::test]
+async fn an_idle_session_is_ended_by_an_owner_and_by_no_stranger() {
+    let server = TestServer::start(TestLake::of(ROLES, &[]));
+    let login = |user: &str| {
+        format!(
+            "host=127.0.0.1 port={} user={user} dbname=perennial",
+            server.port()
+        )
+    };
+    let boss = connect_with(&login("boss")).await.unwrap();
+    let clerk = connect_with(&login("clerk")).await.unwrap();
+    let (idle, connection) = tokio_postgres::connect(&login("boss"), NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let pid = one(&idle, "SELECT pg_backend_pid()").await;
+    let end = format!("SELECT pg_terminate_backend({pid})");
+    let refused = clerk.batch_execute(&end).await;
+    assert_eq!(refused.map_err(|error| code(&error)), Err("42501".to_owned()));
+    assert_eq!(one(&idle, "SELECT 1").await, "1");
+    assert_eq!(one(&boss, &end).await, "t");
+    let farewell = connection.await.unwrap();
+    assert_eq!(farewell.map_err(|error| code(&error)), Err("57P01".to_owned()));
+    let clerks = one(&clerk, "SELECT pg_backend_pid()").await;
+    assert_eq!(
+        one(&boss, &format!("SELECT pg_terminate_backend({clerks})")).await,
+        "t"
+    );
+    assert_eq!(one(&boss, "SELECT pg_terminate_backend(0)").await, "f");
+}

@@ -31,6 +31,20 @@ pub enum ErrorClass {
     Grouping,
     /// Types that do not go together.
     TypeMismatch,
+    /// A type that cannot be cast to another.
+    CannotCoerce,
+    /// A place in ORDER BY or GROUP BY that the select list does not have.
+    InvalidColumnReference,
+    /// A table name or alias that FROM has twice.
+    DuplicateAlias,
+    /// A regular expression that is none.
+    InvalidRegex,
+    /// A root or power that there is none of.
+    InvalidPower,
+    /// A LIMIT below zero.
+    InvalidLimit,
+    /// An OFFSET below zero.
+    InvalidOffset,
     /// An argument, option or configured value outside of its domain.
     InvalidArgument,
     /// Text that is not a value of the type asked for.
@@ -103,7 +117,7 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// Every class, for tests that must not forget one.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 51] = [
         Self::Syntax,
         Self::UndefinedTable,
         Self::UndefinedDatabase,
@@ -114,6 +128,13 @@ impl ErrorClass {
         Self::DuplicateObject,
         Self::Grouping,
         Self::TypeMismatch,
+        Self::CannotCoerce,
+        Self::InvalidColumnReference,
+        Self::DuplicateAlias,
+        Self::InvalidRegex,
+        Self::InvalidPower,
+        Self::InvalidLimit,
+        Self::InvalidOffset,
         Self::InvalidArgument,
         Self::InvalidText,
         Self::InvalidDatetime,

@@ -6,8 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::Result;
+use datafusion::execution::SessionState;
+use datafusion::sql::sqlparser::ast::ObjectName;
+use futures::FutureExt;
 
 use crate::description::DATABASE;
+use crate::sql::names::folded;
 
 /// The hidden schema in which names without a schema are looked for. No user can type this name.
 pub(crate) const SEARCH_PATH: &str = "\u{1}path";
@@ -95,6 +99,24 @@ impl CatalogProviderList for SessionCatalog {
     fn catalog(&self, name: &str) -> Option<Arc<dyn CatalogProvider>> {
         (name == DATABASE).then(|| Arc::new(self.clone()) as Arc<dyn CatalogProvider>)
     }
+}
+
+/// The columns of the relation that a statement names, if there is one. Nothing is waited for: relations are in memory.
+pub(crate) fn relation_columns(state: &SessionState, name: &ObjectName) -> Option<Vec<String>> {
+    let parts: Vec<String> = name
+        .0
+        .iter()
+        .map(|part| part.as_ident().map(folded))
+        .collect::<Option<_>>()?;
+    let (schema, table) = match parts.as_slice() {
+        [table] => (SEARCH_PATH, table),
+        [.., schema, table] => (schema.as_str(), table),
+        [] => return None,
+    };
+    let schema = state.catalog_list().catalog(DATABASE)?.schema(schema)?;
+    let table = schema.table(table).now_or_never()?.ok()??;
+    let fields = table.schema().fields().clone();
+    Some(fields.iter().map(|field| field.name().clone()).collect())
 }
 
 #[derive(Debug)]

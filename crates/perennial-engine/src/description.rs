@@ -167,9 +167,9 @@ pub trait SessionFacts: Send + Sync + std::fmt::Debug {
     fn change_setting(&self, name: &str, value: &str, local: bool) -> Result<String>;
     /// The catalog that the role sees.
     fn catalog(&self) -> Arc<CatalogDescription>;
-    /// Stops the statement that another session of the same role runs; with `terminate`, the session.
-    /// Answers whether there was such a session.
-    fn signal(&self, pid: i32, terminate: bool) -> bool;
+    /// Stops the statement that another session runs; with `terminate`, the session. Answers whether there was such a
+    /// session. Only an owner may stop another role's.
+    fn signal(&self, pid: i32, terminate: bool) -> Result<bool>;
 }
 
 /// The system relations and functions that a front adds to every session.

@@ -10,18 +10,20 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
-use parking_lot::{Mutex, RwLock};
 use perennial_base::{Clock, Config, ErrorClass, SystemClock};
-use perennial_lake::{Lake, Manifest, Snapshots};
+use perennial_lake::{Lake, Snapshots};
 
 use crate::catalog::SEARCH_PATH;
 use crate::description::{DATABASE, FunctionDescription, SystemCatalog};
+use crate::engine::releases::Releases;
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::limits::{self, ProcessPool, StatementPool};
 use crate::release::{Release, ViewPlanner};
 use crate::session::{Login, Session};
-use crate::system::Run;
+use crate::system::{Run, Runs};
+
+mod releases;
 
 /// Stack of the threads that plan and compute: deep expressions recurse.
 const STACK_BYTES: usize = 16 << 20;
@@ -52,8 +54,8 @@ pub struct Engine {
     /// Functions and options of every session, without a catalog.
     template: SessionState,
     functions: Vec<FunctionDescription>,
-    release: RwLock<Arc<Release>>,
-    runs: Mutex<Vec<Run>>,
+    releases: Releases,
+    runs: Arc<Runs>,
     sessions: crate::session::registry::Registry,
 }
 
@@ -83,25 +85,28 @@ impl Engine {
             template: &template,
             zone: config.zone.name(),
         };
-        let empty = Release::new(&config, &lake, None, &[], &[], Vec::new(), None, &planner).await?;
-        let mut engine = Self {
-            release: RwLock::new(Arc::new(empty)),
+        let runs = Arc::<Runs>::default();
+        let front = options.front;
+        let none = Release::new(&config, &lake, None, &[], &runs, Vec::new(), None, &planner).await?;
+        let engine = Self {
+            releases: Releases::new(none),
             config,
             lake,
             snapshots,
             clock,
-            front: options.front,
+            front,
             cpu,
             runtime,
             pool: ProcessPool::new(memory),
             statement_memory: statement,
             template,
             functions,
-            runs: Mutex::default(),
+            runs,
             sessions: crate::session::registry::Registry::default(),
         };
-        let release = engine.newest_release().await?;
-        engine.release = RwLock::new(release);
+        if engine.refresh().await? == 0 {
+            engine.serve_no_snapshot().await?;
+        }
         Ok(Arc::new(engine))
     }
 
@@ -147,29 +152,12 @@ impl Engine {
 
     /// The newest release known.
     pub fn release(&self) -> Arc<Release> {
-        Arc::clone(&self.release.read())
+        self.releases.current()
     }
 
-    /// Looks for a newer snapshot and serves it to statements that start later.
-    ///
-    /// # Errors
-    /// When the lake cannot be read; the former release stays in force.
-    pub async fn refresh(&self) -> Result<u64> {
-        let release = self.newest_release().await?;
-        let number = release.number();
-        *self.release.write() = release;
-        Ok(number)
-    }
-
-    /// Records a run of this process; a run of the same id is replaced. Shown from the next refresh on.
+    /// Records a run of this process; a run of the same id is replaced. Shown at once.
     pub fn record_run(&self, run: Run) {
-        let mut runs = self.runs.lock();
-        match runs.iter_mut().find(|known| known.id == run.id) {
-            Some(known) => *known = run,
-            None => runs.push(run),
-        }
-        let excess = runs.len().saturating_sub(1_000);
-        runs.drain(..excess);
+        self.runs.record(run);
     }
 
     /// A session state for work that is not a client's: the run's own plans. It sees no catalog.
@@ -212,39 +200,6 @@ impl Engine {
         Ok(RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(pool)
             .build_arc()?)
-    }
-
-    async fn newest_release(&self) -> Result<Arc<Release>> {
-        let numbers = self.snapshots.list().await?;
-        let mut kept: Vec<Arc<Manifest>> = Vec::with_capacity(numbers.len());
-        let known = self.release();
-        let newest = self.snapshots.newest().await?.map(Arc::new);
-        for number in numbers {
-            if let Some(newest) = newest.as_ref().filter(|newest| newest.number == number) {
-                kept.push(Arc::clone(newest));
-            } else if let Some(manifest) = known.manifest().filter(|manifest| manifest.number == number) {
-                kept.push(Arc::clone(manifest));
-            } else {
-                kept.push(Arc::new(self.snapshots.read(number).await?));
-            }
-        }
-        let runs = self.runs.lock().clone();
-        Ok(Arc::new(
-            Release::new(
-                &self.config,
-                &self.lake,
-                newest,
-                &kept,
-                &runs,
-                self.functions.clone(),
-                self.front.as_deref(),
-                &ViewPlanner {
-                    template: &self.template,
-                    zone: self.config.zone.name(),
-                },
-            )
-            .await?,
-        ))
     }
 }
 
@@ -312,6 +267,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionState> {
     {
         use datafusion::logical_expr::registry::FunctionRegistry;
         state.register_udaf(functions::single_value::function())?;
+        state.register_udf(functions::or_empty::function())?;
     }
     Ok(state)
 }

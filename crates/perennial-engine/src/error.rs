@@ -259,12 +259,16 @@ fn translate_schema(error: &SchemaError) -> Error {
             ErrorClass::AmbiguousColumn,
             format!("column reference \"{name}\" is ambiguous"),
         ),
-        SchemaError::DuplicateQualifiedField { qualifier, name } => Error::new(
-            ErrorClass::AmbiguousColumn,
-            format!("table name \"{}\" is specified more than once", qualifier.table()),
-        )
-        .with_detail(format!("Both have a column \"{name}\".")),
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => specified_twice(qualifier.table()),
     }
+}
+
+/// A name that FROM has twice.
+pub(crate) fn specified_twice(name: &str) -> Error {
+    Error::new(
+        ErrorClass::DuplicateAlias,
+        format!("table name \"{name}\" specified more than once"),
+    )
 }
 
 fn translate_arrow(error: &ArrowError) -> Error {

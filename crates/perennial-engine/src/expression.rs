@@ -29,6 +29,7 @@ pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<
     normalise(
         &mut statement,
         &Context {
+            relations: &|_| None,
             zone: "UTC",
             aggregates: &aggregates,
         },

@@ -31,7 +31,7 @@ pub use release::Release;
 pub use rows::Rows;
 pub use session::settings::{DateForm, DateStyle, IntervalStyle, OutputStyle, Zone};
 pub use session::{
-    Canceller, CopyFormat, CopyOut, Login, Notice, Outcome, Prepared, Session, TransactionState,
+    Canceller, CopyFormat, CopyOut, Login, Notice, Outcome, Prepared, Request, Session, TransactionState,
 };
 pub use sql::Parsed;
 pub use system::Run;

@@ -62,7 +62,7 @@ impl Release {
         lake: &Lake,
         manifest: Option<Arc<Manifest>>,
         snapshots: &[Arc<Manifest>],
-        runs: &[system::Run],
+        runs: &Arc<system::Runs>,
         functions: Vec<FunctionDescription>,
         front: Option<&dyn SystemCatalog>,
         planner: &ViewPlanner<'_>,
@@ -99,9 +99,13 @@ impl Release {
                 )?;
             }
         }
-        for (relation, batch) in system::relations(config, manifest.as_deref(), snapshots, runs, &functions)?
-        {
-            builder.computed(relation, batch)?;
+        for (relation, batch) in system::relations(config, manifest.as_deref(), snapshots, &functions)? {
+            let rows = batch.num_rows() as u64;
+            builder.computed(relation, memory(batch)?, rows);
+        }
+        if let Some(relation) = perennial_base::relation::relation(PERENNIAL, "runs") {
+            let table = system::RunsTable::new(schema(relation), snapshots, runs);
+            builder.computed(relation, Arc::new(table), snapshots.len() as u64);
         }
         for name in ["identity_conflicts", "identity_warnings", "fx_rates"] {
             if let Some(relation) = perennial_base::relation::relation(PERENNIAL, name) {
@@ -156,7 +160,7 @@ impl ViewPlanner<'_> {
         let state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_catalog_list(Arc::new(catalog))
             .build();
-        crate::session::plan_query(&state, sql, self.zone).await
+        crate::session::planning::plan_query(&state, sql, self.zone).await
     }
 }
 
@@ -323,9 +327,8 @@ impl Builder<'_> {
         Ok(())
     }
 
-    /// A relation whose rows are worked out from the manifest.
-    fn computed(&mut self, relation: &'static Relation, batch: RecordBatch) -> Result<()> {
-        let rows = batch.num_rows() as u64;
+    /// A relation whose rows are worked out from the manifest or the process.
+    fn computed(&mut self, relation: &'static Relation, provider: Arc<dyn TableProvider>, rows: u64) {
         let columns = relation
             .columns
             .iter()
@@ -336,7 +339,6 @@ impl Builder<'_> {
                 comment: column.comment.to_owned(),
             })
             .collect();
-        let provider = memory(batch)?;
         let schema = self.schema(relation.schema);
         schema.relations.insert(relation.name, provider);
         schema.descriptions.push(RelationDescription {
@@ -354,7 +356,6 @@ impl Builder<'_> {
                 .collect(),
             foreign_keys: Vec::new(),
         });
-        Ok(())
     }
 
     /// The ready-made analyses over what is there already.

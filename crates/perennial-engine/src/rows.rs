@@ -2,14 +2,14 @@
 //! stopped by a user, a deadline or a lost client at any moment.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::SchemaRef;
+use arrow::util::display::FormatOptions;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, StreamExt};
-use parking_lot::Mutex;
 use perennial_base::ErrorClass;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -17,76 +17,33 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::{Error, Result, StopReason};
 use crate::rules::stoppable::stoppable;
+use crate::session::cursor::Fetch;
+use crate::session::request::{Canceller, Request};
 
 /// Batches that wait for a slow reader before the plan waits too.
 const BATCHES_AHEAD: usize = 2;
-
-/// Stops a statement; cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Stop {
-    token: CancellationToken,
-    reason: Arc<Mutex<Option<StopReason>>>,
-}
-
-impl Stop {
-    /// Stops the statement for a reason; the first reason counts.
-    pub fn stop(&self, reason: StopReason) {
-        self.reason.lock().get_or_insert(reason);
-        self.token.cancel();
-    }
-
-    /// The error once stopped.
-    pub(crate) fn error(&self) -> Option<Error> {
-        self.token
-            .is_cancelled()
-            .then(|| Error::Stopped(self.reason.lock().unwrap_or(StopReason::User)))
-    }
-
-    /// Completes when stopped.
-    pub(crate) async fn stopped(&self) -> Error {
-        self.token.cancelled().await;
-        Error::Stopped(self.reason.lock().unwrap_or(StopReason::User))
-    }
-
-    /// Stops by itself after `timeout`; zero = never. The timer ends with the guard. It runs where its caller runs, not
-    /// where plans do: a plan that keeps its threads busy cannot hold it back.
-    pub(crate) fn after(&self, timeout: Duration) -> Option<Timer> {
-        (!timeout.is_zero()).then(|| {
-            let stop = self.clone();
-            let task = tokio::spawn(async move {
-                tokio::time::sleep(timeout).await;
-                stop.stop(StopReason::Timeout);
-            });
-            Timer(task.abort_handle())
-        })
-    }
-}
-
-/// A running `statement_timeout`.
-#[derive(Debug)]
-pub(crate) struct Timer(AbortHandle);
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
 
 /// What a statement gives, batch by batch. Dropping it stops the plan.
 #[derive(Debug)]
 pub struct Rows {
     schema: SchemaRef,
     tag: &'static str,
-    batches: Source,
-    stop: Stop,
-    _timer: Option<Timer>,
-    _task: Option<Task>,
+    source: Source,
+    canceller: Canceller,
+    /// The request of a caller who began none.
+    _request: Option<Request>,
 }
 
 #[derive(Debug)]
 enum Source {
-    Running(mpsc::Receiver<Result<RecordBatch>>),
+    /// A plan; its last item is an error or `None`.
+    Running {
+        items: mpsc::Receiver<Result<Option<RecordBatch>>>,
+        _task: Task,
+    },
     Ready(std::vec::IntoIter<RecordBatch>),
+    Cursor(Box<Fetch>),
+    Ended,
 }
 
 /// A running plan: it is aborted where it yields, and joins of it end where they do not.
@@ -108,10 +65,20 @@ impl Rows {
         Self {
             schema,
             tag,
-            batches: Source::Ready(batches.into_iter()),
-            stop: Stop::default(),
-            _timer: None,
-            _task: None,
+            source: Source::Ready(batches.into_iter()),
+            canceller: Canceller::default(),
+            _request: None,
+        }
+    }
+
+    /// A portion of a cursor.
+    pub(crate) fn fetch(fetch: Fetch, canceller: Canceller, request: Option<Request>) -> Self {
+        Self {
+            schema: Arc::clone(fetch.schema()),
+            tag: "FETCH",
+            source: Source::Cursor(Box::new(fetch)),
+            canceller,
+            _request: request,
         }
     }
 
@@ -121,11 +88,10 @@ impl Rows {
         plan: Arc<dyn ExecutionPlan>,
         context: Arc<TaskContext>,
         schema: SchemaRef,
-        stop: Stop,
-        timer: Option<Timer>,
+        canceller: Canceller,
+        request: Option<Request>,
     ) -> Self {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-        let token = stop.token.clone();
         let shown = Arc::clone(&schema);
         let over = CancellationToken::new();
         let end = over.clone();
@@ -139,33 +105,30 @@ impl Rows {
                 }
             };
             loop {
-                let next = tokio::select! {
-                    biased;
-                    () = token.cancelled() => return,
-                    next = std::panic::AssertUnwindSafe(stream.next()).catch_unwind() => next,
-                };
-                let item = match next {
-                    Ok(None) => return,
+                let item = match std::panic::AssertUnwindSafe(stream.next()).catch_unwind().await {
+                    Ok(None) => Ok(None),
                     Ok(Some(Ok(batch))) if batch.num_rows() == 0 => continue,
                     // The columns are those of the plan; the names are those that the user wrote.
-                    Ok(Some(Ok(batch))) => renamed(&shown, batch),
+                    Ok(Some(Ok(batch))) => renamed(&shown, batch).map(Some),
                     Ok(Some(Err(error))) => Err(error.into()),
                     Err(panic) => Err(panicked(&panic)),
                 };
-                let failed = item.is_err();
-                if sender.send(item).await.is_err() || failed {
+                let last = !matches!(item, Ok(Some(_)));
+                if sender.send(item).await.is_err() || last {
                     return;
                 }
             }
         };
-        let task = runtime.spawn(work);
+        let task = Task(runtime.spawn(work).abort_handle(), end.drop_guard());
         Self {
             schema,
             tag: "SELECT",
-            batches: Source::Running(receiver),
-            stop,
-            _timer: timer,
-            _task: Some(Task(task.abort_handle(), end.drop_guard())),
+            source: Source::Running {
+                items: receiver,
+                _task: task,
+            },
+            canceller,
+            _request: request,
         }
     }
 
@@ -174,21 +137,30 @@ impl Rows {
         &self.schema
     }
 
-    /// The next batch; `None` at the end. An error is the last item.
+    /// The next batch; `None` at the end. An error is the last item. What stops it is the request that waits for the
+    /// batch, not the one that started the statement.
     pub async fn next(&mut self) -> Option<Result<RecordBatch>> {
-        match &mut self.batches {
-            Source::Ready(batches) => batches.next().map(Ok),
-            Source::Running(receiver) => {
-                tokio::select! {
-                    biased;
-                    error = self.stop.stopped() => { receiver.close(); Some(Err(error)) }
-                    item = receiver.recv() => match item {
-                        Some(item) => Some(item),
-                        None => self.stop.error().map(Err),
-                    },
-                }
+        let next = async {
+            match &mut self.source {
+                Source::Ready(batches) => Ok(batches.next()),
+                Source::Running { items, .. } => match items.recv().await {
+                    Some(item) => item,
+                    // The plan has not come to its end, so its threads have.
+                    None => Err(Error::Stopped(StopReason::Shutdown)),
+                },
+                Source::Cursor(fetch) => Box::pin(fetch.next()).await,
+                Source::Ended => Ok(None),
             }
+        };
+        let item = tokio::select! {
+            biased;
+            error = self.canceller.stopped() => Err(error),
+            item = next => item,
+        };
+        if !matches!(item, Ok(Some(_))) {
+            self.source = Source::Ended;
         }
+        item.transpose()
     }
 
     /// The command tag after `rows` rows were sent.
@@ -203,7 +175,19 @@ impl Rows {
         self.tag = tag;
         self
     }
+
+    /// Lets the rows outlive the request that started them.
+    pub(crate) fn kept(mut self) -> Self {
+        self._request = None;
+        self
+    }
 }
+
+/// A value that does not fit is an error, never a NULL.
+const EXACT: CastOptions<'static> = CastOptions {
+    safe: false,
+    format_options: FormatOptions::new(),
+};
 
 /// The batch under other names and with nullability as promised.
 fn renamed(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch> {
@@ -214,7 +198,7 @@ fn renamed(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch> {
         .fields()
         .iter()
         .zip(batch.columns())
-        .map(|(field, column)| arrow::compute::cast(column, field.data_type()))
+        .map(|(field, column)| cast_with_options(column, field.data_type(), &EXACT))
         .collect::<std::result::Result<Vec<_>, _>>()?;
     let fields: Vec<_> = schema
         .fields()

@@ -2,41 +2,40 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
-use datafusion::logical_expr::registry::FunctionRegistry;
+use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::Statement;
-use futures::FutureExt;
 use parking_lot::Mutex;
 use perennial_base::ErrorClass;
+use tokio_util::sync::CancellationToken;
 
-use crate::catalog::SessionCatalog;
 use crate::description::SessionFacts;
 use crate::engine::{Engine, session_defaults};
 use crate::error::{Error, Result, StopReason};
 use crate::release::Release;
-use crate::rows::{Rows, Stop, panicked};
+use crate::rows::Rows;
 use crate::session::cursor::Cursor;
 use crate::session::facts::Facts;
+use crate::session::planning::{CachedState, Planned};
 use crate::session::settings::{OutputStyle, Settings};
-use crate::sql::names::shown_schema;
-use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::{Parsed, parse};
 
 pub(crate) mod copy;
 pub(crate) mod cursor;
 pub(crate) mod facts;
 pub(crate) mod parameters;
+pub(crate) mod planning;
 pub(crate) mod registry;
+pub(crate) mod request;
 pub mod settings;
 pub(crate) mod transaction;
 pub(crate) mod utility;
 
 pub use copy::{CopyFormat, CopyOut};
+pub use request::{Canceller, Request};
 pub use transaction::TransactionState;
 
 /// Who opens a session, and from where.
@@ -84,15 +83,8 @@ pub(crate) struct PreparedStatement {
     pub(crate) parsed: Parsed,
     pub(crate) parameters: Vec<DataType>,
     pub(crate) output: Option<SchemaRef>,
-    pub(crate) plan: Option<Planned>,
-}
-
-/// A plan, and what it holds for.
-#[derive(Debug)]
-pub(crate) struct Planned {
-    pub(crate) plan: LogicalPlan,
-    release: u64,
-    settings: u64,
+    /// The newest plan of a query; none of other statements.
+    pub(crate) plan: Option<Mutex<Arc<Planned>>>,
 }
 
 impl Prepared {
@@ -124,32 +116,21 @@ pub enum Outcome {
     Copy(CopyOut),
 }
 
-/// Stops what a session runs; cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Canceller(Arc<Mutex<Option<Stop>>>);
-
-impl Canceller {
-    /// Stops the running statement, if there is one; answers whether there was.
-    pub fn cancel(&self, reason: StopReason) -> bool {
-        match self.0.lock().as_ref() {
-            Some(stop) => {
-                stop.stop(reason);
-                true
-            }
-            None => false,
-        }
-    }
-}
-
 /// See the module. All methods take `&self`; one connection uses it.
 #[derive(Debug)]
 pub struct Session {
     pub(crate) engine: Arc<Engine>,
     pub(crate) login: Login,
+    /// Whether the role may do everything.
+    pub(crate) owner: bool,
     pub(crate) shared: Arc<Shared>,
     pub(crate) cursors: Mutex<HashMap<String, Cursor>>,
+    /// Cursors opened so far.
+    pub(crate) opened: AtomicU64,
     pub(crate) statements: Mutex<HashMap<String, Prepared>>,
     canceller: Canceller,
+    /// Set by `pg_terminate_backend`.
+    terminated: CancellationToken,
     state: Mutex<Option<CachedState>>,
 }
 
@@ -157,18 +138,8 @@ pub struct Session {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Mutex<Settings>,
-    /// Goes up with every change of a setting.
-    pub(crate) settings_epoch: std::sync::atomic::AtomicU64,
     pub(crate) transaction: Mutex<transaction::Transaction>,
     pub(crate) notices: Mutex<Vec<Notice>>,
-}
-
-/// The state of a release under the session's settings.
-#[derive(Debug)]
-struct CachedState {
-    release: u64,
-    settings: u64,
-    state: Arc<SessionState>,
 }
 
 impl Session {
@@ -191,19 +162,24 @@ impl Session {
         settings.make_default();
         let shared = Arc::new(Shared {
             settings: Mutex::new(settings),
-            settings_epoch: std::sync::atomic::AtomicU64::new(0),
             transaction: Mutex::default(),
             notices: Mutex::default(),
         });
         let canceller = Canceller::default();
-        engine.sessions().add(&login, canceller.clone());
+        let terminated = CancellationToken::new();
+        engine
+            .sessions()
+            .add(&login, canceller.clone(), terminated.clone());
         Ok(Self {
             engine,
             login,
+            owner,
             shared,
             cursors: Mutex::default(),
+            opened: AtomicU64::new(0),
             statements: Mutex::default(),
             canceller,
+            terminated,
             state: Mutex::default(),
         })
     }
@@ -256,6 +232,16 @@ impl Session {
         self.canceller.clone()
     }
 
+    /// Whether somebody has ended the session.
+    pub fn is_terminated(&self) -> bool {
+        self.terminated.is_cancelled()
+    }
+
+    /// Completes when somebody ends the session, idle or not.
+    pub async fn terminated(&self) {
+        self.terminated.cancelled().await;
+    }
+
     /// Reported settings that changed since the last call.
     pub fn parameter_changes(&self) -> Vec<(String, String)> {
         self.shared.settings.lock().drain_reported_changes()
@@ -291,7 +277,7 @@ impl Session {
 
     /// What session functions answer.
     pub fn facts(&self) -> Arc<dyn SessionFacts> {
-        Arc::new(Facts::new(self))
+        Arc::new(Facts::new(self, &self.release()))
     }
 
     /// The engine.
@@ -319,156 +305,6 @@ impl Session {
         result.inspect_err(|_| self.fail())
     }
 
-    fn settings_epoch(&self) -> u64 {
-        self.shared
-            .settings_epoch
-            .load(std::sync::atomic::Ordering::Acquire)
-    }
-
-    /// The session state for a release, made anew when the release or a setting has changed.
-    fn state(&self, release: &Release) -> Result<Arc<SessionState>> {
-        let settings = self.settings_epoch();
-        let mut cached = self.state.lock();
-        if let Some(cached) = cached.as_ref()
-            && cached.release == release.number()
-            && cached.settings == settings
-        {
-            return Ok(Arc::clone(&cached.state));
-        }
-        let (path, zone) = {
-            let settings = self.shared.settings.lock();
-            (settings.search_path(), settings.zone().engine_name())
-        };
-        let catalog = SessionCatalog::new(Arc::clone(release.schemas()), &path);
-        let mut config = self.engine.template().config().clone();
-        config.options_mut().execution.time_zone = Some(zone);
-        let mut state = SessionStateBuilder::new_from_existing(self.engine.template().clone())
-            .with_config(config)
-            .with_catalog_list(Arc::new(catalog))
-            .build();
-        if let Some(front) = self.engine.front() {
-            for function in front.functions(self.facts()) {
-                state.register_udf(Arc::new(function))?;
-            }
-        }
-        let state = Arc::new(state);
-        *cached = Some(CachedState {
-            release: release.number(),
-            settings,
-            state: Arc::clone(&state),
-        });
-        Ok(state)
-    }
-
-    /// Plans on the runtime for computing, whose threads have deep stacks.
-    async fn plan(&self, parsed: &Parsed, declared: &[Option<DataType>]) -> Result<Prepared> {
-        let mut statement = parsed.statement().clone();
-        if !utility::is_query(&statement)? {
-            return self.plan_utility(parsed).await;
-        }
-        let release = self.release();
-        let settings = self.settings_epoch();
-        let state = self.state(&release)?;
-        normalised(&mut statement, &state, self.engine.config().zone.name())?;
-        let declared = declared.to_vec();
-        let text = parsed.text().to_owned();
-        let (plan, parameters) = self
-            .on_cpu(async move { parameters::plan(&state, statement, &declared, &text).await })
-            .await?;
-        let output = shown_schema(plan.schema().as_arrow());
-        Ok(Prepared(Arc::new(PreparedStatement {
-            parsed: parsed.clone(),
-            parameters,
-            output: Some(output),
-            plan: Some(Planned {
-                plan,
-                release: release.number(),
-                settings,
-            }),
-        })))
-    }
-
-    async fn on_cpu<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        let stop = Stop::default();
-        *self.canceller.0.lock() = Some(stop.clone());
-        let timeout = self.timeout("statement_timeout");
-        let _timer = stop.after(timeout);
-        let task = self
-            .engine
-            .cpu()
-            .spawn(std::panic::AssertUnwindSafe(work).catch_unwind());
-        let abort = task.abort_handle();
-        tokio::select! {
-            biased;
-            error = stop.stopped() => { abort.abort(); Err(error) }
-            joined = task => match joined {
-                Ok(Ok(result)) => result,
-                Ok(Err(panic)) => Err(panicked(&panic)),
-                Err(_) => Err(Error::Stopped(StopReason::Shutdown)),
-            }
-        }
-    }
-
-    /// Binds parameters and starts the plan.
-    pub(crate) async fn start(&self, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<Rows> {
-        let release = self.release();
-        let settings = self.settings_epoch();
-        let state = self.state(&release)?;
-        let statement = Arc::clone(&prepared.0);
-        let runtime = self.engine.statement_runtime(None)?;
-        let started = self.shared.transaction.lock().now(self.engine.clock().now());
-        let prepared = Arc::clone(&statement);
-        let zone = self.engine.config().zone.name();
-        let (physical, context) = self
-            .on_cpu(async move {
-                let mut state = SessionStateBuilder::new_from_existing(state.as_ref().clone())
-                    .with_runtime_env(runtime)
-                    .build();
-                state.execution_props_mut().query_execution_start_time =
-                    chrono::DateTime::from_timestamp_micros(started);
-                let current = prepared
-                    .plan
-                    .as_ref()
-                    .filter(|plan| plan.release == release.number() && plan.settings == settings);
-                let plan = match current {
-                    Some(planned) => planned.plan.clone(),
-                    None => {
-                        let mut ast = prepared.parsed.statement().clone();
-                        normalised(&mut ast, &state, zone)?;
-                        let declared: Vec<_> = prepared.parameters.iter().cloned().map(Some).collect();
-                        parameters::plan(&state, ast, &declared, prepared.parsed.text())
-                            .await?
-                            .0
-                    }
-                };
-                let plan = if values.is_empty() {
-                    plan
-                } else {
-                    plan.replace_params_with_values(&ParamValues::from(values))?
-                };
-                let optimized = state.optimize(&plan)?;
-                let physical = state
-                    .query_planner()
-                    .create_physical_plan(&optimized, &state)
-                    .await?;
-                Ok((physical, state.task_ctx()))
-            })
-            .await?;
-        let output = statement.output.clone().unwrap_or_else(|| physical.schema());
-        let stop = Stop::default();
-        *self.canceller.0.lock() = Some(stop.clone());
-        let timer = stop.after(self.timeout("statement_timeout"));
-        let tag = if matches!(statement.parsed.statement(), Statement::Explain { .. }) {
-            "EXPLAIN"
-        } else {
-            "SELECT"
-        };
-        Ok(Rows::start(self.engine.cpu(), physical, context, output, stop, timer).with_tag(tag))
-    }
-
     /// Refuses everything but the end of a failed transaction.
     fn check_transaction(&self, statement: &Statement) -> Result<()> {
         let ends = matches!(statement, Statement::Commit { .. } | Statement::Rollback { .. });
@@ -484,28 +320,6 @@ impl Drop for Session {
         self.canceller.cancel(StopReason::ClientGone);
         self.engine.sessions().remove(self.login.pid);
     }
-}
-
-/// Plans a query of ours that takes no parameters.
-pub(crate) async fn plan_query(state: &SessionState, sql: &str, zone: &str) -> Result<LogicalPlan> {
-    let parsed = parse(sql)?;
-    let [parsed] = parsed.as_slice() else {
-        return Err(unsupported("more than one statement"));
-    };
-    let mut statement = parsed.statement().clone();
-    normalised(&mut statement, state, zone)?;
-    Ok(parameters::plan(state, statement, &[], sql).await?.0)
-}
-
-fn normalised(statement: &mut Statement, state: &SessionState, zone: &str) -> Result<()> {
-    let aggregates = |name: &str| state.aggregate_functions().contains_key(name);
-    normalise(
-        statement,
-        &Context {
-            zone,
-            aggregates: &aggregates,
-        },
-    )
 }
 
 /// An error about something that is not served.

@@ -3,7 +3,9 @@
 pub(crate) mod fetch;
 pub(crate) mod names;
 pub(crate) mod normalise;
+pub(crate) mod offset;
 pub(crate) mod parse;
 pub(crate) mod subquery;
+pub(crate) mod using;
 
 pub use parse::Parsed;

@@ -11,35 +11,16 @@ use crate::description::{FunctionDescription, FunctionKind};
 use crate::error::Result;
 use crate::schema::schema;
 
-/// A unify run of this process, as `perennial.runs` shows it.
-#[derive(Debug, Clone, Default)]
-pub struct Run {
-    /// Its id.
-    pub id: String,
-    /// When it started, microseconds.
-    pub started_at: i64,
-    /// When it ended.
-    pub finished_at: Option<i64>,
-    /// `running`, `committed`, `unchanged` or `failed`.
-    pub state: &'static str,
-    /// What it does or did last.
-    pub phase: Option<String>,
-    /// The snapshot that it committed.
-    pub snapshot: Option<u64>,
-    /// Rows read.
-    pub rows_read: u64,
-    /// Customers after it.
-    pub customers: u64,
-    /// Why it failed.
-    pub error: Option<String>,
-}
+mod runs;
+
+pub use runs::Run;
+pub(crate) use runs::{Runs, RunsTable};
 
 /// Every computed relation with its rows.
 pub(crate) fn relations(
     config: &Config,
     manifest: Option<&Manifest>,
     snapshots: &[Arc<Manifest>],
-    runs: &[Run],
     functions: &[FunctionDescription],
 ) -> Result<Vec<(&'static Relation, RecordBatch)>> {
     let mut out = Vec::new();
@@ -52,7 +33,6 @@ pub(crate) fn relations(
     add("sources", sources(config, manifest))?;
     add("files", files(manifest))?;
     add("snapshots", snapshot_rows(snapshots))?;
-    add("runs", run_rows(snapshots, runs))?;
     add("functions", function_rows(functions))?;
     add("metrics", metric_rows(config))?;
     Ok(out)
@@ -185,43 +165,6 @@ fn snapshot_rows(snapshots: &[Arc<Manifest>]) -> Vec<ArrayRef> {
                 .iter()
                 .map(|manifest| Some(manifest.config_hash.as_str())),
         ),
-    ]
-}
-
-fn run_rows(snapshots: &[Arc<Manifest>], runs: &[Run]) -> Vec<ArrayRef> {
-    let customers = |manifest: &Manifest| {
-        manifest
-            .tables
-            .get("public.customers")
-            .map_or(0, |table| table.rows())
-    };
-    let mut all: Vec<Run> = snapshots
-        .iter()
-        .filter(|manifest| runs.iter().all(|run| run.id != manifest.run.id))
-        .map(|manifest| Run {
-            id: manifest.run.id.clone(),
-            started_at: manifest.run.started_at,
-            finished_at: Some(manifest.run.finished_at),
-            state: "committed",
-            phase: manifest.run.phases.last().map(|phase| phase.name.clone()),
-            snapshot: Some(manifest.number),
-            rows_read: manifest.run.rows,
-            customers: customers(manifest),
-            error: None,
-        })
-        .collect();
-    all.extend(runs.iter().cloned());
-    all.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
-    vec![
-        text(all.iter().map(|run| Some(run.id.as_str()))),
-        instant(all.iter().map(|run| Some(run.started_at))),
-        instant(all.iter().map(|run| run.finished_at)),
-        text(all.iter().map(|run| Some(run.state))),
-        text(all.iter().map(|run| run.phase.as_deref())),
-        count(all.iter().map(|run| run.snapshot)),
-        count(all.iter().map(|run| Some(run.rows_read))),
-        count(all.iter().map(|run| Some(run.customers))),
-        text(all.iter().map(|run| run.error.as_deref())),
     ]
 }
 

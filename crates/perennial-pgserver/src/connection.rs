@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use perennial_engine::session::{Notice, NoticeKind};
-use perennial_engine::{Canceller, Outcome, Rows, Session, StopReason, TransactionState};
+use perennial_engine::{Canceller, Outcome, Request, Rows, Session, StopReason, TransactionState};
 use tokio_util::sync::CancellationToken;
 
 use crate::backend;
@@ -33,6 +33,8 @@ pub(crate) struct Connection {
     shutdown: CancellationToken,
     statements: HashMap<String, Statement>,
     portals: HashMap<String, Portal>,
+    /// What can be stopped: from a message of the extended protocol to the end of an Execute, or to Sync.
+    request: Option<Request>,
     /// After an error in the extended protocol, messages up to Sync are skipped.
     skipping: bool,
     /// Nothing was received since the last ReadyForQuery.
@@ -57,6 +59,7 @@ impl Connection {
             shutdown,
             statements: HashMap::new(),
             portals: HashMap::new(),
+            request: None,
             skipping: false,
             idle: false,
             whole: None,
@@ -123,10 +126,14 @@ impl Connection {
                 tokio::time::sleep(limit).await;
             }
         };
+        if self.session.is_terminated() {
+            return Err(Error::Terminated);
+        }
         tokio::select! {
             biased;
             frame = self.transport.frame(MESSAGE_LIMIT) => frame,
             () = self.shutdown.cancelled() => Err(Error::Terminated),
+            () = self.session.terminated() => Err(Error::Terminated),
             () = waiting => Err(late),
         }
     }
@@ -140,10 +147,23 @@ impl Connection {
                 self.simple(&sql).await?;
                 self.ready().await?;
             }
-            Frontend::Parse { name, sql, types } => self.parse(name, &sql, &types).await?,
-            Frontend::Bind(bind) => self.bind(bind)?,
-            Frontend::Describe { target, name } => self.describe(target, &name)?,
-            Frontend::Execute { portal, max_rows } => self.execute(&portal, max_rows).await?,
+            Frontend::Parse { name, sql, types } => {
+                self.begin_request();
+                self.parse(name, &sql, &types).await?;
+            }
+            Frontend::Bind(bind) => {
+                self.begin_request();
+                self.bind(bind)?;
+            }
+            Frontend::Describe { target, name } => {
+                self.begin_request();
+                self.describe(target, &name)?;
+            }
+            Frontend::Execute { portal, max_rows } => {
+                self.begin_request();
+                self.execute(&portal, max_rows).await?;
+                self.request = None;
+            }
             Frontend::Close { target, name } => self.close(target, &name),
             Frontend::Flush => self.transport.flush().await?,
             Frontend::Sync => {
@@ -161,8 +181,16 @@ impl Connection {
         Ok(Flow::Next)
     }
 
+    /// As in Postgres, the time limit of the extended protocol counts from the first message to the end of an Execute.
+    fn begin_request(&mut self) {
+        if self.request.is_none() {
+            self.request = Some(self.session.request());
+        }
+    }
+
     /// Tells the client of an error and goes on where Postgres would.
     async fn recover(&mut self, kind: u8, error: &Error) -> Result<()> {
+        self.request = None;
         self.session.fail();
         backend::error(&mut self.transport.output, error, false);
         if matches!(kind, b'P' | b'B' | b'D' | b'E' | b'C' | b'H') {
@@ -175,6 +203,7 @@ impl Connection {
 
     /// Ends a cycle: what has changed, then ReadyForQuery.
     async fn ready(&mut self) -> Result<()> {
+        self.request = None;
         let transaction = self.session.transaction();
         if transaction == TransactionState::Idle {
             // Portals live as long as the transaction that made them, an implicit one too.
@@ -215,6 +244,8 @@ impl Connection {
             backend::bare(&mut self.transport.output, b'I');
         }
         for parsed in &statements {
+            // The time limit is that of each statement.
+            let _request = self.session.request();
             let before = self.session.transaction();
             let canceller = &self.canceller;
             let planning = self.session.prepare(parsed, &[]);

@@ -21,12 +21,15 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
             .unwrap_or_default()
             .trim_start_matches("error: ");
         return Some(Error::new(
-            ErrorClass::InvalidArgument,
+            ErrorClass::InvalidRegex,
             format!("invalid regular expression: {why}"),
         ));
     }
     if line.starts_with("Invalid input syntax for type interval") {
         return plain(ErrorClass::InvalidDatetime, &line.replacen('I', "i", 1));
+    }
+    if line.starts_with("cannot take square root of a negative number") {
+        return plain(ErrorClass::InvalidPower, line);
     }
     if let Some(name) = line.strip_prefix("Unsupported SQL type ") {
         return Some(Error::new(
@@ -70,17 +73,30 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
     }
     if let Some((position, _)) = between(line, "Order by column out of bounds, specified: ", ", max") {
         return Some(Error::new(
-            ErrorClass::InvalidArgument,
+            ErrorClass::InvalidColumnReference,
             format!("ORDER BY position {position} is not in select list"),
         ));
     }
-    for clause in ["LIMIT", "OFFSET"] {
-        if line.starts_with(&format!("{clause} must be >= 0")) {
-            return Some(Error::new(
-                ErrorClass::InvalidArgument,
-                format!("{clause} must not be negative"),
-            ));
+    for (clause, class) in [
+        ("LIMIT", ErrorClass::InvalidLimit),
+        ("OFFSET", ErrorClass::InvalidOffset),
+    ] {
+        if line.starts_with(&format!("{clause} must be >=")) {
+            return Some(Error::new(class, format!("{clause} must not be negative")));
         }
+    }
+    if let Some((from, to)) = between(line, "Unsupported CAST from ", " to ").or_else(|| {
+        between(line, "Casting from ", " to ")
+            .and_then(|(from, to)| Some((from, to.strip_suffix(" not supported")?)))
+    }) {
+        return Some(Error::new(
+            ErrorClass::CannotCoerce,
+            format!(
+                "cannot cast type {} to {}",
+                postgres_type(from),
+                postgres_type(to)
+            ),
+        ));
     }
     if let Some((operands, _)) = between(line, "Cannot coerce arithmetic expression ", " to valid types") {
         let operands: Vec<&str> = operands.split(' ').map(postgres_type).collect();

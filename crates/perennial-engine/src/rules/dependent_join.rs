@@ -1,7 +1,7 @@
 //! Correlated scalar subqueries as joins, whatever the correlation.
 //!
 //! DataFusion turns a scalar subquery into a join when it is tied to its surroundings by equalities alone
-//! (`scalar_subquery_to_join.rs`). Here the distinct values of the outer columns are joined into the subquery, which
+//! (`scalar_subquery_to_join.rs`), and may keep what it does right. Here the distinct values of the outer columns are joined into the subquery, which
 //! then aggregates per value, and its answer is joined back: the dependent join of Neumann and Kemper, "Unnesting
 //! Arbitrary Queries", BTW 2015.
 
@@ -13,11 +13,17 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType, NullEquality, Result, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    Aggregate, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Projection, Subquery, lit,
-    when,
+    Aggregate, BinaryExpr, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator,
+    Projection, Subquery, lit, when,
 };
 use datafusion::optimizer::AnalyzerRule;
+
+use crate::functions::single_value;
+
+/// The column of a group that says whether HAVING let it through.
+const KEPT: &str = "__kept";
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -97,6 +103,9 @@ impl DependentJoin {
     /// The input joined with the answers of a subquery, and the expression of the answer. None for shapes that are
     /// left to the planner.
     fn join(&self, subquery: &Subquery, input: &LogicalPlan) -> Result<Option<(LogicalPlan, Expr)>> {
+        if tied_by_equalities(&subquery.subquery)? {
+            return Ok(None);
+        }
         let mut keys: Vec<Column> = Vec::new();
         for outer in &subquery.outer_ref_columns {
             let Expr::OuterReferenceColumn(_, column) = outer else {
@@ -155,7 +164,7 @@ impl DependentJoin {
             .build()?;
         let value = Expr::Column(Column::new(Some(answer.as_str()), "__value"));
         let value = match answers.without_rows {
-            // No row for these outer values: count is 0, not NULL.
+            // No row for these outer values: count is 0, not NULL, unless HAVING says otherwise.
             Some(default) => {
                 let found = Expr::Column(Column::new(Some(answer.as_str()), "__found"));
                 when(found.is_not_null(), value).otherwise(default)?
@@ -188,8 +197,9 @@ fn answers(
         domain,
         bound,
         aggregates: 0,
-        defaults: None,
-        without_rows: None,
+        empty: Vec::new(),
+        kept: None,
+        kept_empty: None,
     };
     let Some((plan, carried)) = push.down(plan)? else {
         return Ok(None);
@@ -197,16 +207,27 @@ fn answers(
     if push.aggregates != 1 {
         return Ok(None);
     }
-    let value = plan
-        .schema()
-        .columns()
-        .into_iter()
-        .find(|column| !carried.contains(column));
-    Ok(value.map(|value| Answers {
+    let shown = |column: &Column| !carried.contains(column) && push.kept.as_ref() != Some(column);
+    let Some(column) = plan.schema().columns().into_iter().find(shown) else {
+        return Ok(None);
+    };
+    let without_rows = push.empty.iter().find(|(name, _)| *name == column.name);
+    let without_rows = without_rows.map(|(_, value)| value.clone());
+    let only_if = |kept: Option<Expr>, value: Expr| match kept {
+        Some(kept) => when(kept, value).end(),
+        None => Ok(value),
+    };
+    let without_rows = match without_rows {
+        Some(Expr::Literal(value, _)) if value.is_null() => None,
+        Some(value) => Some(only_if(push.kept_empty, value)?),
+        None => None,
+    };
+    let value = only_if(push.kept.map(Expr::Column), Expr::Column(column))?;
+    Ok(Some(Answers {
         plan,
         keys: carried,
-        value: Expr::Column(value),
-        without_rows: push.without_rows,
+        value,
+        without_rows,
     }))
 }
 
@@ -217,9 +238,13 @@ struct Push<'a> {
     bound: Vec<Column>,
     /// Aggregates that give one row, met so far.
     aggregates: usize,
-    /// What the aggregate gives over no rows.
-    defaults: Option<Vec<(Column, ScalarValue)>>,
-    without_rows: Option<Expr>,
+    /// What the columns above the aggregate are over no rows, in terms of the outside.
+    empty: Vec<(String, Expr)>,
+    /// Says of a group whether every filter above the aggregate let it through. Such a filter must not drop the group: a
+    /// value of no rows and a refused one differ.
+    kept: Option<Column>,
+    /// The same of the group of no rows.
+    kept_empty: Option<Expr>,
 }
 
 impl Push<'_> {
@@ -238,6 +263,10 @@ impl Push<'_> {
                     return Ok(None);
                 };
                 let predicate = bind(filter.predicate.clone(), self.keys, &carried)?;
+                if self.aggregates > 0 {
+                    let marked = self.mark(below, predicate, &filter.predicate)?;
+                    return Ok(Some((marked, carried)));
+                }
                 Ok(Some((
                     LogicalPlanBuilder::from(below).filter(predicate)?.build()?,
                     carried,
@@ -248,10 +277,14 @@ impl Push<'_> {
                     return Ok(None);
                 };
                 let mut exprs = self.bind_all(&projection.expr, &carried)?;
-                if let (Some(defaults), Some(first)) = (&self.defaults, projection.expr.first()) {
-                    self.without_rows = over_no_rows(first, defaults)?;
+                if self.aggregates > 0 {
+                    let names = projection.schema.columns();
+                    let values = projection.expr.iter().zip(names);
+                    self.empty = values
+                        .map(|(expr, column)| Ok((column.name, over_no_rows(expr, &self.empty)?)))
+                        .collect::<Result<_>>()?;
                 }
-                exprs.extend(carried.iter().cloned().map(Expr::Column));
+                exprs.extend(carried.iter().chain(&self.kept).cloned().map(Expr::Column));
                 Ok(Some((
                     LogicalPlanBuilder::from(below).project(exprs)?.build()?,
                     carried,
@@ -267,12 +300,7 @@ impl Push<'_> {
                     return Ok(None);
                 };
                 let exprs = self.bind_all(aggr_expr, &carried)?;
-                let defaults = step_defaults(aggr_expr, plan)?;
-                self.without_rows = match defaults.as_slice() {
-                    [(_, default)] if !default.is_null() => Some(lit(default.clone())),
-                    _ => None,
-                };
-                self.defaults = Some(defaults);
+                self.empty = step_defaults(aggr_expr, plan)?;
                 self.aggregates += 1;
                 let groups: Vec<Expr> = carried.iter().cloned().map(Expr::Column).collect();
                 Ok(Some((
@@ -286,10 +314,9 @@ impl Push<'_> {
                 let Some((below, carried)) = self.down(&alias.input)? else {
                     return Ok(None);
                 };
-                let carried = carried
-                    .into_iter()
-                    .map(|column| Column::new(Some(alias.alias.clone()), column.name))
-                    .collect();
+                let renamed = |column: Column| Column::new(Some(alias.alias.clone()), column.name);
+                let carried = carried.into_iter().map(renamed).collect();
+                self.kept = self.kept.take().map(renamed);
                 Ok(Some((
                     LogicalPlanBuilder::from(below)
                         .alias(alias.alias.clone())?
@@ -302,6 +329,9 @@ impl Push<'_> {
                 let Some((below, carried)) = self.down(&unnest.input)? else {
                     return Ok(None);
                 };
+                if self.aggregates > 0 {
+                    return Ok(None);
+                }
                 let plan = LogicalPlanBuilder::from(below)
                     .unnest_columns_with_options(unnest.exec_columns.clone(), unnest.options.clone())?
                     .build()?;
@@ -330,6 +360,10 @@ impl Push<'_> {
                 (join.left.as_ref().clone(), right, carried)
             }
         };
+        // Over an aggregate a join decides too whether there is a row.
+        if self.aggregates > 0 {
+            return Ok(None);
+        }
         let on = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
         let conditions = on
             .chain(join.filter.iter().cloned())
@@ -342,6 +376,24 @@ impl Push<'_> {
             joined.join_on(right, JoinType::Inner, conditions)?
         };
         Ok(Some((joined.build()?, carried)))
+    }
+
+    /// Notes what a filter above the aggregate says of each group.
+    fn mark(&mut self, below: LogicalPlan, predicate: Expr, written: &Expr) -> Result<LogicalPlan> {
+        let columns = below.schema().columns().into_iter();
+        let mut exprs: Vec<Expr> = columns
+            .filter(|column| self.kept.as_ref() != Some(column))
+            .map(Expr::Column)
+            .collect();
+        let all = |before: Option<Expr>, predicate: Expr| match before {
+            Some(before) => before.and(predicate),
+            None => predicate,
+        };
+        exprs.push(all(self.kept.take().map(Expr::Column), predicate).alias(KEPT));
+        self.kept = Some(Column::new_unqualified(KEPT));
+        let empty = over_no_rows(written, &self.empty)?;
+        self.kept_empty = Some(all(self.kept_empty.take(), empty));
+        LogicalPlanBuilder::from(below).project(exprs)?.build()
     }
 
     fn bind_all(&self, exprs: &[Expr], carried: &[Column]) -> Result<Vec<Expr>> {
@@ -357,7 +409,7 @@ impl Push<'_> {
 }
 
 /// What the aggregates give over no rows, by their column.
-fn step_defaults(aggregates: &[Expr], step: &LogicalPlan) -> Result<Vec<(Column, ScalarValue)>> {
+fn step_defaults(aggregates: &[Expr], step: &LogicalPlan) -> Result<Vec<(String, Expr)>> {
     let LogicalPlan::Aggregate(aggregate) = step else {
         return Ok(Vec::new());
     };
@@ -370,7 +422,7 @@ fn step_defaults(aggregates: &[Expr], step: &LogicalPlan) -> Result<Vec<(Column,
                 Expr::AggregateFunction(AggregateFunction { func, .. }) => func.default_value(&data_type)?,
                 _ => ScalarValue::try_from(&data_type)?,
             };
-            Ok((column, default))
+            Ok((column.name, lit(default)))
         })
         .collect()
 }
@@ -382,19 +434,62 @@ fn unaliased(expr: &Expr) -> &Expr {
     }
 }
 
-/// A projection over aggregates, over no rows; none when all of these are NULL then.
-fn over_no_rows(expr: &Expr, defaults: &[(Column, ScalarValue)]) -> Result<Option<Expr>> {
-    if defaults.iter().all(|(_, default)| default.is_null()) {
-        return Ok(None);
-    }
-    let replaced = unaliased(expr).clone().transform_up(|expr| match &expr {
-        Expr::Column(column) => Ok(match defaults.iter().find(|(name, _)| name.name == column.name) {
-            Some((_, default)) => Transformed::yes(lit(default.clone())),
-            None => Transformed::no(expr),
-        }),
-        _ => Ok(Transformed::no(expr)),
+/// An expression over the aggregates' columns, over no rows and seen from the outside.
+fn over_no_rows(expr: &Expr, empty: &[(String, Expr)]) -> Result<Expr> {
+    let replaced = unaliased(expr).clone().transform_up(|expr| {
+        Ok(match &expr {
+            Expr::Column(column) => match empty.iter().find(|(name, _)| *name == column.name) {
+                Some((_, value)) => Transformed::yes(value.clone()),
+                None => Transformed::no(expr),
+            },
+            Expr::OuterReferenceColumn(_, column) => Transformed::yes(Expr::Column(column.clone())),
+            _ => Transformed::no(expr),
+        })
     })?;
-    Ok(Some(replaced.data))
+    Ok(replaced.data)
+}
+
+/// Whether the planner's own rule does a subquery, at the cost of one join fewer: an aggregate without HAVING over a
+/// filter that compares columns with outer ones for equality. It aggregates groups that no outer row asks for too, so
+/// an aggregate that may fail is none of these.
+fn tied_by_equalities(plan: &LogicalPlan) -> Result<bool> {
+    let plain = |exprs: &[Expr]| !exprs.iter().any(Expr::contains_outer);
+    Ok(match plan {
+        LogicalPlan::Subquery(subquery) => tied_by_equalities(&subquery.subquery)?,
+        LogicalPlan::Projection(projection) => {
+            plain(&projection.expr) && tied_by_equalities(&projection.input)?
+        }
+        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => {
+            let total = aggregate.aggr_expr.iter().all(|expr| {
+                matches!(unaliased(expr), Expr::AggregateFunction(call) if call.func.name() != single_value::NAME)
+            });
+            let LogicalPlan::Filter(filter) = aggregate.input.as_ref() else {
+                return Ok(false);
+            };
+            total
+                && plain(&aggregate.aggr_expr)
+                && !refers_outside(&filter.input)?
+                && split_conjunction(&filter.predicate)
+                    .into_iter()
+                    .all(|part| !part.contains_outer() || compares_columns(part))
+        }
+        _ => false,
+    })
+}
+
+fn compares_columns(expr: &Expr) -> bool {
+    let Expr::BinaryExpr(BinaryExpr {
+        left,
+        op: Operator::Eq,
+        right,
+    }) = expr
+    else {
+        return false;
+    };
+    matches!(
+        (left.as_ref(), right.as_ref()),
+        (Expr::OuterReferenceColumn(..), Expr::Column(_)) | (Expr::Column(_), Expr::OuterReferenceColumn(..))
+    )
 }
 
 /// Replaces references to the outside by the columns that carry its values.

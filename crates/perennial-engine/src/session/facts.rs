@@ -4,13 +4,15 @@ use std::sync::{Arc, Weak};
 
 use crate::description::{CatalogDescription, SessionFacts};
 use crate::engine::Engine;
-use crate::error::{Error, Result, StopReason};
+use crate::error::{Error, Result};
+use crate::release::Release;
 use crate::session::{Session, Shared};
 
 /// See the module. It does not keep the engine alive.
 #[derive(Debug)]
 pub(crate) struct Facts {
     user: String,
+    owner: bool,
     pid: i32,
     shared: Arc<Shared>,
     engine: Weak<Engine>,
@@ -18,13 +20,14 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn new(session: &Session) -> Self {
+    pub(crate) fn new(session: &Session, release: &Release) -> Self {
         Self {
             user: session.login.user.clone(),
+            owner: session.owner,
             pid: session.login.pid,
             shared: Arc::clone(&session.shared),
             engine: Arc::downgrade(&session.engine),
-            catalog: Arc::clone(session.release().description()),
+            catalog: Arc::clone(release.description()),
         }
     }
 }
@@ -56,26 +59,18 @@ impl SessionFacts for Facts {
     }
 
     fn change_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
-        let value = self.shared.settings.lock().set(name, value, local)?;
-        self.shared
-            .settings_epoch
-            .fetch_add(1, std::sync::atomic::Ordering::AcqRel);
-        Ok(value)
+        self.shared.settings.lock().set(name, value, local)
     }
 
     fn catalog(&self) -> Arc<CatalogDescription> {
         Arc::clone(&self.catalog)
     }
 
-    fn signal(&self, pid: i32, terminate: bool) -> bool {
-        let reason = if terminate {
-            StopReason::Terminated
-        } else {
-            StopReason::User
-        };
-        self.engine
-            .upgrade()
-            .is_some_and(|engine| engine.sessions().signal(&self.user, pid, reason))
+    fn signal(&self, pid: i32, terminate: bool) -> Result<bool> {
+        match self.engine.upgrade() {
+            Some(engine) => engine.sessions().signal(&self.user, self.owner, pid, terminate),
+            None => Ok(false),
+        }
     }
 }
 

@@ -40,6 +40,13 @@ pub(crate) struct Settings {
     changed: BTreeSet<String>,
 }
 
+/// What was set at one moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Values {
+    values: BTreeMap<String, String>,
+    local: BTreeMap<String, String>,
+}
+
 impl Settings {
     pub(crate) fn new(defaults: BTreeMap<String, String>) -> Self {
         Self {
@@ -141,6 +148,25 @@ impl Settings {
             .extend(self.values.keys().chain(self.local.keys()).cloned());
         self.values.clear();
         self.local.clear();
+    }
+
+    /// The values of now, for a savepoint.
+    pub(crate) fn snapshot(&self) -> Values {
+        Values {
+            values: self.values.clone(),
+            local: self.local.clone(),
+        }
+    }
+
+    /// Goes back to the values of a savepoint.
+    pub(crate) fn restore(&mut self, to: Values) {
+        let now = Values {
+            values: std::mem::replace(&mut self.values, to.values),
+            local: std::mem::replace(&mut self.local, to.local),
+        };
+        let all = [&now.values, &now.local, &self.values, &self.local];
+        self.changed
+            .extend(all.into_iter().flat_map(BTreeMap::keys).cloned());
     }
 
     pub(crate) fn begin(&mut self) {

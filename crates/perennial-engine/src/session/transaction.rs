@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::release::Release;
+use crate::session::settings::Values;
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,7 +24,18 @@ pub(crate) struct Transaction {
     release: Option<Arc<Release>>,
     /// The moment that `now()` gives.
     started: Option<i64>,
-    savepoints: Vec<String>,
+    savepoints: Vec<Savepoint>,
+    /// How many cursors the session had opened when it began.
+    cursors: u64,
+}
+
+/// What a way back to a savepoint restores.
+#[derive(Debug, Clone)]
+pub(crate) struct Savepoint {
+    pub(crate) name: String,
+    pub(crate) settings: Values,
+    /// How many cursors the session had opened.
+    pub(crate) cursors: u64,
 }
 
 impl Transaction {
@@ -31,12 +43,13 @@ impl Transaction {
         self.state
     }
 
-    pub(crate) fn begin(&mut self, release: Arc<Release>, now: i64) {
+    pub(crate) fn begin(&mut self, release: Arc<Release>, now: i64, cursors: u64) {
         *self = Self {
             state: TransactionState::Open,
             release: Some(release),
             started: Some(now),
             savepoints: Vec::new(),
+            cursors,
         };
     }
 
@@ -60,13 +73,18 @@ impl Transaction {
         self.started.unwrap_or(clock)
     }
 
-    pub(crate) fn savepoint(&mut self, name: String) {
-        self.savepoints.push(name);
+    /// How many cursors the session had opened when the transaction began.
+    pub(crate) fn cursors(&self) -> u64 {
+        self.cursors
+    }
+
+    pub(crate) fn savepoint(&mut self, savepoint: Savepoint) {
+        self.savepoints.push(savepoint);
     }
 
     /// Forgets a savepoint and all after it; answers whether it was there.
     pub(crate) fn release_savepoint(&mut self, name: &str) -> bool {
-        match self.savepoints.iter().rposition(|known| known == name) {
+        match self.savepoints.iter().rposition(|known| known.name == name) {
             Some(at) => {
                 self.savepoints.truncate(at);
                 true
@@ -75,15 +93,11 @@ impl Transaction {
         }
     }
 
-    /// Goes back to a savepoint, which stays; answers whether it was there.
-    pub(crate) fn rollback_to(&mut self, name: &str) -> bool {
-        match self.savepoints.iter().rposition(|known| known == name) {
-            Some(at) => {
-                self.savepoints.truncate(at + 1);
-                self.state = TransactionState::Open;
-                true
-            }
-            None => false,
-        }
+    /// Goes back to a savepoint, which stays; gives it, if it was there.
+    pub(crate) fn rollback_to(&mut self, name: &str) -> Option<Savepoint> {
+        let at = self.savepoints.iter().rposition(|known| known.name == name)?;
+        self.savepoints.truncate(at + 1);
+        self.state = TransactionState::Open;
+        self.savepoints.last().cloned()
     }
 }

@@ -1,6 +1,7 @@
 //! Statements that are not queries: settings, transactions, cursors, prepared statements, COPY.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -15,10 +16,16 @@ use crate::error::{Error, Result};
 use crate::rows::Rows;
 use crate::session::copy::{self, CopyOut};
 use crate::session::cursor::{Cursor, portion};
+use crate::session::transaction::Savepoint;
 use crate::session::{
     NoticeKind, Outcome, Prepared, PreparedStatement, Session, TransactionState, unsupported,
 };
 use crate::sql::parse::{Parsed, parse, query_of, read_only};
+
+/// Statements that a session may prepare, and cursors that it may open, in SQL: as many as over the wire.
+const MAX_HELD: usize = 1_000;
+/// Bytes of their texts, each kind for itself.
+const MAX_HELD_BYTES: usize = 16 << 20;
 
 /// Whether the planner takes the statement; an error for what is never served.
 pub(crate) fn is_query(statement: &Statement) -> Result<bool> {
@@ -125,26 +132,36 @@ impl Session {
                         self.shared.settings.lock().reset(&setting_name(name))?;
                     }
                 }
-                self.settings_changed();
                 done("RESET")
             }
             Statement::ShowVariable { variable } => self.show(&variable_name(variable)).map(Outcome::Rows),
             Statement::StartTransaction { modes, begin, .. } => self.begin(modes, *begin),
-            Statement::Commit { .. } => self.end(true),
-            Statement::Rollback { savepoint: None, .. } => self.end(false),
+            Statement::Commit { chain, .. } => self.end(true, *chain),
+            Statement::Rollback {
+                savepoint: None,
+                chain,
+            } => self.end(false, *chain),
             Statement::Rollback {
                 savepoint: Some(name),
                 ..
             } => {
                 self.in_transaction("ROLLBACK TO SAVEPOINT")?;
-                if !self.shared.transaction.lock().rollback_to(&folded(name)) {
-                    return Err(no_savepoint(name));
-                }
+                let back = self.shared.transaction.lock().rollback_to(&folded(name));
+                let back = back.ok_or_else(|| no_savepoint(name))?;
+                self.shared.settings.lock().restore(back.settings);
+                self.cursors
+                    .lock()
+                    .retain(|_, cursor| cursor.number < back.cursors);
                 done("ROLLBACK")
             }
             Statement::Savepoint { name } => {
                 self.in_transaction("SAVEPOINT")?;
-                self.shared.transaction.lock().savepoint(folded(name));
+                let savepoint = Savepoint {
+                    name: folded(name),
+                    settings: self.shared.settings.lock().snapshot(),
+                    cursors: self.opened.load(Ordering::Relaxed),
+                };
+                self.shared.transaction.lock().savepoint(savepoint);
                 done("SAVEPOINT")
             }
             Statement::ReleaseSavepoint { name } => {
@@ -156,16 +173,11 @@ impl Session {
             }
             Statement::Declare { stmts } => self.declare(stmts).await,
             Statement::Fetch { name, direction, .. } => {
-                let wanted = portion(direction)?;
-                let mut cursor = self
-                    .cursors
-                    .lock()
-                    .remove(&folded(name))
-                    .ok_or_else(|| no_cursor(name))?;
-                let batches = cursor.portion(wanted).await;
-                let schema = Arc::clone(cursor.schema());
-                self.cursors.lock().insert(folded(name), cursor);
-                Ok(Outcome::Rows(Rows::ready("FETCH", schema, batches?)))
+                let cursors = self.cursors.lock();
+                let cursor = cursors.get(&folded(name)).ok_or_else(|| no_cursor(name))?;
+                let fetch = cursor.fetch(portion(direction)?);
+                let rows = Rows::fetch(fetch, self.canceller(), self.own_request());
+                Ok(Outcome::Rows(rows))
             }
             Statement::Close {
                 cursor: CloseCursor::All,
@@ -204,12 +216,6 @@ impl Session {
             Statement::Copy { .. } => self.copy_out(statement).await,
             _ => Err(write_refused(statement)),
         }
-    }
-
-    fn settings_changed(&self) {
-        self.shared
-            .settings_epoch
-            .fetch_add(1, std::sync::atomic::Ordering::AcqRel);
     }
 
     fn set(&self, set: &Set) -> Result<Outcome> {
@@ -252,11 +258,7 @@ impl Session {
     fn set_value(&self, name: &str, values: &[Expr], local: bool) -> Result<()> {
         let texts: Vec<String> = values.iter().map(value_text).collect::<Result<_>>()?;
         match texts.as_slice() {
-            [word] if word.eq_ignore_ascii_case("default") => {
-                self.shared.settings.lock().reset(name)?;
-                self.settings_changed();
-                Ok(())
-            }
+            [word] if word.eq_ignore_ascii_case("default") => self.shared.settings.lock().reset(name),
             texts => self.assign(name, &texts.join(", "), local),
         }
     }
@@ -270,7 +272,6 @@ impl Session {
             return Ok(());
         }
         self.shared.settings.lock().set(name, value, local)?;
-        self.settings_changed();
         Ok(())
     }
 
@@ -324,10 +325,7 @@ impl Session {
 
     fn begin(&self, modes: &[TransactionMode], begin: bool) -> Result<Outcome> {
         if self.transaction() == TransactionState::Idle {
-            let release = self.engine.release();
-            let now = self.engine.clock().now();
-            self.shared.transaction.lock().begin(release, now);
-            self.shared.settings.lock().begin();
+            self.open_transaction();
         } else {
             self.notice(
                 NoticeKind::ActiveTransaction,
@@ -338,8 +336,21 @@ impl Session {
         done(if begin { "BEGIN" } else { "START TRANSACTION" })
     }
 
-    fn end(&self, commit: bool) -> Result<Outcome> {
+    fn open_transaction(&self) {
+        let release = self.engine.release();
+        let now = self.engine.clock().now();
+        let cursors = self.opened.load(Ordering::Relaxed);
+        self.shared.transaction.lock().begin(release, now, cursors);
+        self.shared.settings.lock().begin();
+    }
+
+    /// Ends the transaction; with `chain` the next one of the same kind begins.
+    fn end(&self, commit: bool, chain: bool) -> Result<Outcome> {
         let state = self.transaction();
+        if chain {
+            let verb = if commit { "COMMIT" } else { "ROLLBACK" };
+            self.in_transaction(&format!("{verb} AND CHAIN"))?;
+        }
         if state == TransactionState::Idle {
             self.notice(
                 NoticeKind::NoActiveTransaction,
@@ -348,10 +359,19 @@ impl Session {
             return done(if commit { "COMMIT" } else { "ROLLBACK" });
         }
         let committed = commit && state == TransactionState::Open;
+        let isolation = self.shared.settings.lock().value("transaction_isolation")?;
+        let before = self.shared.transaction.lock().cursors();
         self.shared.transaction.lock().end();
         self.shared.settings.lock().end(committed);
-        self.settings_changed();
-        self.cursors.lock().retain(|_, cursor| cursor.hold && committed);
+        // A held cursor of an earlier transaction is not undone with this one.
+        self.cursors
+            .lock()
+            .retain(|_, cursor| cursor.hold && (committed || cursor.number < before));
+        if chain {
+            self.open_transaction();
+            let mut settings = self.shared.settings.lock();
+            settings.set("transaction_isolation", &isolation, true)?;
+        }
         done(if committed { "COMMIT" } else { "ROLLBACK" })
     }
 
@@ -391,8 +411,16 @@ impl Session {
                 format!("cursor \"{name}\" already exists"),
             ));
         }
-        let rows = self.rows_of(&query.to_string()).await?;
-        self.cursors.lock().insert(name, Cursor::new(rows, hold));
+        let query = query.to_string();
+        {
+            let cursors = self.cursors.lock();
+            let held = cursors.values().map(|cursor| cursor.bytes);
+            room("cursors", cursors.len(), held.sum::<usize>() + query.len())?;
+        }
+        let rows = self.rows_of(&query).await?;
+        let number = self.opened.fetch_add(1, Ordering::Relaxed);
+        let cursor = Cursor::new(rows, hold, number, query.len());
+        self.cursors.lock().insert(name, cursor);
         done("DECLARE CURSOR")
     }
 
@@ -427,7 +455,6 @@ impl Session {
             self.cursors.lock().clear();
             self.statements.lock().clear();
             self.shared.settings.lock().reset_all();
-            self.settings_changed();
         }
         done(&format!("DISCARD {what}"))
     }
@@ -449,7 +476,14 @@ impl Session {
                 format!("prepared statement \"{name}\" already exists"),
             ));
         }
-        let parsed = parse(&statement.to_string())?;
+        let text = statement.to_string();
+        {
+            let statements = self.statements.lock();
+            let held = statements.values().map(|prepared| prepared.text().len());
+            let bytes = held.sum::<usize>() + text.len();
+            room("prepared statements", statements.len(), bytes)?;
+        }
+        let parsed = parse(&text)?;
         let [parsed] = parsed.as_slice() else {
             return Err(unsupported("PREPARE of this statement"));
         };
@@ -499,6 +533,19 @@ impl Session {
             .map(|(column, data_type)| Ok(ScalarValue::try_from_array(column, 0)?.cast_to(data_type)?))
             .collect()
     }
+}
+
+/// Refuses one more of what a session holds: `held` there are, and with it their texts have so many bytes.
+fn room(what: &str, held: usize, bytes: usize) -> Result<()> {
+    let error = if held >= MAX_HELD {
+        format!("too many {what}: at most {MAX_HELD}")
+    } else if bytes > MAX_HELD_BYTES {
+        format!("the texts of {what} are too long: at most {MAX_HELD_BYTES} bytes together")
+    } else {
+        return Ok(());
+    };
+    Err(Error::new(ErrorClass::LimitExceeded, error)
+        .with_hint("Close what is not needed any more with CLOSE or DEALLOCATE."))
 }
 
 fn done(tag: &str) -> Result<Outcome> {

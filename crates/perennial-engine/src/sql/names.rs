@@ -65,7 +65,7 @@ pub(crate) fn shown_schema(schema: &Schema) -> SchemaRef {
 }
 
 /// The name that Postgres would give.
-fn column_name(expr: &Expr) -> String {
+pub(crate) fn column_name(expr: &Expr) -> String {
     figure(expr).map_or_else(|| "?column?".to_owned(), |(name, _)| name)
 }
 
@@ -135,7 +135,7 @@ fn subquery_name(query: &Query) -> Option<String> {
     }
 }
 
-fn folded(ident: &Ident) -> String {
+pub(crate) fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() {
         ident.value.clone()
     } else {

@@ -1,6 +1,7 @@
 //! What Postgres' grammar has and the planner lacks, expressed in what the planner has. Every rule holds for any
 //! statement; none looks at its text.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
@@ -9,11 +10,13 @@ use datafusion::sql::sqlparser::ast::{
     VisitorMut,
 };
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, specified_twice};
 use crate::functions::table;
 use crate::rules::array_literal::elements;
-use crate::sql::names::name_columns;
+use crate::sql::names::{folded, name_columns};
+use crate::sql::offset;
 use crate::sql::subquery::{self, call};
+use crate::sql::using::{self, Names};
 
 /// What the rules have to know.
 pub(crate) struct Context<'a> {
@@ -21,6 +24,8 @@ pub(crate) struct Context<'a> {
     pub(crate) zone: &'a str,
     /// Whether a function of this name is an aggregate.
     pub(crate) aggregates: &'a dyn Fn(&str) -> bool,
+    /// The columns of a served relation.
+    pub(crate) relations: using::Relations<'a>,
 }
 
 /// Rewrites a statement in place.
@@ -28,7 +33,11 @@ pub(crate) struct Context<'a> {
 /// # Errors
 /// When a table function is called with arguments that it does not take.
 pub(crate) fn normalise(statement: &mut Statement, context: &Context<'_>) -> Result<()> {
-    match statement.visit(&mut Rules { context }) {
+    let mut rules = Rules {
+        context,
+        names: Names::default(),
+    };
+    match statement.visit(&mut rules) {
         ControlFlow::Continue(()) => Ok(()),
         ControlFlow::Break(error) => Err(error),
     }
@@ -36,12 +45,27 @@ pub(crate) fn normalise(statement: &mut Statement, context: &Context<'_>) -> Res
 
 struct Rules<'a> {
     context: &'a Context<'a>,
+    names: Names,
 }
 
 impl VisitorMut for Rules<'_> {
     type Break = Error;
 
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        self.names.enter(query, self.context.relations);
+        using::merge(query, &self.names, self.context.relations);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
+        self.names.leave();
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        if let Some(name) = named_twice(select) {
+            return ControlFlow::Break(specified_twice(&name));
+        }
         name_columns(select);
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
@@ -82,6 +106,7 @@ impl VisitorMut for Rules<'_> {
                 Some(array) => *expr = array,
                 None => function_name(function),
             },
+            Expr::TypedString(typed) => offset::literal(&mut typed.value.value, &typed.data_type),
             Expr::Subquery(query) => subquery::scalar(query, self.context.aggregates),
             Expr::Cast {
                 expr: inner,
@@ -97,6 +122,34 @@ impl VisitorMut for Rules<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// A name that two tables of FROM are called by. Tables of different schemas may share theirs.
+fn named_twice(select: &Select) -> Option<String> {
+    let mut seen = HashSet::new();
+    let joined = select.from.iter().flat_map(|item| {
+        let others = item.joins.iter().map(|join| &join.relation);
+        std::iter::once(&item.relation).chain(others)
+    });
+    for factor in joined {
+        let name = match factor {
+            TableFactor::Table {
+                alias: Some(alias), ..
+            }
+            | TableFactor::Derived {
+                alias: Some(alias), ..
+            } => folded(&alias.name),
+            TableFactor::Table { name, args: None, .. } => {
+                let parts: Vec<String> = name.0.iter().map(part).collect();
+                parts.join(".")
+            }
+            _ => continue,
+        };
+        if !seen.insert(name.clone()) {
+            return Some(name);
+        }
+    }
+    None
 }
 
 /// EXISTS in a select list is a value; in WHERE it stays, as the planner makes a semi-join of it.
@@ -207,6 +260,7 @@ fn literal(inner: &mut Expr, data_type: &DataType) {
         return array_of_text(inner);
     }
     let Expr::Value(value) = inner else { return };
+    offset::literal(&mut value.value, data_type);
     if let (DataType::Bytea, Value::SingleQuotedString(text)) = (data_type, &value.value)
         && let Some(digits) = text.strip_prefix("\\x")
         && digits.len().is_multiple_of(2)

@@ -7,7 +7,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use std::ops::ControlFlow;
 
-use crate::functions::single_value;
+use crate::functions::{or_empty, single_value};
 
 /// `(SELECT x FROM t WHERE …)` becomes `(SELECT perennial_single_value(x) FROM t WHERE …)`: the same by the
 /// definition of a scalar subquery.
@@ -61,8 +61,8 @@ pub(crate) fn exists(query: &Query, negated: bool, aggregates: &dyn Fn(&str) -> 
     })
 }
 
-/// `ARRAY(SELECT x FROM t ORDER BY y)` becomes `(SELECT array_agg(x ORDER BY y) FROM t)`; over no rows
-/// that is NULL where Postgres has an empty array.
+/// `ARRAY(SELECT x FROM t ORDER BY y)` becomes `(SELECT perennial_or_empty(array_agg(x ORDER BY y)) FROM t)`: over no rows
+/// the aggregate is NULL, and the array is empty.
 pub(crate) fn array(called: &Function, aggregates: &dyn Fn(&str) -> bool) -> Option<Expr> {
     let FunctionArguments::Subquery(query) = &called.args else {
         return None;
@@ -102,7 +102,7 @@ pub(crate) fn array(called: &Function, aggregates: &dyn Fn(&str) -> bool) -> Opt
         });
         list.clauses.push(FunctionArgumentClause::OrderBy(keys.collect()));
     }
-    *item = Expr::Function(gather);
+    *item = call(or_empty::NAME, Expr::Function(gather));
     Some(Expr::Subquery(Box::new(gathered)))
 }
 
@@ -155,7 +155,7 @@ pub(crate) fn call(name: &str, argument: Expr) -> Expr {
     Expr::Function(function(name, vec![argument]))
 }
 
-fn function(name: &str, arguments: Vec<Expr>) -> Function {
+pub(crate) fn function(name: &str, arguments: Vec<Expr>) -> Function {
     Function {
         name: ObjectName::from(vec![Ident::new(name)]),
         uses_odbc_syntax: false,

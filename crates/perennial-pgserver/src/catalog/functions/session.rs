@@ -47,14 +47,14 @@ pub(super) const FUNCTIONS: &[SystemFunction] = &[
         Ok(Cell::Int(i64::from(call.facts.backend_pid())))
     }),
     SystemFunction::reads("pg_cancel_backend", &[&[Kind::Int]], "bool", |call, arguments| {
-        Ok(signal(call, arguments, false))
+        signal(call, arguments, false)
     })
     .acts(),
     SystemFunction::reads(
         "pg_terminate_backend",
         &[&[Kind::Int], &[Kind::Int, Kind::Int]],
         "bool",
-        |call, arguments| Ok(signal(call, arguments, true)),
+        |call, arguments| signal(call, arguments, true),
     )
     .acts(),
     SystemFunction::reads("pg_is_in_recovery", &[&[]], "bool", |_, _| Ok(Cell::Bool(false))),
@@ -164,9 +164,10 @@ fn set_config(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static
         .map(Cell::owned)
 }
 
-fn signal(call: &Call<'_>, arguments: &Arguments<'_>, terminate: bool) -> Cell<'static> {
+fn signal(call: &Call<'_>, arguments: &Arguments<'_>, terminate: bool) -> Result<Cell<'static>> {
     let pid = arguments.int(0).and_then(|pid| i32::try_from(pid).ok());
-    Cell::Bool(pid.is_some_and(|pid| call.facts.signal(pid, terminate)))
+    let found = pid.map(|pid| call.facts.signal(pid, terminate)).transpose()?;
+    Ok(Cell::Bool(found.unwrap_or(false)))
 }
 
 fn not_in_recovery(_: &Call<'_>, _: &Arguments<'_>) -> Result<Cell<'static>> {

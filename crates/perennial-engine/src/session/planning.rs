@@ -1,0 +1,292 @@
+//! From a statement to its plan, and from the plan to its rows, on the threads for computing.
+
+use std::sync::{Arc, Weak};
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::logical_expr::registry::FunctionRegistry;
+use datafusion::sql::sqlparser::ast::Statement;
+use futures::FutureExt;
+use parking_lot::Mutex;
+use perennial_base::ErrorClass;
+
+use crate::catalog::{SessionCatalog, relation_columns};
+use crate::error::{Error, Result, StopReason};
+use crate::release::Release;
+use crate::rows::{Rows, panicked};
+use crate::session::facts::Facts;
+use crate::session::{Prepared, PreparedStatement, Session, parameters, unsupported, utility};
+use crate::sql::names::shown_schema;
+use crate::sql::normalise::{Context, normalise};
+use crate::sql::parse::{Parsed, parse};
+
+/// A plan, and what it holds for.
+#[derive(Debug)]
+pub(crate) struct Planned {
+    plan: LogicalPlan,
+    /// The columns as the client sees them.
+    output: SchemaRef,
+    basis: Basis,
+}
+
+/// What planning depends on besides the statement.
+#[derive(Debug, Clone)]
+struct Basis {
+    release: Weak<Release>,
+    path: Vec<String>,
+    zone: String,
+}
+
+impl PartialEq for Basis {
+    fn eq(&self, other: &Self) -> bool {
+        self.release.ptr_eq(&other.release) && self.path == other.path && self.zone == other.zone
+    }
+}
+
+/// The state of a release under the session's settings.
+#[derive(Debug)]
+pub(super) struct CachedState {
+    basis: Basis,
+    state: Arc<SessionState>,
+}
+
+impl Session {
+    fn basis(&self, release: &Arc<Release>) -> Basis {
+        let settings = self.shared.settings.lock();
+        Basis {
+            release: Arc::downgrade(release),
+            path: settings.search_path(),
+            zone: settings.zone().engine_name(),
+        }
+    }
+
+    /// The session state for a release, made anew when what planning depends on has changed.
+    fn state(&self, release: &Arc<Release>, basis: &Basis) -> Result<Arc<SessionState>> {
+        let mut cached = self.state.lock();
+        if let Some(cached) = cached.as_ref().filter(|cached| cached.basis == *basis) {
+            return Ok(Arc::clone(&cached.state));
+        }
+        let catalog = SessionCatalog::new(Arc::clone(release.schemas()), &basis.path);
+        let mut config = self.engine.template().config().clone();
+        config.options_mut().execution.time_zone = Some(basis.zone.clone());
+        let mut state = SessionStateBuilder::new_from_existing(self.engine.template().clone())
+            .with_config(config)
+            .with_catalog_list(Arc::new(catalog))
+            .build();
+        if let Some(front) = self.engine.front() {
+            for function in front.functions(Arc::new(Facts::new(self, release))) {
+                state.register_udf(Arc::new(function))?;
+            }
+        }
+        let state = Arc::new(state);
+        *cached = Some(CachedState {
+            basis: basis.clone(),
+            state: Arc::clone(&state),
+        });
+        Ok(state)
+    }
+
+    /// Plans on the runtime for computing, whose threads have deep stacks.
+    pub(super) async fn plan(&self, parsed: &Parsed, declared: &[Option<DataType>]) -> Result<Prepared> {
+        let mut statement = parsed.statement().clone();
+        if !utility::is_query(&statement)? {
+            return self.plan_utility(parsed).await;
+        }
+        let release = self.release();
+        let basis = self.basis(&release);
+        let state = self.state(&release, &basis)?;
+        normalised(&mut statement, &state, self.engine.config().zone.name())?;
+        let declared = declared.to_vec();
+        let text = parsed.text().to_owned();
+        let (plan, parameters) = self
+            .on_cpu(async move { parameters::plan(&state, statement, &declared, &text).await })
+            .await?;
+        let output = shown_schema(plan.schema().as_arrow());
+        Ok(Prepared(Arc::new(PreparedStatement {
+            parsed: parsed.clone(),
+            parameters,
+            output: Some(Arc::clone(&output)),
+            plan: Some(Mutex::new(Arc::new(Planned { plan, output, basis }))),
+        })))
+    }
+
+    async fn on_cpu<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        let _request = self.own_request();
+        self.canceller.check()?;
+        let task = self
+            .engine
+            .cpu()
+            .spawn(std::panic::AssertUnwindSafe(work).catch_unwind());
+        let abort = task.abort_handle();
+        tokio::select! {
+            biased;
+            error = self.canceller.stopped() => { abort.abort(); Err(error) }
+            joined = task => match joined {
+                Ok(Ok(result)) => result,
+                Ok(Err(panic)) => Err(panicked(&panic)),
+                Err(_) => Err(Error::Stopped(StopReason::Shutdown)),
+            }
+        }
+    }
+
+    /// Binds parameters and starts the plan.
+    pub(crate) async fn start(&self, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<Rows> {
+        let request = self.own_request();
+        let release = self.release();
+        let basis = self.basis(&release);
+        let state = self.state(&release, &basis)?;
+        let statement = Arc::clone(&prepared.0);
+        let runtime = self.engine.statement_runtime(None)?;
+        let started = self.shared.transaction.lock().now(self.engine.clock().now());
+        let zone = self.engine.config().zone.name();
+        let (physical, context, output) = self
+            .on_cpu(async move {
+                let mut state = SessionStateBuilder::new_from_existing(state.as_ref().clone())
+                    .with_runtime_env(runtime)
+                    .build();
+                state.execution_props_mut().query_execution_start_time =
+                    chrono::DateTime::from_timestamp_micros(started);
+                let planned = current(&statement, &state, basis, zone).await?;
+                let plan = if values.is_empty() {
+                    planned.plan.clone()
+                } else {
+                    let values = ParamValues::from(values);
+                    planned.plan.clone().replace_params_with_values(&values)?
+                };
+                let optimized = state.optimize(&plan)?;
+                let physical = state
+                    .query_planner()
+                    .create_physical_plan(&optimized, &state)
+                    .await?;
+                Ok((physical, state.task_ctx(), Arc::clone(&planned.output)))
+            })
+            .await?;
+        let tag = if matches!(prepared.0.parsed.statement(), Statement::Explain { .. }) {
+            "EXPLAIN"
+        } else {
+            "SELECT"
+        };
+        let canceller = self.canceller();
+        let rows = Rows::start(self.engine.cpu(), physical, context, output, canceller, request);
+        Ok(rows.with_tag(tag))
+    }
+}
+
+/// The plan of a prepared statement, made anew when its basis has changed.
+async fn current(
+    prepared: &PreparedStatement,
+    state: &SessionState,
+    basis: Basis,
+    zone: &str,
+) -> Result<Arc<Planned>> {
+    let slot = prepared
+        .plan
+        .as_ref()
+        .ok_or_else(|| unsupported("running this statement as a query"))?;
+    let known = Arc::clone(&slot.lock());
+    if known.basis == basis {
+        return Ok(known);
+    }
+    let mut ast = prepared.parsed.statement().clone();
+    normalised(&mut ast, state, zone)?;
+    let declared: Vec<_> = prepared.parameters.iter().cloned().map(Some).collect();
+    let (plan, _) = parameters::plan(state, ast, &declared, prepared.parsed.text()).await?;
+    let output = shown_schema(plan.schema().as_arrow());
+    if let Some(described) = &prepared.output
+        && !same_columns(described, &output)
+    {
+        return Err(Error::new(
+            ErrorClass::Unsupported,
+            "cached plan must not change result type",
+        ));
+    }
+    let planned = Arc::new(Planned { plan, output, basis });
+    *slot.lock() = Arc::clone(&planned);
+    Ok(planned)
+}
+
+/// Whether a client that was told of one schema can read rows of the other.
+fn same_columns(described: &Schema, found: &Schema) -> bool {
+    let pairs = described.fields().iter().zip(found.fields());
+    described.fields().len() == found.fields().len()
+        && pairs.into_iter().all(|(described, found)| {
+            described.name() == found.name() && same_type(described.data_type(), found.data_type())
+        })
+}
+
+/// Whether two types are one to a client. A zone is how an instant is shown, a precision how a number is stored.
+fn same_type(one: &DataType, other: &DataType) -> bool {
+    use DataType::{
+        Binary, BinaryView, Decimal128, Decimal256, FixedSizeList, LargeBinary, LargeList, LargeUtf8, List,
+        Timestamp, Utf8, Utf8View,
+    };
+    match (one, other) {
+        (Timestamp(_, one), Timestamp(_, other)) => one.is_some() == other.is_some(),
+        (Decimal128(..) | Decimal256(..), Decimal128(..) | Decimal256(..))
+        | (Utf8 | LargeUtf8 | Utf8View, Utf8 | LargeUtf8 | Utf8View)
+        | (Binary | LargeBinary | BinaryView, Binary | LargeBinary | BinaryView) => true,
+        (
+            List(one) | LargeList(one) | FixedSizeList(one, _),
+            List(other) | LargeList(other) | FixedSizeList(other, _),
+        ) => same_type(one.data_type(), other.data_type()),
+        (one, other) => one == other,
+    }
+}
+
+/// Plans a query of ours that takes no parameters.
+pub(crate) async fn plan_query(state: &SessionState, sql: &str, zone: &str) -> Result<LogicalPlan> {
+    let parsed = parse(sql)?;
+    let [parsed] = parsed.as_slice() else {
+        return Err(unsupported("more than one statement"));
+    };
+    let mut statement = parsed.statement().clone();
+    normalised(&mut statement, state, zone)?;
+    Ok(parameters::plan(state, statement, &[], sql).await?.0)
+}
+
+fn normalised(statement: &mut Statement, state: &SessionState, zone: &str) -> Result<()> {
+    let aggregates = |name: &str| state.aggregate_functions().contains_key(name);
+    normalise(
+        statement,
+        &Context {
+            zone,
+            aggregates: &aggregates,
+            relations: &|name| relation_columns(state, name),
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::datatypes::{Field, TimeUnit};
+
+    use super::*;
+
+    #[track_caller]
+    fn check(one: DataType, other: DataType, same: bool) {
+        let schema = |data_type| Schema::new(vec![Field::new("x", data_type, true)]);
+        assert_eq!(same_columns(&schema(one), &schema(other)), same);
+    }
+
+    #[test]
+    fn a_client_tells_types_apart_by_what_postgres_calls_them() {
+        let instant = |zone: &str| DataType::Timestamp(TimeUnit::Microsecond, Some(Arc::from(zone)));
+        check(instant("UTC"), instant("Asia/Tokyo"), true);
+        check(
+            instant("UTC"),
+            DataType::Timestamp(TimeUnit::Microsecond, None),
+            false,
+        );
+        check(DataType::Decimal128(10, 2), DataType::Decimal128(20, 4), true);
+        check(DataType::Int64, DataType::Int32, false);
+        check(DataType::Int64, DataType::Utf8, false);
+        check(DataType::Utf8, DataType::Utf8View, true);
+    }
+}

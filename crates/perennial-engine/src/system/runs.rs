@@ -1,0 +1,167 @@
+//! `perennial.runs`: the runs whose snapshots are kept, and those of this process, as they stand when the relation is read.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{MemTable, Session, TableProvider};
+use datafusion::logical_expr::{Expr, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use parking_lot::Mutex;
+use perennial_lake::Manifest;
+
+use super::{count, instant, text};
+
+/// Runs that a process remembers.
+const REMEMBERED: usize = 1_000;
+
+/// A unify run of this process, as `perennial.runs` shows it.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// When it started, microseconds.
+    pub started_at: i64,
+    /// When it ended.
+    pub finished_at: Option<i64>,
+    /// `running`, `committed`, `unchanged` or `failed`.
+    pub state: &'static str,
+    /// What it does or did last.
+    pub phase: Option<String>,
+    /// The snapshot that it committed.
+    pub snapshot: Option<u64>,
+    /// Rows read.
+    pub rows_read: u64,
+    /// Customers after it.
+    pub customers: u64,
+    /// Why it failed.
+    pub error: Option<String>,
+}
+
+/// The runs of this process.
+#[derive(Debug, Default)]
+pub(crate) struct Runs(Mutex<Vec<Run>>);
+
+impl Runs {
+    /// Takes note of a run; one of the same id is replaced.
+    pub(crate) fn record(&self, run: Run) {
+        let mut runs = self.0.lock();
+        match runs.iter_mut().find(|known| known.id == run.id) {
+            Some(known) => *known = run,
+            None => runs.push(run),
+        }
+        let excess = runs.len().saturating_sub(REMEMBERED);
+        runs.drain(..excess);
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct RunsTable {
+    schema: SchemaRef,
+    committed: Vec<Run>,
+    own: Arc<Runs>,
+}
+
+impl RunsTable {
+    pub(crate) fn new(schema: SchemaRef, snapshots: &[Arc<Manifest>], own: &Arc<Runs>) -> Self {
+        Self {
+            schema,
+            committed: snapshots.iter().map(|manifest| committed(manifest)).collect(),
+            own: Arc::clone(own),
+        }
+    }
+
+    fn rows(&self) -> datafusion::common::Result<RecordBatch> {
+        let own = self.own.0.lock().clone();
+        let kept = self.committed.iter();
+        let kept = kept.filter(|run| own.iter().all(|other| other.id != run.id));
+        let mut all: Vec<Run> = kept.chain(&own).cloned().collect();
+        all.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
+        let columns: Vec<ArrayRef> = vec![
+            text(all.iter().map(|run| Some(run.id.as_str()))),
+            instant(all.iter().map(|run| Some(run.started_at))),
+            instant(all.iter().map(|run| run.finished_at)),
+            text(all.iter().map(|run| Some(run.state))),
+            text(all.iter().map(|run| run.phase.as_deref())),
+            count(all.iter().map(|run| run.snapshot)),
+            count(all.iter().map(|run| Some(run.rows_read))),
+            count(all.iter().map(|run| Some(run.customers))),
+            text(all.iter().map(|run| run.error.as_deref())),
+        ];
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
+
+fn committed(manifest: &Manifest) -> Run {
+    let customers = manifest.tables.get("public.customers");
+    Run {
+        id: manifest.run.id.clone(),
+        started_at: manifest.run.started_at,
+        finished_at: Some(manifest.run.finished_at),
+        state: "committed",
+        phase: manifest.run.phases.last().map(|phase| phase.name.clone()),
+        snapshot: Some(manifest.number),
+        rows_read: manifest.run.rows,
+        customers: customers.map_or(0, |table| table.rows()),
+        error: None,
+    }
+}
+
+#[async_trait]
+impl TableProvider for RunsTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+        let rows = MemTable::try_new(Arc::clone(&self.schema), vec![vec![self.rows()?]])?;
+        rows.scan(state, projection, filters, limit).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::AsArray;
+    use perennial_base::relation::{PERENNIAL, relation};
+
+    use super::*;
+    use crate::schema::schema;
+
+    #[test]
+    fn a_run_is_shown_as_it_stands_now() {
+        let own = Arc::<Runs>::default();
+        let declared = relation(PERENNIAL, "runs").unwrap();
+        let table = RunsTable::new(schema(declared), &[], &own);
+        let states = || {
+            let rows = table.rows().unwrap();
+            let column = rows.column_by_name("state").unwrap();
+            let states = column.as_string_view().iter().flatten();
+            states.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let run = |id: &str, started_at: i64, state: &'static str| Run {
+            id: id.to_owned(),
+            started_at,
+            state,
+            ..Run::default()
+        };
+        assert!(states().is_empty());
+        own.record(run("a", 1, "running"));
+        own.record(run("b", 2, "running"));
+        own.record(run("a", 1, "failed"));
+        assert_eq!(states(), ["failed", "running"]);
+        own.record(run("b", 2, "unchanged"));
+        assert_eq!(states(), ["failed", "unchanged"]);
+    }
+}
