@@ -3,7 +3,7 @@
 use perennial_testkit::{TestLake, TestServer};
 use tokio_postgres::error::ErrorPosition;
 
-use crate::support::{connect, one};
+use crate::support::{code, connect, one};
 
 /// SQLSTATE, 1-based position (0 = not compared), how the message begins, statement: what PostgreSQL 15.20 answers.
 const FAILURES: &[(&str, u32, &str, &str)] = &[
@@ -234,7 +234,7 @@ async fn what_makes_no_sense_is_refused() {
     for (sqlstate, sql) in NONSENSE {
         let answer = match client.simple_query(sql).await {
             Ok(_) => format!("answers {:?}", crate::support::lines(&client, sql).await),
-            Err(error) if crate::support::code(&error) == *sqlstate => continue,
+            Err(error) if code(&error) == *sqlstate => continue,
             Err(error) => crate::support::told(&error),
         };
         wrong.push(format!("{sql}: {answer}, not {sqlstate}"));
@@ -303,4 +303,32 @@ async fn a_name_that_is_nearly_right_is_suggested() {
             .unwrap_or_default();
         assert!(hint.contains(part), "{sql}: {hint:?}");
     }
+}
+
+/// However deep a statement is, the server answers it or refuses it, and goes on.
+#[tokio::test]
+async fn deep_statements_are_answered_or_refused() {
+    const TERMS: usize = 20_000;
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let refused = [
+        format!("SELECT 1{}", " + 1".repeat(TERMS)),
+        format!("SELECT 'a'{}", " || 'a'".repeat(TERMS)),
+        format!("SELECT 1{}", " UNION ALL SELECT 1".repeat(TERMS)),
+        format!("SELECT {}1{}", "(".repeat(TERMS), ")".repeat(TERMS)),
+        format!("SELECT {}1{}", "abs(".repeat(TERMS), ")".repeat(TERMS)),
+        format!("SELECT {}1", "NOT ".repeat(TERMS)),
+        format!("SELECT 1{}", " + 1".repeat(600_000)),
+    ];
+    for sql in refused {
+        let shown: String = sql.chars().take(40).collect();
+        let error = client.simple_query(&sql).await.map(|_| ()).expect_err(&shown);
+        assert_eq!(code(&error), "54001", "{shown}");
+    }
+    let chosen: Vec<String> = (0..2_000).map(|value| format!("x = {value}")).collect();
+    let chosen = format!(
+        "SELECT count(*) FROM generate_series(1, 10000) AS t(x) WHERE {}",
+        chosen.join(" OR ")
+    );
+    assert_eq!(one(&client, &chosen).await, "1999");
 }

@@ -100,7 +100,11 @@ async fn a_refused_file_is_judged_anew_when_another_has_gone() {
     // Another type, and more rows: the files that are served keep the contract.
     let columns = ["id", "email", "state", "currency", "amount", "at"];
     let columns = columns.map(|name| {
-        let value = if name == "at" { "2026-01-05" } else { "7" };
+        let value = match name {
+            "at" => "2026-01-05",
+            "currency" => "EUR",
+            _ => "7",
+        };
         (name, Arc::new(StringArray::from(vec![value; 3])) as ArrayRef)
     });
     lake.land(

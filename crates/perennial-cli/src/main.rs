@@ -25,6 +25,7 @@ fn main() -> ExitCode {
     terminal::log(&arguments);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .thread_stack_size(perennial_engine::engine::STACK_BYTES)
         .enable_all()
         .build()
     {

@@ -25,8 +25,8 @@ use crate::system::{Run, Runs};
 
 mod releases;
 
-/// Stack of the threads that plan and compute: deep expressions recurse.
-const STACK_BYTES: usize = 16 << 20;
+/// Stack of the threads that hold, plan and run statements: deep expressions recurse. Only what is used of it takes memory.
+pub const STACK_BYTES: usize = 64 << 20;
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8_192;
 

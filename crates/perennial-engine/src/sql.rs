@@ -1,5 +1,6 @@
 //! Statements as text and as trees: splitting, parsing, and what Postgres' grammar has that the planner lacks.
 
+pub(crate) mod depth;
 pub(crate) mod fetch;
 pub(crate) mod names;
 pub(crate) mod normalise;

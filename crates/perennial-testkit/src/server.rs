@@ -36,7 +36,7 @@ impl TestServer {
         let (config, stopped) = (lake.config(), stop.clone());
         // The runtime lives on a thread of its own, so that a test may be asynchronous itself.
         let serving = std::thread::spawn(move || {
-            let runtime = must("the server's threads cannot be started", Runtime::new());
+            let runtime = must("the server's threads cannot be started", runtime());
             runtime.block_on(async {
                 let engine = open(config).await;
                 if engine.release().manifest().is_none() && !engine.config().sources.is_empty() {
@@ -142,6 +142,14 @@ impl TestLake {
             Err(panic) => std::panic::resume_unwind(panic),
         }
     }
+}
+
+/// Threads as the binary's.
+fn runtime() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .thread_stack_size(perennial_engine::engine::STACK_BYTES)
+        .enable_all()
+        .build()
 }
 
 async fn open(config: Arc<perennial_base::Config>) -> Arc<Engine> {

@@ -10,7 +10,7 @@ use perennial_base::config::SegmentConfig;
 use perennial_base::relation::{PUBLIC, relation};
 
 use crate::columns::{counts, instants, texts, written_schema};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// A predicate, planned when the columns of `customer_360` are known.
 pub(crate) type PlanPredicate =
@@ -66,7 +66,15 @@ impl Segments {
             .as_string::<i32>()
             .clone();
         for (segment, predicate) in self.segments.iter().zip(self.planned(summary)?) {
-            let mask = predicate.evaluate(summary)?.into_array(summary.num_rows())?;
+            let mask = predicate
+                .evaluate(summary)
+                .and_then(|value| value.into_array(summary.num_rows()))
+                .map_err(|cause| Error::Predicate {
+                    what: "segment",
+                    name: segment.name.clone(),
+                    line: segment.filter.line,
+                    cause: Box::new(cause.into()),
+                })?;
             let mask = mask.as_boolean();
             let of_segment = members.0.entry(segment.name.clone()).or_default();
             of_segment.extend(

@@ -259,6 +259,10 @@ fn literal(inner: &mut Expr, data_type: &DataType) {
     if matches!(data_type, DataType::Array(_)) {
         return array_of_text(inner);
     }
+    let mut inner = inner;
+    while let Expr::Nested(nested) = inner {
+        inner = nested.as_mut();
+    }
     let Expr::Value(value) = inner else { return };
     offset::literal(&mut value.value, data_type);
     if let (DataType::Bytea, Value::SingleQuotedString(text)) = (data_type, &value.value)

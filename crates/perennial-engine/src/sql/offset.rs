@@ -54,7 +54,11 @@ mod tests {
     fn offsets_are_read_as_postgres_does() {
         let without = DataType::Timestamp(None, TimezoneInfo::None);
         let with = DataType::Timestamp(None, TimezoneInfo::WithTimeZone);
-        check("2026-01-02 03:04:05.678901+01", &without, "2026-01-02 03:04:05.678901");
+        check(
+            "2026-01-02 03:04:05.678901+01",
+            &without,
+            "2026-01-02 03:04:05.678901",
+        );
         check("2026-01-02T03:04:05Z", &without, "2026-01-02T03:04:05");
         check("2026-01-02 03:04:05", &without, "2026-01-02 03:04:05");
         check("2026-01-02 03:04:05-05:30", &DataType::Date, "2026-01-02");

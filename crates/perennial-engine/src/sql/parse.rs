@@ -1,19 +1,26 @@
 //! From the text of a request to its statements.
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, SetExpr, Statement, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use perennial_base::ErrorClass;
-use std::ops::ControlFlow;
 
 use crate::error::{Error, Result};
+use crate::sql::depth::{balance, within_bounds};
 use crate::sql::fetch::written_out;
 
 /// Nesting that the parser follows before it gives up.
-const MAX_DEPTH: usize = 1_000;
+pub(crate) const MAX_DEPTH: usize = 1_000;
 /// Expressions and queries that a statement may consist of.
-const MAX_NODES: usize = 200_000;
+pub(crate) const MAX_NODES: usize = 200_000;
+/// Words, signs and blanks of a statement.
+const MAX_TOKENS: usize = 1_000_000;
+/// Statements of more tokens than this are parsed on a stack of their own.
+const DEEP_TOKENS: usize = 2_000;
+/// A stack for a chain of as many operators as there can be, with its frames of about a kilobyte; only what is used of it
+/// takes memory.
+const DEEP_STACK: usize = 512 << 20;
 
 /// One statement of a request.
 #[derive(Debug, Clone)]
@@ -117,10 +124,23 @@ fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>)
         .map_or(sql.len(), |token| offset(sql, token.span.end));
     let text = sql.get(start..end.max(start)).unwrap_or(sql).to_owned();
 
+    // What few tokens make is not deep.
+    let statement = if tokens.len() < DEEP_TOKENS {
+        tree(sql, dialect, tokens)?
+    } else if tokens.len() > MAX_TOKENS {
+        return Err(too_complex());
+    } else {
+        stacker::grow(DEEP_STACK, || tree(sql, dialect, tokens))?
+    };
+    Ok(Parsed { text, statement })
+}
+
+/// The tree of one statement. One that is too deep is also taken apart here, where the stack is large enough for it.
+fn tree(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let mut parser = Parser::new(dialect)
         .with_recursion_limit(MAX_DEPTH)
         .with_tokens_with_locations(written_out(tokens));
-    let statement = match parser.parse_statement() {
+    let mut statement = match parser.parse_statement() {
         Ok(statement) => statement,
         Err(ParserError::RecursionLimitExceeded) => return Err(too_complex()),
         Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
@@ -131,38 +151,11 @@ fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>)
     if next.token != Token::EOF {
         return Err(at_token(sql, &next));
     }
-    check_size(&statement)?;
-    Ok(Parsed { text, statement })
-}
-
-/// Counts nodes before anything walks them recursively again.
-fn check_size(statement: &Statement) -> Result<()> {
-    struct Nodes(usize);
-    impl Visitor for Nodes {
-        type Break = ();
-        fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
-            self.count()
-        }
-        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
-            self.count()
-        }
-        fn pre_visit_select(&mut self, _: &datafusion::sql::sqlparser::ast::Select) -> ControlFlow<()> {
-            self.count()
-        }
-    }
-    impl Nodes {
-        fn count(&mut self) -> ControlFlow<()> {
-            self.0 += 1;
-            if self.0 > MAX_NODES {
-                ControlFlow::Break(())
-            } else {
-                ControlFlow::Continue(())
-            }
-        }
-    }
-    match statement.visit(&mut Nodes(0)) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(too_complex()),
+    balance(&mut statement);
+    if within_bounds(&statement) {
+        Ok(statement)
+    } else {
+        Err(too_complex())
     }
 }
 

@@ -1,0 +1,143 @@
+//! How deep and how large a statement is. Everything behind the parser walks its tree by recursion, so a tree is taken
+//! over only when it is shallow enough for the stacks there.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    BinaryOperator, Expr, Query, Select, SetExpr, Statement, Value, Visit, VisitMut, Visitor, VisitorMut,
+};
+
+use crate::sql::parse::{MAX_DEPTH, MAX_NODES};
+
+/// Chains of AND and OR up to this long stay as they are written.
+const SHORT: usize = 64;
+
+/// Makes long chains of AND and of OR shallow: `a OR b OR c OR …` nests one level for each term as it is parsed, and
+/// means the same however it is bracketed.
+pub(crate) fn balance(statement: &mut Statement) {
+    struct Chains;
+    impl VisitorMut for Chains {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::BinaryOp { op, .. } = expr
+                && matches!(op, BinaryOperator::And | BinaryOperator::Or)
+            {
+                let op = op.clone();
+                if length(expr, &op) > SHORT {
+                    let mut terms = Vec::new();
+                    let mut rest = std::mem::replace(expr, nothing());
+                    while let Some((left, right)) = halves(&mut rest, &op) {
+                        terms.push(right);
+                        rest = left;
+                    }
+                    terms.push(rest);
+                    terms.reverse();
+                    *expr = bracketed(terms, &op);
+                }
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    // The visitor never breaks.
+    let _: ControlFlow<()> = statement.visit(&mut Chains);
+}
+
+fn nothing() -> Expr {
+    Expr::value(Value::Null)
+}
+
+/// How many terms the left-deep chain of an operator has.
+fn length(mut expr: &Expr, chain: &BinaryOperator) -> usize {
+    let mut terms = 1;
+    while let Expr::BinaryOp { left, op, .. } = expr
+        && op == chain
+    {
+        terms += 1;
+        expr = left;
+    }
+    terms
+}
+
+/// Both sides of an operator, taken out of it.
+fn halves(expr: &mut Expr, chain: &BinaryOperator) -> Option<(Expr, Expr)> {
+    match expr {
+        Expr::BinaryOp { left, op, right } if op == chain => Some((
+            std::mem::replace(left.as_mut(), nothing()),
+            std::mem::replace(right.as_mut(), nothing()),
+        )),
+        _ => None,
+    }
+}
+
+/// The terms in their order, each half in brackets of its own.
+fn bracketed(mut terms: Vec<Expr>, op: &BinaryOperator) -> Expr {
+    if terms.len() < 2 {
+        return terms.pop().unwrap_or_else(nothing);
+    }
+    let right = terms.split_off(terms.len() / 2);
+    Expr::BinaryOp {
+        left: Box::new(bracketed(terms, op)),
+        op: op.clone(),
+        right: Box::new(bracketed(right, op)),
+    }
+}
+
+/// Whether a statement is shallow and small enough to be planned.
+pub(crate) fn within_bounds(statement: &Statement) -> bool {
+    let mut measure = Measure::default();
+    statement.visit(&mut measure).is_continue()
+}
+
+#[derive(Default)]
+struct Measure {
+    nodes: usize,
+    depth: usize,
+}
+
+impl Measure {
+    fn enter(&mut self, levels: usize) -> ControlFlow<()> {
+        self.nodes += 1;
+        self.depth += levels;
+        if self.nodes > MAX_NODES || self.depth > MAX_DEPTH {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}
+
+impl Visitor for Measure {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+        self.enter(1)
+    }
+
+    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.enter(1 + operations(&query.body))
+    }
+
+    fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        self.depth -= 1 + operations(&query.body);
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, _: &Select) -> ControlFlow<()> {
+        self.enter(0)
+    }
+}
+
+/// How many UNIONs and their like follow each other: each is a level.
+fn operations(mut body: &SetExpr) -> usize {
+    let mut levels = 0;
+    while let SetExpr::SetOperation { left, .. } = body {
+        levels += 1;
+        body = left;
+    }
+    levels
+}
