@@ -141,7 +141,7 @@ impl FileTable {
     }
 
     /// Shares the files among `partitions` groups of about equal size, in their order. Files without a value in the first
-    /// column of the order, which are those of nobody, have a group of their own: beside others they would hide the order.
+    /// column of the order, which are those of nobody, have a group each: beside others they would hide the order.
     fn groups(&self, files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
         let first = self.sort.first();
         let valued = |file: &PartitionedFile| {
@@ -150,7 +150,7 @@ impl FileTable {
         };
         let (files, rest): (Vec<_>, Vec<_>) = files.into_iter().partition(valued);
         let mut groups = Self::shared(files, partitions);
-        groups.extend(Self::shared(rest, 1));
+        groups.extend(rest.into_iter().map(|file| FileGroup::new(vec![file])));
         groups
     }
 

@@ -83,7 +83,8 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    fn new(reason: impl Into<String>) -> Self {
+    /// A refusal of the whole file.
+    pub fn new(reason: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
             row_group: None,

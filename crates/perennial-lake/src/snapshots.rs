@@ -203,7 +203,14 @@ impl Snapshots {
                         object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }
                     );
                     if !undecided || attempt == ATTEMPTS {
-                        return Err(Error::store("write", &relative, &error));
+                        return Err(match Error::store("write", &relative, &error) {
+                            // The answer is lost, and the snapshot may still arrive.
+                            Error::Unavailable { reason, .. } => Error::Unconfirmed {
+                                number: manifest.number,
+                                reason,
+                            },
+                            definite => definite,
+                        });
                     }
                     tokio::time::sleep(Duration::from_millis(20 << attempt)).await;
                     attempt += 1;

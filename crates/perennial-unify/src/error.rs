@@ -65,6 +65,17 @@ pub enum Error {
     Lifecycle(#[from] perennial_udf_lifecycle::Error),
 }
 
+impl Error {
+    /// The message for those who may not know where the server keeps its data.
+    pub(crate) fn without_places(&self) -> String {
+        match self {
+            Self::Scratch { full: true, .. } => "the disk for intermediate data is full".to_owned(),
+            Self::Scratch { action, .. } => format!("intermediate data cannot be {action}"),
+            other => other.to_string(),
+        }
+    }
+}
+
 impl UserError for Error {
     fn class(&self) -> ErrorClass {
         match self {

@@ -1,8 +1,10 @@
 //! Following the lake while it is served: a run whenever something is new.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use perennial_base::UserError;
 use perennial_engine::Engine;
 use tokio_util::sync::CancellationToken;
@@ -51,7 +53,12 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
         }
         let outcome = tokio::select! {
             () = stop.cancelled() => return,
-            outcome = run(&engine, &mut looks, RunOptions::default(), &Quiet) => outcome,
+            outcome = AssertUnwindSafe(run(&engine, &mut looks, RunOptions::default(), &Quiet)).catch_unwind() => outcome,
+        };
+        // The panic was logged where it happened; the next look is a new try.
+        let Ok(outcome) = outcome else {
+            pause = LONGEST_PAUSE.max(refresh);
+            continue;
         };
         pause = match &outcome {
             Ok(_) => refresh,

@@ -6,8 +6,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use perennial_base::Config;
 use perennial_base::config::SourceConfig;
 use perennial_lake::{
-    Contract, FileState, Inspection, Lake, Landed, Manifest, Settling, SourceFile, SourceManifest,
-    SourcePath, discover, inspect,
+    Contract, FileFacts, FileState, Inspection, Lake, Landed, Manifest, Rejection, Settling, SourceFile,
+    SourceManifest, SourcePath, discover, inspect,
 };
 
 use crate::error::Result;
@@ -15,9 +15,17 @@ use crate::error::Result;
 /// Files that are looked into at once: most of the time goes to waiting for the store.
 const INSPECTIONS: usize = 16;
 
+/// How many looks in a row a run waits for a served file that is being written anew.
+const POSTPONEMENTS: u32 = 3;
+/// Why a file is left out that never comes to rest.
+const RESTLESS: &str = "is being written again and again";
+
 /// What each source looked like at the last look, so that files still being written are left for the next one.
 #[derive(Debug, Default)]
-pub struct Looks(HashMap<String, Settling>);
+pub struct Looks {
+    sources: HashMap<String, Settling>,
+    postponed: u32,
+}
 
 /// The state of all sources.
 #[derive(Debug)]
@@ -35,7 +43,17 @@ pub(crate) struct Landing {
 impl Looks {
     /// Whether a file of the last look is still being written, as far as can be told.
     pub(crate) fn waiting(&self) -> bool {
-        self.0.values().any(|settling| settling.waiting() > 0)
+        self.sources.values().any(|settling| settling.waiting() > 0)
+    }
+
+    /// Whether a run waits once more for a file that is being written anew: not for ever, as there is other news.
+    pub(crate) fn postpone(&mut self, landing: &Landing) -> bool {
+        if landing.rewriting.is_none() {
+            self.postponed = 0;
+            return false;
+        }
+        self.postponed += 1;
+        self.postponed <= POSTPONEMENTS
     }
 }
 
@@ -66,7 +84,11 @@ pub(crate) async fn look(
         let path = SourcePath::parse(&source.path)?;
         let landed = discover(lake, &path).await?;
         let listed: HashSet<String> = landed.iter().map(|file| file.path.clone()).collect();
-        let settled = looks.0.entry(source.name.clone()).or_default().look(landed, now);
+        let settled = looks
+            .sources
+            .entry(source.name.clone())
+            .or_default()
+            .look(landed, now);
         let known = previous.and_then(|previous| previous.sources.get(&source.name));
         let kept = known.filter(|known| known.kind == source.kind.name());
         landing
@@ -104,18 +126,22 @@ impl Landing {
         };
         let gone = before.keys().filter(|path| !listed.contains(**path)).count() as u64;
         let done: HashSet<&str> = settled.iter().map(|file| file.path.as_str()).collect();
-        if let Some(path) = before
-            .iter()
-            .find(|(path, file)| {
-                file.state == FileState::Live && listed.contains(**path) && !done.contains(**path)
-            })
-            .map(|(path, _)| (*path).to_owned())
-        {
-            self.rewriting = Some(path);
+        let mut restless: Vec<&SourceFile> = before
+            .values()
+            .copied()
+            .filter(|file| listed.contains(&file.path) && !done.contains(file.path.as_str()))
+            .collect();
+        restless.sort_by(|a, b| a.path.cmp(&b.path));
+        if let Some(file) = restless.iter().find(|file| file.state == FileState::Live) {
+            self.rewriting = Some(file.path.clone());
         }
         // A verdict depends on the files beside and on the configuration: when those change, it is given anew.
         let anew = afresh || gone > 0 || settled.iter().any(|file| unchanged(file).is_none());
-        let keeps = |file: &Landed| unchanged(file).filter(|known| known.state == FileState::Live || !anew);
+        let keeps = |file: &Landed| {
+            unchanged(file).filter(|known| {
+                known.state == FileState::Live || !(anew || known.reason.as_deref() == Some(NOT_ALLOWED))
+            })
+        };
         let judged = settled
             .iter()
             .filter(|file| keeps(file).is_none())
@@ -130,10 +156,15 @@ impl Landing {
         let live = settled
             .iter()
             .any(|file| keeps(file).is_some_and(|known| known.state == FileState::Live));
-        let mut contract = match known.filter(|_| live) {
-            Some(known) => known.contract.clone(),
+        let candidates: Vec<&FileFacts> = settled
+            .iter()
+            .filter_map(|file| inspections.get(&file.path)?.as_ref()?.as_ref().ok())
+            .collect();
+        let fits = |known: &Contract| candidates.iter().any(|facts| known.fit(&facts.schema).is_ok());
+        let mut contract = match known.map(|known| &known.contract) {
+            Some(known) if live || candidates.is_empty() || fits(known) => known.clone(),
             // Nobody keeps the old contract any more: the files that are there make a new one.
-            None => founded(&settled, &inspections),
+            _ => founded(&candidates),
         };
         let mut files = Vec::with_capacity(settled.len());
         for file in settled {
@@ -172,6 +203,17 @@ impl Landing {
             }
             files.push(admitted);
         }
+        for file in restless {
+            files.push(SourceFile {
+                path: file.path.clone(),
+                partitions: file.partitions.clone(),
+                first_seen_at: file.first_seen_at,
+                state: FileState::Quarantined,
+                reason: Some(RESTLESS.to_owned()),
+                ..SourceFile::default()
+            });
+        }
+        files.sort_by(|a, b| a.path.cmp(&b.path));
         self.files_removed += gone;
         self.sources.push(SourceManifest {
             kind: source.kind.name().to_owned(),
@@ -182,31 +224,37 @@ impl Landing {
     }
 }
 
+/// Why a file is refused that the store, or the operating system, does not let us read. It is asked again at every look.
+const NOT_ALLOWED: &str = "may not be read: access is denied";
+
 /// Looks into a file; `None` when it went or changed meanwhile.
 async fn inspected(lake: &Lake, file: &Landed) -> Result<Option<Inspection>> {
     match inspect(lake, file).await {
         Ok(inspection) => Ok(Some(inspection)),
         Err(perennial_lake::Error::Replaced { .. } | perennial_lake::Error::NotFound { .. }) => Ok(None),
+        // One file that may not be read says nothing about the others.
+        Err(perennial_lake::Error::NotAllowed { .. }) => Ok(Some(Err(Rejection::new(NOT_ALLOWED)))),
         Err(error) => Err(error.into()),
     }
 }
 
 /// The contract of a source without files so far. Files may disagree: the contract is that of the files which have most
 /// rows together, of equals that of the first path.
-fn founded(files: &[Landed], inspections: &HashMap<String, Option<Inspection>>) -> Contract {
-    let candidates: Vec<_> = files
-        .iter()
-        .filter_map(|file| inspections.get(&file.path)?.as_ref()?.as_ref().ok())
-        .collect();
+fn founded(candidates: &[&FileFacts]) -> Contract {
     let mut best: Option<(u64, Contract)> = None;
     let mut placed = vec![false; candidates.len()];
-    for founder in 0..candidates.len() {
+    for (founder, facts) in candidates.iter().enumerate() {
         if placed.get(founder) == Some(&true) {
             continue;
         }
         let mut contract = Contract::default();
         let mut rows = 0;
-        for (place, facts) in candidates.iter().enumerate().skip(founder) {
+        // The founder first: it must not be kept out by another.
+        let others = candidates
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| *place != founder);
+        for (place, facts) in std::iter::once((founder, facts)).chain(others) {
             if let Ok(extended) = contract.fit(&facts.schema) {
                 contract = extended;
                 rows += facts.rows;

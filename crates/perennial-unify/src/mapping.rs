@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray, new_null_array,
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
 use chrono_tz::Tz;
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
@@ -232,6 +233,22 @@ impl Mapping {
             };
             for (row, slot) in kept.iter_mut().enumerate() {
                 *slot &= !late(&time, row) && !late(&updated, row);
+            }
+            // Spend and rates are of a day.
+            let dated = self
+                .columns
+                .iter()
+                .find(|column| column.target == DataType::Date32);
+            if let (false, Some(expr), Some(last)) = (
+                self.timed,
+                dated.and_then(|column| column.expr.as_ref()),
+                crate::values::day_of(until, self.zone),
+            ) {
+                let days = convert(&evaluate(expr)?, &DataType::Date32, self.zone)?;
+                let days = days.as_primitive::<Date32Type>();
+                for (row, slot) in kept.iter_mut().enumerate() {
+                    *slot &= days.is_null(row) || days.value(row) <= last;
+                }
             }
         }
         let filtered = kept.iter().filter(|kept| !**kept).count() as u64;

@@ -1,5 +1,6 @@
 //! One landed file, read to its end: rows in canonical form with their sets of identifiers.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -10,7 +11,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::execute_stream;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use perennial_engine::provider::FileTable;
 use perennial_identity::{GraphBuilder, IdentifierId, Normaliser, Outcome, Rules, SetId};
@@ -42,20 +43,26 @@ impl FileReader {
         let mut counts = Counts::default();
         let mut next_row = 0;
         let mut normaliser = Normaliser::new(&self.rules);
-        while let Some(batch) = stream.next().await {
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(error) if is_of_the_file(&error) => {
+        loop {
+            // Bytes that make a decoder panic are bytes that cannot be decoded.
+            let next = AssertUnwindSafe(stream.next()).catch_unwind().await;
+            let Ok(next) = next else {
+                counts.failed = Some("cannot be decoded".to_owned());
+                return Ok(counts);
+            };
+            let batch = match next {
+                None => return Ok(counts),
+                Some(Ok(batch)) => batch,
+                Some(Err(error)) if is_of_the_file(&error) => {
                     counts.failed = Some(format!("cannot be decoded: {}", described(error)));
                     return Ok(counts);
                 }
                 // A store that fails, or too little memory, says nothing about the file.
-                Err(error) => return Err(self.elsewhere(error)),
+                Some(Err(error)) => return Err(self.elsewhere(error)),
             };
             self.take(&batch, next_row, &mut normaliser, &mut counts)?;
             next_row += batch.num_rows() as i64;
         }
-        Ok(counts)
     }
 
     /// An error that the file is not the cause of.

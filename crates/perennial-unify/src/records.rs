@@ -207,13 +207,12 @@ impl Reading<'_> {
                 async move {
                     let table = table?;
                     let read = self.engine.cpu().spawn(reader.read(table));
-                    let outcome = match read.await {
-                        Ok(outcome) => outcome?,
-                        Err(_) => Counts {
-                            failed: Some("cannot be decoded".to_owned()),
-                            ..Counts::default()
-                        },
-                    };
+                    let outcome = read.await.map_err(|_| {
+                        perennial_engine::Error::new(
+                            perennial_base::ErrorClass::Internal,
+                            format!("\"{}\" could not be read", file.path),
+                        )
+                    })??;
                     // What was read of a file that changed meanwhile is of neither version.
                     still(self.engine.lake(), file).await?;
                     Ok::<_, crate::error::Error>((at, outcome, file.landed))

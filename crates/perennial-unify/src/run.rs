@@ -64,7 +64,7 @@ pub struct Report {
 ///
 /// # Errors
 /// When the lake cannot be read or written, a mapping does not fit its files, or the disk is full. The former snapshot
-/// stays in force; files of the failed run belong to nothing and are removed by garbage collection.
+/// stays in force, and the files of the failed run are removed.
 pub async fn run(
     engine: &Arc<Engine>,
     looks: &mut Looks,
@@ -74,10 +74,10 @@ pub async fn run(
     for attempt in 1..=ATTEMPTS {
         match self::attempt(engine, looks, options, progress).await {
             Ok(Some(report)) => {
-                engine.refresh().await?;
                 if report.snapshot.is_some() {
                     collect_garbage(engine).await;
                 }
+                engine.refresh().await?;
                 return Ok(report);
             }
             Ok(None) => {}
@@ -119,7 +119,7 @@ pub(crate) struct Logged<'a> {
 }
 
 impl<'a> Logged<'a> {
-    fn new(engine: &'a Engine, id: &str, started_at: i64) -> Self {
+    fn new(engine: &'a Engine, id: &str, started_at: i64, started: std::time::Instant) -> Self {
         Self {
             engine,
             run: Run {
@@ -128,7 +128,7 @@ impl<'a> Logged<'a> {
                 state: "running",
                 ..Run::default()
             },
-            started: std::time::Instant::now(),
+            started,
             phases: Vec::new(),
         }
     }
@@ -165,7 +165,7 @@ impl<'a> Logged<'a> {
             }
             Err(error) => {
                 self.run.state = "failed";
-                self.run.error = Some(error.to_string());
+                self.run.error = Some(error.without_places());
             }
         }
         self.engine.record_run(self.run);
@@ -180,6 +180,7 @@ async fn attempt(
     progress: &dyn Progress,
 ) -> Result<Option<Report>> {
     let config = Arc::clone(engine.config());
+    let started = std::time::Instant::now();
     let mut now = engine.clock().now();
     let previous = engine.snapshots().newest().await?;
     let same_config = previous
@@ -196,8 +197,11 @@ async fn attempt(
         now = engine.clock().now();
         landing = look(&config, engine.lake(), previous.as_ref(), looks, now, afresh).await?;
     }
-    if let Some(file) = &landing.rewriting {
-        tracing::info!(file, "a file is being written anew; the run waits for it");
+    if looks.postpone(&landing) && !options.settle && !afresh {
+        tracing::info!(
+            file = landing.rewriting,
+            "a file is being written anew; the run waits for it"
+        );
         return Ok(Some(report(&landing, previous.as_ref(), None, Vec::new())));
     }
     let aged = previous
@@ -209,7 +213,7 @@ async fn attempt(
 
     let number = previous.as_ref().map_or(1, |previous| previous.number + 1);
     let id = format!("{number}-{:032x}", random()?);
-    let mut logged = Logged::new(engine, &id, now);
+    let mut logged = Logged::new(engine, &id, now, started);
     let output = Arc::new(Output::new(Arc::clone(engine.lake()), &id));
     let outcome = commit(
         engine,

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
-use futures::StreamExt;
 use perennial_base::Kind;
 use perennial_base::config::{Config, SegmentConfig, SurvivorshipRule as WrittenRule};
 use perennial_base::relation::{PERENNIAL, PUBLIC, Relation, relation, unified};
@@ -17,6 +16,7 @@ use perennial_identity::survivorship::SurvivorshipRule;
 use perennial_identity::{Resolution, Rules, WarningKind};
 use perennial_lake::{Manifest, SourceManifest};
 use perennial_udf_lifecycle::model::{Kind as FactKind, StageModel};
+use tokio::task::JoinSet;
 
 use crate::bucket::{Names, Shared, gaps, process};
 use crate::columns::{Facts, counts, texts, written_schema};
@@ -131,26 +131,37 @@ impl Writing<'_> {
         self.progress.phase("write customers", Some(with_nobody as u64));
         let mut members = Members::default();
         let side_by_side = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let mut tasks = futures::stream::iter((0..with_nobody).map(|bucket| {
-            let shared = Arc::clone(&shared);
-            self.engine
-                .cpu()
-                .spawn(async move { process(shared, bucket).await })
-        }))
-        .buffer_unordered(side_by_side);
-        while let Some(done) = tasks.next().await {
-            let of_bucket = done.map_err(|_| {
+        let mut waiting = 0..with_nobody;
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < side_by_side
+                && let Some(bucket) = waiting.next()
+            {
+                running.spawn_on(process(Arc::clone(&shared), bucket), self.engine.cpu());
+            }
+            let Some(done) = running.join_next().await else {
+                break;
+            };
+            let outcome = done.map_err(|_| {
                 perennial_engine::Error::new(
                     perennial_base::ErrorClass::Internal,
                     "a bucket of customers could not be written",
                 )
-            })??;
-            for (segment, ids) in of_bucket.0 {
-                members.0.entry(segment).or_default().extend(ids);
+            });
+            match outcome.map_err(Error::from).and_then(|outcome| outcome) {
+                Ok(of_bucket) => {
+                    for (segment, ids) in of_bucket.0 {
+                        members.0.entry(segment).or_default().extend(ids);
+                    }
+                }
+                Err(error) => {
+                    // Nothing is written any more when the run cleans up behind itself.
+                    running.shutdown().await;
+                    return Err(error);
+                }
             }
             self.progress.advance(1);
         }
-        drop(tasks);
         let before = published::members(self.engine.lake(), previous).await?;
         for (name, batch) in shared.segments.tables(&mut members, &before, shared.now)? {
             self.write(&shared, PUBLIC, name, &batch).await?;

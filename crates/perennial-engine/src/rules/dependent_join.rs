@@ -1,9 +1,9 @@
 //! Correlated scalar subqueries as joins, whatever the correlation.
 //!
 //! DataFusion turns a scalar subquery into a join when it is tied to its surroundings by equalities alone
-//! (`scalar_subquery_to_join.rs`), and may keep what it does right. Here the distinct values of the outer columns are joined into the subquery, which
-//! then aggregates per value, and its answer is joined back: the dependent join of Neumann and Kemper, "Unnesting
-//! Arbitrary Queries", BTW 2015.
+//! (`scalar_subquery_to_join.rs`), and may keep what it does right. Here the distinct values of the outer columns are
+//! joined into the subquery, which then aggregates per value, and its answer is joined back: the dependent join of
+//! Neumann and Kemper, "Unnesting Arbitrary Queries", BTW 2015.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -27,7 +27,12 @@ impl Names {
         self.0.push(Vec::new());
         for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
             let given = columns_of_query(&cte.query, self, relations);
-            let columns = given.map(|columns| renamed(columns, &cte.alias));
+            // Inside of its own query the name may mean the table that it hides.
+            let alone = relations(&ObjectName::from(vec![cte.alias.name.clone()])).is_none()
+                && self.find(&folded(&cte.alias.name)).is_none();
+            let columns = given
+                .filter(|_| alone)
+                .map(|columns| renamed(columns, &cte.alias));
             if let Some(scope) = self.0.last_mut() {
                 scope.push((folded(&cte.alias.name), columns));
             }
@@ -77,7 +82,7 @@ fn merge_in(body: &mut SetExpr, order: Option<&mut OrderBy>, names: &Names, rela
 }
 
 fn merge_select(select: &mut Select, order: Option<&mut OrderBy>, names: &Names, relations: Relations<'_>) {
-    if !select.from.iter().any(merges) {
+    if !select.from.iter().any(merges) || called_alike(select) {
         return;
     }
     let mut scopes = Vec::with_capacity(select.from.len());
@@ -403,6 +408,10 @@ fn factor_columns(
         }
         _ => return None,
     };
+    let mut seen = HashSet::new();
+    if !columns.iter().all(|name| seen.insert(name.as_str())) {
+        return None;
+    }
     let qualified = |name: String| {
         let column = Ident::with_quote('"', name.as_str());
         (name, Expr::CompoundIdentifier(vec![qualifier.clone(), column]))
@@ -470,6 +479,16 @@ fn columns_of_select(select: &Select, names: &Names, relations: Relations<'_>) -
         }
     }
     Some(columns)
+}
+
+/// Whether two tables are called by one name, as tables of two schemas may be: a qualified column would be of either.
+fn called_alike(select: &Select) -> bool {
+    let mut seen = HashSet::new();
+    let mut all = select.from.iter().flat_map(|item| {
+        let others = item.joins.iter().map(|join| &join.relation);
+        std::iter::once(&item.relation).chain(others)
+    });
+    !all.all(|factor| called(factor).is_none_or(|name| seen.insert(name)))
 }
 
 /// The name by which a table's columns are qualified.
