@@ -1,5 +1,6 @@
 //! One run from the look at the lake to the commit.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -97,7 +98,7 @@ async fn collect_garbage(engine: &Engine) {
         keep: lake.keep_snapshots,
         min_age: i64::try_from(lake.keep_for.as_micros()).unwrap_or(i64::MAX),
         grace: LONGEST_RUN,
-        pinned: [engine.release().number()].into(),
+        pinned: BTreeSet::new(),
     };
     let now = engine.clock().now();
     match engine.snapshots().collect_garbage(&retention, now).await {
