@@ -45,6 +45,7 @@ impl TestServer {
                         RunOptions {
                             full: false,
                             settle: true,
+                            ..RunOptions::default()
                         },
                     )
                     .await;
@@ -132,6 +133,7 @@ impl TestLake {
                     RunOptions {
                         full: true,
                         settle: true,
+                        ..RunOptions::default()
                     },
                 )
                 .await

@@ -13,14 +13,14 @@ use datafusion::functions_aggregate::expr_fn::min;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use datafusion::physical_plan::{collect, execute_stream};
 use futures::StreamExt;
-use perennial_base::Kind;
 use perennial_base::config::{Config, SourceConfig};
 use perennial_base::relation::{PUBLIC, relation};
+use perennial_base::{ErrorClass, Kind};
 use perennial_engine::Engine;
 use perennial_engine::expression::{expression, lenient, predicate};
 use perennial_engine::release::source_table;
-use perennial_identity::Rules;
-use perennial_lake::{FileState, SourceFile, SourceManifest};
+use perennial_identity::{Normaliser, Outcome, Rules};
+use perennial_lake::{FileState, SourceFile, SourceManifest, SourcePath, discover};
 use perennial_udf_lifecycle::model::StageModel;
 
 use crate::columns::written_schema;
@@ -41,6 +41,10 @@ pub struct CheckReport {
     pub quarantined: Vec<(String, String, String)>,
     /// Source, path and reasons of rejected rows among the first of a file, each with its count.
     pub rejected: Vec<(String, String, Vec<(String, u64)>)>,
+    /// Identifiers of which no value among the first rows of a file can be used: source, path, type and a value.
+    pub unusable: Vec<(String, String, String, String)>,
+    /// Parquet files that no source takes.
+    pub of_no_source: Vec<String>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,
 }
@@ -96,6 +100,10 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         }
     }
     report.missing_rates = rates.missing();
+    match of_no_source(engine).await {
+        Ok(paths) => report.of_no_source = paths,
+        Err(error) => errors.push(error),
+    }
     if let Err(error) = StageModel::from_config(&config.lifecycle) {
         errors.push(error.into());
     }
@@ -107,13 +115,27 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     }
 }
 
+/// The Parquet files of the lake that no source's path leads to.
+async fn of_no_source(engine: &Engine) -> Result<Vec<String>> {
+    let sources = engine.config().sources.iter();
+    let taken = sources
+        .map(|source| SourcePath::parse(&source.path))
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    let landed = discover(engine.lake(), &SourcePath::parse("")?).await?;
+    let paths = landed.into_iter().map(|file| file.path);
+    Ok(paths
+        .filter(|path| path.ends_with(".parquet"))
+        .filter(|path| !taken.iter().any(|source| source.matches(path)))
+        .collect())
+}
+
 fn live(manifest: &SourceManifest) -> impl Iterator<Item = &SourceFile> {
     manifest.files.iter().filter(|file| file.state == FileState::Live)
 }
 
 impl CheckReport {
     fn count(&mut self, source: &SourceConfig, manifest: &SourceManifest) {
-        let rows = manifest.files.iter().map(|file| file.landed).sum();
+        let rows = live(manifest).map(|file| file.landed).sum();
         self.sources
             .push((source.name.clone(), live(manifest).count(), rows));
         for file in &manifest.files {
@@ -170,6 +192,39 @@ impl Checking<'_> {
                 match counted.iter_mut().find(|(known, _)| known == reason) {
                     Some((_, rows)) => *rows += 1,
                     None => counted.push((reason.to_owned(), 1)),
+                }
+            }
+            if mapped.places.is_empty() && !counted.is_empty() {
+                let reasons: Vec<&str> = counted.iter().map(|(reason, _)| reason.as_str()).collect();
+                let message = format!(
+                    "source \"{}\": every row at the start of {} would be rejected: {}",
+                    source.name,
+                    file.path,
+                    reasons.join(", ")
+                );
+                return Err(perennial_engine::Error::new(ErrorClass::InvalidArgument, message)
+                    .with_hint(format!("Correct the mapping in line {} and below.", source.line))
+                    .into());
+            }
+            let mut normaliser = Normaliser::new(self.rules);
+            for (kind, values) in &mapped.identifiers {
+                let mut text = String::new();
+                let usable = |value: &str, text: &mut String| {
+                    normaliser.normalise(*kind, value, text) == Outcome::Value
+                };
+                let mut given = values.iter().flatten().filter(|value| !value.trim().is_empty());
+                let mut usable = usable;
+                if let Some(first) = given.next()
+                    && !usable(first, &mut text)
+                    && !given.any(|value| usable(value, &mut text))
+                {
+                    let name = self.rules.identifiers().get(*kind).map(|rule| rule.name.clone());
+                    report.unusable.push((
+                        source.name.clone(),
+                        file.path.clone(),
+                        name.unwrap_or_default(),
+                        first.to_owned(),
+                    ));
                 }
             }
             if !counted.is_empty() {

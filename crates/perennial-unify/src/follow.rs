@@ -46,14 +46,19 @@ async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
 async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
     let mut looks = Looks::default();
     let mut pause = refresh;
+    let mut own = engine.release().number();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
+        let options = RunOptions {
+            yield_above: Some(own),
+            ..RunOptions::default()
+        };
         let outcome = tokio::select! {
             () = stop.cancelled() => return,
-            outcome = AssertUnwindSafe(run(&engine, &mut looks, RunOptions::default(), &Quiet)).catch_unwind() => outcome,
+            outcome = AssertUnwindSafe(run(&engine, &mut looks, options, &Quiet)).catch_unwind() => outcome,
         };
         // The panic was logged where it happened; the next look is a new try.
         let Ok(outcome) = outcome else {
@@ -66,7 +71,15 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
         };
         match outcome {
             Ok(report) => {
+                for rate in &report.missing_rates {
+                    tracing::warn!(
+                        currency = rate.currency,
+                        day = rate.day,
+                        "amounts without an exchange rate stay NULL"
+                    );
+                }
                 if let Some(snapshot) = report.snapshot {
+                    own = snapshot;
                     tracing::info!(
                         snapshot,
                         customers = report.customers,

@@ -25,10 +25,12 @@ const RESTLESS: &str = "is being written again and again";
 pub struct Looks {
     sources: HashMap<String, Settling>,
     postponed: u32,
+    /// The snapshot of another configuration that was last warned of.
+    foreign: Option<u64>,
 }
 
 /// The state of all sources.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Landing {
     /// In the order of the configuration.
     pub(crate) sources: Vec<SourceManifest>,
@@ -44,6 +46,16 @@ impl Looks {
     /// Whether a file of the last look is still being written, as far as can be told.
     pub(crate) fn waiting(&self) -> bool {
         self.sources.values().any(|settling| settling.waiting() > 0)
+    }
+
+    /// Warns, once for each snapshot, that it was made with another configuration than this process has.
+    pub(crate) fn warn_once(&mut self, snapshot: u64) {
+        if self.foreign.replace(snapshot) != Some(snapshot) {
+            tracing::warn!(
+                snapshot,
+                "another process has unified the lake with another configuration; this one serves it and runs no more: restart it to read the changed file"
+            );
+        }
     }
 
     /// Whether a run waits once more for a file that is being written anew: not for ever, as there is other news.
@@ -72,14 +84,7 @@ pub(crate) async fn look(
     now: i64,
     afresh: bool,
 ) -> Result<Landing> {
-    let mut landing = Landing {
-        sources: Vec::new(),
-        files_new: 0,
-        files_removed: 0,
-        files_quarantined: 0,
-        rows_new: 0,
-        rewriting: None,
-    };
+    let mut landing = Landing::default();
     for source in &config.sources {
         let path = SourcePath::parse(&source.path)?;
         let landed = discover(lake, &path).await?;

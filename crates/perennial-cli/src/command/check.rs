@@ -9,6 +9,9 @@ use crate::command::{ConfigArgument, open};
 use crate::exit::{DONE, INPUT, code};
 use crate::show;
 
+/// Files of no source that are named one by one.
+const SHOWN: usize = 10;
+
 /// See the module.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -40,6 +43,20 @@ impl Check {
                     show::note(&format!(
                         "warning: rows at the start of {path} of {source} would be rejected: {}",
                         reasons.join(", ")
+                    ));
+                }
+                for (source, path, kind, value) in &report.unusable {
+                    show::note(&format!(
+                        "warning: no {kind} at the start of {path} of {source} can be used, such as \"{value}\": correct the mapping or the identifier's normalise"
+                    ));
+                }
+                for path in report.of_no_source.iter().take(SHOWN) {
+                    show::note(&format!("warning: {path} belongs to no source"));
+                }
+                if report.of_no_source.len() > SHOWN {
+                    show::note(&format!(
+                        "warning: {} more files belong to no source",
+                        report.of_no_source.len() - SHOWN
                     ));
                 }
                 warn_of_rates(&report.missing_rates);

@@ -70,6 +70,7 @@ impl Demo {
             RunOptions {
                 full: false,
                 settle: true,
+                ..RunOptions::default()
             },
         )
         .await?;
@@ -89,7 +90,7 @@ impl Demo {
     }
 }
 
-const QUERIES: &str = "  SELECT lifecycle_stage, count(*), round(avg(net_revenue), 2) AS net_revenue FROM customer_360 GROUP BY 1 ORDER BY 2 DESC;
+const QUERIES: &str = "  SELECT lifecycle_stage, count(*), avg(net_revenue)::numeric(12, 2) AS net_revenue FROM customer_360 GROUP BY 1 ORDER BY 2 DESC;
   SELECT * FROM cohort_retention('quarter') WHERE period <= 4 ORDER BY cohort, period LIMIT 20;
   SELECT first_touch_channel, nps(nps_latest) FROM customer_360 WHERE nps_latest IS NOT NULL GROUP BY 1 ORDER BY 2 DESC;
 ";

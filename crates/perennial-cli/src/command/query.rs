@@ -1,9 +1,10 @@
 //! `perennial query`: one statement in this process.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::{Result, bail};
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clap::{Args, ValueEnum};
 use perennial_engine::{DATABASE, Login, Outcome, Rows};
@@ -90,7 +91,7 @@ async fn print(mut rows: Rows, format: Format) -> Result<()> {
             let mut header = true;
             let mut any = false;
             while let Some(batch) = rows.next().await {
-                let batch = batch?;
+                let batch = flat(&batch?)?;
                 let mut out = Vec::new();
                 let mut writer = arrow::csv::WriterBuilder::new()
                     .with_header(header)
@@ -129,6 +130,35 @@ async fn print(mut rows: Rows, format: Format) -> Result<()> {
     }
     std::io::stdout().flush()?;
     Ok(())
+}
+
+/// The batch with lists and their like as text, which CSV has nothing else for.
+fn flat(batch: &RecordBatch) -> Result<RecordBatch> {
+    let options = FormatOptions::default().with_display_error(true);
+    let columns = batch
+        .schema_ref()
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| {
+            if !column.data_type().is_nested() {
+                return Ok((field.name(), Arc::clone(column)));
+            }
+            let formatter = ArrayFormatter::try_new(column, &options)?;
+            let texts = (0..column.len()).map(|row| {
+                let shown = column.is_valid(row).then(|| formatter.value(row).to_string());
+                // As Postgres writes arrays.
+                shown.map(
+                    |text| match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+                        Some(items) => format!("{{{}}}", items.replace(", ", ",")),
+                        None => text,
+                    },
+                )
+            });
+            Ok((field.name(), Arc::new(texts.collect::<StringArray>()) as ArrayRef))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(RecordBatch::try_from_iter(columns)?)
 }
 
 fn texts(batch: &RecordBatch, cells: &mut Vec<Vec<String>>) -> Result<()> {

@@ -62,7 +62,10 @@ pub(crate) async fn serve(engine: Arc<Engine>, server: Server) -> Result<u8> {
     let signalled = stop.clone();
     tokio::spawn(async move {
         ended().await;
+        show::note("stopping: statements that run have ten seconds; Ctrl-C again ends at once");
         signalled.cancel();
+        ended().await;
+        std::process::exit(i32::from(DONE));
     });
     let served = server.serve(stop.clone()).await;
     stop.cancel();

@@ -30,6 +30,7 @@ impl Unify {
             RunOptions {
                 full: self.full,
                 settle: true,
+                ..RunOptions::default()
             },
         )
         .await?;

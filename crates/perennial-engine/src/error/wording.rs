@@ -99,7 +99,12 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
         ));
     }
     if let Some((operands, _)) = between(line, "Cannot coerce arithmetic expression ", " to valid types") {
-        let operands: Vec<&str> = operands.split(' ').map(postgres_type).collect();
+        // Types have blanks of their own: `Decimal128(18, 4)`.
+        let operands: Vec<&str> = operands
+            .split(" ")
+            .filter(|word| !word.ends_with(')') || word.contains('('))
+            .map(|word| postgres_type(word.trim_end_matches(',')))
+            .collect();
         return Some(
             Error::new(
                 ErrorClass::UndefinedFunction,

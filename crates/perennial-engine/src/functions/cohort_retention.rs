@@ -125,7 +125,9 @@ fn query(arguments: &Arguments) -> Result<String> {
             _ => "a.period = g.period",
         };
         format!(
-            "SELECT g.cohort_number, g.period, g.size, coalesce(sum({measure}), CAST(0 AS double precision)) AS value \
+            "SELECT g.cohort_number, g.period, g.size, \
+             CASE WHEN count(a.cohort_number) = count({measure}) OR count(a.cohort_number) = 0 \
+               THEN coalesce(sum(CASE WHEN a.cohort_number IS NOT NULL THEN {measure} END), CAST(0 AS double precision)) END AS value \
              FROM grid g LEFT JOIN activity a ON a.cohort_number = g.cohort_number AND {range} \
              GROUP BY g.cohort_number, g.period, g.size"
         )
@@ -152,12 +154,12 @@ fn query(arguments: &Arguments) -> Result<String> {
     };
     Ok(format!(
         "WITH counted AS (\
-           SELECT o.customer_id, {number} AS number, o.amount - coalesce(o.refunded, 0) AS revenue \
+           SELECT o.customer_id, {number} AS number, o.amount - o.refunded AS revenue \
            FROM public.orders o \
            WHERE o.customer_id IS NOT NULL AND o.paid AND (coalesce(o.refunded, 0) = 0 OR o.refunded < o.amount)), \
          firsts AS (SELECT customer_id, min(number) AS cohort_number FROM counted GROUP BY 1), \
          activity AS (\
-           SELECT f.cohort_number, c.customer_id, c.number - f.cohort_number AS period, count(*) AS orders, sum(c.revenue) AS revenue \
+           SELECT f.cohort_number, c.customer_id, c.number - f.cohort_number AS period, count(*) AS orders, CASE WHEN count(c.revenue) = count(*) THEN sum(c.revenue) END AS revenue \
            FROM counted c JOIN firsts f ON f.customer_id = c.customer_id GROUP BY 1, 2, 3), \
          last AS (SELECT max(number) AS number FROM counted), \
          sizes AS (SELECT cohort_number, count(*) AS size FROM firsts GROUP BY 1), \

@@ -17,6 +17,11 @@ const MARK: char = '\u{1}';
 /// Gives every unnamed column of a select list Postgres' name, and a hidden number where names repeat.
 pub(crate) fn name_columns(select: &mut Select) {
     let mut seen: HashMap<String, usize> = HashMap::new();
+    // `*` brings names of its own: `SELECT x, * FROM t` has x twice.
+    let wild = select
+        .projection
+        .iter()
+        .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
     for item in &mut select.projection {
         let (name, plain) = match item {
             SelectItem::UnnamedExpr(expr) => (
@@ -29,10 +34,10 @@ pub(crate) fn name_columns(select: &mut Select) {
         let count = seen.entry(name.clone()).or_insert(0);
         *count += 1;
         let repeated = *count > 1;
-        if plain && !repeated {
+        if plain && !repeated && !wild {
             continue;
         }
-        let shown = if repeated {
+        let shown = if repeated || (plain && wild) {
             format!("{name}{MARK}{count}")
         } else {
             name
