@@ -39,14 +39,25 @@ pub struct CheckReport {
     pub sources: Vec<(String, usize, u64)>,
     /// Source, path and reason of files that would be quarantined.
     pub quarantined: Vec<(String, String, String)>,
-    /// Source, path and reasons of rejected rows among the first of a file, each with its count.
-    pub rejected: Vec<(String, String, Vec<(String, u64)>)>,
+    /// Rejected rows among the first of a file.
+    pub rejected: Vec<RejectedRows>,
     /// Identifiers of which no value among the first rows of a file can be used: source, path, type and a value.
     pub unusable: Vec<(String, String, String, String)>,
     /// Parquet files that no source takes.
     pub of_no_source: Vec<String>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,
+}
+
+/// Rows of a file that would be rejected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RejectedRows {
+    /// The source.
+    pub source: String,
+    /// The path of the file.
+    pub path: String,
+    /// Each reason with its rows.
+    pub reasons: Vec<(String, u64)>,
 }
 
 /// Validates the configuration against the files: every mapping is planned over its files and tried on the first rows of
@@ -228,9 +239,11 @@ impl Checking<'_> {
                 }
             }
             if !counted.is_empty() {
-                report
-                    .rejected
-                    .push((source.name.clone(), file.path.clone(), counted));
+                report.rejected.push(RejectedRows {
+                    source: source.name.clone(),
+                    path: file.path.clone(),
+                    reasons: counted,
+                });
             }
         }
         Ok(())

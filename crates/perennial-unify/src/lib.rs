@@ -31,7 +31,7 @@ mod survey;
 mod values;
 mod writing;
 
-pub use check::{CheckReport, check};
+pub use check::{CheckReport, RejectedRows, check};
 pub use error::{Error, Result};
 pub use follow::follow;
 pub use landing::Looks;

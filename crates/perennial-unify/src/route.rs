@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringBuilder, UInt16Array, UInt32Array};
-use arrow::compute::{cast, take_record_batch};
+use arrow::compute::{cast, concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use perennial_base::{Config, Kind};
 use perennial_engine::schema::timestamp;
@@ -34,6 +34,9 @@ pub(crate) struct Buckets {
     starts: Vec<u32>,
 }
 
+/// Rows that are shared among the buckets at once, and about how many bytes they may have.
+const STRETCH_ROWS: usize = 131_072;
+const STRETCH_BYTES: usize = 128 << 20;
 /// Customers in a bucket, about.
 const CUSTOMERS_PER_BUCKET: usize = 32_768;
 
@@ -161,8 +164,8 @@ pub(crate) fn route(
         };
         for (heap, side) in staged.heaps.iter().zip(&staged.sides) {
             let mut seen = 0;
-            for batch in heap.batches(None) {
-                let batch = batch?;
+            let mut batches = heap.batches(None);
+            while let Some(batch) = stretch(&mut batches, &staged.schema)? {
                 let rows = batch.num_rows();
                 let side = side.get(seen..seen + rows).unwrap_or_default();
                 seen += rows;
@@ -205,6 +208,27 @@ pub(crate) fn route(
         })
         .collect();
     Ok(Routed { heaps })
+}
+
+/// The next rows of a heap as one batch: enough of them that every bucket gets more than a handful at once.
+fn stretch(
+    batches: &mut impl Iterator<Item = Result<RecordBatch>>,
+    schema: &SchemaRef,
+) -> Result<Option<RecordBatch>> {
+    let (mut held, mut rows, mut bytes) = (Vec::new(), 0, 0);
+    while rows < STRETCH_ROWS
+        && bytes < STRETCH_BYTES
+        && let Some(batch) = batches.next()
+    {
+        let batch = batch?;
+        rows += batch.num_rows();
+        bytes += batch.get_array_memory_size();
+        held.push(batch);
+    }
+    if held.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(concat_batches(schema, &held)?))
 }
 
 /// The columns of routed rows: the same for all sources of a kind. Traits are united over the sources.

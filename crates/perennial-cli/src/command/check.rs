@@ -3,6 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use perennial_base::UserError;
+use perennial_unify::RejectedRows;
 
 use crate::command::unify::warn_of_rates;
 use crate::command::{ConfigArgument, open};
@@ -35,7 +36,12 @@ impl Check {
                         "warning: {path} of {source} would be quarantined: {reason}"
                     ));
                 }
-                for (source, path, reasons) in &report.rejected {
+                for RejectedRows {
+                    source,
+                    path,
+                    reasons,
+                } in &report.rejected
+                {
                     let reasons: Vec<String> = reasons
                         .iter()
                         .map(|(reason, rows)| format!("{reason} ({rows} rows)"))
