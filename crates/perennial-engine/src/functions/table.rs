@@ -219,6 +219,10 @@ fn read(function: &'static TableFunction, args: &TableFunctionArgs, zone: &str) 
             {
                 let wanted = match arg {
                     FunctionArg::Named { name, .. } => name.value.to_lowercase(),
+                    FunctionArg::ExprNamed {
+                        name: Expr::Identifier(name),
+                        ..
+                    } => name.value.to_lowercase(),
                     FunctionArg::ExprNamed { name, .. } => name.to_string().to_lowercase(),
                     FunctionArg::Unnamed(_) => String::new(),
                 };
@@ -255,8 +259,8 @@ fn read(function: &'static TableFunction, args: &TableFunctionArgs, zone: &str) 
                 ),
             )
         })?;
-        if !value.is_empty() && !parameter.choices.is_empty() && !parameter.choices.contains(&value.as_str())
-        {
+        let left_out = value.is_empty() && parameter.default.is_some();
+        if !left_out && !parameter.choices.is_empty() && !parameter.choices.contains(&value.as_str()) {
             return Err(Error::new(
                 ErrorClass::InvalidArgument,
                 format!("invalid {} \"{value}\" of {}", parameter.name, function.name),
