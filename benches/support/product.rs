@@ -55,7 +55,7 @@ pub struct Served {
 }
 
 impl Served {
-    /// Serves a demo of `customers` people, unified if it is not yet.
+    /// Serves a demo of `customers` people; unifies it first where it has no snapshot.
     ///
     /// # Errors
     /// When the demo cannot be made or unified, and when the server does not come up.

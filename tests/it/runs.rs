@@ -9,6 +9,7 @@ use arrow::compute::SortOptions;
 use arrow::row::{RowConverter, SortField};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use perennial_testkit::{TestLake, TestServer};
+use tokio_postgres::Client;
 
 use crate::support::{connect, lines, one, parquet};
 
@@ -68,6 +69,13 @@ fn words() -> Vec<u8> {
     parquet(&RecordBatch::try_from_iter(columns).unwrap())
 }
 
+/// The lake, unified and served, and a client.
+async fn served(lake: TestLake) -> (TestServer, Client) {
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+    (server, client)
+}
+
 const STATES: &str = "SELECT path, state FROM perennial.files ORDER BY path";
 
 #[tokio::test]
@@ -80,8 +88,7 @@ async fn the_schema_of_most_rows_is_the_source_s_whatever_the_files_are_called()
         &config("", ""),
         &[("orders/a.parquet", &words()), ("orders/b.parquet", &good)],
     );
-    let server = TestServer::start(lake);
-    let client = connect(&server).await;
+    let (_server, client) = served(lake).await;
     assert_eq!(
         lines(&client, STATES).await,
         ["orders/a.parquet|quarantined", "orders/b.parquet|live"]
@@ -114,8 +121,7 @@ async fn a_refused_file_is_judged_anew_when_another_has_gone() {
     lake.unify();
     fs::remove_file(lake.root().join("orders/a.parquet")).unwrap();
     lake.unify();
-    let server = TestServer::start(lake);
-    let client = connect(&server).await;
+    let (_server, client) = served(lake).await;
     assert_eq!(lines(&client, STATES).await, ["orders/b.parquet|live"]);
     assert_eq!(
         one(&client, "SELECT order_id, amount FROM orders").await,
@@ -144,8 +150,7 @@ async fn the_newest_version_decides_also_where_nothing_but_the_file_tells_which_
             ),
         ],
     );
-    let server = TestServer::start(lake);
-    let client = connect(&server).await;
+    let (_server, client) = served(lake).await;
     let stages = "SELECT c.email, h.stage FROM lifecycle_history h JOIN customers c USING (customer_id) \
                   WHERE h.entered_at = '2026-01-01' AND (h.left_at IS NULL OR h.left_at > h.entered_at) ORDER BY 1";
     assert_eq!(
@@ -170,8 +175,7 @@ async fn an_identifier_is_seen_when_a_version_carries_it() {
             ]),
         )],
     );
-    let server = TestServer::start(lake);
-    let client = connect(&server).await;
+    let (_server, client) = served(lake).await;
     assert_eq!(
         lines(
             &client,
@@ -212,8 +216,7 @@ async fn a_fact_on_orders_is_of_the_customer_of_the_order() {
             ),
         ],
     );
-    let server = TestServer::start(lake);
-    let client = connect(&server).await;
+    let (_server, client) = served(lake).await;
     let ended = "SELECT c.email FROM lifecycle_history h JOIN customers c USING (customer_id) WHERE h.stage = 'terminated'";
     assert_eq!(lines(&client, ended).await, ["bob@example.org"]);
 }
@@ -232,8 +235,7 @@ async fn nothing_later_than_the_moment_described_is_known() {
             ]),
         )],
     );
-    let server = TestServer::start(lake);
-    let client = connect(&server).await;
+    let (_server, client) = served(lake).await;
     assert_eq!(
         lines(&client, "SELECT email, orders, lifecycle_stage FROM customer_360").await,
         ["ann@example.org|1|conversion"]
