@@ -270,3 +270,74 @@ async fn a_transaction_keeps_the_snapshot_that_it_began_with() {
     reader.batch_execute("COMMIT").await.unwrap();
     assert_eq!(one(&reader, sum).await, "15.0000");
 }
+
+/// Orders of a shop that calls the amount otherwise.
+fn totals(rows: usize) -> Vec<u8> {
+    let text = |make: &dyn Fn(usize) -> String| -> ArrayRef {
+        Arc::new((0..rows).map(|row| Some(make(row))).collect::<StringArray>())
+    };
+    let times = TimestampMicrosecondArray::from_iter_values((0..rows).map(|row| DAY + row as i64));
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", text(&|row| format!("t{row}"))),
+        ("email", text(&|row| format!("t{row}@example.org"))),
+        ("total", Arc::new(Float64Array::from(vec![1.0; rows]))),
+        ("state", text(&|_| "paid".to_owned())),
+        ("at", Arc::new(times.with_timezone("UTC"))),
+    ];
+    parquet(&RecordBatch::try_from_iter(columns).unwrap())
+}
+
+#[tokio::test]
+async fn a_file_without_the_columns_of_the_mapping_is_refused_however_many_rows_it_has() {
+    let server = TestServer::start(TestLake::of(
+        CONFIG,
+        &[
+            (
+                "orders/a.parquet",
+                &orders(&[("1", "ann@example.org", Some(10.0), "paid")]),
+            ),
+            ("orders/b.parquet", &totals(50)),
+        ],
+    ));
+    let client = connect(&server).await;
+    assert_eq!(
+        lines(
+            &client,
+            "SELECT path, state, reason FROM perennial.files ORDER BY path"
+        )
+        .await,
+        [
+            "orders/a.parquet|live|",
+            "orders/b.parquet|quarantined|has no column \"amount\", which columns.amount of the source needs",
+        ]
+    );
+    assert_eq!(one(&client, "SELECT sum(amount) FROM orders").await, "10.0000");
+    assert_eq!(
+        lines(&client, "SELECT column_name FROM information_schema.columns WHERE table_schema = 'raw' ORDER BY ordinal_position").await,
+        ["id", "email", "amount", "state", "at"],
+    );
+}
+
+#[tokio::test]
+async fn a_file_replaced_by_one_with_other_columns_does_not_stop_the_rest() {
+    let server = TestServer::start(TestLake::of(
+        CONFIG,
+        &[(
+            "orders/a.parquet",
+            &orders(&[("1", "ann@example.org", Some(10.0), "paid")]),
+        )],
+    ));
+    let client = connect(&server).await;
+    server.lake().land("orders/a.parquet", &totals(3));
+    becomes(
+        &client,
+        "SELECT reason FROM perennial.files",
+        "has no column \"amount\", which columns.amount of the source needs",
+    )
+    .await;
+    server.lake().land(
+        "orders/b.parquet",
+        &orders(&[("2", "bob@example.org", Some(20.5), "paid")]),
+    );
+    becomes(&client, "SELECT sum(amount) FROM orders", "20.5000").await;
+}

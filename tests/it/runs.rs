@@ -387,3 +387,31 @@ fn files(folder: &Path) -> Vec<PathBuf> {
         .flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] })
         .collect()
 }
+
+#[tokio::test]
+async fn a_run_tells_what_it_has_read_and_where_it_stands() {
+    let file = |key: &str| {
+        orders(&[
+            (key, "ann@example.org", "paid", "EUR", 0),
+            (&format!("{key}b"), "bob@example.org", "paid", "EUR", 1),
+        ])
+    };
+    let lake = TestLake::of(
+        &config("", ""),
+        &[
+            ("orders/a.parquet", &file("1")),
+            ("orders/b.parquet", &file("2")),
+            ("orders/c.parquet", b"PAR1"),
+        ],
+    );
+    let (_server, client) = served(lake).await;
+    assert_eq!(
+        lines(
+            &client,
+            "SELECT state, phase, phase_total, phase_expected_at, snapshot, files_read, rows_read, customers \
+             FROM perennial.runs"
+        )
+        .await,
+        ["committed|commit|||1|2|4|2"]
+    );
+}

@@ -297,7 +297,7 @@ pub struct Phase {
     pub name: String,
     /// How long it took, in milliseconds.
     pub millis: u64,
-    /// How many rows came out.
+    /// How many rows, or buckets of customers, were worked on; 0 for phases that do not count.
     pub rows: u64,
 }
 

@@ -73,7 +73,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         .map_err(|error| one(error.into()))?;
     let rules = rules(config).map_err(one)?;
     let mut looks = Looks::default();
-    let landing = look(config, engine.lake(), None, &mut looks, i64::MAX, true)
+    let landing = look(engine, None, &mut looks, i64::MAX, true)
         .await
         .map_err(one)?;
     let checking = Checking {

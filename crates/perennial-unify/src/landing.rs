@@ -2,15 +2,20 @@
 
 use std::collections::{HashMap, HashSet};
 
+use datafusion::execution::SessionState;
 use futures::{StreamExt, TryStreamExt, stream};
-use perennial_base::Config;
 use perennial_base::config::SourceConfig;
+use perennial_engine::Engine;
+use perennial_identity::Rules;
 use perennial_lake::{
     Contract, FileFacts, FileState, Inspection, Lake, Landed, Manifest, Rejection, Settling, SourceFile,
     SourceManifest, SourcePath, discover, inspect,
 };
 
 use crate::error::Result;
+use crate::fitting::Fitting;
+use crate::records::partition_names;
+use crate::run::{READ_MEMORY, rules};
 
 /// Files that are looked into at once: most of the time goes to waiting for the store.
 const INSPECTIONS: usize = 16;
@@ -77,17 +82,24 @@ impl Landing {
 
 /// Looks at all sources. With `afresh`, files that were quarantined are judged anew even if nothing else has changed.
 pub(crate) async fn look(
-    config: &Config,
-    lake: &Lake,
+    engine: &Engine,
     previous: Option<&Manifest>,
     looks: &mut Looks,
     now: i64,
     afresh: bool,
 ) -> Result<Landing> {
+    let config = engine.config();
+    let judge = Judge {
+        engine,
+        state: &engine.work_state(READ_MEMORY)?,
+        rules: &rules(config)?,
+        now,
+        afresh,
+    };
     let mut landing = Landing::default();
     for source in &config.sources {
         let path = SourcePath::parse(&source.path)?;
-        let landed = discover(lake, &path).await?;
+        let landed = discover(engine.lake(), &path).await?;
         let listed: HashSet<String> = landed.iter().map(|file| file.path.clone()).collect();
         let settled = looks
             .sources
@@ -96,28 +108,30 @@ pub(crate) async fn look(
             .look(landed, now);
         let known = previous.and_then(|previous| previous.sources.get(&source.name));
         let kept = known.filter(|known| known.kind == source.kind.name());
-        landing
-            .source(source, lake, kept, &listed, settled, now, afresh)
-            .await?;
+        judge.source(source, kept, &listed, settled, &mut landing).await?;
     }
     Ok(landing)
 }
 
-impl Landing {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the state before and the state found, each part named"
-    )]
+/// Decides which files are served.
+struct Judge<'a> {
+    engine: &'a Engine,
+    state: &'a SessionState,
+    rules: &'a Rules,
+    now: i64,
+    afresh: bool,
+}
+
+impl Judge<'_> {
     async fn source(
-        &mut self,
+        &self,
         source: &SourceConfig,
-        lake: &Lake,
         known: Option<&SourceManifest>,
         listed: &HashSet<String>,
         settled: Vec<Landed>,
-        now: i64,
-        afresh: bool,
+        landing: &mut Landing,
     ) -> Result<()> {
+        let lake = self.engine.lake();
         let before: HashMap<&str, &SourceFile> = known
             .into_iter()
             .flat_map(|known| &known.files)
@@ -138,10 +152,10 @@ impl Landing {
             .collect();
         restless.sort_by(|a, b| a.path.cmp(&b.path));
         if let Some(file) = restless.iter().find(|file| file.state == FileState::Live) {
-            self.rewriting = Some(file.path.clone());
+            landing.rewriting = Some(file.path.clone());
         }
         // A verdict depends on the files beside and on the configuration: when those change, it is given anew.
-        let anew = afresh || gone > 0 || settled.iter().any(|file| unchanged(file).is_none());
+        let anew = self.afresh || gone > 0 || settled.iter().any(|file| unchanged(file).is_none());
         let keeps = |file: &Landed| {
             unchanged(file).filter(|known| {
                 known.state == FileState::Live || !(anew || known.reason.as_deref() == Some(NOT_ALLOWED))
@@ -165,11 +179,21 @@ impl Landing {
             .iter()
             .filter_map(|file| inspections.get(&file.path)?.as_ref()?.as_ref().ok())
             .collect();
-        let fits = |known: &Contract| candidates.iter().any(|facts| known.fit(&facts.schema).is_ok());
-        let mut contract = match known.map(|known| &known.contract) {
-            Some(known) if live || candidates.is_empty() || fits(known) => known.clone(),
-            // Nobody keeps the old contract any more: the files that are there make a new one.
-            _ => founded(&candidates),
+        let partitions = partition_names(settled.iter().map(|file| file.partitions.as_slice()));
+        let fitting = Fitting {
+            state: self.state,
+            config: self.engine.config(),
+            rules: self.rules,
+            source,
+            partitions: &partitions,
+        };
+        let (mut contract, needs) = match known.map(|known| &known.contract) {
+            _ if candidates.is_empty() => (
+                known.map(|known| known.contract.clone()).unwrap_or_default(),
+                None,
+            ),
+            Some(known) => fitting.continued(known, live, &candidates),
+            None => fitting.founded(&candidates),
         };
         let mut files = Vec::with_capacity(settled.len());
         for file in settled {
@@ -182,22 +206,23 @@ impl Landing {
             // It went or changed while it was looked at: the next look sees what it is then.
             let Some(Some(inspection)) = inspections.remove(&file.path) else {
                 if was.is_some_and(|known| known.state == FileState::Live) {
-                    self.rewriting = Some(file.path.clone());
+                    landing.rewriting = Some(file.path.clone());
                 }
                 continue;
             };
-            let first_seen_at = was.map_or(now, |known| known.first_seen_at);
-            let admitted = admit(file, inspection, &mut contract, first_seen_at);
+            let first_seen_at = was.map_or(self.now, |known| known.first_seen_at);
+            let refusal = |facts: &FileFacts| fitting.refusal(needs.as_ref()?, &facts.schema);
+            let admitted = admit(file, inspection, &mut contract, first_seen_at, refusal);
             match admitted.state {
                 FileState::Live => {
-                    self.files_new += 1;
-                    self.rows_new += admitted.landed;
+                    landing.files_new += 1;
+                    landing.rows_new += admitted.landed;
                 }
                 // Nothing new: it was refused before.
                 FileState::Quarantined | FileState::Deleted if same => {}
                 FileState::Quarantined | FileState::Deleted => {
-                    self.files_new += 1;
-                    self.files_quarantined += 1;
+                    landing.files_new += 1;
+                    landing.files_quarantined += 1;
                     tracing::warn!(
                         source = source.name,
                         file = admitted.path,
@@ -219,8 +244,8 @@ impl Landing {
             });
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        self.files_removed += gone;
-        self.sources.push(SourceManifest {
+        landing.files_removed += gone;
+        landing.sources.push(SourceManifest {
             kind: source.kind.name().to_owned(),
             contract,
             files,
@@ -243,40 +268,14 @@ async fn inspected(lake: &Lake, file: &Landed) -> Result<Option<Inspection>> {
     }
 }
 
-/// The contract of a source without files so far. Files may disagree: the contract is that of the files which have most
-/// rows together, of equals that of the first path.
-fn founded(candidates: &[&FileFacts]) -> Contract {
-    let mut best: Option<(u64, Contract)> = None;
-    let mut placed = vec![false; candidates.len()];
-    for (founder, facts) in candidates.iter().enumerate() {
-        if placed.get(founder) == Some(&true) {
-            continue;
-        }
-        let mut contract = Contract::default();
-        let mut rows = 0;
-        // The founder first: it must not be kept out by another.
-        let others = candidates
-            .iter()
-            .enumerate()
-            .filter(|(place, _)| *place != founder);
-        for (place, facts) in std::iter::once((founder, facts)).chain(others) {
-            if let Ok(extended) = contract.fit(&facts.schema) {
-                contract = extended;
-                rows += facts.rows;
-                if let Some(placed) = placed.get_mut(place) {
-                    *placed = true;
-                }
-            }
-        }
-        if best.as_ref().is_none_or(|(most, _)| rows > *most) {
-            best = Some((rows, contract));
-        }
-    }
-    best.map(|(_, contract)| contract).unwrap_or_default()
-}
-
 /// Judges one file; the contract grows by what it brings.
-fn admit(file: Landed, inspection: Inspection, contract: &mut Contract, first_seen_at: i64) -> SourceFile {
+fn admit(
+    file: Landed,
+    inspection: Inspection,
+    contract: &mut Contract,
+    first_seen_at: i64,
+    refusal: impl Fn(&FileFacts) -> Option<String>,
+) -> SourceFile {
     let mut stored = SourceFile {
         path: file.path,
         size: file.size,
@@ -290,13 +289,17 @@ fn admit(file: Landed, inspection: Inspection, contract: &mut Contract, first_se
     match inspection {
         Ok(facts) => {
             stored.landed = facts.rows;
-            match contract.fit(&facts.schema) {
+            let fitted = match refusal(&facts) {
+                Some(reason) => Err(reason),
+                None => contract.fit(&facts.schema).map_err(|misfit| misfit.to_string()),
+            };
+            match fitted {
                 Ok(extended) => {
                     *contract = extended;
                     stored.state = FileState::Live;
                     stored.stats = facts.stats;
                 }
-                Err(misfit) => stored.reason = Some(misfit.to_string()),
+                Err(reason) => stored.reason = Some(reason),
             }
         }
         Err(rejection) => {

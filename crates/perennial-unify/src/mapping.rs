@@ -12,6 +12,7 @@ use chrono_tz::Tz;
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use perennial_base::Kind;
 use perennial_base::config::{Expression, SourceConfig};
@@ -197,6 +198,25 @@ impl Mapping {
             fields.push(Field::new("properties", DataType::Utf8, true));
         }
         Arc::new(Schema::new(fields))
+    }
+
+    /// The keys that need a value in every row, each with the columns that it reads.
+    pub(crate) fn needs(&self) -> Vec<(String, Vec<String>)> {
+        let required = self.columns.iter().filter(|column| column.required);
+        let required = required.map(|column| (format!("columns.{}", column.name), column.expr.as_ref()));
+        [("record_key", &self.key), ("time", &self.time)]
+            .into_iter()
+            .map(|(key, expr)| (key.to_owned(), expr.as_ref()))
+            .chain(required)
+            .filter_map(|(key, expr)| {
+                let mut columns: Vec<_> = collect_columns(expr?).into_iter().collect();
+                columns.sort_by_key(Column::index);
+                Some((
+                    key,
+                    columns.iter().map(|column| column.name().to_owned()).collect(),
+                ))
+            })
+            .collect()
     }
 
     /// Whether rows have a key of their own.

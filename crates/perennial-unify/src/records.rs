@@ -19,12 +19,12 @@ use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
 use perennial_identity::{GraphBuilder, Rules, SetId, SignatureId};
-use perennial_lake::{FileState, Lake, SourceFile, SourceManifest};
+use perennial_lake::{Contract, FileState, Lake, SourceFile, SourceManifest};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Result;
+use crate::journal::Journal;
 use crate::mapping::Mapping;
-use crate::progress::Progress;
 use crate::reader::FileReader;
 use crate::scratch::{Heap, Scratch, Stored};
 
@@ -66,7 +66,7 @@ pub(crate) struct Reading<'a> {
     pub(crate) scratch: &'a Arc<Scratch>,
     pub(crate) rules: &'a Arc<Rules>,
     pub(crate) graph: &'a Arc<Mutex<GraphBuilder>>,
-    pub(crate) progress: &'a dyn Progress,
+    pub(crate) journal: &'a Journal<'a>,
 }
 
 /// Where the rows of one file went.
@@ -222,7 +222,7 @@ impl Reading<'_> {
         let mut tasks = futures::stream::iter(tasks.collect::<Vec<_>>()).buffer_unordered(side_by_side);
         while let Some(done) = tasks.next().await {
             let (at, outcome, landed) = done?;
-            self.progress.advance(landed);
+            self.journal.file(landed);
             if let Some(slot) = counts.get_mut(at) {
                 *slot = outcome;
             }
@@ -463,23 +463,32 @@ fn judge(
 
 /// The columns of a source's files, hive partition columns last, and the names of those.
 pub(crate) fn input(manifest: &SourceManifest) -> (SchemaRef, Vec<String>) {
-    let columns = with_views(manifest.contract.schema());
+    let live = manifest.files.iter().filter(|file| file.state == FileState::Live);
+    let mut names = partition_names(live.map(|file| file.partitions.as_slice()));
+    names.retain(|name| manifest.contract.schema().index_of(name).is_err());
+    (with_partitions(&manifest.contract, &names), names)
+}
+
+/// The names of hive partition columns, in the order in which files bring them.
+pub(crate) fn partition_names<'a>(files: impl Iterator<Item = &'a [(String, String)]>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for file in manifest.files.iter().filter(|file| file.state == FileState::Live) {
-        for (name, _) in &file.partitions {
-            if !names.contains(name) && columns.index_of(name).is_err() {
-                names.push(name.clone());
-            }
+    for (name, _) in files.flatten() {
+        if !names.contains(name) {
+            names.push(name.clone());
         }
     }
-    let fields = columns.fields().iter().cloned();
+    names
+}
+
+/// The columns of a contract, and the partition columns that are not among them.
+pub(crate) fn with_partitions(contract: &Contract, names: &[String]) -> SchemaRef {
+    let columns = with_views(contract.schema());
     let partitions = names
         .iter()
+        .filter(|name| columns.index_of(name).is_err())
         .map(|name| Arc::new(Field::new(name, DataType::Utf8, true)));
-    (
-        Arc::new(Schema::new(fields.chain(partitions).collect::<Vec<_>>())),
-        names,
-    )
+    let fields = columns.fields().iter().cloned().chain(partitions);
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
 pub(crate) fn one_file(

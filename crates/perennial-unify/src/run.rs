@@ -7,11 +7,12 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use perennial_base::config::{Config, Normalise};
 use perennial_base::{Kind, UserError};
-use perennial_engine::{Engine, Run};
+use perennial_engine::Engine;
 use perennial_identity::{GraphBuilder, IdentifierRule, Normalisation, Resolution, Rules, Source};
-use perennial_lake::{Commit, Manifest, Phase, Retention, RunSummary};
+use perennial_lake::{Commit, Manifest, Retention, RunSummary};
 
 use crate::error::{Error, Result};
+use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look};
 use crate::money::MissingRate;
 use crate::output::Output;
@@ -121,68 +122,6 @@ async fn collect_garbage(engine: &Engine) {
     }
 }
 
-/// A run under way, as `perennial.runs` shows it: what it does, and how long each phase took.
-pub(crate) struct Logged<'a> {
-    engine: &'a Engine,
-    run: Run,
-    started: std::time::Instant,
-    phases: Vec<Phase>,
-}
-
-impl<'a> Logged<'a> {
-    fn new(engine: &'a Engine, id: &str, started_at: i64, started: std::time::Instant) -> Self {
-        Self {
-            engine,
-            run: Run {
-                id: id.to_owned(),
-                started_at,
-                state: "running",
-                ..Run::default()
-            },
-            started,
-            phases: Vec::new(),
-        }
-    }
-
-    /// Notes that a phase begins.
-    pub(crate) fn begins(&mut self, name: &str) {
-        self.run.phase = Some(name.to_owned());
-        self.engine.record_run(self.run.clone());
-    }
-
-    /// Notes the end of a phase.
-    pub(crate) fn ends(&mut self, name: &str, rows: u64) {
-        let millis = self.started.elapsed().as_millis() as u64;
-        let before: u64 = self.phases.iter().map(|phase| phase.millis).sum();
-        self.phases.push(Phase {
-            name: name.to_owned(),
-            millis: millis.saturating_sub(before),
-            rows,
-        });
-    }
-
-    fn finished(mut self, outcome: &Result<Option<Report>>) {
-        self.run.finished_at = Some(self.engine.clock().now());
-        match outcome {
-            Ok(Some(report)) => {
-                self.run.state = "committed";
-                self.run.snapshot = report.snapshot;
-                self.run.rows_read = report.rows;
-                self.run.customers = report.customers;
-            }
-            Ok(None) => {
-                self.run.state = "failed";
-                self.run.error = Some("another run committed first".to_owned());
-            }
-            Err(error) => {
-                self.run.state = "failed";
-                self.run.error = Some(error.without_places());
-            }
-        }
-        self.engine.record_run(self.run);
-    }
-}
-
 /// One attempt; none when another run committed first.
 async fn attempt(
     engine: &Arc<Engine>,
@@ -191,8 +130,8 @@ async fn attempt(
     progress: &dyn Progress,
 ) -> Result<Option<Report>> {
     let config = Arc::clone(engine.config());
-    let started = std::time::Instant::now();
-    let mut now = engine.clock().now();
+    let began = engine.clock().now();
+    let mut now = began;
     let previous = engine.snapshots().newest().await?;
     let same_config = previous
         .as_ref()
@@ -205,15 +144,15 @@ async fn attempt(
         return Ok(Some(Report::unchanged(previous)));
     }
     let afresh = options.full || !same_config;
-    progress.phase("look at the lake", None);
-    let mut landing = look(&config, engine.lake(), previous.as_ref(), looks, now, afresh).await?;
+    progress.phase(LOOK, None);
+    let mut landing = look(engine, previous.as_ref(), looks, now, afresh).await?;
     for _ in 0..SETTLING_LOOKS {
         if !options.settle || !(looks.waiting() || landing.rewriting.is_some()) {
             break;
         }
         tokio::time::sleep(SETTLING_PAUSE).await;
         now = engine.clock().now();
-        landing = look(&config, engine.lake(), previous.as_ref(), looks, now, afresh).await?;
+        landing = look(engine, previous.as_ref(), looks, now, afresh).await?;
     }
     if looks.postpone(&landing) && !options.settle && !afresh {
         tracing::info!(
@@ -231,17 +170,17 @@ async fn attempt(
 
     let number = previous.as_ref().map_or(1, |previous| previous.number + 1);
     let id = format!("{number}-{:032x}", random()?);
-    let mut logged = Logged::new(engine, &id, now, started);
+    let journal = Journal::new(engine, progress, &id, now, began);
     let output = Arc::new(Output::new(Arc::clone(engine.lake()), &id));
     let outcome = commit(
         engine,
         &config,
         &mut landing,
         previous.as_ref(),
-        progress,
+        &id,
         now,
         &output,
-        &mut logged,
+        &journal,
     )
     .await;
     // Without a confirmation the snapshot may be there; then its files are needed.
@@ -251,7 +190,7 @@ async fn attempt(
     ) {
         output.discard().await;
     }
-    logged.finished(&outcome);
+    journal.finished(&outcome);
     outcome
 }
 
@@ -271,15 +210,13 @@ async fn commit(
     config: &Arc<Config>,
     landing: &mut Landing,
     previous: Option<&Manifest>,
-    progress: &dyn Progress,
+    id: &str,
     now: i64,
     output: &Arc<Output>,
-    logged: &mut Logged<'_>,
+    journal: &Journal<'_>,
 ) -> Result<Option<Report>> {
-    let id = logged.run.id.clone();
     let number = previous.map_or(1, |previous| previous.number + 1);
-    engine.lake().verify(&id).await?;
-    logged.ends("look", landing.rows_new);
+    engine.lake().verify(id).await?;
 
     let state = engine.work_state(READ_MEMORY)?;
     let scratch = Scratch::new(config.server.spill_dir.as_deref(), SCRATCH_MEMORY)?;
@@ -296,15 +233,14 @@ async fn commit(
         .flat_map(|source| &source.files)
         .map(|file| file.landed)
         .sum();
-    progress.phase("read files", Some(rows));
-    logged.begins("read");
+    journal.phase("read files", Some(rows));
     let reading = Reading {
         engine,
         state: &state,
         scratch: &scratch,
         rules: &rules,
         graph: &graph,
-        progress,
+        journal,
     };
     let mut orders = Orders::new();
     let mut staged: Vec<Staged> = Vec::new();
@@ -317,12 +253,9 @@ async fn commit(
             );
         }
     }
-    logged.ends("read", rows);
 
-    progress.phase("resolve identities", None);
-    logged.begins("resolve");
+    journal.phase("resolve identities", None);
     let resolution = resolve(engine, graph, previous, &rules, number).await?;
-    logged.ends("resolve", resolution.customers().len() as u64);
 
     let written = Writing {
         engine,
@@ -330,17 +263,16 @@ async fn commit(
         landing,
         state: &state,
         scratch: &scratch,
-        progress,
+        journal,
         now,
         rows,
     };
     let (tables, missing_rates) = written
-        .tables(staged, resolution, orders, &rules, output, previous, logged)
+        .tables(staged, resolution, orders, &rules, output, previous)
         .await?;
 
-    progress.phase("commit", None);
-    logged.begins("commit");
-    let mut manifest = Manifest::successor(previous, id.as_str(), config.hash.as_str());
+    journal.phase("commit", None);
+    let mut manifest = Manifest::successor(previous, id, config.hash.as_str());
     manifest.committed_at = engine.clock().now();
     manifest.tables = tables;
     manifest.sources = config
@@ -350,7 +282,7 @@ async fn commit(
         .map(|(source, manifest)| (source.name.clone(), manifest))
         .collect();
     manifest.run = RunSummary {
-        id,
+        id: id.to_owned(),
         started_at: now,
         finished_at: manifest.committed_at,
         full: true,
@@ -358,7 +290,7 @@ async fn commit(
         files_removed: landing.files_removed,
         files_quarantined: landing.files_quarantined,
         rows,
-        phases: std::mem::take(&mut logged.phases),
+        phases: journal.phases(),
     };
     match engine.snapshots().commit(&manifest).await? {
         Commit::Done => {

@@ -22,14 +22,13 @@ use crate::bucket::{Names, Shared, gaps, process};
 use crate::columns::{Facts, counts, texts, written_schema};
 use crate::error::{Error, Result};
 use crate::facts::spend;
+use crate::journal::Journal;
 use crate::landing::Landing;
 use crate::money::{MissingRate, Rates};
 use crate::output::{Output, name_of, sort_of};
-use crate::progress::Progress;
 use crate::published;
 use crate::records::{Orders, Staged};
 use crate::route::{Buckets, Routed, route};
-use crate::run::Logged;
 use crate::scratch::Scratch;
 use crate::segments::{Members, Segments};
 use crate::stages::PlannedFact;
@@ -42,13 +41,12 @@ pub(crate) struct Writing<'a> {
     pub(crate) landing: &'a Landing,
     pub(crate) state: &'a SessionState,
     pub(crate) scratch: &'a Arc<Scratch>,
-    pub(crate) progress: &'a dyn Progress,
+    pub(crate) journal: &'a Journal<'a>,
     pub(crate) now: i64,
     pub(crate) rows: u64,
 }
 
 impl Writing<'_> {
-    #[expect(clippy::too_many_arguments, reason = "the first half's results, each named")]
     pub(crate) async fn tables(
         &self,
         staged: Vec<Staged>,
@@ -57,11 +55,9 @@ impl Writing<'_> {
         rules: &Rules,
         output: &Arc<Output>,
         previous: Option<&Manifest>,
-        logged: &mut Logged<'_>,
     ) -> Result<(BTreeMap<String, perennial_lake::TableManifest>, Vec<MissingRate>)> {
         let buckets = Buckets::new(&resolution);
-        self.progress.phase("sort by customer", Some(self.rows));
-        logged.begins("route");
+        self.journal.phase("sort by customer", Some(self.rows));
         let with_files: Vec<(Staged, &SourceManifest)> = staged
             .into_iter()
             .filter_map(|staged| {
@@ -78,10 +74,9 @@ impl Writing<'_> {
             &orders,
             &buckets,
             self.scratch,
-            |rows| self.progress.advance(rows),
+            |rows| self.journal.advance(rows),
         )?;
         drop(orders);
-        logged.ends("route", self.rows);
 
         let rates = self.rates(&routed, buckets.unowned())?;
         let mut model = StageModel::from_config(&self.config.lifecycle)?;
@@ -127,8 +122,7 @@ impl Writing<'_> {
         self.declare(&shared)?;
         self.unowned(&shared).await?;
         let shared = Arc::new(shared);
-        logged.begins("write");
-        self.progress.phase("write customers", Some(with_nobody as u64));
+        self.journal.phase("write customers", Some(with_nobody as u64));
         let mut members = Members::default();
         let side_by_side = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let mut waiting = 0..with_nobody;
@@ -160,13 +154,12 @@ impl Writing<'_> {
                     return Err(error);
                 }
             }
-            self.progress.advance(1);
+            self.journal.advance(1);
         }
         let before = published::members(self.engine.lake(), previous).await?;
         for (name, batch) in shared.segments.tables(&mut members, &before, shared.now)? {
             self.write(&shared, PUBLIC, name, &batch).await?;
         }
-        logged.ends("write", shared.resolution.customers().len() as u64);
         Ok((shared.output.finish(), shared.rates.missing()))
     }
 

@@ -9,7 +9,7 @@ use datafusion::catalog::{MemTable, Session, TableProvider};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
-use perennial_lake::Manifest;
+use perennial_lake::{FileState, Manifest};
 
 use super::{count, instant, text};
 
@@ -31,6 +31,14 @@ pub struct Run {
     pub phase: Option<String>,
     /// The snapshot that it committed.
     pub snapshot: Option<u64>,
+    /// Rows, or buckets of customers, of the phase that are done.
+    pub done: u64,
+    /// How many there are to do, where that is known.
+    pub total: Option<u64>,
+    /// When the phase is expected to end, microseconds.
+    pub expected_at: Option<i64>,
+    /// Files read.
+    pub files_read: u64,
     /// Rows read.
     pub rows_read: u64,
     /// Customers after it.
@@ -85,7 +93,11 @@ impl RunsTable {
             instant(all.iter().map(|run| run.finished_at)),
             text(all.iter().map(|run| Some(run.state))),
             text(all.iter().map(|run| run.phase.as_deref())),
+            count(all.iter().map(|run| Some(run.done))),
+            count(all.iter().map(|run| run.total)),
+            instant(all.iter().map(|run| run.expected_at)),
             count(all.iter().map(|run| run.snapshot)),
+            count(all.iter().map(|run| Some(run.files_read))),
             count(all.iter().map(|run| Some(run.rows_read))),
             count(all.iter().map(|run| Some(run.customers))),
             text(all.iter().map(|run| run.error.as_deref())),
@@ -96,13 +108,19 @@ impl RunsTable {
 
 fn committed(manifest: &Manifest) -> Run {
     let customers = manifest.tables.get("public.customers");
+    let last = manifest.run.phases.last();
+    let files = manifest.sources.values().flat_map(|source| &source.files);
     Run {
         id: manifest.run.id.clone(),
         started_at: manifest.run.started_at,
         finished_at: Some(manifest.run.finished_at),
         state: "committed",
-        phase: manifest.run.phases.last().map(|phase| phase.name.clone()),
+        phase: last.map(|phase| phase.name.clone()),
         snapshot: Some(manifest.number),
+        done: last.map_or(0, |phase| phase.rows),
+        total: None,
+        expected_at: None,
+        files_read: files.filter(|file| file.state == FileState::Live).count() as u64,
         rows_read: manifest.run.rows,
         customers: customers.map_or(0, |table| table.rows()),
         error: None,
