@@ -4,12 +4,12 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use perennial_testkit::oracle::{Case, Oracle};
+use perennial_testkit::servers::Servers;
 use perennial_testkit::slt::{TextQuery, TextResult};
-use perennial_testkit::{TestLake, TestServer};
 use tokio::runtime::Runtime;
 
 /// Cases that a failing test shows; the others are counted.
@@ -21,21 +21,15 @@ const SCRIPTS: &str = "generate";
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracle");
-    let server = Arc::new(OnceLock::new());
+    let servers = Arc::new(Servers::default());
     let trial = |folder: PathBuf| {
-        let server = Arc::clone(&server);
+        let servers = Arc::clone(&servers);
         let name = folder
             .file_name()
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        Trial::test(name, move || {
-            run(
-                server.get_or_init(|| TestServer::start(TestLake::empty())),
-                &folder,
-            )
-            .map_err(Failed::from)
-        })
+        Trial::test(name, move || run(&servers, &folder).map_err(Failed::from))
     };
     match folders(&root) {
         Ok(folders) => libtest_mimic::run(&arguments, folders.into_iter().map(trial).collect()).exit_code(),
@@ -58,8 +52,10 @@ fn folders(root: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(folders)
 }
 
-fn run(server: &TestServer, folder: &Path) -> Result<(), String> {
+fn run(servers: &Servers, folder: &Path) -> Result<(), String> {
     let oracle = Oracle::read(folder).map_err(|error| error.to_string())?;
+    // A server brings a runtime of its own, so it is started outside of ours.
+    let server = servers.of(oracle.lake());
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
     let mut session = server.embedded_session();
     let mut failed = 0;

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use perennial_testkit::environment::variable;
+use perennial_testkit::servers::{Lake, Servers};
 use perennial_testkit::slt::{SltSession, TextError, TextQuery, WireSession};
-use perennial_testkit::{TestLake, TestServer};
 use sqllogictest::{Runner, default_normalizer, default_validator, strict_column_validator};
 use tokio::runtime::Runtime;
 
@@ -30,8 +30,7 @@ fn main() -> ExitCode {
 fn all_trials(folder: &Path) -> std::io::Result<Vec<Trial>> {
     let stage = Arc::new(Stage {
         runtime: Runtime::new()?,
-        empty: OnceLock::new(),
-        demo: OnceLock::new(),
+        servers: Servers::default(),
     });
     let mut files = Vec::new();
     find_files(folder, &mut files)?;
@@ -61,13 +60,6 @@ impl Engine {
             Self::Wire => "wire",
         }
     }
-}
-
-/// The relations that a file finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Lake {
-    Demo,
-    Empty,
 }
 
 /// What the comment block at the top of a file asks for.
@@ -108,22 +100,10 @@ impl Header {
     }
 }
 
-/// What the tests share: servers are started by the first test that asks, and one per lake serves all sessions.
+/// What the tests share.
 struct Stage {
     runtime: Runtime,
-    empty: OnceLock<TestServer>,
-    demo: OnceLock<TestServer>,
-}
-
-impl Stage {
-    fn server(&self, lake: Lake) -> &TestServer {
-        match lake {
-            Lake::Demo => self
-                .demo
-                .get_or_init(|| TestServer::start(TestLake::demo_small())),
-            Lake::Empty => self.empty.get_or_init(|| TestServer::start(TestLake::empty())),
-        }
-    }
+    servers: Servers,
 }
 
 fn find_files(folder: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
@@ -166,14 +146,14 @@ fn trials(stage: &Arc<Stage>, folder: &Path, file: &Path) -> std::io::Result<Vec
 fn run(stage: &Stage, engine: Engine, lake: Lake, file: &Path, compared: bool) -> Result<Completion, Failed> {
     let connection_string = match engine {
         Engine::Embedded => String::new(),
-        Engine::Wire => stage.server(lake).connection_string(),
+        Engine::Wire => stage.servers.of(lake).connection_string(),
         Engine::Postgres => match variable(POSTGRES) {
             Some(connection_string) => connection_string,
             None => return Ok(Completion::ignored_with(format!("{POSTGRES} is not set"))),
         },
     };
     // A lake and its server are made here, outside of the runtime, because they bring their own.
-    let server = (engine == Engine::Embedded).then(|| stage.server(lake));
+    let server = (engine == Engine::Embedded).then(|| stage.servers.of(lake));
     let mut runner = Runner::new(async || {
         let session: Box<dyn TextQuery> = match server {
             Some(server) => server.embedded_session(),

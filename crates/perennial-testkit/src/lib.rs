@@ -5,6 +5,7 @@ pub mod environment;
 pub mod lake;
 pub mod oracle;
 mod server;
+pub mod servers;
 pub mod slt;
 
 pub use lake::TestLake;

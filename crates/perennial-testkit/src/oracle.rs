@@ -6,9 +6,12 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::servers::Lake;
+
 /// A folder of `tests/oracle/`.
 #[derive(Debug)]
 pub struct Oracle {
+    lake: Lake,
     tolerance: Option<f64>,
     cases: Vec<Case>,
 }
@@ -42,6 +45,8 @@ const NOTE: &str = "note";
 #[serde(deny_unknown_fields)]
 struct Origin {
     query: String,
+    #[serde(default)]
+    lake: Lake,
     tolerance: Option<f64>,
     tool: String,
     version: String,
@@ -113,9 +118,15 @@ impl Oracle {
             return Err(problem(CASES, "there is no case"));
         }
         Ok(Self {
+            lake: origin.lake,
             tolerance: origin.tolerance,
             cases: read,
         })
+    }
+
+    /// The lake that the query asks.
+    pub fn lake(&self) -> Lake {
+        self.lake
     }
 
     /// The cases in the order of the file; at least one.
@@ -292,10 +303,27 @@ mod tests {
             "tolerance",
         );
         check(
+            &origin("SELECT {a}", "lake = \"lost\""),
+            "a,expected\n1,1\n",
+            "lost",
+        );
+        check(
             &origin("SELECT {a}", "tollerance = 1.0"),
             "a,expected\n1,1\n",
             "tollerance",
         );
+    }
+
+    #[test]
+    fn a_query_asks_the_empty_lake_unless_it_names_another() {
+        #[track_caller]
+        fn check(rest: &str, lake: Lake) {
+            let oracle = Oracle::parse(&origin("SELECT {a}", rest), "a,expected\n1,1\n").unwrap();
+            assert_eq!(oracle.lake(), lake);
+        }
+        check("", Lake::Empty);
+        check("lake = \"empty\"", Lake::Empty);
+        check("lake = \"demo\"", Lake::Demo);
     }
 
     #[test]
