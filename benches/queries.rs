@@ -27,6 +27,26 @@ const QUESTIONS: &[Question] = &[
                SELECT f.cohort, c.month, count(*) FROM counted c JOIN firsts f USING (customer_id) GROUP BY 1, 2",
         duckdb: None,
     },
+    // The calendar is that of the demo's zone, in which the function counts by default.
+    Question {
+        name: "cohort_retention('month')",
+        ours: "SELECT cohort, period, cohort_customers, value, ratio FROM cohort_retention('month')",
+        duckdb: Some(
+            "WITH counted AS (
+               SELECT customer_id, date_trunc('month', time AT TIME ZONE 'Europe/Berlin')::date AS month FROM orders
+               WHERE customer_id IS NOT NULL AND paid AND (coalesce(refunded, 0) = 0 OR refunded < amount) GROUP BY 1, 2),
+             firsts AS (SELECT customer_id, min(month) AS cohort FROM counted GROUP BY 1),
+             active AS (
+               SELECT f.cohort, date_diff('month', f.cohort, c.month) AS period, count(*) AS customers
+               FROM counted c JOIN firsts f USING (customer_id) GROUP BY 1, 2),
+             grid AS (
+               SELECT cohort, count(*) AS size,
+                      unnest(range(date_diff('month', cohort, (SELECT max(month) FROM counted)) + 1)) AS period
+               FROM firsts GROUP BY cohort)
+             SELECT cohort, period, size, coalesce(customers, 0), coalesce(customers, 0) / size
+             FROM grid LEFT JOIN active USING (cohort, period)",
+        ),
+    },
     Question {
         name: "value by stage and first channel",
         ours: "SELECT lifecycle_stage, first_touch_channel, count(*), sum(net_revenue), avg(orders::float8)
