@@ -118,6 +118,7 @@ mod tests {
             "  Jane.Doe@Example.COM\t",
             "JANE.DOE@EXAMPLE.COM",
             "\u{FEFF}jane.doe@example.com",
+            "\u{61C}jane.doe@example.com\u{200E}",
             "jane.doe\u{200B}@example.com",
             "ｊａｎｅ．ｄｏｅ＠ｅｘａｍｐｌｅ．ｃｏｍ",
             "mailto:jane.doe@example.com",
