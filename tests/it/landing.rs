@@ -1,13 +1,11 @@
 //! Files that land: good ones, bad ones beside them, and new ones while the lake is served.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use perennial_testkit::{TestLake, TestServer};
-use tokio_postgres::Client;
 
-use crate::support::{connect, lines, one, parquet};
+use crate::support::{becomes, connect, lines, one, parquet};
 
 const CONFIG: &str = r#"
 [lake]
@@ -30,8 +28,6 @@ authentication = "trust"
 
 /// 2026-01-01 in UTC.
 const DAY: i64 = 1_767_225_600_000_000;
-/// Longest wait for something that is sure to come.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// An order: key, address, amount, state.
 type Order<'a> = (&'a str, &'a str, Option<f64>, &'a str);
@@ -72,18 +68,6 @@ fn words() -> Vec<u8> {
     ];
     let columns = columns.map(|(name, value)| (name, text(value)));
     parquet(&RecordBatch::try_from_iter(columns).unwrap())
-}
-
-/// Waits until a query answers as it should.
-async fn becomes(client: &Client, sql: &str, expected: &str) {
-    let arrived = async {
-        while one(client, sql).await != expected {
-            tokio::task::yield_now().await;
-        }
-    };
-    if tokio::time::timeout(PATIENCE, arrived).await.is_err() {
-        panic!("{sql}\nanswers {}, and never {expected}", one(client, sql).await);
-    }
 }
 
 const UNEQUAL: &str = "SELECT source, path, rows_landed, rows_unified, rows_superseded, rows_filtered, rows_rejected \

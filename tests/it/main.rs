@@ -4,12 +4,14 @@
 
 mod catalog;
 mod cdnow;
+mod check;
 mod copy;
 mod demo;
 mod errors;
 mod jdbc;
 mod landing;
 mod login;
+mod money;
 mod parameters;
 mod programs;
 mod queries;

@@ -18,7 +18,7 @@ const NEW_YEAR: i64 = 1_767_225_600_000_000;
 const DAY: i64 = 86_400_000_000;
 
 /// A lake of orders; `more` is put behind its sections.
-fn config(lake: &str, more: &str) -> String {
+pub(crate) fn config(lake: &str, more: &str) -> String {
     format!(
         r#"
 [lake]
@@ -43,10 +43,10 @@ authentication = "trust"
 }
 
 /// An order: key, address, state, currency, day of 2026 from 0.
-type Order<'a> = (&'a str, &'a str, &'a str, &'a str, i64);
+pub(crate) type Order<'a> = (&'a str, &'a str, &'a str, &'a str, i64);
 
 /// A file of orders of 10 each.
-fn orders(rows: &[Order<'_>]) -> Vec<u8> {
+pub(crate) fn orders(rows: &[Order<'_>]) -> Vec<u8> {
     let text = |of: fn(&Order<'_>) -> String| -> ArrayRef {
         Arc::new(rows.iter().map(|row| Some(of(row))).collect::<StringArray>())
     };

@@ -111,6 +111,30 @@ async fn a_statement_that_takes_too_long_is_stopped() {
     assert_eq!(one(&client, "SELECT 1").await, "1");
 }
 
+/// One thread for all statements.
+const ONE_THREAD: &str = r#"
+[lake]
+url = "./lake"
+refresh = "off"
+[server]
+authentication = "trust"
+threads = 1
+"#;
+/// A join without a match, of a million rows with as many: between two places where it yields it holds each row of one side
+/// against a batch of the other, which takes the better part of an hour.
+const UNMATCHED: &str = "SELECT count(*) FROM generate_series(1, 1000000) AS a(x), generate_series(1, 1000000) AS b(y) \
+                         WHERE repeat((x + y)::text, 100) LIKE '%z%'";
+
+#[tokio::test]
+async fn a_join_that_is_stopped_leaves_its_thread_to_others() {
+    let server = TestServer::start(TestLake::of(ONE_THREAD, &[]));
+    let (client, other) = (connect(&server).await, connect(&server).await);
+    execute(&client, "SET statement_timeout = '1s'").await;
+    let late = client.batch_execute(UNMATCHED).await;
+    assert_eq!(late.map_err(|error| code(&error)), Err("57014".to_owned()));
+    assert_eq!(one(&other, "SELECT 1").await, "1");
+}
+
 /// One place, and no reserve.
 const ONE_PLACE: &str = r#"
 [lake]

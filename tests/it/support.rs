@@ -2,6 +2,7 @@
 
 use std::error::Error;
 use std::fmt::Write;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use bytes::{BufMut, BytesMut};
@@ -10,6 +11,9 @@ use perennial_testkit::TestServer;
 use perennial_testkit::slt::TextError;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
+
+/// Longest wait for something that is sure to come.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A connection of `tokio-postgres` in UTC.
 pub(crate) async fn connect(server: &TestServer) -> Client {
@@ -70,6 +74,18 @@ pub(crate) async fn number(client: &Client, sql: &str) -> f64 {
     value
         .parse()
         .unwrap_or_else(|_| panic!("{sql}\nanswers {value:?}"))
+}
+
+/// Waits until a query answers as it should.
+pub(crate) async fn becomes(client: &Client, sql: &str, expected: &str) {
+    let arrived = async {
+        while one(client, sql).await != expected {
+            tokio::task::yield_now().await;
+        }
+    };
+    if tokio::time::timeout(PATIENCE, arrived).await.is_err() {
+        panic!("{sql}\nanswers {}, and never {expected}", one(client, sql).await);
+    }
 }
 
 /// Runs statements that answer nothing of interest.

@@ -219,3 +219,123 @@ pub(crate) fn panicked(panic: &Box<dyn std::any::Any + Send>) -> Error {
     Error::new(ErrorClass::Internal, "internal error")
         .with_hint("This is a defect of Perennial; the server's log has more.")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::{Receiver, Sender, channel};
+
+    use arrow::array::{ArrayRef, AsArray, Int64Array};
+    use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+    use datafusion::catalog::memory::MemorySourceConfig;
+    use datafusion::common::config::ConfigOptions;
+    use datafusion::common::{JoinType, ScalarValue};
+    use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+    use datafusion::physical_expr::ScalarFunctionExpr;
+    use datafusion::physical_plan::joins::NestedLoopJoinExec;
+    use datafusion::physical_plan::joins::utils::JoinFilter;
+    use parking_lot::Mutex;
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+
+    /// Rows on each side of the join: few enough for one batch, and enough that each row of one side is held against all
+    /// of the other at a time.
+    const SIDE: usize = 1_000;
+
+    /// A join without a match that runs on the only thread of a runtime.
+    struct Unmatched {
+        compute: Runtime,
+        rows: Rows,
+        /// How often its condition was evaluated.
+        evaluations: Arc<AtomicUsize>,
+        /// Tells that the condition is evaluated for the first time.
+        begun: Receiver<()>,
+        /// What that first time waits for.
+        leave: Sender<()>,
+    }
+
+    fn numbers(values: Vec<i64>) -> RecordBatch {
+        let column: ArrayRef = Arc::new(Int64Array::from(values));
+        RecordBatch::try_from_iter([("n", column)]).unwrap()
+    }
+
+    fn unmatched() -> Unmatched {
+        let evaluations = Arc::new(AtomicUsize::new(0));
+        let (begins, begun) = channel();
+        let (leave, left) = channel();
+        let (counted, left) = (Arc::clone(&evaluations), Mutex::new(left));
+        let never = move |_: &[ColumnarValue]| -> datafusion::common::Result<ColumnarValue> {
+            if counted.fetch_add(1, Ordering::SeqCst) == 0 {
+                begins.send(()).unwrap();
+                left.lock().recv().unwrap();
+            }
+            Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(false))))
+        };
+        let never = create_udf(
+            "never",
+            Vec::new(),
+            DataType::Boolean,
+            Volatility::Volatile,
+            Arc::new(never),
+        );
+        let condition = ScalarFunctionExpr::new(
+            "never",
+            Arc::new(never),
+            Vec::new(),
+            Arc::new(Field::new("never", DataType::Boolean, false)),
+            Arc::new(ConfigOptions::default()),
+        );
+        let filter = JoinFilter::new(Arc::new(condition), Vec::new(), Arc::new(Schema::empty()));
+        let side = || {
+            let batch = numbers((0..SIDE as i64).collect());
+            MemorySourceConfig::try_new_exec(&[vec![batch.clone()]], batch.schema(), None).unwrap()
+        };
+        let join = NestedLoopJoinExec::try_new(side(), side(), Some(filter), &JoinType::Inner, None).unwrap();
+        let schema = join.schema();
+        let compute = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let rows = Rows::start(
+            compute.handle(),
+            Arc::new(join),
+            Arc::new(TaskContext::default()),
+            schema,
+            Canceller::default(),
+            None,
+        );
+        Unmatched {
+            compute,
+            rows,
+            evaluations,
+            begun,
+            leave,
+        }
+    }
+
+    #[test]
+    fn a_join_that_never_matches_ends_when_nobody_waits_for_it() {
+        let join = unmatched();
+        join.begun.recv().unwrap();
+        drop(join.rows);
+        join.leave.send(()).unwrap();
+        // The only thread has time for something else, and not because the join has come to its end.
+        join.compute.block_on(join.compute.spawn(async {})).unwrap();
+        assert_eq!(join.evaluations.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_join_that_never_matches_goes_on_while_somebody_waits_for_it() {
+        let mut join = unmatched();
+        join.leave.send(()).unwrap();
+        let next = join.compute.block_on(join.rows.next());
+        assert!(next.is_none(), "{next:?}");
+        assert_eq!(join.evaluations.load(Ordering::SeqCst), SIDE);
+    }
+
+    #[test]
+    fn a_number_that_does_not_fit_its_column_is_an_error_and_no_null() {
+        let narrow: SchemaRef = Arc::new(Schema::new(vec![Field::new("n", DataType::Int32, true)]));
+        let fits = renamed(&narrow, numbers(vec![7, -7])).unwrap();
+        assert_eq!(*fits.column(0).as_primitive::<Int32Type>().values(), [7_i32, -7]);
+        renamed(&narrow, numbers(vec![7, 3_000_000_000])).unwrap_err();
+    }
+}

@@ -63,11 +63,16 @@ impl TestLake {
         for (path, bytes) in files {
             lake.land(path, bytes);
         }
+        lake.configure(config);
+        lake
+    }
+
+    /// Writes the configuration anew. Who has read it goes on with what it was.
+    pub fn configure(&self, config: &str) {
         must(
             "the configuration cannot be written",
-            fs::write(lake.folder().join(CONFIG), config),
+            fs::write(self.folder().join(CONFIG), config),
         );
-        lake
     }
 
     /// Lands a file as a careful writer does: written beside its place under a name that is not looked at, then moved.

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use perennial_base::{Clock, SystemClock, UserError};
 use perennial_engine::{DATABASE, Engine, EngineOptions};
 use perennial_pgserver::{PgCatalog, ServeOptions, Server};
-use perennial_unify::{Looks, Quiet, Report, RunOptions};
+use perennial_unify::{CheckReport, Looks, Quiet, Report, RunOptions};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -99,6 +99,20 @@ impl TestServer {
         &self.engine
     }
 
+    /// One look at the lake, as a server takes it that follows since snapshot `own`: a run when something is new.
+    pub async fn look(&self, own: u64) -> Report {
+        let engine = Arc::clone(&self.engine);
+        let looking = self.engine.cpu().spawn(async move {
+            let options = RunOptions {
+                settle: true,
+                yield_above: Some(own),
+                ..RunOptions::default()
+            };
+            run(&engine, options).await
+        });
+        must("the look has failed", looking.await)
+    }
+
     /// The lake that is served.
     pub fn lake(&self) -> &TestLake {
         &self.lake
@@ -124,25 +138,36 @@ impl TestLake {
     /// One full run over all files, as `perennial unify --full`.
     pub fn unify(&self) -> Report {
         let config = self.config();
-        let running = std::thread::spawn(move || {
-            let runtime = must("the run's threads cannot be started", Runtime::new());
-            runtime.block_on(async {
-                let engine = open(config).await;
-                run(
-                    &engine,
-                    RunOptions {
-                        full: true,
-                        settle: true,
-                        ..RunOptions::default()
-                    },
-                )
-                .await
-            })
-        });
-        match running.join() {
-            Ok(report) => report,
-            Err(panic) => std::panic::resume_unwind(panic),
-        }
+        apart(move || async move {
+            let options = RunOptions {
+                full: true,
+                settle: true,
+                ..RunOptions::default()
+            };
+            run(&open(config).await, options).await
+        })
+    }
+
+    /// What `perennial check` finds; of each thing that does not fit, all that a user is told.
+    ///
+    /// # Errors
+    /// As `perennial_unify::check`.
+    pub fn check(&self) -> Result<CheckReport, Vec<String>> {
+        let config = self.config();
+        let checked = apart(move || async move { perennial_unify::check(&open(config).await).await });
+        checked.map_err(|errors| errors.iter().map(shown).collect())
+    }
+}
+
+/// Does work on a thread and a runtime of its own, so that a test may be asynchronous itself.
+fn apart<T: Send + 'static, F: Future<Output = T>>(work: impl FnOnce() -> F + Send + 'static) -> T {
+    let working = std::thread::spawn(move || {
+        let runtime = must("the threads of the work cannot be started", runtime());
+        runtime.block_on(work())
+    });
+    match working.join() {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic),
     }
 }
 
@@ -173,9 +198,11 @@ async fn run(engine: &Arc<Engine>, options: RunOptions) -> Report {
 
 /// The value, or a panic with all that a user would be told.
 fn told<T>(what: &str, result: Result<T, impl UserError>) -> T {
-    let shown = result.map_err(|error| {
-        let more = [error.detail(), error.hint()].into_iter().flatten();
-        more.fold(error.to_string(), |text, line| format!("{text}\n{line}"))
-    });
-    must(what, shown)
+    must(what, result.map_err(|error| shown(&error)))
+}
+
+/// All that a user is told of an error.
+fn shown(error: &impl UserError) -> String {
+    let more = [error.detail(), error.hint()].into_iter().flatten();
+    more.fold(error.to_string(), |text, line| format!("{text}\n{line}"))
 }

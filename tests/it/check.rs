@@ -1,0 +1,222 @@
+//! What `check` says of a configuration and the files that it is for.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
+use perennial_testkit::TestLake;
+
+use crate::runs::{config, orders};
+use crate::support::parquet;
+
+/// Three orders of two people.
+fn three() -> Vec<u8> {
+    orders(&[
+        ("1", "ann@example.org", "paid", "EUR", 0),
+        ("2", "unknown", "open", "EUR", 1),
+        ("3", "bob@example.org", "open", "EUR", 2),
+    ])
+}
+
+/// A lake of these files, whose configuration has something else instead of what it usually has.
+fn lake(changes: &[(&str, &str)], more: &str, files: &[(&str, &[u8])]) -> TestLake {
+    let mut config = config("", more);
+    for (usual, instead) in changes {
+        assert_eq!(config.matches(usual).count(), 1, "{usual} in {config}");
+        config = config.replace(usual, instead);
+    }
+    TestLake::of(&config, files)
+}
+
+/// The expression of the orders' amounts.
+const AMOUNT: &str = "amount = \"amount\"";
+/// The expression of the orders' key.
+const KEY: &str = "record_key = \"id\"";
+/// The expression of the orders' identifier.
+const EMAIL: &str = "email = \"email\"";
+
+#[test]
+fn a_configuration_that_fits_is_told_nothing() {
+    let lake = lake(&[], "", &[("orders/1.parquet", &three())]);
+    let report = lake.check().unwrap();
+    assert_eq!(report.sources, [("shop".to_owned(), 1_usize, 3_u64)]);
+    assert!(
+        report.quarantined.is_empty()
+            && report.rejected.is_empty()
+            && report.unusable.is_empty()
+            && report.of_no_source.is_empty()
+            && report.missing_rates.is_empty(),
+        "{report:?}"
+    );
+}
+
+#[test]
+fn a_mapping_that_rejects_every_row_does_not_fit() {
+    let lake = lake(
+        &[(AMOUNT, "amount = \"state\"")],
+        "",
+        &[("orders/1.parquet", &three())],
+    );
+    let config = config("", "");
+    let line = config.lines().position(|line| line == "[[source]]").unwrap() + 1;
+    assert_eq!(
+        lake.check().unwrap_err(),
+        [format!(
+            "source \"shop\": every row at the start of orders/1.parquet would be rejected: \
+             amount is missing or is not a number\nCorrect the mapping in line {line} and below."
+        )]
+    );
+}
+
+#[test]
+fn rows_that_would_be_rejected_are_counted_with_their_reason() {
+    let lake = lake(
+        &[(AMOUNT, "amount = \"CASE state WHEN 'paid' THEN amount END\"")],
+        "",
+        &[("orders/1.parquet", &three())],
+    );
+    let rejected = lake.check().unwrap().rejected;
+    let [rejected] = rejected.as_slice() else {
+        panic!("{rejected:?}")
+    };
+    assert_eq!(
+        (rejected.source.as_str(), rejected.path.as_str()),
+        ("shop", "orders/1.parquet")
+    );
+    assert_eq!(
+        rejected.reasons,
+        [("amount is missing or is not a number".to_owned(), 2_u64)]
+    );
+}
+
+#[test]
+fn a_filter_that_leaves_no_row_is_no_mistake_of_the_mapping() {
+    let lake = lake(
+        &[
+            (AMOUNT, "amount = \"state\""),
+            (KEY, "record_key = \"id\"\nwhere = \"state = 'returned'\""),
+        ],
+        "",
+        &[("orders/1.parquet", &three())],
+    );
+    assert!(lake.check().unwrap().rejected.is_empty());
+}
+
+#[test]
+fn an_identifier_of_which_no_value_can_be_used_is_named_with_one() {
+    // The orders' keys are no addresses; an identifier of any text can be used.
+    let lake = lake(
+        &[(EMAIL, "email = \"id\", user_id = \"email\"")],
+        "",
+        &[("orders/1.parquet", &three())],
+    );
+    let unusable = lake.check().unwrap().unusable;
+    let named: Vec<[&str; 4]> = unusable
+        .iter()
+        .map(|(source, path, identifier, value)| [source, path, identifier, value].map(String::as_str))
+        .collect();
+    assert_eq!(named, [["shop", "orders/1.parquet", "email", "1"]]);
+}
+
+#[test]
+fn an_identifier_that_is_missing_or_unusable_here_and_there_is_not_named() {
+    // One of three addresses is none; then one is not given, and the first that is given is none.
+    for expression in ["email", "CASE WHEN state = 'open' THEN email END"] {
+        let instead = format!("email = \"{expression}\"");
+        let lake = lake(&[(EMAIL, &instead)], "", &[("orders/1.parquet", &three())]);
+        let unusable = lake.check().unwrap().unusable;
+        assert!(unusable.is_empty(), "{expression}: {unusable:?}");
+    }
+}
+
+#[test]
+fn files_of_no_source_are_named() {
+    let good = three();
+    let files: [(&str, &[u8]); 5] = [
+        ("orders/1.parquet", &good),
+        ("order/1.parquet", b"whatever it holds"),
+        ("refunds/2026/1.parquet", b"whatever it holds"),
+        ("refunds/readme.txt", b"no table"),
+        ("refunds/_temporary/2.parquet", b"not done"),
+    ];
+    let lake = lake(&[], "", &files);
+    // What a run writes is the platform's own.
+    lake.unify();
+    assert_eq!(
+        lake.check().unwrap().of_no_source,
+        ["order/1.parquet", "refunds/2026/1.parquet"]
+    );
+}
+
+/// Exchange rates.
+const RATES: &str = r#"
+[[source]]
+name = "rates"
+kind = "fx_rate"
+path = "rates/"
+columns = { date = "date", currency = "currency", rate = "rate" }
+"#;
+
+/// A rate of a half for each currency, from a day of 2026 on.
+fn rates(rows: &[(&str, i32)]) -> Vec<u8> {
+    // 2026-01-01 is day 20,454 since 1970.
+    let days = Date32Array::from_iter_values(rows.iter().map(|row| 20_454 + row.1));
+    let columns: [(&str, ArrayRef); 3] = [
+        ("date", Arc::new(days)),
+        (
+            "currency",
+            Arc::new(StringArray::from_iter_values(rows.iter().map(|row| row.0))),
+        ),
+        ("rate", Arc::new(Float64Array::from(vec![0.5; rows.len()]))),
+    ];
+    parquet(&RecordBatch::try_from_iter(columns).unwrap())
+}
+
+/// The currencies named, each with its day.
+fn missing(lake: &TestLake) -> Vec<String> {
+    let missing = lake.check().unwrap().missing_rates;
+    missing
+        .iter()
+        .map(|rate| format!("{} {}", rate.currency, rate.day))
+        .collect()
+}
+
+/// Orders in four currencies; the one in francs is a draft.
+fn abroad() -> Vec<u8> {
+    orders(&[
+        ("1", "ann@example.org", "paid", "EUR", 0),
+        ("2", "ann@example.org", "paid", "usd", 3),
+        ("3", "ann@example.org", "paid", "USD", 1),
+        ("4", "bob@example.org", "paid", "GBP", 5),
+        ("5", "bob@example.org", "draft", "CHF", 0),
+    ])
+}
+
+const NO_DRAFTS: &str = "record_key = \"id\"\nwhere = \"state <> 'draft'\"";
+
+#[test]
+fn currencies_without_rates_are_named_with_the_first_day_that_needs_one() {
+    let lake = lake(&[(KEY, NO_DRAFTS)], RATES, &[("orders/1.parquet", &abroad())]);
+    assert_eq!(missing(&lake), ["GBP 2026-01-06", "USD 2026-01-02"]);
+}
+
+#[test]
+fn a_currency_whose_rates_begin_too_late_is_named() {
+    let known = rates(&[("USD", 1), ("GBP", 6)]);
+    let lake = lake(
+        &[(KEY, NO_DRAFTS)],
+        RATES,
+        &[("orders/1.parquet", &abroad()), ("rates/1.parquet", &known)],
+    );
+    assert_eq!(missing(&lake), ["GBP 2026-01-06"]);
+}
+
+#[test]
+fn currencies_with_rates_are_not_named() {
+    let known = rates(&[("USD", 0), ("GBP", 5)]);
+    let lake = lake(
+        &[(KEY, NO_DRAFTS)],
+        RATES,
+        &[("orders/1.parquet", &abroad()), ("rates/1.parquet", &known)],
+    );
+    assert_eq!(missing(&lake), Vec::<String>::new());
+}
