@@ -191,7 +191,7 @@ async fn a_server_leaves_a_newer_snapshot_of_another_configuration_alone() {
     server.lake().configure(&config("off", "amount * 100"));
     assert_eq!(server.lake().unify().snapshot, Some(2));
     server.lake().land("orders/b.parquet", &order("2", 2.0));
-    assert_eq!(server.look(1).await.snapshot, None);
+    assert_eq!(server.look().await.snapshot, None);
     // It serves what the other configuration makes of the files.
     let client = connect(&server).await;
     assert_eq!(one(&client, "SELECT sum(amount) FROM orders").await, "100.0000");
@@ -199,6 +199,29 @@ async fn a_server_leaves_a_newer_snapshot_of_another_configuration_alone() {
         lines(&client, "SELECT snapshot FROM perennial.snapshots ORDER BY 1").await,
         ["1", "2"]
     );
+}
+
+#[tokio::test]
+async fn a_server_takes_over_from_a_run_that_began_before_it_did() {
+    let lake = TestLake::of(
+        &config("off", "amount"),
+        &[("orders/a.parquet", &order("1", 1.0))],
+    );
+    let server = TestServer::start(lake);
+    server.lake().configure(&config("off", "amount * 100"));
+    assert_eq!(server.lake().unify().snapshot, Some(2));
+    // A run of a process with the former configuration, that was under way when this one was started.
+    let path = server
+        .lake()
+        .root()
+        .join("_perennial/snapshots/00000000000000000002.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).unwrap();
+    manifest["run"]["started_at"] = "2026-01-01T00:00:00.000000Z".into();
+    std::fs::write(&path, manifest.to_string()).unwrap();
+    assert_eq!(server.look().await.snapshot, Some(3));
+    let client = connect(&server).await;
+    assert_eq!(one(&client, "SELECT sum(amount) FROM orders").await, "1.0000");
 }
 
 #[tokio::test]
@@ -214,7 +237,7 @@ async fn a_server_takes_over_from_the_configuration_that_it_has_found() {
     let sum = "SELECT sum(amount) FROM orders";
     assert_eq!(one(&client, sum).await, "100.0000");
     // The snapshot was there when the server began: nobody has changed the file since.
-    assert_eq!(server.look(1).await.snapshot, Some(2));
+    assert_eq!(server.look().await.snapshot, Some(2));
     assert_eq!(one(&client, sum).await, "1.0000");
 }
 
@@ -227,7 +250,7 @@ async fn a_server_goes_on_from_a_newer_snapshot_of_its_own_configuration() {
     let server = TestServer::start(lake);
     assert_eq!(server.lake().unify().snapshot, Some(2));
     server.lake().land("orders/b.parquet", &order("2", 2.0));
-    assert_eq!(server.look(1).await.snapshot, Some(3));
+    assert_eq!(server.look().await.snapshot, Some(3));
     let client = connect(&server).await;
     assert_eq!(one(&client, "SELECT sum(amount) FROM orders").await, "3.0000");
 }

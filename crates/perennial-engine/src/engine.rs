@@ -46,6 +46,7 @@ pub struct Engine {
     lake: Arc<Lake>,
     snapshots: Snapshots,
     clock: Arc<dyn Clock>,
+    opened_at: i64,
     front: Option<Arc<dyn SystemCatalog>>,
     cpu: CpuRuntime,
     runtime: Arc<RuntimeEnv>,
@@ -93,6 +94,7 @@ impl Engine {
             config,
             lake,
             snapshots,
+            opened_at: clock.now(),
             clock,
             front,
             cpu,
@@ -138,6 +140,11 @@ impl Engine {
     /// The snapshots of the lake.
     pub fn snapshots(&self) -> &Snapshots {
         &self.snapshots
+    }
+
+    /// When the engine was opened, microseconds: what is configured was read before.
+    pub fn opened_at(&self) -> i64 {
+        self.opened_at
     }
 
     /// The clock.

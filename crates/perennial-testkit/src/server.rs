@@ -99,13 +99,13 @@ impl TestServer {
         &self.engine
     }
 
-    /// One look at the lake, as a server takes it that follows since snapshot `own`: a run when something is new.
-    pub async fn look(&self, own: u64) -> Report {
+    /// One look at the lake, as a server takes it that follows: a run when something is new.
+    pub async fn look(&self) -> Report {
         let engine = Arc::clone(&self.engine);
         let looking = self.engine.cpu().spawn(async move {
             let options = RunOptions {
                 settle: true,
-                yield_above: Some(own),
+                yields: true,
                 ..RunOptions::default()
             };
             run(&engine, options).await

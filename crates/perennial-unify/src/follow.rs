@@ -46,14 +46,13 @@ async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
 async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
     let mut looks = Looks::default();
     let mut pause = refresh;
-    let mut own = engine.release().number();
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(pause) => {}
         }
         let options = RunOptions {
-            yield_above: Some(own),
+            yields: true,
             ..RunOptions::default()
         };
         let outcome = tokio::select! {
@@ -79,7 +78,6 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
                     );
                 }
                 if let Some(snapshot) = report.snapshot {
-                    own = snapshot;
                     tracing::info!(
                         snapshot,
                         customers = report.customers,

@@ -41,9 +41,9 @@ pub struct RunOptions {
     pub full: bool,
     /// Look again, a few times, while a file seems to be written still; otherwise such files are left for the next run.
     pub settle: bool,
-    /// Leave a snapshot above this number in force when it was made with another configuration: somebody has changed the
-    /// file since, and this process has not read it.
-    pub yield_above: Option<u64>,
+    /// Leave a snapshot in force that was made with another configuration by a run which began after this process had
+    /// read its own: somebody has changed the file since.
+    pub yields: bool,
 }
 
 /// What a run did.
@@ -136,9 +136,10 @@ async fn attempt(
     let same_config = previous
         .as_ref()
         .is_some_and(|previous| previous.config_hash == config.hash);
-    if let (Some(known), Some(previous)) = (options.yield_above, &previous)
+    if let Some(previous) = &previous
+        && options.yields
         && !same_config
-        && previous.number > known
+        && previous.run.started_at > engine.opened_at()
     {
         looks.warn_once(previous.number);
         return Ok(Some(Report::unchanged(previous)));
