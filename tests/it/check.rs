@@ -220,3 +220,19 @@ fn currencies_with_rates_are_not_named() {
     );
     assert_eq!(missing(&lake), Vec::<String>::new());
 }
+
+#[test]
+fn the_day_of_a_rate_is_one_of_the_lake_s_zone() {
+    // Midnight in UTC is still the evening before in New York.
+    let zone = "[time]\nzone = \"America/New_York\"";
+    let more = format!("{RATES}\n{zone}");
+    let lake = lake(&[(KEY, NO_DRAFTS)], &more, &[("orders/1.parquet", &abroad())]);
+    assert_eq!(missing(&lake), ["GBP 2026-01-05", "USD 2026-01-01"]);
+}
+
+#[test]
+fn orders_later_than_the_moment_described_need_no_rate() {
+    let more = format!("{RATES}\n[time]\nas_of = \"2026-01-04T00:00:00Z\"");
+    let lake = lake(&[(KEY, NO_DRAFTS)], &more, &[("orders/1.parquet", &abroad())]);
+    assert_eq!(missing(&lake), ["USD 2026-01-02"]);
+}

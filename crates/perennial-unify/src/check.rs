@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Date32Type, Schema, SchemaRef};
+use chrono_tz::Tz;
 use datafusion::catalog::TableProvider;
 use datafusion::common::DFSchema;
 use datafusion::datasource::provider_as_source;
@@ -30,7 +31,7 @@ use crate::mapping::{Mapping, plain};
 use crate::money::{MissingRate, Rates};
 use crate::records::{input, one_file};
 use crate::run::{READ_MEMORY, rules};
-use crate::values::convert;
+use crate::values::{convert, day_of, instants};
 
 /// What `check` found.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -124,6 +125,12 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     } else {
         Err(errors)
     }
+}
+
+/// The days of instants in a zone.
+fn days(instants: &TimestampMicrosecondArray, zone: Tz) -> ArrayRef {
+    let days = instants.iter().map(|at| day_of(at?, zone));
+    Arc::new(days.collect::<Date32Array>())
 }
 
 /// The Parquet files of the lake that no source's path leads to.
@@ -274,8 +281,13 @@ impl Checking<'_> {
         {
             let currency = batch.column(0).as_string::<i32>();
             let day = batch.column(1).as_primitive::<Date32Type>();
+            let last = self
+                .config
+                .as_of
+                .and_then(|until| day_of(until, self.config.zone));
+            let known = |row: usize| last.is_none_or(|last| day.value(row) <= last);
             for row in 0..batch.num_rows() {
-                if currency.is_valid(row) && day.is_valid(row) {
+                if currency.is_valid(row) && day.is_valid(row) && known(row) {
                     rates.convert(0, Some(currency.value(row)), day.value(row));
                 }
             }
@@ -330,10 +342,14 @@ impl Checking<'_> {
             column.map_or(DataType::Date32, |column| plain(column.column_type))
         };
         let canonical = |batch: &RecordBatch| -> Result<RecordBatch> {
-            let columns = names
-                .iter()
-                .zip(batch.columns())
-                .map(|(name, column)| Ok((*name, convert(column, &target(name), zone)?)));
+            let columns = names.iter().zip(batch.columns()).map(|(name, column)| {
+                let column = if *name == "date" && source.kind.timed() {
+                    days(&instants(column, zone)?, self.config.zone)
+                } else {
+                    convert(column, &target(name), zone)?
+                };
+                Ok((*name, column))
+            });
             Ok(RecordBatch::try_from_iter(columns.collect::<Result<Vec<_>>>()?)?)
         };
         batches.iter().map(canonical).collect()
