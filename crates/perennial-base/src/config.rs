@@ -25,6 +25,8 @@ pub use units::{MAX_DURATION, parse_duration, parse_size};
 /// The whole configuration, read and validated in itself (not against files; that is `perennial check`).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
+    /// The configuration file as the caller named it, for messages.
+    pub file: String,
     /// The folder of the configuration file: relative lake paths start here.
     pub base: PathBuf,
     /// `[lake]`.

@@ -123,7 +123,10 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     if errors.is_empty() {
         Ok(report)
     } else {
-        Err(errors)
+        Err(errors
+            .into_iter()
+            .map(|error| error.of_file(&config.file))
+            .collect())
     }
 }
 

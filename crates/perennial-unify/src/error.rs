@@ -1,5 +1,7 @@
 //! What can go wrong in a run.
 
+use std::path::Path;
+
 use perennial_base::{ErrorClass, UserError};
 
 /// The result of everything in this crate.
@@ -9,8 +11,16 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// A mapping or predicate, and the configuration that it stands in.
+    #[error("{file}:{cause}")]
+    Configured {
+        /// The file as the caller named it.
+        file: String,
+        /// What is wrong, beginning with the line.
+        cause: Box<Self>,
+    },
     /// A mapping of the configuration does not fit the files.
-    #[error("perennial.toml:{line}: {key} of source \"{name}\": {cause}")]
+    #[error("{line}: {key} of source \"{name}\": {cause}")]
     Mapping {
         /// The source.
         name: String,
@@ -22,7 +32,7 @@ pub enum Error {
         cause: Box<perennial_engine::Error>,
     },
     /// A predicate of a segment or named fact does not fit its relation.
-    #[error("perennial.toml:{line}: {what} \"{name}\": {cause}")]
+    #[error("{line}: {what} \"{name}\": {cause}")]
     Predicate {
         /// `segment` or `lifecycle fact`.
         what: &'static str,
@@ -66,11 +76,26 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error with the configuration that it is about, if it is about one.
+    pub(crate) fn of_file(self, file: &str) -> Self {
+        match self {
+            Self::Mapping { .. } | Self::Predicate { .. } => Self::Configured {
+                file: file.to_owned(),
+                cause: Box::new(self),
+            },
+            other => other,
+        }
+    }
+
     /// The message for those who may not know where the server keeps its data.
     pub(crate) fn without_places(&self) -> String {
         match self {
             Self::Scratch { full: true, .. } => "the disk for intermediate data is full".to_owned(),
             Self::Scratch { action, .. } => format!("intermediate data cannot be {action}"),
+            Self::Configured { file, cause } => {
+                let name = Path::new(file).file_name().unwrap_or_default();
+                format!("{}:{cause}", name.display())
+            }
             other => other.to_string(),
         }
     }
@@ -79,6 +104,7 @@ impl Error {
 impl UserError for Error {
     fn class(&self) -> ErrorClass {
         match self {
+            Self::Configured { cause, .. } => cause.class(),
             Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.class(),
             Self::Scratch { full: true, .. } => ErrorClass::DiskFull,
             Self::Scratch { .. } => ErrorClass::Unavailable,
@@ -92,6 +118,7 @@ impl UserError for Error {
 
     fn detail(&self) -> Option<String> {
         match self {
+            Self::Configured { cause, .. } => cause.detail(),
             Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.detail(),
             Self::Lake(error) => error.detail(),
             Self::Engine(error) => error.detail(),
@@ -103,6 +130,7 @@ impl UserError for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Configured { cause, .. } => cause.hint(),
             Self::Mapping { cause, name, .. } => cause.hint().or_else(|| {
                 Some(format!(
                     "SELECT * FROM raw.{name} LIMIT 1 shows the columns of the source."
@@ -136,5 +164,28 @@ impl From<datafusion::common::DataFusionError> for Error {
 impl From<arrow::error::ArrowError> for Error {
     fn from(error: arrow::error::ArrowError) -> Self {
         Self::Engine(error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mapping_names_its_file_and_a_client_is_not_told_the_folder() {
+        let error = Error::Mapping {
+            name: "shop".to_owned(),
+            key: "columns.amount".to_owned(),
+            line: 15,
+            cause: Box::new(perennial_engine::Error::new(
+                ErrorClass::UndefinedColumn,
+                "column \"amuont\" does not exist",
+            )),
+        };
+        let error = error.of_file("conf/other.toml");
+        let rest = "15: columns.amount of source \"shop\": column \"amuont\" does not exist";
+        assert_eq!(error.to_string(), format!("conf/other.toml:{rest}"));
+        assert_eq!(error.without_places(), format!("other.toml:{rest}"));
+        assert_eq!(error.class(), ErrorClass::UndefinedColumn);
     }
 }

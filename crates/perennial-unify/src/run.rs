@@ -183,7 +183,8 @@ async fn attempt(
         &output,
         &journal,
     )
-    .await;
+    .await
+    .map_err(|error| error.of_file(&config.file));
     // Without a confirmation the snapshot may be there; then its files are needed.
     if !matches!(
         outcome,

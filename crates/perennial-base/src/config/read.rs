@@ -22,9 +22,9 @@ const DEFAULT_REFRESH: Duration = Duration::from_secs(10);
 const DEFAULT_KEEP_SNAPSHOTS: usize = 3;
 const DEFAULT_KEEP_FOR: Duration = Duration::from_secs(3_600);
 /// Schemes of the object stores.
-const SCHEMES: &[&str] = &[
-    "s3", "s3a", "gs", "az", "azure", "abfs", "abfss", "adl", "file", "memory",
-];
+const SCHEMES: &[&str] = &["s3", "gs", "az", "file"];
+/// What messages call a configuration that no file holds.
+const FILE: &str = "perennial.toml";
 /// A configuration is written by people: more than this is some other file.
 const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
@@ -52,7 +52,10 @@ impl Config {
         let unknown = environment::unknown(variables.keys().cloned());
         let config = Self::parse(&text, base, &|name| variables.get(name).cloned());
         if unknown.is_empty() {
-            return config.map_err(|errors| ConfigErrors { file, ..errors });
+            return match config {
+                Ok(config) => Ok(Self { file, ..config }),
+                Err(errors) => Err(ConfigErrors { file, ..errors }),
+            };
         }
         let mut errors = match config {
             Ok(_) => ConfigErrors {
@@ -91,9 +94,9 @@ impl Config {
                 None
             }
         };
-        reader.finish("perennial.toml")?;
+        reader.finish(FILE)?;
         config.ok_or_else(|| ConfigErrors {
-            file: "perennial.toml".to_owned(),
+            file: FILE.to_owned(),
             problems: Vec::new(),
             left_out: 0,
         })
@@ -120,6 +123,7 @@ fn read(reader: &mut Reader, entries: &[Entry], base: &Path) -> Config {
     let metrics = read_metrics(reader, &root);
     let (server, roles) = server::read(reader, &root, base);
     let mut config = Config {
+        file: FILE.to_owned(),
         base: base.to_owned(),
         lake,
         zone,
