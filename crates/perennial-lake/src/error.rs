@@ -119,6 +119,7 @@ pub enum Error {
 impl UserError for Error {
     fn class(&self) -> ErrorClass {
         match self {
+            Self::Folder { reason, .. } if is_denied(reason) => ErrorClass::Unavailable,
             Self::InvalidUrl { .. } | Self::Folder { .. } | Self::InvalidPath { .. } => {
                 ErrorClass::InvalidArgument
             }
@@ -152,7 +153,7 @@ impl UserError for Error {
             Self::InvalidUrl { .. } => {
                 "Use a folder such as \"./lake\", or s3://bucket/prefix, gs://bucket/prefix or az://container/prefix."
             }
-            Self::Folder { reason, .. } if *reason == io::ErrorKind::PermissionDenied.to_string() => {
+            Self::Folder { reason, .. } if is_denied(reason) => {
                 "Grant the operating system's user access to the folder."
             }
             Self::Folder { .. } => "Create the folder, or correct \"url\" in the section [lake].",
@@ -221,17 +222,36 @@ impl Error {
     /// The error that a failure of the operating system amounts to.
     fn from_chain(operation: &'static str, path: String, error: &(dyn StdError + 'static)) -> Self {
         match io_kind(error) {
-            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) => Self::DiskFull { path },
+            // A limit on the size of a file is a quota too.
+            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge) => {
+                Self::DiskFull { path }
+            }
             Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
                 Self::NotAllowed { operation, path }
             }
-            kind => Self::Unavailable {
+            Some(kind) => Self::Unavailable {
                 operation,
                 path,
-                reason: safe_reason(kind, error),
+                reason: kind.to_string(),
+            },
+            None => match http_status(error).as_deref() {
+                Some("401" | "403") => Self::NotAllowed { operation, path },
+                status => Self::Unavailable {
+                    operation,
+                    path,
+                    reason: match status {
+                        Some(status) => format!("the store answered with HTTP status {status}"),
+                        None => "the store gave no usable answer".to_owned(),
+                    },
+                },
             },
         }
     }
+}
+
+/// Whether the operating system refused the access to a folder.
+fn is_denied(reason: &str) -> bool {
+    reason == io::ErrorKind::PermissionDenied.to_string()
 }
 
 /// The most telling kind of the operating system's errors in a chain. An [`io::Error`] may wrap another error
@@ -247,24 +267,21 @@ fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     })
 }
 
-/// What may be repeated of a store's failure. Its own text can hold signed urls and keys, so only the kind of the
-/// operating system's error and the HTTP status are taken from it.
-fn safe_reason(kind: Option<io::ErrorKind>, error: &(dyn StdError + 'static)) -> String {
-    if let Some(kind) = kind {
-        return kind.to_string();
-    }
+/// The HTTP status in a store's failure. Its own text can hold signed urls and keys, so only the status, and the kind of
+/// the operating system's error, are taken from it.
+fn http_status(error: &(dyn StdError + 'static)) -> Option<String> {
     let mut cause = Some(error);
     while let Some(current) = cause {
         let text = current.to_string();
         if let Some((_, rest)) = text.split_once("status code: ") {
             let status: String = rest.chars().take_while(char::is_ascii_digit).collect();
             if !status.is_empty() {
-                return format!("the store answered with HTTP status {status}");
+                return Some(status);
             }
         }
         cause = current.source();
     }
-    "the store gave no usable answer".to_owned()
+    None
 }
 
 /// A message of the Parquet or Arrow library without the word that names its variant.
@@ -343,5 +360,21 @@ mod tests {
             shown,
             "cannot read \"a\": the store answered with HTTP status 503"
         );
+    }
+
+    #[test]
+    fn a_refusal_is_told_apart_from_a_failure() {
+        #[track_caller]
+        fn check(status: u16, expected: &str) {
+            let text = format!("Server returned non-2xx status code: {status} Forbidden: <Error/>");
+            let error = object_store::Error::Generic {
+                store: "S3",
+                source: text.into(),
+            };
+            assert_eq!(Error::store("list", "a", &error).to_string(), expected);
+        }
+        check(401, "not allowed to list \"a\"");
+        check(403, "not allowed to list \"a\"");
+        check(500, "cannot list \"a\": the store answered with HTTP status 500");
     }
 }

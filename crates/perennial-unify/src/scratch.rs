@@ -2,7 +2,7 @@
 //! stays in memory; what grows goes to files, one for all heaps of a spool, so that a run needs few of them.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -247,7 +247,10 @@ fn failed(action: &'static str, path: &Path, error: &std::io::Error) -> Error {
         action,
         folder: path.parent().unwrap_or(path).display().to_string(),
         cause: error.to_string(),
-        full: error.kind() == std::io::ErrorKind::StorageFull,
+        full: matches!(
+            error.kind(),
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
+        ),
     }
 }
 
