@@ -77,6 +77,14 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
                         "amounts without an exchange rate stay NULL"
                     );
                 }
+                for (source, file, reason) in &report.quarantined_anew {
+                    tracing::warn!(
+                        source = source.as_str(),
+                        file = file.as_str(),
+                        reason = reason.as_str(),
+                        "file quarantined"
+                    );
+                }
                 if let Some(snapshot) = report.snapshot {
                     tracing::info!(
                         snapshot,

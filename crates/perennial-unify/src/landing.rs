@@ -223,12 +223,6 @@ impl Judge<'_> {
                 FileState::Quarantined | FileState::Deleted => {
                     landing.files_new += 1;
                     landing.files_quarantined += 1;
-                    tracing::warn!(
-                        source = source.name,
-                        file = admitted.path,
-                        reason = admitted.reason.as_deref().unwrap_or_default(),
-                        "file quarantined"
-                    );
                 }
             }
             files.push(admitted);

@@ -453,7 +453,6 @@ fn judge(
             None => None,
         };
         if let Some(reason) = reason {
-            tracing::warn!(source = source.name, file = file.path, reason, "file quarantined");
             file.state = FileState::Quarantined;
             file.reason = Some(reason);
         }

@@ -9,7 +9,7 @@ use perennial_base::config::{Config, Normalise};
 use perennial_base::{Kind, UserError};
 use perennial_engine::Engine;
 use perennial_identity::{GraphBuilder, IdentifierRule, Normalisation, Resolution, Rules, Source};
-use perennial_lake::{Commit, Manifest, Retention, RunSummary};
+use perennial_lake::{Commit, FileState, Manifest, Retention, RunSummary, SourceFile};
 
 use crate::error::{Error, Result};
 use crate::journal::{Journal, LOOK};
@@ -59,6 +59,8 @@ pub struct Report {
     pub files_removed: u64,
     /// All files that are quarantined now: source, path and reason.
     pub quarantined: Vec<(String, String, String)>,
+    /// Those of them that the snapshot before did not quarantine for the same reason.
+    pub quarantined_anew: Vec<(String, String, String)>,
     /// Rows read.
     pub rows: u64,
     /// Currencies of amounts that could not be converted.
@@ -233,6 +235,7 @@ async fn commit(
         .sources
         .iter()
         .flat_map(|source| &source.files)
+        .filter(|file| file.state == FileState::Live)
         .map(|file| file.landed)
         .sum();
     journal.phase("read files", Some(rows));
@@ -298,6 +301,10 @@ async fn commit(
         Commit::Done => {
             let mut report = report(landing, Some(&manifest), Some(manifest.number), missing_rates);
             report.rows = rows;
+            report.quarantined_anew = quarantined(&manifest)
+                .filter(|(name, file, _)| previous.is_none_or(|previous| !knew(previous, name, file)))
+                .map(named)
+                .collect();
             Ok(Some(report))
         }
         Commit::Conflict { .. } => Ok(None),
@@ -310,12 +317,6 @@ fn report(
     snapshot: Option<u64>,
     missing_rates: Vec<MissingRate>,
 ) -> Report {
-    let quarantined = manifest
-        .into_iter()
-        .flat_map(|manifest| &manifest.sources)
-        .flat_map(|(name, source)| source.files.iter().map(move |file| (name, file)))
-        .filter_map(|(name, file)| Some((name.clone(), file.path.clone(), file.reason.clone()?)))
-        .collect();
     Report {
         snapshot,
         customers: manifest
@@ -323,10 +324,41 @@ fn report(
             .map_or(0, |table| table.rows()),
         files_new: landing.files_new,
         files_removed: landing.files_removed,
-        quarantined,
+        quarantined: manifest.into_iter().flat_map(quarantined).map(named).collect(),
+        quarantined_anew: Vec::new(),
         rows: 0,
         missing_rates,
     }
+}
+
+/// The quarantined files of a snapshot: source, file and reason.
+fn quarantined(manifest: &Manifest) -> impl Iterator<Item = (&str, &SourceFile, &str)> {
+    manifest.sources.iter().flat_map(|(name, source)| {
+        source
+            .files
+            .iter()
+            .filter_map(move |file| Some((name.as_str(), file, file.reason.as_deref()?)))
+    })
+}
+
+fn named((source, file, reason): (&str, &SourceFile, &str)) -> (String, String, String) {
+    (source.to_owned(), file.path.clone(), reason.to_owned())
+}
+
+/// Whether a snapshot quarantines the very file for the same reason.
+fn knew(previous: &Manifest, source: &str, file: &SourceFile) -> bool {
+    let mut known = previous
+        .sources
+        .get(source)
+        .into_iter()
+        .flat_map(|known| &known.files);
+    known.any(|known| {
+        known.path == file.path
+            && known.size == file.size
+            && known.e_tag == file.e_tag
+            && known.last_modified == file.last_modified
+            && known.reason == file.reason
+    })
 }
 
 /// What tells a run from every other one, in other processes and on other machines too.
