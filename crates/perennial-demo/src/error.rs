@@ -27,6 +27,9 @@ pub enum Error {
         /// What is in the way.
         path: PathBuf,
     },
+    /// It was asked to stop.
+    #[error("the making of the demo was interrupted")]
+    Interrupted,
     /// The file system refused.
     #[error("cannot write \"{}\"", path.display())]
     Io {
@@ -58,6 +61,7 @@ impl UserError for Error {
         match self {
             Self::Customers { .. } => ErrorClass::InvalidArgument,
             Self::AlreadyExists { .. } => ErrorClass::DuplicateObject,
+            Self::Interrupted => ErrorClass::Cancelled,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => ErrorClass::DiskFull,
             Self::Io { .. } | Self::Parquet { .. } => ErrorClass::Unavailable,
             Self::Columns { .. } => ErrorClass::Internal,
@@ -67,7 +71,7 @@ impl UserError for Error {
     fn detail(&self) -> Option<String> {
         match self {
             Self::Customers { most, .. } => Some(format!("A demo lake has between 1 and {most} customers.")),
-            Self::AlreadyExists { .. } => None,
+            Self::AlreadyExists { .. } | Self::Interrupted => None,
             Self::Io { source, .. } => Some(format!("The system says: {source}.")),
             Self::Parquet { source, .. } => Some(format!("The writer says: {source}.")),
             Self::Columns { source, .. } => Some(format!("The columns say: {source}.")),
@@ -78,6 +82,9 @@ impl UserError for Error {
         match self {
             Self::AlreadyExists { .. } => {
                 Some("Choose another folder, or remove the demo lake that is there.".to_owned())
+            }
+            Self::Io { .. } | Self::Parquet { .. } => {
+                Some("Choose a folder that can be written, on a disk with room.".to_owned())
             }
             _ => None,
         }

@@ -4,7 +4,10 @@ use std::{
     fs::{self, File},
     io::BufWriter,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use arrow::{
@@ -100,17 +103,27 @@ pub(crate) struct Written {
 
 /// The folder of the lake.
 #[derive(Debug)]
-pub(crate) struct Lake {
+pub(crate) struct Lake<'a> {
     root: PathBuf,
+    stop: &'a AtomicBool,
     written: [Written; Source::ALL.len()],
 }
 
-impl Lake {
-    /// The lake in the folder `root`.
-    pub(crate) fn new(root: PathBuf) -> Self {
+impl<'a> Lake<'a> {
+    /// The lake in the folder `root`; no file is begun after `stop` is set.
+    pub(crate) fn new(root: PathBuf, stop: &'a AtomicBool) -> Self {
         Self {
             root,
+            stop,
             written: Default::default(),
+        }
+    }
+
+    /// Ends the work when somebody has asked for it.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        match self.stop.load(Ordering::Relaxed) {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
         }
     }
 
@@ -122,6 +135,7 @@ impl Lake {
             let Some(part) = rows.first().map(Row::part) else {
                 continue;
             };
+            self.go_on()?;
             let mut table = Table::new(R::SOURCE.name(), self.root.join(R::SOURCE.file(part, batch)));
             table.write(rows, R::columns)?;
             let (rows, bytes) = table.finish()?;

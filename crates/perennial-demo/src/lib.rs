@@ -22,6 +22,7 @@ mod source;
 use std::{
     fs,
     path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
 };
 
 pub use crate::error::{Error, Result};
@@ -89,12 +90,25 @@ pub struct DemoSummary {
 /// The number of customers is out of range, the folder holds a lake or a configuration already, or it cannot be
 /// written to.
 pub fn generate(options: &DemoOptions, progress: &mut dyn FnMut(Progress)) -> Result<DemoSummary> {
-    generate_in_batches(options, CUSTOMERS_PER_BATCH, progress)
+    generate_until(options, &AtomicBool::new(false), progress)
+}
+
+/// As [`generate`]; soon after somebody sets `stop` it ends, and takes away what it has made so far.
+///
+/// # Errors
+/// As [`generate`], and when it was stopped.
+pub fn generate_until(
+    options: &DemoOptions,
+    stop: &AtomicBool,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<DemoSummary> {
+    generate_in_batches(options, CUSTOMERS_PER_BATCH, stop, progress)
 }
 
 fn generate_in_batches(
     options: &DemoOptions,
     batch_size: u64,
+    stop: &AtomicBool,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<DemoSummary> {
     let customers = options.customers;
@@ -119,19 +133,24 @@ fn generate_in_batches(
     if unfinished_lake.exists() {
         io(&unfinished_lake, fs::remove_dir_all(&unfinished_lake))?;
     }
-    io(&unfinished_lake, fs::create_dir_all(&unfinished_lake))?;
-
+    let new_folder = !options.dir.exists();
     let world = World {
         seed: options.seed,
         customers,
     };
-    let mut lake = Lake::new(unfinished_lake.clone());
-    let mut truth = Table::new("truth", unfinished_truth.clone());
-    lake.write(reference::products(), 0)?;
-    lake.write(reference::rates(world.seed), 0)?;
-    lake.write(reference::spend(world.seed, customers), 0)?;
-    write_people(world, batch_size, &mut lake, &mut truth, progress)?;
-    truth.finish()?;
+    let mut lake = Lake::new(unfinished_lake.clone(), stop);
+    let truth = Table::new("truth", unfinished_truth.clone());
+    let written = io(&unfinished_lake, fs::create_dir_all(&unfinished_lake))
+        .and_then(|()| write(world, batch_size, &mut lake, truth, progress));
+    if let Err(error) = written {
+        // What cannot be removed is made anew by the next start.
+        let _ = fs::remove_dir_all(&unfinished_lake);
+        let _ = fs::remove_file(&unfinished_truth);
+        if new_folder {
+            let _ = fs::remove_dir(&options.dir);
+        }
+        return Err(error);
+    }
 
     io(&lake_path, fs::rename(&unfinished_lake, &lake_path))?;
     io(&truth_path, fs::rename(&unfinished_truth, &truth_path))?;
@@ -139,10 +158,25 @@ fn generate_in_batches(
     Ok(summary(&lake, config_path, truth_path))
 }
 
+fn write(
+    world: World,
+    batch_size: u64,
+    lake: &mut Lake<'_>,
+    mut truth: Table,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<()> {
+    lake.write(reference::products(), 0)?;
+    lake.write(reference::rates(world.seed), 0)?;
+    lake.write(reference::spend(world.seed, world.customers), 0)?;
+    write_people(world, batch_size, lake, &mut truth, progress)?;
+    truth.finish()?;
+    Ok(())
+}
+
 fn write_people(
     world: World,
     batch_size: u64,
-    lake: &mut Lake,
+    lake: &mut Lake<'_>,
     truth: &mut Table,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<()> {
@@ -155,6 +189,7 @@ fn write_people(
         for index in first..end {
             life::customer(world, index, &mut batch);
             if (index + 1) % CUSTOMERS_PER_REPORT == 0 {
+                lake.go_on()?;
                 progress(Progress {
                     phase: "customers",
                     done: index + 1,
@@ -188,7 +223,7 @@ fn write_people(
     Ok(())
 }
 
-fn write_batch(lake: &mut Lake, batch: Batch, number: u64) -> Result<()> {
+fn write_batch(lake: &mut Lake<'_>, batch: Batch, number: u64) -> Result<()> {
     lake.write(batch.contacts, number)?;
     lake.write(batch.accounts, number)?;
     lake.write(batch.orders, number)?;
@@ -212,7 +247,7 @@ fn test_accounts(customers: u64) -> u64 {
     (customers / 2_000).clamp(3, 200)
 }
 
-fn summary(lake: &Lake, config_path: PathBuf, truth_path: PathBuf) -> DemoSummary {
+fn summary(lake: &Lake<'_>, config_path: PathBuf, truth_path: PathBuf) -> DemoSummary {
     let written = Source::ALL.map(|source| (source, lake.written(source)));
     DemoSummary {
         files: written.iter().map(|(_, written)| written.files).sum(),

@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fs::File,
-    sync::LazyLock,
+    sync::{LazyLock, atomic::Ordering},
 };
 
 use arrow::{
@@ -36,7 +36,9 @@ impl Made {
             seed,
         };
         let mut progress = Vec::new();
-        let summary = generate_in_batches(&options, batch_size, &mut |step| progress.push(step)).unwrap();
+        let never = AtomicBool::new(false);
+        let summary =
+            generate_in_batches(&options, batch_size, &never, &mut |step| progress.push(step)).unwrap();
         Self {
             dir,
             summary,
@@ -459,6 +461,26 @@ fn what_is_there_is_kept_and_what_was_left_unfinished_is_made_anew() {
     let again = generate(&DemoOptions { seed: 8, ..options }, &mut |_| ()).unwrap_err();
     assert!(matches!(again, Error::AlreadyExists { .. }), "{again}");
     assert_eq!(fs::read(dir.path().join("truth.parquet")).unwrap(), before);
+}
+
+#[test]
+fn what_is_stopped_leaves_nothing() {
+    let parent = TempDir::new().unwrap();
+    let options = DemoOptions {
+        dir: parent.path().join("demo"),
+        customers: 2_000,
+        seed: 7,
+    };
+    let stop = AtomicBool::new(false);
+    let stopped = generate_in_batches(&options, 1_000, &stop, &mut |step| {
+        // The files of the first batch are there.
+        if step.phase == "files" {
+            assert!(options.dir.join("lake.unfinished").exists());
+            stop.store(true, Ordering::Relaxed);
+        }
+    });
+    assert!(matches!(stopped, Err(Error::Interrupted)));
+    assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 0);
 }
 
 #[test]
