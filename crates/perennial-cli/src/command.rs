@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use perennial_base::{Config, SystemClock};
 use perennial_engine::{Engine, EngineOptions};
 use perennial_pgserver::PgCatalog;
+
+use crate::exit::InLake;
 
 mod check;
 mod demo;
@@ -94,14 +96,12 @@ impl ConfigArgument {
 pub(crate) async fn open(config: Arc<Config>) -> Result<Arc<Engine>> {
     let clock: Arc<dyn perennial_base::Clock> = Arc::new(SystemClock);
     let front = Arc::new(PgCatalog::new(Arc::clone(&clock)));
-    Ok(Engine::open(
-        config,
-        EngineOptions {
-            front: Some(front),
-            clock: Some(clock),
-        },
-    )
-    .await?)
+    let lake = InLake(config.lake.url.clone());
+    let options = EngineOptions {
+        front: Some(front),
+        clock: Some(clock),
+    };
+    Engine::open(config, options).await.context(lake)
 }
 
 /// Runs a command; the number is the exit code.

@@ -1,5 +1,8 @@
 //! Exit codes: whose turn it is.
 
+use std::fmt;
+use std::io::{self, ErrorKind};
+
 use perennial_base::config::ConfigErrors;
 use perennial_base::{ErrorClass, UserError};
 
@@ -15,12 +18,40 @@ pub(crate) const USAGE: u8 = 2;
 pub(crate) const ENVIRONMENT: u8 = 3;
 /// A defect of ours.
 pub(crate) const DEFECT: u8 = 70;
+/// Ctrl-C before the work was done, as shells say it.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// The user has ended the work before it was done.
+#[derive(Debug)]
+pub(crate) struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("interrupted")
+    }
+}
+
+impl std::error::Error for Interrupted {}
+
+/// The lake that an error is about.
+#[derive(Debug)]
+pub(crate) struct InLake(pub(crate) String);
+
+impl fmt::Display for InLake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the lake \"{}\" cannot be used", self.0)
+    }
+}
 
 /// Shows an error and gives its exit code.
 pub(crate) fn report(error: &anyhow::Error) -> u8 {
     if let Some(errors) = error.downcast_ref::<ConfigErrors>() {
         show::text(&errors.to_string());
         return INPUT;
+    }
+    if error.is::<Interrupted>() {
+        show::note(&error.to_string());
+        return INTERRUPTED;
     }
     let known: Option<&dyn UserError> = error
         .downcast_ref::<perennial_unify::Error>()
@@ -46,23 +77,41 @@ pub(crate) fn report(error: &anyhow::Error) -> u8 {
                 .map(|error| error as &dyn UserError)
         });
     match known {
-        Some(error) => {
-            show::problem(
-                &error.to_string(),
-                error.detail().as_deref(),
-                error.hint().as_deref(),
-            );
-            code(error.class())
+        Some(known) => {
+            let lake = error.downcast_ref::<InLake>();
+            told(known, lake.map(|InLake(url)| url.as_str()))
         }
         None => {
-            show::problem(&error.to_string(), None, None);
-            INPUT
+            let cause = error.chain().skip(1).next_back().map(ToString::to_string);
+            show::problem(&error.to_string(), cause.as_deref(), None);
+            code_of_system(error)
         }
     }
 }
 
+/// Shows an error of ours and gives its exit code. Paths in a lake are relative to it, so that its place is said too
+/// when the store is at fault.
+pub(crate) fn told(error: &dyn UserError, lake: Option<&str>) -> u8 {
+    let (message, class) = (error.to_string(), error.class());
+    let code = code(class);
+    let place = lake
+        .filter(|lake| code == ENVIRONMENT && !message.contains(lake))
+        .map(|lake| format!("The lake is \"{lake}\"."));
+    let detail = match (error.detail(), place) {
+        (Some(detail), Some(place)) => Some(format!("{detail} {place}")),
+        (detail, place) => detail.or(place),
+    };
+    let hint = error.hint().or_else(|| {
+        (class == ErrorClass::UndefinedTable).then(|| {
+            "SELECT table_schema, table_name FROM information_schema.tables shows what there is.".to_owned()
+        })
+    });
+    show::problem(&message, detail.as_deref(), hint.as_deref());
+    code
+}
+
 /// The exit code of a class.
-pub(crate) fn code(class: ErrorClass) -> u8 {
+fn code(class: ErrorClass) -> u8 {
     match class {
         ErrorClass::Internal => DEFECT,
         ErrorClass::Unavailable
@@ -72,5 +121,26 @@ pub(crate) fn code(class: ErrorClass) -> u8 {
         | ErrorClass::Conflict
         | ErrorClass::Shutdown => ENVIRONMENT,
         _ => INPUT,
+    }
+}
+
+/// The exit code of what the operating system refuses: a name that leads nowhere is the user's.
+fn code_of_system(error: &anyhow::Error) -> u8 {
+    let kind = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<io::Error>())
+        .map(io::Error::kind);
+    match kind {
+        None
+        | Some(
+            ErrorKind::NotFound
+            | ErrorKind::NotADirectory
+            | ErrorKind::IsADirectory
+            | ErrorKind::AlreadyExists
+            | ErrorKind::InvalidInput
+            | ErrorKind::InvalidData
+            | ErrorKind::InvalidFilename,
+        ) => INPUT,
+        Some(_) => ENVIRONMENT,
     }
 }

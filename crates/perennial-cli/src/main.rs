@@ -7,6 +7,7 @@ use clap::Parser;
 mod command;
 mod exit;
 mod show;
+mod signals;
 mod terminal;
 
 #[global_allocator]

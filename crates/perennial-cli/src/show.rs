@@ -1,10 +1,21 @@
 //! What is printed: answers to standard output, everything else to standard error.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+
+use anyhow::{Context, Result};
+
+/// What is said when an answer does not reach its end.
+pub(crate) const UNWRITTEN: &str = "the answer cannot be written to standard output";
 
 /// A line of an answer. A reader that has gone ends the output quietly.
-pub(crate) fn line(text: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{text}");
+///
+/// # Errors
+/// When standard output takes no more, such as a file on a full disk.
+pub(crate) fn line(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context(UNWRITTEN),
+        _ => Ok(()),
+    }
 }
 
 /// Bytes of an answer.

@@ -2,12 +2,11 @@
 
 use anyhow::Result;
 use clap::Args;
-use perennial_base::UserError;
 use perennial_unify::RejectedRows;
 
 use crate::command::unify::warn_of_rates;
 use crate::command::{ConfigArgument, open};
-use crate::exit::{DONE, INPUT, code};
+use crate::exit::{self, DONE, INPUT};
 use crate::show;
 
 /// Files of no source that are named one by one.
@@ -26,7 +25,7 @@ impl Check {
         match perennial_unify::check(&engine).await {
             Ok(report) => {
                 for (source, files, rows) in &report.sources {
-                    show::line(&format!("{source}: {files} files, {rows} rows"));
+                    show::line(&format!("{source}: {files} files, {rows} rows"))?;
                     if *files == 0 {
                         show::note(&format!("warning: source \"{source}\" has no readable files yet"));
                     }
@@ -66,18 +65,13 @@ impl Check {
                     ));
                 }
                 warn_of_rates(&report.missing_rates);
-                show::line("the configuration fits the files");
+                show::line("the configuration fits the files")?;
                 Ok(DONE)
             }
             Err(errors) => {
                 let mut worst = INPUT;
                 for error in &errors {
-                    show::problem(
-                        &error.to_string(),
-                        error.detail().as_deref(),
-                        error.hint().as_deref(),
-                    );
-                    worst = worst.max(code(error.class()));
+                    worst = worst.max(exit::told(error, Some(engine.lake().url())));
                 }
                 Ok(worst)
             }

@@ -3,18 +3,20 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use clap::Args;
 use perennial_base::Config;
-use perennial_demo::{DemoOptions, generate};
+use perennial_demo::{DemoOptions, generate_until};
 use perennial_unify::RunOptions;
 
 use crate::command::open;
 use crate::command::serve::{bind, serve, with_listen};
 use crate::command::unify::{once, told};
-use crate::exit::DONE;
+use crate::exit::{DONE, INTERRUPTED, Interrupted};
 use crate::show;
+use crate::signals::Signals;
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -38,6 +40,7 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) async fn run(self) -> Result<u8> {
+        let mut signals = Signals::new()?;
         let file = self.dir.join("perennial.toml");
         if file.exists() {
             show::note(&format!(
@@ -45,24 +48,14 @@ impl Demo {
                 self.dir.display()
             ));
         } else {
-            let options = DemoOptions {
-                dir: self.dir.clone(),
-                customers: self.customers,
-                seed: self.seed,
-            };
-            show::note(&format!(
-                "making {} people and their traces in {} …",
-                self.customers,
-                self.dir.display()
-            ));
-            let summary = tokio::task::spawn_blocking(move || generate(&options, &mut |_| {})).await??;
-            show::note(&format!(
-                "{} files, {} rows, {} MB",
-                summary.files,
-                summary.rows,
-                summary.bytes / 1_000_000
-            ));
+            self.make(&mut signals).await?;
         }
+        // From here on an interruption leaves nothing in the way: what is there is used by the next start.
+        let early = tokio::spawn(async move {
+            signals.next().await;
+            show::note(&Interrupted.to_string());
+            std::process::exit(i32::from(INTERRUPTED));
+        });
         let config = with_listen(Arc::new(Config::load(&file)?), Some(self.listen));
         let engine = open(config).await?;
         let report = once(
@@ -80,13 +73,48 @@ impl Demo {
         }
         let server = bind(&engine).await?;
         let address = server.local_addr();
+        let signals = Signals::new()?;
+        early.abort();
         show::line(&format!(
             "\nThe demo's people are made up: it is open to everybody on this machine, without a password. Connect with\n\n  \
              psql -h {} -p {} -d perennial\n\nand try\n\n{QUERIES}\nCtrl-C ends it.",
             address.ip(),
             address.port()
+        ))?;
+        serve(engine, server, signals).await
+    }
+
+    /// Makes the lake; nothing of it stays when that is interrupted.
+    async fn make(&self, signals: &mut Signals) -> Result<()> {
+        let options = DemoOptions {
+            dir: self.dir.clone(),
+            customers: self.customers,
+            seed: self.seed,
+        };
+        show::note(&format!(
+            "making {} people and their traces in {} …",
+            self.customers,
+            self.dir.display()
         ));
-        serve(engine, server).await
+        let stop = Arc::new(AtomicBool::new(false));
+        let asked = Arc::clone(&stop);
+        let mut making = tokio::task::spawn_blocking(move || generate_until(&options, &asked, &mut |_| {}));
+        let summary = tokio::select! {
+            made = &mut making => made??,
+            () = signals.next() => {
+                stop.store(true, Ordering::Relaxed);
+                // That it ended before it could stop does no harm either.
+                let _ = making.await;
+                return Err(Interrupted.into());
+            }
+        };
+        show::note(&format!(
+            "{} files, {} rows, {} MB",
+            summary.files,
+            summary.rows,
+            summary.bytes / 1_000_000
+        ));
+        Ok(())
     }
 }
 

@@ -9,10 +9,11 @@ use perennial_base::Config;
 use perennial_base::config::RoleConfig;
 use perennial_base::propose::propose;
 use perennial_engine::{Engine, EngineOptions};
+use perennial_lake::Lake;
 use rand::RngCore;
 
 use crate::command::password::verifier;
-use crate::exit::DONE;
+use crate::exit::{DONE, InLake};
 use crate::show;
 
 /// See the module.
@@ -42,10 +43,15 @@ impl Init {
             .canonicalize()
             .with_context(|| format!("the folder \"{}\" cannot be used", folder.display()))?;
         let url = url_from(&self.lake, &base)?;
+        // What is wrong with the argument is said of the argument, not of a configuration that is not there yet.
+        Lake::open(&url, &base)?;
         let text = format!("[lake]\nurl = {url:?}\n");
         let config = Config::parse(&text, &base, &|_| None)?;
-        let engine = Engine::open(Arc::new(config), EngineOptions::default()).await?;
-        let survey = perennial_unify::survey(&engine).await?;
+        let lake = || InLake(url.clone());
+        let engine = Engine::open(Arc::new(config), EngineOptions::default())
+            .await
+            .with_context(lake)?;
+        let survey = perennial_unify::survey(&engine).await.with_context(lake)?;
         for (path, reason) in &survey.unreadable {
             show::note(&format!("left out: {path}: {reason}"));
         }
@@ -66,8 +72,13 @@ impl Init {
         };
         let proposal = propose(&survey.folders);
         let toml = proposal.to_toml(&url, &[admin]);
-        std::fs::write(&self.out, toml)
-            .with_context(|| format!("\"{}\" cannot be written", self.out.display()))?;
+        // First the password: a file without it lets nobody in.
+        show::line(&format!("admin password: {password}"))?;
+        if let Err(error) = std::fs::write(&self.out, toml) {
+            // Half a configuration would be in the way of the next try.
+            let _ = std::fs::remove_file(&self.out);
+            return Err(error).with_context(|| format!("\"{}\" cannot be written", self.out.display()));
+        }
         for source in &proposal.sources {
             show::note(&format!(
                 "{}: {} ({})",
@@ -77,7 +88,6 @@ impl Init {
         for note in &proposal.notes {
             show::note(&format!("note: {note}"));
         }
-        show::line(&format!("admin password: {password}"));
         show::note(&format!(
             "wrote {}: review it, then run\n  perennial check --config {0}\n  perennial unify --config {0}\n  perennial serve --config {0}",
             self.out.display()

@@ -1,6 +1,8 @@
 //! `perennial password`: a verifier for the configuration.
 
-use anyhow::{Result, bail};
+use std::io::IsTerminal;
+
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use rand::RngCore;
 
@@ -10,7 +12,7 @@ use crate::show;
 /// See the module.
 #[derive(Debug, Args)]
 pub(crate) struct Password {
-    /// The password; asked for when absent
+    /// The password; when absent it is asked for, or read as a line of standard input that is no terminal
     #[arg(long)]
     password: Option<String>,
 }
@@ -19,6 +21,13 @@ impl Password {
     pub(crate) fn run(self) -> Result<u8> {
         let password = match self.password {
             Some(password) => password,
+            None if !std::io::stdin().is_terminal() => {
+                let mut line = String::new();
+                std::io::stdin()
+                    .read_line(&mut line)
+                    .context("the password cannot be read from standard input")?;
+                line.trim_end_matches(['\r', '\n']).to_owned()
+            }
             None => {
                 let first = rpassword::prompt_password("Password: ")?;
                 if first != rpassword::prompt_password("Again: ")? {
@@ -30,7 +39,7 @@ impl Password {
         if password.is_empty() {
             bail!("an empty password lets everybody in; choose one");
         }
-        show::line(&verifier(&password));
+        show::line(&verifier(&password))?;
         Ok(DONE)
     }
 }

@@ -1,6 +1,6 @@
 //! `perennial query`: one statement in this process.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 
 use anyhow::{Result, bail};
@@ -55,25 +55,29 @@ impl Query {
         };
         let prepared = session.prepare(statement, &[]).await?;
         match session.run(&prepared, Vec::new()).await? {
-            Outcome::Rows(rows) => match print(rows, self.format).await {
-                Ok(()) => {}
-                // A reader such as `head` that has seen enough is no error.
-                Err(error) if is_closed_pipe(&error) => {}
-                Err(error) => return Err(error),
-            },
-            Outcome::Done(tag) => show::line(&tag),
+            Outcome::Rows(rows) => {
+                if let Err(error) = print(rows, self.format).await {
+                    match refused(&error) {
+                        // A reader such as `head` that has seen enough is no error.
+                        Some(ErrorKind::BrokenPipe) => {}
+                        Some(_) => return Err(error.context(show::UNWRITTEN)),
+                        None => return Err(error),
+                    }
+                }
+            }
+            Outcome::Done(tag) => show::line(&tag)?,
             _ => bail!("COPY is for clients; use --format"),
         }
         Ok(DONE)
     }
 }
 
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        cause
-            .downcast_ref::<std::io::Error>()
-            .is_some_and(|error| error.kind() == std::io::ErrorKind::BrokenPipe)
-    })
+/// Why standard output takes no more, when that is the error.
+fn refused(error: &anyhow::Error) -> Option<ErrorKind> {
+    error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind)
 }
 
 async fn print(mut rows: Rows, format: Format) -> Result<()> {

@@ -26,7 +26,7 @@ enum Page {
 impl Reference {
     pub(crate) fn settings(self) -> Result<u8> {
         let Page::Markdown = self.format;
-        show::line(reference_markdown().trim_end());
+        show::line(reference_markdown().trim_end())?;
         Ok(DONE)
     }
 
@@ -56,7 +56,7 @@ impl Reference {
                 out.push_str(&format!("\n{}\n", example.trim()));
             }
         }
-        show::line(out.trim_end());
+        show::line(out.trim_end())?;
         Ok(DONE)
     }
 
@@ -83,7 +83,7 @@ impl Reference {
                 ));
             }
         }
-        show::line(out.trim_end());
+        show::line(out.trim_end())?;
         Ok(DONE)
     }
 }

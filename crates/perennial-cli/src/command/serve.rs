@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::command::{ConfigArgument, open};
 use crate::exit::DONE;
 use crate::show;
+use crate::signals::Signals;
 
 /// See the module.
 #[derive(Debug, Args)]
@@ -29,8 +30,9 @@ impl Serve {
         let config = with_listen(self.config.load()?, self.listen);
         let engine = open(config).await?;
         let server = bind(&engine).await?;
+        let signals = Signals::new()?;
         show::note(&format!("serving on {}", server.local_addr()));
-        serve(engine, server).await
+        serve(engine, server, signals).await
     }
 }
 
@@ -52,7 +54,7 @@ pub(crate) async fn bind(engine: &Arc<Engine>) -> Result<Server> {
 }
 
 /// Serves until Ctrl-C or a request to end.
-pub(crate) async fn serve(engine: Arc<Engine>, server: Server) -> Result<u8> {
+pub(crate) async fn serve(engine: Arc<Engine>, server: Server, mut signals: Signals) -> Result<u8> {
     let stop = CancellationToken::new();
     let following = tokio::spawn(perennial_unify::follow(
         Arc::clone(&engine),
@@ -61,10 +63,10 @@ pub(crate) async fn serve(engine: Arc<Engine>, server: Server) -> Result<u8> {
     ));
     let signalled = stop.clone();
     tokio::spawn(async move {
-        ended().await;
+        signals.next().await;
         show::note("stopping: statements that run have ten seconds; Ctrl-C again ends at once");
         signalled.cancel();
-        ended().await;
+        signals.next().await;
         std::process::exit(i32::from(DONE));
     });
     let served = server.serve(stop.clone()).await;
@@ -74,21 +76,4 @@ pub(crate) async fn serve(engine: Arc<Engine>, server: Server) -> Result<u8> {
     served?;
     show::note("stopped");
     Ok(DONE)
-}
-
-/// Completes at Ctrl-C, and at a request of the system to end.
-async fn ended() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
-        }
-    }
-    let _ = interrupt.await;
 }

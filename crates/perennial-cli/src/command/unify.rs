@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Args;
 use perennial_engine::Engine;
 use perennial_unify::{Looks, MissingRate, Report, RunOptions};
 
 use crate::command::{ConfigArgument, open};
-use crate::exit::DONE;
+use crate::exit::{DONE, InLake};
 use crate::show;
 use crate::terminal::Bar;
 
@@ -44,7 +44,7 @@ pub(crate) async fn once(engine: &Arc<Engine>, options: RunOptions) -> Result<Re
     let bar = Bar::new();
     let report = perennial_unify::run(engine, &mut Looks::default(), options, &bar).await;
     bar.finish();
-    Ok(report?)
+    report.context(InLake(engine.lake().url().to_owned()))
 }
 
 /// Says which currencies have no rate.
@@ -69,5 +69,10 @@ pub(crate) fn told(report: &Report) {
     warn_of_rates(&report.missing_rates);
     for (source, path, reason) in &report.quarantined {
         show::note(&format!("quarantined: {path} of {source}: {reason}"));
+    }
+    if !report.quarantined.is_empty() {
+        show::note(
+            "hint: Land a repaired file in its place, and it is judged anew; all other files are served.",
+        );
     }
 }
