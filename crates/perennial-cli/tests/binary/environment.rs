@@ -1,0 +1,276 @@
+//! What the machine refuses: ports, rights, room, stores. The exit code is 3, and nothing is lost.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Stdio;
+
+use crate::support::{BOTH, CONFIG, CUSTOMERS, Place, Told, orders};
+
+#[test]
+fn a_port_in_use_is_named() {
+    let place = Place::unified();
+    let holder = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = holder.local_addr().unwrap().to_string();
+    place.run(&["serve", "--listen", &address]).exits(3).says(&[
+        &format!("error: cannot listen on {address}: "),
+        "hint: Another process listens there: end it, or choose another address with --listen or server.listen.",
+    ]);
+    assert_eq!(place.answers(CUSTOMERS), BOTH);
+}
+
+#[test]
+fn an_address_that_lets_strangers_in_is_refused() {
+    let place = Place::unified();
+    place.run(&["serve", "--listen", "0.0.0.0:0"]).exits(1).says(&[
+        "error: refusing to listen on 0.0.0.0:0 without passwords",
+        "hint: Set server.authentication to \"scram-sha-256\", or listen on a loopback address.",
+    ]);
+    let verifier = place.run(&["password", "--password", "x"]).exits(0).stdout;
+    let config = format!(
+        "{}[[role]]\nname = \"admin\"\nowner = true\npassword = \"{}\"\n",
+        CONFIG.replace("\"trust\"", "\"scram-sha-256\""),
+        verifier.trim()
+    );
+    place.write("scram.toml", &config);
+    place
+        .run(&["serve", "--config", "scram.toml", "--listen", "0.0.0.0:0"])
+        .exits(1)
+        .says(&["error: refusing to listen on 0.0.0.0:0 without TLS", "hint: "]);
+}
+
+#[test]
+fn a_lake_that_is_no_folder_is_the_users_to_correct() {
+    let place = Place::unified();
+    for (url, reason) in [
+        ("./absent", "the folder does not exist"),
+        ("./perennial.toml", "it is a file, not a folder"),
+    ] {
+        place.write("other.toml", &CONFIG.replace("./lake", url));
+        for command in [
+            vec!["check"],
+            vec!["unify"],
+            vec!["serve"],
+            vec!["query", "SELECT 1"],
+        ] {
+            let arguments = [command, vec!["--config", "other.toml"]].concat();
+            place.run(&arguments).exits(1).says(&[
+                &format!("error: cannot open the lake \"{url}\": {reason}"),
+                "hint: Create the folder, or correct \"url\" in the section [lake].",
+            ]);
+        }
+    }
+    assert_eq!(place.answers(CUSTOMERS), BOTH);
+}
+
+#[test]
+fn rights_that_lack_are_named_and_nothing_is_lost() {
+    let place = Place::unified();
+    let before = place.written();
+    let rights = |path: &str, mode| {
+        fs::set_permissions(place.path(path), Permissions::from_mode(mode)).unwrap();
+    };
+    let grant =
+        "hint: Grant access to the operating system's user, or check the credentials in the environment.";
+    for (path, mode, parts) in [
+        (
+            "lake",
+            0o000,
+            [
+                "error: cannot open the lake \"./lake\": permission denied",
+                "hint: Grant the operating system's user access to the folder.",
+                "",
+            ],
+        ),
+        (
+            "lake/orders",
+            0o000,
+            [
+                "error: not allowed to list \"orders\"",
+                "detail: The lake is \"./lake\".",
+                grant,
+            ],
+        ),
+        (
+            "lake/_perennial/probe",
+            0o500,
+            [
+                "error: not allowed to write \"_perennial/probe/",
+                "The lake is \"./lake\".",
+                grant,
+            ],
+        ),
+        // Without a file that is served the run would forget its rows.
+        (
+            "lake/orders/a.parquet",
+            0o000,
+            [
+                "error: not allowed to read \"orders/a.parquet\"",
+                "The lake is \"./lake\".",
+                grant,
+            ],
+        ),
+    ] {
+        rights(path, mode);
+        let told = Told::by(place.without_power(&["unify", "--full"]));
+        rights(path, 0o700);
+        told.exits(3).says(&parts);
+        assert_eq!(place.written(), before, "{path}");
+        assert_eq!(place.answers(CUSTOMERS), BOTH, "{path}");
+    }
+    // A new file that may not be read keeps nobody else out, and is read when it may be.
+    let more = "('3', 'cy@example.org', 1.0, 'EUR', '2026-01-03T00:00:00Z')";
+    place.land("orders/b.parquet", &place.parquet(&orders(&[more])));
+    rights("lake/orders/b.parquet", 0o000);
+    let told = Told::by(place.without_power(&["unify"]));
+    rights("lake/orders/b.parquet", 0o700);
+    told.exits(0)
+        .says(&["quarantined: orders/b.parquet of shop: may not be read: access is denied"]);
+    assert_eq!(place.answers(CUSTOMERS), BOTH);
+    place.run(&["unify"]).exits(0);
+    assert_eq!(
+        place.answers(CUSTOMERS),
+        [BOTH[0], BOTH[1], "cy@example.org,1,1.0000"]
+    );
+}
+
+/// What is said when there is no room for a snapshot.
+const NO_ROOM: [&str; 3] = [
+    "error: no space left to write \"_perennial/",
+    "detail: Nothing was committed: the former snapshot stays in force. The lake is \"./lake\".",
+    "hint: Free space on the disk of the lake, or raise the quota, and run again.",
+];
+
+/// A small disk over the folder of the lake, seen by this script alone: full, and full but for so much that a run begins
+/// to write. What a run says and leaves is put beside it.
+const SMALL_DISK: &str = r#"
+set -eu
+cp -Rp lake landed
+mount -t tmpfs -o size=2m tmpfs lake
+cp -Rp landed/. lake
+find lake/_perennial -type f | sort > before
+for room in 0 12; do
+    head -c 4000000 /dev/zero > lake/filler.tmp || true
+    truncate -s "-${room}k" lake/filler.tmp
+    code=0
+    "$0" unify --full 2> "said-$room" || code=$?
+    echo "$code" > "code-$room"
+    find lake/_perennial -type f | sort > "after-$room"
+    rm lake/filler.tmp
+    "$0" query --format csv "$1" > "answers-$room"
+done
+"$0" unify --full
+"#;
+
+#[test]
+fn a_run_without_room_commits_nothing_and_leaves_nothing() {
+    // A limit on the size of files, which every machine has.
+    let place = Place::unified();
+    let before = place.written();
+    let limited = place.script("trap '' XFSZ; ulimit -f 1; exec \"$0\" unify --full");
+    Told::by(limited).exits(3).says(&NO_ROOM);
+    assert_eq!(place.written(), before);
+    assert_eq!(place.answers(CUSTOMERS), BOTH);
+    place.run(&["unify", "--full"]).exits(0);
+    assert_eq!(place.answers(CUSTOMERS), BOTH);
+
+    // A disk that is full, where the kernel lets everybody mount one in a name space of his own.
+    let apart = |script: &str| {
+        let mut command =
+            place.script("exec unshare --user --map-root-user --mount sh -c \"$1\" \"$0\" \"$2\"");
+        command.args([script, CUSTOMERS]);
+        Told::by(command)
+    };
+    if !apart("mount -t tmpfs tmpfs tmp").status.success() {
+        println!("no mounts here: the limit on the size of files stands for the full disk");
+        return;
+    }
+    apart(SMALL_DISK).exits(0);
+    let read = |name: String| fs::read_to_string(place.path(&name)).unwrap();
+    for room in [0, 12] {
+        let said = read(format!("said-{room}"));
+        assert_eq!(read(format!("code-{room}")), "3\n", "{said}");
+        for part in NO_ROOM {
+            assert!(said.contains(part), "it lacks {part:?}:\n{said}");
+        }
+        assert_eq!(read(format!("after-{room}")), read("before".to_owned()));
+        let answers = read(format!("answers-{room}"));
+        assert_eq!(answers.lines().skip(1).collect::<Vec<_>>(), BOTH);
+    }
+    // It got further the second time.
+    assert!(!read("said-0".to_owned()).contains("write customers"));
+    assert!(read("said-12".to_owned()).contains("\"_perennial/data/"));
+}
+
+#[test]
+fn an_answer_that_does_not_reach_its_end_is_an_error() {
+    let place = Place::unified();
+    let rows = "SELECT x FROM generate_series(1, 20000) AS t(x)";
+    for format in ["table", "csv", "json", "parquet"] {
+        let full = format!("exec \"$0\" query --format {format} '{rows}' > /dev/full");
+        Told::by(place.script(&full)).exits(3).says(&[
+            "error: the answer cannot be written to standard output",
+            "detail: No space left on device",
+        ]);
+        // A reader that has seen enough is none.
+        let mut child = place
+            .command(&["query", "--format", format, rows])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut first = [0];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(
+            output.status.success() && output.stderr.is_empty(),
+            "{format}: {output:?}"
+        );
+    }
+    // A password that nobody has read must not be in force.
+    Told::by(place.script("exec \"$0\" init ./lake --out new.toml > /dev/full"))
+        .exits(3)
+        .says(&["error: the answer cannot be written to standard output"]);
+    assert!(!place.path("new.toml").exists());
+}
+
+#[test]
+fn a_store_that_refuses_is_named_without_its_secrets() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    // The store lives as long as the test's process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut lines = BufReader::new(&stream).lines().map_while(Result::ok);
+            // The end of the request's head.
+            if lines.any(|line| line.is_empty()) {
+                let answer = b"HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+                let _ = (&stream).write_all(answer);
+            }
+        }
+    });
+    let place = Place::new();
+    place.write("s3.toml", &CONFIG.replace("./lake", "s3://bucket/shop"));
+    for arguments in [
+        vec!["check", "--config", "s3.toml"],
+        vec!["unify", "--config", "s3.toml"],
+        vec!["init", "s3://bucket/shop", "--out", "new.toml"],
+    ] {
+        let mut command = place.command(&arguments);
+        command
+            .env("AWS_ENDPOINT_URL", &endpoint)
+            .env("AWS_ALLOW_HTTP", "true")
+            .env("NO_PROXY", "127.0.0.1")
+            .env("AWS_REGION", "eu-central-1")
+            .env("AWS_ACCESS_KEY_ID", "key")
+            .env("AWS_SECRET_ACCESS_KEY", "sesame");
+        let told = Told::by(command).exits(3).says(&[
+            "error: not allowed to list \"_perennial/snapshots\"",
+            "detail: The lake is \"s3://bucket/shop\".",
+            "hint: Grant access to the operating system's user, or check the credentials in the environment.",
+        ]);
+        assert!(!told.stderr.contains("sesame"), "{}", told.stderr);
+    }
+    assert!(!place.path("new.toml").exists());
+}

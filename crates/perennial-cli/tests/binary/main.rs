@@ -1,0 +1,10 @@
+//! The binary as a user runs it: what it says, what it returns, and what is there afterwards.
+//!
+//! These tests link no engine: they need nothing but the binary, which cargo builds for them.
+
+#![cfg(test)]
+
+mod environment;
+mod input;
+mod interrupted;
+mod support;
