@@ -254,10 +254,12 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionState> {
         .with_default_features()
         .with_physical_optimizer_rule(Arc::new(crate::rules::yielding::YieldingJoins))
         .with_analyzer_rule(Arc::new(crate::rules::dependent_join::DependentJoin::default()))
+        .with_analyzer_rule(Arc::new(crate::rules::postgres::Numbers))
         .build();
     {
         use datafusion::logical_expr::registry::FunctionRegistry;
         state.register_expr_planner(Arc::new(crate::rules::array_literal::ArrayLiterals))?;
+        state.register_expr_planner(Arc::new(crate::rules::postgres::DatesAndIntervals))?;
     }
     for set in functions::sets() {
         use datafusion::logical_expr::registry::FunctionRegistry;
@@ -275,6 +277,9 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionState> {
         use datafusion::logical_expr::registry::FunctionRegistry;
         state.register_udaf(functions::single_value::function())?;
         state.register_udf(functions::or_empty::function())?;
+        for function in functions::postgres::functions() {
+            state.register_udf(function)?;
+        }
     }
     Ok(state)
 }

@@ -9,6 +9,7 @@ use crate::description::{FunctionDescription, FunctionKind};
 
 pub(crate) mod cohort_retention;
 pub(crate) mod or_empty;
+pub(crate) mod postgres;
 pub(crate) mod single_value;
 pub mod table;
 

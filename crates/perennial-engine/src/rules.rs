@@ -2,5 +2,6 @@
 
 pub(crate) mod array_literal;
 pub(crate) mod dependent_join;
+pub(crate) mod postgres;
 pub(crate) mod stoppable;
 pub(crate) mod yielding;

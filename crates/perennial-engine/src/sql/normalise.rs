@@ -15,6 +15,7 @@ use crate::functions::table;
 use crate::rules::array_literal::elements;
 use crate::sql::names::{folded, name_columns};
 use crate::sql::offset;
+use crate::sql::postgres;
 use crate::sql::subquery::{self, call};
 use crate::sql::using::{self, Names};
 
@@ -108,13 +109,18 @@ impl VisitorMut for Rules<'_> {
             },
             Expr::TypedString(typed) => offset::literal(&mut typed.value.value, &typed.data_type),
             Expr::Subquery(query) => subquery::scalar(query, self.context.aggregates),
+            Expr::AtTimeZone { .. } | Expr::SimilarTo { .. } | Expr::Extract { .. } => {
+                if let Some(replaced) = postgres::operator(expr) {
+                    *expr = replaced;
+                }
+            }
             Expr::Cast {
                 expr: inner,
                 data_type,
                 ..
             } => {
                 literal(inner, data_type);
-                if let Some(replaced) = cast(inner, data_type) {
+                if let Some(replaced) = cast(inner, data_type).or_else(|| postgres::cut(inner, data_type)) {
                     *expr = replaced;
                 }
             }
