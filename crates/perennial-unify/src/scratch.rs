@@ -1,41 +1,38 @@
 //! Intermediate data of a run: batches that are written once, read back in order, and gone with the run. What is small
-//! stays in memory; what grows goes to files, one for all heaps of a spool, so that a run needs few of them.
+//! stays in memory; what grows goes to files, one for all heaps of a spool, so that a run needs few of them. The files have
+//! no names: however the run ends, also by a kill, the system takes them back.
 
 use std::fs::File;
-use std::io::{BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, ErrorKind, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use parking_lot::Mutex;
-use tempfile::TempDir;
 
 use crate::error::{Error, Result};
 
 /// The folder of a run's intermediate data, and the memory that its heaps may take together.
 #[derive(Debug)]
 pub(crate) struct Scratch {
-    folder: TempDir,
-    next: AtomicU64,
+    folder: PathBuf,
     held: AtomicUsize,
     memory: usize,
 }
 
 impl Scratch {
-    /// A new folder inside of `parent`, or of the system's folder for temporary files.
-    pub(crate) fn new(parent: Option<&Path>, memory: usize) -> Result<Arc<Self>> {
-        let parent = parent.map_or_else(std::env::temp_dir, Path::to_path_buf);
-        let folder = tempfile::Builder::new()
-            .prefix("perennial-run-")
-            .tempdir_in(&parent)
-            .map_err(|error| failed("created", &parent, &error))?;
+    /// Intermediate data in `folder`, or in the system's folder for temporary files. That files can be made there is tried
+    /// at once.
+    pub(crate) fn new(folder: Option<&Path>, memory: usize) -> Result<Arc<Self>> {
+        let folder = folder.map_or_else(std::env::temp_dir, Path::to_path_buf);
+        tempfile::tempfile_in(&folder).map_err(|error| failed("created", &folder, &error))?;
         Ok(Arc::new(Self {
             folder,
-            next: AtomicU64::new(0),
             held: AtomicUsize::new(0),
             memory,
         }))
@@ -43,9 +40,7 @@ impl Scratch {
 
     /// A place for heaps that are used up together.
     pub(crate) fn spool(self: &Arc<Self>) -> Arc<Spool> {
-        let name = format!("{}.arrow", self.next.fetch_add(1, Ordering::Relaxed));
         Arc::new(Spool {
-            path: self.folder.path().join(name),
             scratch: Arc::clone(self),
             end: Mutex::default(),
         })
@@ -56,9 +51,8 @@ impl Scratch {
 #[derive(Debug)]
 pub(crate) struct Spool {
     scratch: Arc<Scratch>,
-    path: PathBuf,
     /// The open file and its length.
-    end: Mutex<Option<(File, u64)>>,
+    end: Mutex<Option<(Arc<File>, u64)>>,
 }
 
 /// A stretch of a spool's file: one stream of batches.
@@ -79,16 +73,18 @@ impl Spool {
             writer.into_inner()
         };
         let bytes = encoded()?;
-        let written = |error: std::io::Error| failed("written", &self.path, &error);
+        let written = |error: std::io::Error| failed("written", &self.scratch.folder, &error);
         let mut end = self.end.lock();
         let (file, length) = match end.as_mut() {
             Some(open) => open,
             None => {
-                let file = File::create(&self.path).map_err(|error| failed("created", &self.path, &error))?;
-                end.insert((file, 0))
+                let folder = &self.scratch.folder;
+                let file =
+                    tempfile::tempfile_in(folder).map_err(|error| failed("created", folder, &error))?;
+                end.insert((Arc::new(file), 0))
             }
         };
-        file.write_all(&bytes).map_err(written)?;
+        file.as_ref().write_all(&bytes).map_err(written)?;
         let segment = Segment {
             start: *length,
             bytes: bytes.len() as u64,
@@ -102,24 +98,37 @@ impl Spool {
         segment: Segment,
         columns: Option<&[usize]>,
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'_>> {
-        let unreadable = |error: std::io::Error| failed("read", &self.path, &error);
-        let mut file = File::open(&self.path).map_err(unreadable)?;
-        file.seek(SeekFrom::Start(segment.start)).map_err(unreadable)?;
-        let bytes = BufReader::with_capacity(1 << 18, file.take(segment.bytes));
+        let folder = &self.scratch.folder;
+        let stretch = Stretch {
+            file: self.end.lock().as_ref().map(|(file, _)| Arc::clone(file)),
+            at: segment.start,
+            left: segment.bytes,
+        };
+        let bytes = BufReader::with_capacity(1 << 18, stretch);
         let reader = StreamReader::try_new(bytes, columns.map(<[usize]>::to_vec))
-            .map_err(|error| broken("read", &self.path, &error))?;
-        Ok(reader.map(|batch| batch.map_err(|error| broken("read", &self.path, &error))))
+            .map_err(|error| broken("read", folder, &error))?;
+        Ok(reader.map(|batch| batch.map_err(|error| broken("read", folder, &error))))
     }
 }
 
-impl Drop for Spool {
-    fn drop(&mut self) {
-        if self.end.get_mut().is_some()
-            && let Err(error) = std::fs::remove_file(&self.path)
-        {
-            // The run's folder goes in the end anyway.
-            tracing::debug!(%error, "intermediate file not removed");
-        }
+/// Reads a segment, wherever others read or write in the file.
+struct Stretch {
+    file: Option<Arc<File>>,
+    at: u64,
+    left: u64,
+}
+
+impl Read for Stretch {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let Some(file) = &self.file else { return Ok(0) };
+        let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
+        let Some(buffer) = buffer.get_mut(..wanted) else {
+            return Ok(0);
+        };
+        let read = file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        self.left -= read as u64;
+        Ok(read)
     }
 }
 
@@ -242,10 +251,10 @@ impl Drop for Stored {
     }
 }
 
-fn failed(action: &'static str, path: &Path, error: &std::io::Error) -> Error {
+fn failed(action: &'static str, folder: &Path, error: &std::io::Error) -> Error {
     Error::Scratch {
         action,
-        folder: path.parent().unwrap_or(path).display().to_string(),
+        folder: folder.display().to_string(),
         cause: error.to_string(),
         full: matches!(
             error.kind(),
@@ -254,11 +263,66 @@ fn failed(action: &'static str, path: &Path, error: &std::io::Error) -> Error {
     }
 }
 
-fn broken(action: &'static str, path: &Path, error: &dyn std::error::Error) -> Error {
+fn broken(action: &'static str, folder: &Path, error: &dyn std::error::Error) -> Error {
     Error::Scratch {
         action,
-        folder: path.parent().unwrap_or(path).display().to_string(),
+        folder: folder.display().to_string(),
         cause: error.to_string(),
         full: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{ArrayRef, AsArray, Int64Array};
+    use arrow::datatypes::Int64Type;
+
+    use super::*;
+
+    fn numbers(from: i64) -> RecordBatch {
+        let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(from..from + 1_000));
+        RecordBatch::try_from_iter([("n", numbers)]).unwrap()
+    }
+
+    #[test]
+    fn what_goes_to_a_file_comes_back_and_the_folder_shows_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let scratch = Scratch::new(Some(folder.path()), 0).unwrap();
+        let spool = scratch.spool();
+        let schema = numbers(0).schema();
+        let mut heaps = [
+            Heap::new(&spool, Arc::clone(&schema)),
+            Heap::new(&spool, Arc::clone(&schema)),
+        ];
+        // More than a heap holds back, so that both go to the file in turns.
+        for round in 0..100 {
+            for (place, heap) in heaps.iter_mut().enumerate() {
+                heap.push(numbers(round * 10_000 + place as i64 * 1_000)).unwrap();
+            }
+        }
+        let stored = heaps.map(Heap::finish);
+        assert!(stored.iter().all(|heap| heap.segments.len() > 1));
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        for (place, heap) in stored.iter().enumerate() {
+            let all = heap.load(&schema, None).unwrap();
+            let expected = (0..100).flat_map(|round| {
+                let from = round * 10_000 + place as i64 * 1_000;
+                from..from + 1_000
+            });
+            assert!(
+                all.column(0)
+                    .as_primitive::<Int64Type>()
+                    .values()
+                    .iter()
+                    .copied()
+                    .eq(expected)
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let error = Scratch::new(Some(Path::new("/nowhere/at/all")), 0).unwrap_err();
+        assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
     }
 }
