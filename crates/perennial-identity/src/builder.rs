@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::graph::{Bounds, Graph, NONE, Signature};
 use crate::intern::{IdentifierTable, SetTable, next_number};
 use crate::warnings::Tally;
-use crate::{Error, Partition, PreviousIds, Rules, WarningKind, record_hash};
+use crate::{Error, Partition, PreviousIds, Rules};
 
 /// How many sources there may be: as many as a [`SourceSet`] has places.
 const MAX_SOURCES: usize = 128;
@@ -21,6 +21,9 @@ pub struct Source {
     /// Whether every record of it is a person (a profile), known by an identifier or not. A record of any other source
     /// that no identifier joins to anything belongs to nobody.
     pub person: bool,
+    /// Whether its records have keys of their own. The key of a record without one is its place, where another record may
+    /// stand the next time: what it says belongs to what it is known by.
+    pub keyed: bool,
 }
 
 /// A set of sources, by their index.
@@ -57,6 +60,7 @@ impl Source {
         Self {
             name: name.into(),
             person: false,
+            keyed: true,
         }
     }
 
@@ -65,7 +69,15 @@ impl Source {
         Self {
             name: name.into(),
             person: true,
+            keyed: true,
         }
+    }
+
+    /// The same source, whose records are known by their place alone.
+    #[must_use]
+    pub fn without_keys(mut self) -> Self {
+        self.keyed = false;
+        self
     }
 }
 
@@ -138,6 +150,7 @@ impl GraphBuilder {
         let founders = vec![NONE; previous.len()];
         let graph = Graph {
             bounds: rules.identifiers().iter().map(Bounds::of).collect(),
+            type_names: rules.identifiers().iter().map(|rule| rule.name.clone()).collect(),
             ranks: sources
                 .iter()
                 .map(|source| sources.iter().filter(|other| other.name < source.name).count())
@@ -275,7 +288,7 @@ impl GraphBuilder {
         apart: bool,
     ) -> Result<Option<SignatureId>, Error> {
         self.check_set(set)?;
-        let Some(Source { name, person }) = self.graph.sources.get(usize::from(source)) else {
+        let Some(Source { person, .. }) = self.graph.sources.get(usize::from(source)) else {
             return Err(Error::UnknownIndex {
                 what: "source",
                 index: usize::from(source),
@@ -284,7 +297,8 @@ impl GraphBuilder {
         if set == SetId::EMPTY && !person {
             return Ok(None);
         }
-        let founder = (!self.previous.is_empty()).then(|| record_hash(name, key));
+        let founder =
+            (!self.previous.is_empty()).then(|| self.graph.founding_hash(source, set.0, time, key, 0));
         let number = if *person || apart {
             self.push(source, set.0, time, key)?
         } else {
@@ -300,14 +314,17 @@ impl GraphBuilder {
 
     /// Counts records whose value is on the block list.
     pub fn blocked(&mut self, identifier_type: usize, value: &str, source: u16, records: u64) {
-        self.tally
-            .add(WarningKind::Blocked, identifier_type, source, value, records);
+        self.tally.blocked(identifier_type, value, source, records);
     }
 
     /// Counts records whose value is not one of its type.
     pub fn malformed(&mut self, identifier_type: usize, value: &str, source: u16, records: u64) {
-        self.tally
-            .add(WarningKind::Malformed, identifier_type, source, value, records);
+        self.tally.malformed(identifier_type, value, source, records);
+    }
+
+    /// Takes in what was counted apart, for a file that may be left out.
+    pub fn warned(&mut self, tally: &Tally) {
+        self.tally.merge(tally);
     }
 
     /// How many signatures there are so far; their numbers are below this.

@@ -5,11 +5,10 @@ use std::cmp::Ordering;
 use hashbrown::{HashMap, HashSet};
 
 use crate::cluster::{Clusters, cluster};
-use crate::graph::{Graph, NONE};
+use crate::graph::{Graph, NONE, Signature};
 use crate::groups::Groups;
-use crate::published::salted_record_hash;
 use crate::warnings::Tally;
-use crate::{CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId, record_hash};
+use crate::{CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId};
 
 /// The records of every customer. What is left to do is to give the customers their ids.
 ///
@@ -216,9 +215,19 @@ impl Partition {
         for (founder, component) in founders {
             let signature = self.graph.signature(founder);
             let source = &self.graph.sources[usize::from(signature.source)].name;
+            let hash = |salt| {
+                let Signature {
+                    source,
+                    set,
+                    first_at,
+                    key,
+                    ..
+                } = signature;
+                self.graph.founding_hash(*source, *set, *first_at, key, salt)
+            };
             let mut salt = 0;
             let id = loop {
-                let id = CustomerId::from_hash(salted_record_hash(source, &signature.key, salt));
+                let id = CustomerId::from_hash(hash(salt));
                 if self.previous.number_of(id).is_none() && taken.insert(id) {
                     break id;
                 }
@@ -230,7 +239,7 @@ impl Partition {
                 minted_snapshot: snapshot,
                 founding_source: source.clone(),
                 founding_at: signature.first_at,
-                founding_hash: record_hash(source, &signature.key),
+                founding_hash: hash(0),
                 fate: Fate::Current,
             });
         }

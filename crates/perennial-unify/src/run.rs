@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use perennial_base::config::{Config, Normalise};
 use perennial_base::{Kind, UserError};
 use perennial_engine::Engine;
-use perennial_identity::{GraphBuilder, IdentifierRule, Normalisation, Resolution, Rules, Source};
+use perennial_identity::{
+    GraphBuilder, IdentifierRule, Normalisation, Normaliser, Outcome, Resolution, Rules, Source,
+};
 use perennial_lake::{Commit, FileState, Manifest, Retention, RunSummary, SourceFile};
 
 use crate::error::{Error, Result};
@@ -225,9 +227,15 @@ async fn commit(
     let state = engine.work_state(READ_MEMORY)?;
     let scratch = Scratch::new(config.server.spill_dir.as_deref(), SCRATCH_MEMORY)?;
     let rules = Arc::new(rules(config)?);
-    let sources = config.sources.iter().map(|source| match source.kind {
-        Kind::Profile => Source::persons(source.name.as_str()),
-        _ => Source::facts(source.name.as_str()),
+    let sources = config.sources.iter().map(|written| {
+        let source = match written.kind {
+            Kind::Profile => Source::persons(written.name.as_str()),
+            _ => Source::facts(written.name.as_str()),
+        };
+        match written.record_key {
+            Some(_) => source,
+            None => source.without_keys(),
+        }
     });
     let ids = published::previous(engine.lake(), previous).await?;
     let graph = Arc::new(Mutex::new(GraphBuilder::try_new(&rules, sources.collect(), ids)?));
@@ -426,9 +434,14 @@ async fn resolve(
     let mut partition = graph.into_inner().resolve()?;
     let orphans = partition.orphans();
     if !orphans.is_empty() {
+        // The values are compared as the rules compare them now.
+        let (mut normaliser, mut now) = (Normaliser::new(rules), String::new());
         for (id, kind, value) in published::held(engine.lake(), previous, &orphans).await? {
             if let Some(kind) = rules.index_of(&kind) {
                 partition.held(id, kind, &value);
+                if normaliser.normalise(kind, &value, &mut now) == Outcome::Value && now != value {
+                    partition.held(id, kind, &now);
+                }
             }
         }
     }

@@ -202,3 +202,44 @@ fn a_damaged_registry_is_refused() {
         2
     );
 }
+
+#[test]
+fn a_place_that_holds_another_row_is_another_record() {
+    // A file without keys is replaced: somebody new stands in front, and the others move down.
+    let first = next("keyless f:0 @1 email=ann\nkeyless f:1 @1 email=bob", None, 1);
+    let second = next(
+        "keyless f:0 @1 email=zoe\nkeyless f:1 @1 email=ann\nkeyless f:2 @1 email=bob",
+        Some(&first),
+        2,
+    );
+    assert_eq!(second.id("f:1"), first.id("f:0"), "ann keeps her id");
+    assert_eq!(second.id("f:2"), first.id("f:1"), "bob keeps his");
+    let published: Vec<CustomerId> = first.resolution.ids().iter().map(|id| id.id).collect();
+    assert!(!published.contains(&second.id("f:0")), "zoe has one of her own");
+    // The same file again is the same records, whatever else is there.
+    let third = next(
+        "crm z @0\nkeyless f:0 @1 email=zoe\nkeyless f:1 @1 email=ann\nkeyless f:2 @1 email=bob",
+        Some(&second),
+        3,
+    );
+    for key in ["f:0", "f:1", "f:2"] {
+        assert_eq!(third.id(key), second.id(key));
+    }
+}
+
+#[test]
+fn a_row_at_the_place_of_another_of_its_moment_and_other_values_is_not_that_one() {
+    let first = next("inbox f:0 @1 user=u email=x", None, 1);
+    for other in [
+        "inbox f:0 @2 user=u email=y",
+        "inbox f:0 @1 user=v email=y",
+        "inbox f:0 @1",
+    ] {
+        let second = next(&format!("crm k @9 email=x\n{other}"), Some(&first), 2);
+        assert_eq!(
+            second.customer_of[&(1, "k".to_owned())] == Some(first.id("f:0")),
+            !other.contains("user=u"),
+            "{other}"
+        );
+    }
+}

@@ -4,8 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::*;
 
-/// Two sources of persons and two of facts, not in the order of their names.
-pub(super) const SOURCES: [(&str, bool); 4] = [("web", false), ("crm", true), ("shop", false), ("app", true)];
+/// Sources of persons and of facts, not in the order of their names; whose name is long have no keys.
+pub(super) const SOURCES: [(&str, bool); 6] = [
+    ("web", false),
+    ("crm", true),
+    ("shop", false),
+    ("app", true),
+    ("keyless", false),
+    ("inbox", true),
+];
+
+/// Whether the records of a source have keys.
+pub(super) fn keyed(source: u16) -> bool {
+    SOURCES[usize::from(source)].0.len() < 5
+}
 
 /// A record; its versions carry their own time, the first one founds it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +34,8 @@ pub(super) struct Row {
 pub(super) struct Run {
     pub(super) resolution: Resolution,
     pub(super) customer_of: BTreeMap<(u16, String), Option<CustomerId>>,
+    /// The hash by which each record is known again.
+    pub(super) hashes: BTreeMap<(u16, String), u128>,
 }
 
 /// Rules such as `user strong limit=1, email, device max=1`.
@@ -74,11 +88,17 @@ pub(super) fn rows(rules: &Rules, text: &str) -> Vec<Row> {
 
 /// Resolves the rows in the order given, after the previous run.
 pub(super) fn run(rules: &Rules, rows: &[Row], previous: Option<&Run>, snapshot: u64) -> Run {
-    let sources = SOURCES.map(|(name, person)| {
-        if person {
+    let sources = [0, 1, 2, 3, 4, 5].map(|number: u16| {
+        let (name, person) = SOURCES[usize::from(number)];
+        let source = if person {
             Source::persons(name)
         } else {
             Source::facts(name)
+        };
+        if keyed(number) {
+            source
+        } else {
+            source.without_keys()
         }
     });
     let ids = previous
@@ -119,9 +139,26 @@ pub(super) fn run(rules: &Rules, rows: &[Row], previous: Option<&Run>, snapshot:
         .into_iter()
         .map(|(record, signature)| (record, id(signature)))
         .collect();
+    let hash = |row: &Row| {
+        let (name, _) = SOURCES[usize::from(row.source)];
+        if keyed(row.source) {
+            return record_hash(name, &row.key);
+        }
+        let values: BTreeSet<(usize, String)> = row.versions.concat().into_iter().collect();
+        let values: Vec<(&str, &str)> = values
+            .iter()
+            .map(|(of_type, value)| (rules.identifiers()[*of_type].name.as_str(), value.as_str()))
+            .collect();
+        place_hash(name, &row.key, row.time, &values)
+    };
+    let hashes = rows
+        .iter()
+        .map(|row| ((row.source, row.key.clone()), hash(row)))
+        .collect();
     Run {
         resolution,
         customer_of,
+        hashes,
     }
 }
 
