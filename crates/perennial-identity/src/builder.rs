@@ -7,8 +7,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::graph::{Bounds, Graph, NONE, Signature};
 use crate::intern::{IdentifierTable, SetTable, next_number};
+use crate::overrides::{self, Override, Word};
 use crate::warnings::Tally;
-use crate::{Error, Partition, PreviousIds, Rules};
+use crate::{Error, Partition, PreviousIds, Rules, record_hash};
 
 /// How many sources there may be: as many as a [`SourceSet`] has places.
 const MAX_SOURCES: usize = 128;
@@ -51,6 +52,8 @@ pub struct GraphBuilder {
     previous: PreviousIds,
     /// The signature of the founding record of each previous id, as far as the record still exists.
     founders: Vec<u32>,
+    /// The signatures of the records that persons speak of, by their hash; none until the record comes.
+    named: HashMap<u128, u32>,
     tally: Tally,
 }
 
@@ -159,6 +162,7 @@ impl GraphBuilder {
             identifiers: IdentifierTable::default(),
             sets: SetTable::new(),
             signatures: Vec::new(),
+            words: Vec::new(),
             sightings: HashMap::new(),
         };
         Ok(Self {
@@ -166,8 +170,24 @@ impl GraphBuilder {
             signatures_by_set: HashTable::new(),
             previous,
             founders,
+            named: HashMap::new(),
             tally: Tally::default(),
         })
+    }
+
+    /// Takes in what persons say of records. The records themselves come later: the builder has to know whom it must not
+    /// take together with others of equal identifiers.
+    pub fn overrides(&mut self, words: impl IntoIterator<Item = Override>) {
+        for word in words {
+            for (source, key) in [&word.a, &word.b] {
+                self.named.insert(record_hash(source, key), NONE);
+            }
+            self.graph.words.push(Word {
+                word,
+                a: NONE,
+                b: NONE,
+            });
+        }
     }
 
     /// The number of a normalised value of an identifier type.
@@ -288,18 +308,26 @@ impl GraphBuilder {
         apart: bool,
     ) -> Result<Option<SignatureId>, Error> {
         self.check_set(set)?;
-        let Some(Source { person, .. }) = self.graph.sources.get(usize::from(source)) else {
+        let Some(Source { name, person, .. }) = self.graph.sources.get(usize::from(source)) else {
             return Err(Error::UnknownIndex {
                 what: "source",
                 index: usize::from(source),
             });
         };
-        if set == SetId::EMPTY && !person {
+        let named = match self.named.is_empty() {
+            true => None,
+            false => self.named.get_mut(&record_hash(name, key)),
+        };
+        if set == SetId::EMPTY && !person && named.is_none() {
             return Ok(None);
+        }
+        let apart = apart || named.is_some();
+        if let Some(signature) = named {
+            *signature = next_number(self.graph.signatures.len(), "groups of records")?;
         }
         let founder =
             (!self.previous.is_empty()).then(|| self.graph.founding_hash(source, set.0, time, key, 0));
-        let number = if *person || apart {
+        let number = if apart || self.graph.sources[usize::from(source)].person {
             self.push(source, set.0, time, key)?
         } else {
             self.join(source, set.0, time, key)?
@@ -342,9 +370,17 @@ impl GraphBuilder {
             signatures_by_set,
             previous,
             founders,
+            named,
             tally,
         } = self;
         drop(signatures_by_set);
+        for Word { word, a, b } in &mut graph.words {
+            let signature = |(source, key): &(String, String)| {
+                named.get(&record_hash(source, key)).copied().unwrap_or(NONE)
+            };
+            (*a, *b) = (signature(&word.a), signature(&word.b));
+        }
+        overrides::sort(&mut graph.words);
         graph.signatures.shrink_to_fit();
         Partition::try_new(graph, previous, founders, tally)
     }

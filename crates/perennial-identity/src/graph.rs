@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use hashbrown::HashMap;
 
 use crate::intern::{IdentifierTable, SetTable};
+use crate::overrides::Word;
 use crate::published::{salted_place_hash, salted_record_hash};
 use crate::{IdentifierRule, Source};
 
@@ -23,6 +24,8 @@ pub(crate) struct Graph {
     pub(crate) identifiers: IdentifierTable,
     pub(crate) sets: SetTable,
     pub(crate) signatures: Vec<Signature>,
+    /// What persons say of records, newest first once all records are in.
+    pub(crate) words: Vec<Word>,
     /// The first and the last time that a record carried an identifier, where it did not always.
     pub(crate) sightings: HashMap<(u32, u32), (i64, i64)>,
 }

@@ -3,6 +3,7 @@
 use crate::cluster::{Clusters, Refused};
 use crate::graph::{Graph, NONE};
 use crate::groups::Groups;
+use crate::overrides::{self, OverrideLink, OverrideOutcome, OverrideState, Verdict};
 use crate::warnings::Tally;
 use crate::{CustomerId, Error, IdentifierId, PublishedId, SignatureId, SourceSet, Warning, WarningKind};
 
@@ -88,7 +89,7 @@ pub struct Link<'a> {
 }
 
 /// A row of `identity_conflicts`: a record that holds a value and is nevertheless not joined to it, because the customer
-/// would hold too many values of a type.
+/// would hold too many values of a type, or because a person says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict<'a> {
     /// The earliest of the records, all of one source and with the same identifiers, that hold the value.
@@ -105,10 +106,10 @@ pub struct Conflict<'a> {
     pub value: &'a str,
     /// The customer of the value; none when no other record brought it to one.
     pub value_customer: Option<u32>,
-    /// The index of the type whose limit the join would exceed.
-    pub limited_type: usize,
+    /// The index of the type whose limit the join would exceed; none where a person keeps the two apart.
+    pub limited_type: Option<usize>,
     /// That limit.
-    pub limit: u32,
+    pub limit: Option<u32>,
 }
 
 impl Resolution {
@@ -254,7 +255,48 @@ impl Resolution {
             .flat_map(|identifier| self.links_of(*identifier))
     }
 
-    /// The joins that a limit refused, in the order in which they were tried.
+    /// What persons say of records, newest first, and what became of it.
+    pub fn overrides(&self) -> impl Iterator<Item = OverrideOutcome<'_>> {
+        self.graph.words.iter().map(|word| {
+            let customer_a = known(&self.customer_of_signature, word.a);
+            let customer_b = known(&self.customer_of_signature, word.b);
+            let same = word.a == word.b || (customer_a.is_some() && customer_a == customer_b);
+            let state = match word.word.verdict {
+                _ if !word.known() => OverrideState::UnknownRecord,
+                Verdict::Same if same => OverrideState::Applied,
+                Verdict::Different if !same => OverrideState::Applied,
+                _ => OverrideState::Overruled,
+            };
+            OverrideOutcome {
+                word: &word.word,
+                state,
+                customer_a,
+                customer_b,
+            }
+        })
+    }
+
+    /// The pairs of records that are one customer's because a person says so, of each customer.
+    pub fn override_links(&self) -> impl Iterator<Item = OverrideLink<'_>> {
+        let customer = |signature: u32| known(&self.customer_of_signature, signature);
+        let joins = overrides::joins(&self.graph.words, |a, b| {
+            customer(a).is_some() && customer(a) == customer(b)
+        });
+        joins.into_iter().filter_map(move |word| {
+            let (a, b) = match self.graph.founding_order(word.a, word.b) {
+                std::cmp::Ordering::Greater => (word.b, word.a),
+                _ => (word.a, word.b),
+            };
+            Some(OverrideLink {
+                customer: customer(a)?,
+                earliest: self.founding_record(a),
+                other: self.founding_record(b),
+                at: word.word.time,
+            })
+        })
+    }
+
+    /// The joins that a limit or a person's word refused, in the order in which they were tried.
     pub fn conflicts(&self) -> impl Iterator<Item = Conflict<'_>> {
         self.refused.iter().map(|refused| {
             let signature = self.graph.signature(refused.signature);
@@ -267,8 +309,9 @@ impl Resolution {
                 value: self.graph.identifiers.value_of(refused.identifier),
                 value_customer: known(&self.customer_of_identifier, refused.identifier),
                 limited_type: refused.exceeded_type,
-                // A refusal is for a limit, so there is one.
-                limit: self.graph.bounds[refused.exceeded_type].limit.unwrap_or(u32::MAX),
+                limit: refused
+                    .exceeded_type
+                    .and_then(|of_type| self.graph.bounds[of_type].limit),
             }
         })
     }

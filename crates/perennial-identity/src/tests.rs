@@ -3,4 +3,5 @@
 mod cases;
 mod ids;
 mod invariants;
+mod overrides;
 mod world;

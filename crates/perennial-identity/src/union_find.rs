@@ -1,5 +1,9 @@
 //! Disjoint sets of nodes that count what they hold and refuse to hold too much.
 
+use std::collections::BTreeSet;
+
+use hashbrown::HashMap;
+
 /// Disjoint sets of nodes, with path halving. Each set knows whether it is somebody, and how many values of each
 /// limited type it holds.
 #[derive(Debug)]
@@ -10,11 +14,18 @@ pub(crate) struct Forest {
     limits: Vec<u32>,
     /// At roots: one count per limit.
     counts: Vec<u32>,
+    /// At roots: the roots that they are never joined with.
+    enemies: HashMap<u32, BTreeSet<u32>>,
 }
 
-/// The place of the limit that a join would exceed.
+/// Why a join is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Exceeded(pub(crate) usize);
+pub(crate) enum Refusal {
+    /// The set would hold too many values: the place of the limit.
+    Exceeded(usize),
+    /// The sets are two persons by somebody's word.
+    Separated,
+}
 
 impl Forest {
     /// `nodes` sets of one node each, nobody's and empty.
@@ -26,6 +37,7 @@ impl Forest {
             somebody: vec![false; length],
             limits,
             counts,
+            enemies: HashMap::new(),
         }
     }
 
@@ -53,27 +65,84 @@ impl Forest {
         self.somebody[root as usize]
     }
 
-    /// Joins the sets of two nodes unless the result would hold more than a limit.
-    pub(crate) fn join(&mut self, a: u32, b: u32) -> Result<(), Exceeded> {
+    /// Makes the set of a node somebody.
+    pub(crate) fn become_somebody(&mut self, node: u32) {
+        let root = self.find(node);
+        self.somebody[root as usize] = true;
+    }
+
+    /// Whether any sets are kept apart by somebody's word.
+    pub(crate) fn separates(&self) -> bool {
+        !self.enemies.is_empty()
+    }
+
+    /// Keeps the sets of two nodes apart for good, unless they are one already.
+    pub(crate) fn separate(&mut self, a: u32, b: u32) {
+        let (a, b) = (self.find(a), self.find(b));
+        if a != b {
+            self.enemies.entry(a).or_default().insert(b);
+            self.enemies.entry(b).or_default().insert(a);
+        }
+    }
+
+    /// Joins the sets of two nodes unless the result would hold more than a limit. A set that is over a limit by
+    /// somebody's word may grow in other ways, and by values that it holds.
+    pub(crate) fn join(&mut self, a: u32, b: u32) -> Result<(), Refusal> {
         let (a, b) = (self.find(a), self.find(b));
         if a == b {
             return Ok(());
         }
-        // The lower number stays root, which keeps the paths short enough together with halving.
-        let (root, child) = (a.min(b) as usize, a.max(b) as usize);
+        if self.separated(a, b) {
+            return Err(Refusal::Separated);
+        }
         let width = self.limits.len();
         for (place, limit) in self.limits.iter().enumerate() {
-            let together =
-                self.counts[root * width + place].saturating_add(self.counts[child * width + place]);
-            if together > *limit {
-                return Err(Exceeded(place));
+            let of_a = self.counts[a as usize * width + place];
+            let of_b = self.counts[b as usize * width + place];
+            if of_a > 0 && of_b > 0 && of_a.saturating_add(of_b) > *limit {
+                return Err(Refusal::Exceeded(place));
             }
         }
-        for place in 0..width {
-            self.counts[root * width + place] += self.counts[child * width + place];
-        }
-        self.somebody[root] |= self.somebody[child];
-        self.parents[child] = root as u32;
+        self.unite(a, b);
         Ok(())
+    }
+
+    /// Joins the sets of two nodes whatever they hold, unless they are kept apart. Answers whether they are one.
+    pub(crate) fn join_by_word(&mut self, a: u32, b: u32) -> bool {
+        let (a, b) = (self.find(a), self.find(b));
+        if a != b && self.separated(a, b) {
+            return false;
+        }
+        if a != b {
+            self.unite(a, b);
+        }
+        true
+    }
+
+    fn separated(&self, a: u32, b: u32) -> bool {
+        self.separates() && self.enemies.get(&a).is_some_and(|enemies| enemies.contains(&b))
+    }
+
+    /// Joins two roots.
+    fn unite(&mut self, a: u32, b: u32) {
+        // The lower number stays root, which keeps the paths short enough together with halving.
+        let (root, child) = (a.min(b), a.max(b));
+        let width = self.limits.len();
+        for place in 0..width {
+            self.counts[root as usize * width + place] += self.counts[child as usize * width + place];
+        }
+        self.somebody[root as usize] |= self.somebody[child as usize];
+        self.parents[child as usize] = root;
+        if self.separates()
+            && let Some(enemies) = self.enemies.remove(&child)
+        {
+            for enemy in &enemies {
+                if let Some(others) = self.enemies.get_mut(enemy) {
+                    others.remove(&child);
+                    others.insert(root);
+                }
+            }
+            self.enemies.entry(root).or_default().extend(enemies);
+        }
     }
 }

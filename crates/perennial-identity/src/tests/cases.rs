@@ -49,8 +49,8 @@ fn check(rule: &str, records: &str, customers: &str, complaints: &[&str]) {
             name(conflict.identifier_type),
             conflict.value,
             customer(conflict.value_customer),
-            name(conflict.limited_type),
-            conflict.limit
+            conflict.limited_type.map_or("a word", |of_type| name(of_type)),
+            conflict.limit.unwrap_or_default()
         )
     });
     assert_eq!(warnings.chain(conflicts).collect::<Vec<_>>(), complaints);

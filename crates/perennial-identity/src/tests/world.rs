@@ -86,8 +86,47 @@ pub(super) fn rows(rules: &Rules, text: &str) -> Vec<Row> {
         .collect()
 }
 
+/// Words on records, one a line, such as `a = b @3` or `a != b @4`, of records of the rows given.
+pub(super) fn words(rows: &[Row], text: &str) -> Vec<Override> {
+    let record = |key: &str| {
+        let row = rows.iter().find(|row| row.key == key);
+        let source = row.map_or("nowhere", |row| SOURCES[usize::from(row.source)].0);
+        (source.to_owned(), key.to_owned())
+    };
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .enumerate()
+        .map(|(number, line)| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            Override {
+                a: record(words[0]),
+                b: record(words[2]),
+                verdict: if words[1] == "=" {
+                    Verdict::Same
+                } else {
+                    Verdict::Different
+                },
+                time: words[3].trim_start_matches('@').parse().unwrap(),
+                source: "desk".to_owned(),
+                key: number.to_string(),
+            }
+        })
+        .collect()
+}
+
 /// Resolves the rows in the order given, after the previous run.
 pub(super) fn run(rules: &Rules, rows: &[Row], previous: Option<&Run>, snapshot: u64) -> Run {
+    run_with(rules, rows, &[], previous, snapshot)
+}
+
+/// As [`run`], with what persons say.
+pub(super) fn run_with(
+    rules: &Rules,
+    rows: &[Row],
+    words: &[Override],
+    previous: Option<&Run>,
+    snapshot: u64,
+) -> Run {
     let sources = [0, 1, 2, 3, 4, 5].map(|number: u16| {
         let (name, person) = SOURCES[usize::from(number)];
         let source = if person {
@@ -106,6 +145,7 @@ pub(super) fn run(rules: &Rules, rows: &[Row], previous: Option<&Run>, snapshot:
         .unwrap_or_default();
     let mut builder =
         GraphBuilder::try_new(rules, sources.to_vec(), PreviousIds::try_new(ids).unwrap()).unwrap();
+    builder.overrides(words.iter().cloned());
     let mut signatures = BTreeMap::new();
     for row in rows {
         let mut versions: Vec<(SetId, i64)> = Vec::new();
