@@ -9,6 +9,7 @@ use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_identity::survivorship::Candidate;
+use perennial_identity::{OverrideLink, Record};
 
 use crate::bucket::Shared;
 use crate::columns::{Facts, counts, instants, text_lists, texts, written_schema};
@@ -121,24 +122,42 @@ fn identities(
     Ok((best, batch))
 }
 
+/// Two records of one customer: by an identifier that both have, or by a person's word.
+struct Joined<'a> {
+    customer: u32,
+    earliest: Record<'a>,
+    other: Record<'a>,
+    shared: Option<(usize, &'a str)>,
+    at: i64,
+}
+
 fn links(shared: &Shared, customers: Range<u32>) -> Result<RecordBatch> {
     let Some(relation) = relation(PUBLIC, "identity_links") else {
         return Ok(RecordBatch::new_empty(Arc::new(Schema::empty())));
     };
-    let mut rows: Vec<_> = Vec::new();
+    let mut said: BTreeMap<u32, Vec<OverrideLink<'_>>> = BTreeMap::new();
+    for link in shared.resolution.override_links() {
+        said.entry(link.customer).or_default().push(link);
+    }
+    let mut rows: Vec<Joined<'_>> = Vec::new();
     for customer in customers {
         let start = rows.len();
-        rows.extend(shared.resolution.links_of_customer(customer));
+        rows.extend(shared.resolution.links_of_customer(customer).map(|link| Joined {
+            customer,
+            earliest: link.earliest,
+            other: link.other,
+            shared: Some((link.identifier_type, link.value)),
+            at: link.at,
+        }));
+        rows.extend(said.remove(&customer).into_iter().flatten().map(|link| Joined {
+            customer,
+            earliest: link.earliest,
+            other: link.other,
+            shared: None,
+            at: link.at,
+        }));
         if let Some(of_customer) = rows.get_mut(start..) {
-            of_customer.sort_by(|a: &perennial_identity::Link<'_>, b| {
-                (a.at, a.identifier_type, a.value, a.other.source, a.other.key).cmp(&(
-                    b.at,
-                    b.identifier_type,
-                    b.value,
-                    b.other.source,
-                    b.other.key,
-                ))
-            });
+            of_customer.sort_by_key(|row| (row.at, row.shared, row.other.source, row.other.key));
         }
     }
     Ok(RecordBatch::try_new(
@@ -152,12 +171,17 @@ fn links(shared: &Shared, customers: Range<u32>) -> Result<RecordBatch> {
             texts(rows.iter().map(|row| Some(row.earliest.key))),
             texts(rows.iter().map(|row| Some(shared.source_name(row.other.source)))),
             texts(rows.iter().map(|row| Some(row.other.key))),
-            texts(rows.iter().map(|_| Some("shared_identifier"))),
+            texts(rows.iter().map(|row| {
+                Some(match row.shared {
+                    Some(_) => "shared_identifier",
+                    None => "override",
+                })
+            })),
             texts(
                 rows.iter()
-                    .map(|row| Some(shared.identifier_name(row.identifier_type))),
+                    .map(|row| row.shared.map(|(of_type, _)| shared.identifier_name(of_type))),
             ),
-            texts(rows.iter().map(|row| Some(row.value))),
+            texts(rows.iter().map(|row| row.shared.map(|(_, value)| value))),
             instants(rows.iter().map(|row| Some(row.at))),
         ],
     )?)

@@ -18,6 +18,7 @@ mod landing;
 mod mapping;
 mod money;
 mod output;
+mod overrides;
 mod progress;
 mod properties;
 mod published;

@@ -18,6 +18,7 @@ use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look};
 use crate::money::MissingRate;
 use crate::output::Output;
+use crate::overrides::overrides;
 use crate::progress::Progress;
 use crate::published;
 use crate::records::{Orders, Reading, Staged};
@@ -257,13 +258,26 @@ async fn commit(
     };
     let mut orders = Orders::new();
     let mut staged: Vec<Staged> = Vec::new();
-    for (number, source) in config.sources.iter().enumerate() {
-        if let Some(manifest) = landing.sources.get_mut(number) {
-            staged.extend(
-                reading
-                    .source(number as u16, source, manifest, &mut orders)
-                    .await?,
-            );
+    // What persons say comes first: the graph has to know of whom they speak before the records come.
+    let spoken = |kind: Kind| kind == Kind::IdentityOverride;
+    let (first, rest): (Vec<_>, Vec<_>) = config
+        .sources
+        .iter()
+        .enumerate()
+        .partition(|(_, source)| spoken(source.kind));
+    for (number, source) in first.into_iter().chain(rest) {
+        let Some(manifest) = landing.sources.get_mut(number) else {
+            continue;
+        };
+        let read = reading
+            .source(number as u16, source, manifest, &mut orders)
+            .await?;
+        match read {
+            Some(said) if spoken(source.kind) => {
+                let words = overrides(&said, &source.name, manifest)?;
+                graph.lock().overrides(words);
+            }
+            read => staged.extend(read),
         }
     }
 

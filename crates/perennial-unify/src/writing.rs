@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Int64Array, RecordBatch};
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use perennial_base::Kind;
@@ -19,13 +19,14 @@ use perennial_udf_lifecycle::model::{Kind as FactKind, StageModel};
 use tokio::task::JoinSet;
 
 use crate::bucket::{Names, Shared, gaps, process};
-use crate::columns::{Facts, counts, texts, written_schema};
+use crate::columns::{Facts, counts, instants, texts, written_schema};
 use crate::error::{Error, Result};
 use crate::facts::spend;
 use crate::journal::Journal;
 use crate::landing::Landing;
 use crate::money::{MissingRate, Rates};
 use crate::output::{Output, name_of, sort_of};
+use crate::overrides;
 use crate::published;
 use crate::records::{Orders, Staged};
 use crate::route::{Buckets, Routed, route};
@@ -235,6 +236,10 @@ impl Writing<'_> {
             self.write(shared, PERENNIAL, relation.name, &conflicts(shared, relation)?)
                 .await?;
         }
+        if let Some(batch) = overrides::table(shared)? {
+            self.write(shared, PERENNIAL, "identity_overrides", &batch)
+                .await?;
+        }
         if let Some(relation) = relation(PERENNIAL, "identity_warnings") {
             self.write(shared, PERENNIAL, relation.name, &warnings(shared, relation)?)
                 .await?;
@@ -339,11 +344,21 @@ fn conflicts(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch
     Ok(RecordBatch::try_new(
         written_schema(relation),
         vec![
+            texts(rows.iter().map(|row| {
+                Some(match row.limited_type {
+                    Some(_) => "limit",
+                    None => "override",
+                })
+            })),
             texts(
                 rows.iter()
-                    .map(|row| Some(shared.identifier_name(row.limited_type))),
+                    .map(|row| row.limited_type.map(|of_type| shared.identifier_name(of_type))),
             ),
-            counts(rows.iter().map(|row| u64::from(row.limit))),
+            Arc::new(
+                rows.iter()
+                    .map(|row| row.limit.map(i64::from))
+                    .collect::<Int64Array>(),
+            ),
             texts(rows.iter().map(|row| Some(shared.source_name(row.record.source)))),
             texts(rows.iter().map(|row| Some(row.record.key))),
             texts(
@@ -353,6 +368,8 @@ fn conflicts(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch
             texts(rows.iter().map(|row| Some(row.value))),
             texts(rows.iter().map(|row| id(row.record_customer))),
             texts(rows.iter().map(|row| id(row.value_customer))),
+            counts(rows.iter().map(|row| row.records)),
+            instants(rows.iter().map(|row| Some(row.at))),
         ],
     )?)
 }
@@ -384,7 +401,7 @@ fn warnings(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch>
             Arc::new(
                 rows.values()
                     .map(|(_, customers)| *customers)
-                    .collect::<arrow::array::Int64Array>(),
+                    .collect::<Int64Array>(),
             ),
         ],
     )?)
