@@ -287,9 +287,34 @@ const UNIFIED: &[Relation] = &[
                 "The current id; null when all records of the customer are gone",
             ),
             not_null("snapshot", Int, "Snapshot in which it was retired"),
+            not_null("retired_at", Timestamp, "When that was"),
         ],
         primary_key: &["retired_customer_id"],
         sort: &["retired_customer_id"],
+        person: false,
+    },
+    Relation {
+        schema: PUBLIC,
+        name: "identity_changes",
+        comment: "One row per change of what a published customer_id stands for; rows are only ever added",
+        columns: &[
+            not_null("snapshot", Int, "Snapshot that recorded it"),
+            not_null("changed_at", Timestamp, "When that was"),
+            not_null(
+                "change",
+                Text,
+                "merged: the other id leads to this one; split: this one was a part of the other; gone: nothing of the \
+                 customer is left; returned: there is something again",
+            ),
+            not_null(
+                "customer_id",
+                Text,
+                "The id as it was or became then; see identity_redirects",
+            ),
+            null("other_customer_id", Text, "The other id of a merge or split"),
+        ],
+        primary_key: &[],
+        sort: &["snapshot"],
         person: false,
     },
     Relation {

@@ -25,6 +25,34 @@ pub struct PublishedId {
     pub founding_hash: u128,
     /// What became of it.
     pub fate: Fate,
+    /// Since when, in microseconds since 1970: the moment of the snapshot that recorded its fate.
+    pub fate_at: i64,
+}
+
+/// What happened to a published id in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Change {
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The id: the surviving one of a merge, the one on its own of a split.
+    pub customer: CustomerId,
+    /// The other: the retired one of a merge, the one that it was a part of before a split.
+    pub other: Option<CustomerId>,
+}
+
+/// The kinds of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ChangeKind {
+    /// The other id leads to the customer from now on.
+    Merged,
+    /// The customer was a part of the other and is none any more: an id that has led to the other is current again, or
+    /// a new one has been made for a part.
+    Split,
+    /// Nothing of the customer is left.
+    Gone,
+    /// A customer who was gone is there again.
+    Returned,
 }
 
 /// What became of a published id.

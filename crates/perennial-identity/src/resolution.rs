@@ -5,7 +5,9 @@ use crate::graph::{Graph, NONE};
 use crate::groups::Groups;
 use crate::overrides::{self, OverrideLink, OverrideOutcome, OverrideState, Verdict};
 use crate::warnings::Tally;
-use crate::{CustomerId, Error, IdentifierId, PublishedId, SignatureId, SourceSet, Warning, WarningKind};
+use crate::{
+    Change, CustomerId, Error, IdentifierId, PublishedId, SignatureId, SourceSet, Warning, WarningKind,
+};
 
 /// The outcome of a run: customers, numbered from 0 in the order of their ids, and what joins them.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub struct Resolution {
     held: Groups,
     customers: Vec<Customer>,
     ids: Vec<PublishedId>,
+    changes: Vec<Change>,
     refused: Vec<Refused>,
     warnings: Vec<Warning>,
 }
@@ -88,6 +91,17 @@ pub struct Link<'a> {
     pub at: i64,
 }
 
+/// Records of one source with equal identifiers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordGroup<'a> {
+    /// The earliest.
+    pub earliest: Record<'a>,
+    /// How many they are, more than one.
+    pub records: u64,
+    /// The time of the last, in microseconds since 1970.
+    pub last_at: i64,
+}
+
 /// A row of `identity_conflicts`: a record that holds a value and is nevertheless not joined to it, because the customer
 /// would hold too many values of a type, or because a person says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +134,7 @@ impl Resolution {
         clusters: Clusters,
         ids: Vec<CustomerId>,
         mut published: Vec<PublishedId>,
+        changes: Vec<Change>,
         tally: Tally,
     ) -> Result<Self, Error> {
         if published.len() >= NONE as usize {
@@ -192,6 +207,7 @@ impl Resolution {
             held,
             customers,
             ids: published,
+            changes,
             refused: clusters.refused,
             warnings,
         })
@@ -216,6 +232,28 @@ impl Resolution {
     /// [`PreviousIds`](crate::PreviousIds).
     pub fn ids(&self) -> &[PublishedId] {
         &self.ids
+    }
+
+    /// What happened to the ids that were published before, by kind and id.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Records of a customer that are one because they are of one source and carry equal identifiers.
+    pub fn groups_of_customer(&self, customer: u32) -> impl Iterator<Item = RecordGroup<'_>> {
+        self.held_by(customer).iter().flat_map(move |identifier| {
+            self.holders_in(*identifier).filter_map(move |number| {
+                let signature = self.graph.signature(number);
+                let mut members = self.graph.sets.members_of(signature.set).iter();
+                // A signature with several identifiers is told of once.
+                let first = members.find(|member| self.customer_of_identifier[**member as usize] == customer);
+                (signature.records > 1 && first == Some(identifier)).then(|| RecordGroup {
+                    earliest: self.founding_record(number),
+                    records: signature.records,
+                    last_at: signature.last_at,
+                })
+            })
+        })
     }
 
     /// Every value that identifies a customer, by customer, type and value.

@@ -282,7 +282,7 @@ async fn commit(
     }
 
     journal.phase("resolve identities", None);
-    let resolution = resolve(engine, graph, previous, &rules, number).await?;
+    let resolution = resolve(engine, graph, previous, &rules, number, now).await?;
 
     let written = Writing {
         engine,
@@ -438,6 +438,7 @@ async fn resolve(
     previous: Option<&Manifest>,
     rules: &Rules,
     number: u64,
+    at: i64,
 ) -> Result<Resolution> {
     let graph = Arc::try_unwrap(graph).map_err(|_| {
         perennial_engine::Error::new(
@@ -446,18 +447,17 @@ async fn resolve(
         )
     })?;
     let mut partition = graph.into_inner().resolve()?;
-    let orphans = partition.orphans();
-    if !orphans.is_empty() {
+    if partition.asks_for_previous() {
         // The values are compared as the rules compare them now.
         let (mut normaliser, mut now) = (Normaliser::new(rules), String::new());
-        for (id, kind, value) in published::held(engine.lake(), previous, &orphans).await? {
-            if let Some(kind) = rules.index_of(&kind) {
-                partition.held(id, kind, &value);
-                if normaliser.normalise(kind, &value, &mut now) == Outcome::Value && now != value {
-                    partition.held(id, kind, &now);
-                }
+        published::identities(engine.lake(), previous, |id, kind, value| {
+            let Some(kind) = rules.index_of(kind) else { return };
+            partition.held(id, kind, value);
+            if normaliser.normalise(kind, value, &mut now) == Outcome::Value && now != value {
+                partition.held(id, kind, &now);
             }
-        }
+        })
+        .await?;
     }
-    Ok(partition.publish(number)?)
+    Ok(partition.publish(number, at)?)
 }

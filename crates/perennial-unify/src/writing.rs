@@ -121,7 +121,7 @@ impl Writing<'_> {
             shared.model = model;
         }
         self.declare(&shared)?;
-        self.unowned(&shared).await?;
+        self.unowned(&shared, previous).await?;
         let shared = Arc::new(shared);
         self.journal.phase("write customers", Some(with_nobody as u64));
         let mut members = Members::default();
@@ -189,7 +189,7 @@ impl Writing<'_> {
     }
 
     /// The tables that belong to no customer.
-    async fn unowned(&self, shared: &Shared) -> Result<()> {
+    async fn unowned(&self, shared: &Shared, previous: Option<&Manifest>) -> Result<()> {
         let unowned = shared.buckets.unowned();
         if let (Some(batch), Some(schema)) = (
             shared.routed.load(Kind::Spend, unowned)?,
@@ -223,6 +223,12 @@ impl Writing<'_> {
             &published::redirects(&shared.resolution)?,
         )
         .await?;
+        let number = previous.map_or(1, |previous| previous.number + 1);
+        let changes =
+            published::changes(self.engine.lake(), previous, &shared.resolution, number, self.now).await?;
+        if let Some(batch) = changes {
+            self.write(shared, PUBLIC, "identity_changes", &batch).await?;
+        }
         shared
             .output
             .write(

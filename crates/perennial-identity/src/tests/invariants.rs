@@ -340,6 +340,43 @@ fn check_ids(before: &Run, after: &Run, unbounded: bool) -> Result<(), TestCaseE
             }
         }
     }
+    // The changes are the differences between the two, and parts that got an id of their own.
+    let fate_of = |run: &Run| -> BTreeMap<CustomerId, Fate> {
+        run.resolution
+            .ids()
+            .iter()
+            .map(|published| (published.id, published.fate))
+            .collect()
+    };
+    let (then, since) = (fate_of(before), fate_of(after));
+    let mut told: BTreeSet<CustomerId> = BTreeSet::new();
+    for change in after.resolution.changes() {
+        let (about, target) = match change.kind {
+            ChangeKind::Merged => (change.other.unwrap(), Some(change.customer)),
+            _ => (change.customer, None),
+        };
+        prop_assert!(told.insert(about), "{change:?} is told twice");
+        match (then.get(&about), since[&about]) {
+            (Some(old), new) => {
+                prop_assert_ne!(*old, new);
+                if let Fate::Redirected { to, .. } = new {
+                    prop_assert_eq!(target, Some(to));
+                }
+            }
+            (None, new) => {
+                prop_assert_eq!((change.kind, new), (ChangeKind::Split, Fate::Current));
+                let other = change.other.unwrap();
+                let was = |of: &Run, id: CustomerId| -> BTreeSet<(usize, String)> {
+                    let identities = of.identities().into_iter().filter(|(holder, ..)| *holder == id);
+                    identities.map(|(_, of_type, value)| (of_type, value)).collect()
+                };
+                prop_assert!(!was(before, other).is_disjoint(&was(after, about)));
+            }
+        }
+    }
+    for (id, old) in &then {
+        prop_assert_eq!(*old != since[id], told.contains(id), "{} is passed over", id);
+    }
     // Who has the founding record of a published id keeps the oldest such id.
     for customer in after.resolution.customers() {
         let mine: BTreeSet<u128> = after

@@ -165,13 +165,15 @@ pub(super) fn run_with(
         );
     }
     let mut partition = builder.resolve().unwrap();
-    let orphans: BTreeSet<CustomerId> = partition.orphans().into_iter().collect();
-    for (id, identifier_type, value) in previous.iter().flat_map(|run| run.identities()) {
-        if orphans.contains(&id) {
+    let orphans = partition.orphans();
+    if partition.asks_for_previous() {
+        for (id, identifier_type, value) in previous.iter().flat_map(|run| run.identities()) {
             partition.held(id, identifier_type, &value);
         }
+    } else {
+        assert_eq!(orphans, []);
     }
-    let resolution = partition.publish(snapshot).unwrap();
+    let resolution = partition.publish(snapshot, snapshot as i64 * 10).unwrap();
     let id = |signature: Option<SignatureId>| {
         Some(resolution.customers()[resolution.customer_of(signature?)? as usize].id)
     };
