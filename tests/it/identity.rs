@@ -327,3 +327,170 @@ async fn a_word_keeps_apart_who_shares_an_address() {
     let sql = "SELECT reason, type, record_key, value FROM perennial.identity_conflicts";
     assert_eq!(lines(&client, sql).await, ["override||3|family@x.de"]);
 }
+
+#[tokio::test]
+async fn a_changed_rule_unmerges_and_every_step_is_told() {
+    let people = [
+        "1 ann@x.de 030111222 2026-01-01",
+        "2 bob@x.de 030111222 2026-01-02",
+    ];
+    let visits = [
+        "visit bob@x.de - 2026-01-03",
+        "visit bob@x.de - 2026-01-04",
+        "visit bob@x.de - 2026-01-05",
+    ];
+    let files: [(&str, &[u8]); 2] = [
+        ("crm/a.parquet", &rows(&people)),
+        ("web/a.parquet", &rows(&visits)),
+    ];
+    let (free, blocked) = (config("", TYPES), config("blocked = [\"030 111222\"]", TYPES));
+    let lake = TestLake::of(&free, &files);
+    lake.unify();
+    let id = named(&lake, "email").await[0].1.clone();
+    lake.configure(&blocked);
+    lake.unify();
+    let apart = named(&lake, "email").await;
+    assert_eq!(apart[0].1, id);
+    let other = apart[1].1.clone();
+    lake.configure(&free);
+    lake.unify();
+    lake.configure(&blocked);
+    lake.unify();
+    assert_eq!(named(&lake, "email").await, apart, "each has the id that it had");
+    // Nothing new: nothing is told, and what was told stays.
+    lake.land("crm/b.parquet", &rows(&["3 zoe@x.de - 2026-02-01"]));
+    lake.unify();
+    let (server, client) = served(&lake).await;
+    let name = |text: String| text.replace(&id, "ann").replace(&other, "bob");
+    let changes = "SELECT snapshot, change, customer_id, other_customer_id FROM identity_changes ORDER BY 1";
+    let told: Vec<String> = lines(&client, changes).await.into_iter().map(name).collect();
+    assert_eq!(told, ["2|split|bob|ann", "3|merged|ann|bob", "4|split|bob|ann"]);
+    let clock = "SELECT count(DISTINCT c.changed_at), bool_and(abs(extract(epoch FROM c.changed_at - s.committed_at)) < 3600) \
+                 FROM identity_changes c JOIN perennial.snapshots s USING (snapshot)";
+    assert_eq!(one(&client, clock).await, "3|t");
+
+    // Who had which value when: bob's address was ann's in snapshots 1 and 3, the phone in the same.
+    let history =
+        "SELECT customer_id, type, value, from_snapshot, to_snapshot FROM identity_history ORDER BY 2, 3, 4";
+    let told: Vec<String> = lines(&client, history).await.into_iter().map(name).collect();
+    assert_eq!(
+        told,
+        [
+            "ann|email|bob@x.de|1|2",
+            "bob|email|bob@x.de|2|3",
+            "ann|email|bob@x.de|3|4",
+            "ann|phone|+4930111222|1|2",
+            "ann|phone|+4930111222|3|4",
+        ]
+    );
+    let now = "SELECT customer_id, value, snapshot, records FROM identities ORDER BY value";
+    let told: Vec<String> = lines(&client, now).await.into_iter().map(name).collect();
+    assert_eq!(told[..2], ["ann|ann@x.de|1|1", "bob|bob@x.de|4|4"]);
+    assert!(told[2].ends_with("|zoe@x.de|5|1"), "{told:?}");
+    // Times of one value follow each other without a gap.
+    let gaps = "SELECT count(*) FROM (SELECT valid_to, lead(valid_from) OVER (PARTITION BY value ORDER BY valid_from) AS next \
+                FROM (SELECT value, valid_from, valid_to FROM identity_history WHERE type = 'email' \
+                UNION ALL SELECT value, valid_from, NULL FROM identities WHERE type = 'email') AS t) AS u WHERE valid_to <> next";
+    assert_eq!(one(&client, gaps).await, "0");
+
+    // Why bob is one: the profile and three visits share an address; and what happened to the id.
+    let explained = format!(
+        "SELECT what, source_a, record_a, source_b, record_b, records, reason, type, value, at::date, snapshot, other_customer_id \
+         FROM explain_identity('{other}') WHERE what <> 'changed'"
+    );
+    assert_eq!(
+        lines(&client, &explained).await,
+        [
+            "joined|crm|2|web|web/a.parquet:0|3|shared_identifier|email|bob@x.de|2026-01-03|4|",
+            "joined|web|web/a.parquet:0|web||3|equal_identifiers|||2026-01-05|4|",
+        ]
+    );
+    let changed = format!(
+        "SELECT reason, snapshot, other_customer_id FROM explain_identity('{other}') WHERE what = 'changed'"
+    );
+    let told: Vec<String> = lines(&client, &changed).await.into_iter().map(name).collect();
+    assert_eq!(told, ["split|2|ann", "merged|3|ann", "split|4|ann"]);
+    drop((server, client));
+
+    // A retired id is explained as the one that it leads to, and its time is told.
+    lake.configure(&free);
+    lake.unify();
+    let (_server, client) = served(&lake).await;
+    let redirect = "SELECT retired_customer_id, customer_id, snapshot, retired_at > '2026-01-01' FROM identity_redirects";
+    let told: Vec<String> = lines(&client, redirect).await.into_iter().map(name).collect();
+    assert_eq!(told, ["bob|ann|6|t"]);
+    let both = |id: &str| {
+        format!(
+            "SELECT what, record_a, record_b, reason, snapshot FROM explain_identity('{id}') WHERE what = 'joined'"
+        )
+    };
+    let explained = lines(&client, &both(&other)).await;
+    assert_eq!(
+        explained,
+        [
+            "joined|1|2|shared_identifier|6",
+            "joined|2|web/a.parquet:0|shared_identifier|6",
+            "joined|web/a.parquet:0||equal_identifiers|6",
+        ]
+    );
+    assert_eq!(explained, lines(&client, &both(&id)).await);
+}
+
+#[tokio::test]
+async fn who_is_gone_is_told_and_returns() {
+    let lake = TestLake::of(
+        &config("", TYPES),
+        &[
+            ("crm/a.parquet", &rows(&["1 ann@x.de - 2026-01-01"])),
+            ("crm/b.parquet", &rows(&["2 bob@x.de - 2026-01-02"])),
+        ],
+    );
+    lake.unify();
+    let before = named(&lake, "email").await;
+    std::fs::remove_file(lake.root().join("crm/b.parquet")).unwrap();
+    lake.unify();
+    let bob = before[1].1.clone();
+    {
+        let (_server, client) = served(&lake).await;
+        let sql = format!("SELECT what, reason, snapshot, other_customer_id FROM explain_identity('{bob}')");
+        assert_eq!(lines(&client, &sql).await, ["changed|gone|2|"]);
+        let redirect = format!(
+            "SELECT customer_id, snapshot FROM identity_redirects WHERE retired_customer_id = '{bob}'"
+        );
+        assert_eq!(lines(&client, &redirect).await, ["|2"]);
+    }
+    lake.land("crm/b.parquet", &rows(&["2 bob@x.de - 2026-01-02"]));
+    lake.unify();
+    assert_eq!(named(&lake, "email").await, before);
+    let (_server, client) = served(&lake).await;
+    let sql = "SELECT change, snapshot FROM identity_changes ORDER BY 2";
+    assert_eq!(lines(&client, sql).await, ["gone|2", "returned|3"]);
+}
+
+#[tokio::test]
+async fn a_refused_join_is_explained_on_both_sides() {
+    let people = [
+        "1 ann@x.de 030111222 2026-01-01",
+        "2 bob@x.de 030111222 2026-01-02",
+        "3 bob@x.de 030333444 2026-01-03",
+    ];
+    let one_address = TYPES.replacen("strong = true", "strong = true\nlimit = 1", 1);
+    let lake = TestLake::of(&config("", &one_address), &[("crm/a.parquet", &rows(&people))]);
+    lake.unify();
+    let ids = named(&lake, "email").await;
+    let (_server, client) = served(&lake).await;
+    for (at, (_, id)) in ids.iter().enumerate() {
+        let sql = format!(
+            "SELECT source_a, record_a, records, reason, type, value, at::date, other_customer_id FROM explain_identity('{id}') WHERE what = 'refused'"
+        );
+        let other = &ids[1 - at].1;
+        let expected = format!("crm|2|1|limit|phone|+4930111222|2026-01-02|{other}");
+        assert_eq!(lines(&client, &sql).await, [expected]);
+    }
+    let error = client
+        .simple_query("SELECT * FROM explain_identity('nobody')")
+        .await
+        .unwrap_err();
+    let error = error.as_db_error().unwrap();
+    assert_eq!(error.message(), "\"nobody\" is not a customer_id");
+}

@@ -19,6 +19,7 @@ mod mapping;
 mod money;
 mod output;
 mod overrides;
+mod past;
 mod progress;
 mod properties;
 mod published;

@@ -27,6 +27,7 @@ use crate::landing::Landing;
 use crate::money::{MissingRate, Rates};
 use crate::output::{Output, name_of, sort_of};
 use crate::overrides;
+use crate::past::Before;
 use crate::published;
 use crate::records::{Orders, Staged};
 use crate::route::{Buckets, Routed, route};
@@ -105,6 +106,7 @@ impl Writing<'_> {
             buckets,
             routed,
             output: Arc::clone(output),
+            before: Before::new(previous, self.now),
             segments: Segments::new(self.config.segments.clone(), self.segment_planner()),
             names: names(self.config, rules),
             ids,
