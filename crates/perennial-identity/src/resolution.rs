@@ -63,7 +63,7 @@ pub struct Identity<'a> {
 }
 
 /// A record by its source and key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Record<'a> {
     /// The index of the source.
     pub source: u16,
@@ -92,7 +92,7 @@ pub struct Link<'a> {
 }
 
 /// Records of one source with equal identifiers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordGroup<'a> {
     /// The earliest.
     pub earliest: Record<'a>,
