@@ -494,3 +494,87 @@ async fn a_refused_join_is_explained_on_both_sides() {
     let error = error.as_db_error().unwrap();
     assert_eq!(error.message(), "\"nobody\" is not a customer_id");
 }
+
+/// Numbers from a seed, the same on every machine.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
+
+/// Everything about identities, but for the moments of the run.
+const ABOUT: &str = "
+    SELECT 'customer', customer_id, records::text, first_seen_at::text, sources::text, NULL FROM customers
+    UNION ALL SELECT 'identity', customer_id, type, value, records::text, last_seen_at::text FROM identities
+    UNION ALL SELECT 'link', customer_id, source_a || record_a || source_b, record_b, reason || coalesce(type || value, ''), records::text FROM identity_links
+    UNION ALL SELECT 'conflict', customer_id, source || record_key, value, records::text, reason FROM perennial.identity_conflicts
+    UNION ALL SELECT 'warning', type, value, reason, records::text, customers::text FROM perennial.identity_warnings
+    UNION ALL SELECT 'word', customer_a, record_key, state, customer_b, NULL FROM perennial.identity_overrides
+    ORDER BY 1, 2, 3, 4, 5, 6";
+
+#[tokio::test]
+async fn files_and_threads_do_not_matter() {
+    for seed in 1..5 {
+        println!("seed {seed}");
+        let mut numbers = Numbers(seed);
+        let mut people: Vec<String> = Vec::new();
+        for key in 0..60 {
+            let email = ["ann", "bob", "info", "zoe", "kim", "eve", "dan", "-"][numbers.below(8) as usize];
+            let (at, phone, day) = (numbers.below(4), numbers.below(9), 1 + numbers.below(9));
+            let email = if email == "-" {
+                email.to_owned()
+            } else {
+                format!("{email}@{at}.de")
+            };
+            people.push(format!("{key} {email} 03011122{phone}{at} 2026-01-0{day}"));
+        }
+        let said: Vec<String> = (0..6)
+            .map(|ticket| {
+                let (a, b) = (numbers.below(60), numbers.below(60));
+                let verdict = ["same", "different"][numbers.below(2) as usize];
+                format!(
+                    "t{ticket} crm {a} crm {b} {verdict} 2026-02-0{}",
+                    1 + numbers.below(3)
+                )
+            })
+            .collect();
+        let bounded = TYPES.replacen("strong = true", "strong = true\nlimit = 2", 1) + "max_customers = 3\n";
+        let mut answers = Vec::new();
+        for (files, threads) in [(1, 1), (7, 4), (7, 1), (3, 2)] {
+            // Shuffled anew, and dealt out to files in turn.
+            for at in (1..people.len()).rev() {
+                people.swap(at, numbers.below(at as u64 + 1) as usize);
+            }
+            let configured = config("", &bounded)
+                .replace("[identity]\n", &format!("{DESK}[identity]\n"))
+                .replace("[server]\n", &format!("[server]\nthreads = {threads}\n"));
+            let lake = TestLake::of(&configured, &[]);
+            for file in 0..files {
+                let share: Vec<&str> = people
+                    .iter()
+                    .skip(file)
+                    .step_by(files)
+                    .map(String::as_str)
+                    .collect();
+                lake.land(&format!("crm/{file}.parquet"), &rows(&share));
+            }
+            lake.land(
+                "desk/a.parquet",
+                &words(&said.iter().map(String::as_str).collect::<Vec<_>>()),
+            );
+            lake.unify();
+            let (_server, client) = served(&lake).await;
+            answers.push(lines(&client, ABOUT).await);
+        }
+        assert!(answers[0].len() > 100);
+        for answer in &answers[1..] {
+            assert_eq!(answers[0], *answer);
+        }
+    }
+}
