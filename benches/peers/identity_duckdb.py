@@ -39,7 +39,7 @@ CREATE MACRO spelt(text, i) AS CASE WHEN dice(i, 2, 100) < 12 THEN upper(text) W
 CREATE MACRO line(p) AS 30000000 + CASE WHEN dice(p, 3, 100) < 2 THEN p - p % 2 ELSE p END;
 CREATE MACRO dialled(n, i) AS CASE dice(i, 4, 5)
     WHEN 0 THEN '+49 30 ' || n WHEN 1 THEN '030/' || n WHEN 2 THEN '0049 30 ' || n
-    WHEN 3 THEN '030 ' || n::TEXT[1:4] || ' ' || n::TEXT[5:] ELSE '(030) ' || n END;
+    WHEN 3 THEN '030 ' || (n::TEXT)[1:4] || ' ' || (n::TEXT)[5:] ELSE '(030) ' || n END;
 CREATE MACRO gadget(p, i) AS 'd' || CASE WHEN dice(p, 5, 1000) < 1 THEN p - p % 2 ELSE p END || '-' || dice(i, 6, 2);
 """
 VALUES = {
@@ -53,8 +53,8 @@ NORMAL = {
     "device": "nullif(trim(device), '')",
     "email": r"CASE WHEN regexp_full_match(lower(trim(email)), '[^@\s]+@([^@\s.]+\.)+[^@\s.]+') THEN lower(trim(email)) END",
     "phone": """CASE WHEN regexp_replace(phone, '[^0-9+]', '', 'g') LIKE '+%' THEN regexp_replace(phone, '[^0-9+]', '', 'g')
-        WHEN regexp_replace(phone, '[^0-9]', '', 'g') LIKE '00%' THEN '+' || regexp_replace(phone, '[^0-9]', '', 'g')[3:]
-        WHEN regexp_replace(phone, '[^0-9]', '', 'g') LIKE '0%' THEN '+49' || regexp_replace(phone, '[^0-9]', '', 'g')[2:] END""",
+        WHEN regexp_replace(phone, '[^0-9]', '', 'g') LIKE '00%' THEN '+' || (regexp_replace(phone, '[^0-9]', '', 'g'))[3:]
+        WHEN regexp_replace(phone, '[^0-9]', '', 'g') LIKE '0%' THEN '+49' || (regexp_replace(phone, '[^0-9]', '', 'g'))[2:] END""",
 }
 
 
@@ -133,13 +133,13 @@ def recursive(folder):
     db = connect(folder)
     edges(db, folder)
     db.execute("""
-        CREATE TABLE both AS SELECT anchor AS a, node AS b FROM edges UNION ALL SELECT node, anchor FROM edges;
+        CREATE TABLE directed AS SELECT anchor AS a, node AS b FROM edges UNION ALL SELECT node, anchor FROM edges;
         CREATE TABLE labels AS
         WITH RECURSIVE cc(node, label) USING KEY (node) AS (
             SELECT node, node AS label FROM nodes
             UNION
             SELECT b AS node, min(cc.label) AS label
-            FROM cc JOIN both ON cc.node = a JOIN recurring.cc AS known ON known.node = b
+            FROM cc JOIN directed ON cc.node = a JOIN recurring.cc AS known ON known.node = b
             WHERE cc.label < known.label GROUP BY b)
         FROM cc""")
     tell(db, "labels", since)

@@ -262,49 +262,66 @@ impl Partition {
         survivors
     }
 
-    /// Makes the missing ids, in the order of the founding records, and never one that was published before.
+    /// Makes the missing ids, and never one that was published before. Where two founding records would make one id, the
+    /// earlier record has it.
     fn mint(&self, ids: &mut [Option<CustomerId>], snapshot: u64, at: i64) -> Vec<PublishedId> {
-        let mut founders: Vec<(u32, u32)> = (0..)
+        let hash = |founder: u32, salt: u32| {
+            let Signature {
+                source,
+                set,
+                first_at,
+                key,
+                ..
+            } = self.graph.signature(founder);
+            self.graph.founding_hash(*source, *set, *first_at, key, salt)
+        };
+        let mut wanted: Vec<(CustomerId, u32)> = (0..)
             .zip(&self.founders)
-            .map(|(component, founder)| (*founder, component))
+            .filter(|(component, _)| ids[*component as usize].is_none())
+            .map(|(component, founder)| (CustomerId::from_hash(hash(*founder, 0)), component))
             .collect();
-        founders.retain(|(_, component)| ids[*component as usize].is_none());
-        founders.sort_unstable_by(|a, b| self.graph.founding_order(a.0, b.0));
-        let mut taken = HashSet::with_capacity(founders.len());
-        let mut minted = Vec::with_capacity(founders.len());
-        for (founder, component) in founders {
-            let signature = self.graph.signature(founder);
-            let source = &self.graph.sources[usize::from(signature.source)].name;
-            let hash = |salt| {
-                let Signature {
-                    source,
-                    set,
-                    first_at,
-                    key,
-                    ..
-                } = signature;
-                self.graph.founding_hash(*source, *set, *first_at, key, salt)
-            };
-            let mut salt = 0;
-            let id = loop {
-                let id = CustomerId::from_hash(hash(salt));
-                if self.previous.number_of(id).is_none() && taken.insert(id) {
-                    break id;
+        wanted.sort_unstable();
+        // Nearly never do two want the same: only those are told apart in the order of their founding records.
+        let mut contested: Vec<u32> = Vec::new();
+        let mut taken = HashSet::new();
+        for same in wanted.chunk_by(|a, b| a.0 == b.0) {
+            match same {
+                [(id, component)] if self.previous.number_of(*id).is_none() => {
+                    ids[*component as usize] = Some(*id);
                 }
-                salt += 1;
-            };
-            ids[component as usize] = Some(id);
-            minted.push(PublishedId {
-                id,
+                _ => contested.extend(same.iter().map(|(_, component)| *component)),
+            }
+        }
+        if !contested.is_empty() {
+            taken.extend(
+                wanted
+                    .iter()
+                    .filter(|(_, component)| ids[*component as usize].is_some())
+                    .map(|(id, _)| *id),
+            );
+        }
+        let founder = |component: u32| self.founders[component as usize];
+        contested.sort_unstable_by(|a, b| self.graph.founding_order(founder(*a), founder(*b)));
+        for component in contested {
+            let ids_of_salts = (0..).map(|salt| CustomerId::from_hash(hash(founder(component), salt)));
+            ids[component as usize] = ids_of_salts
+                .into_iter()
+                .find(|id| self.previous.number_of(*id).is_none() && taken.insert(*id));
+        }
+        let minted = wanted.iter().filter_map(|(_, component)| {
+            let founder = founder(*component);
+            let signature = self.graph.signature(founder);
+            Some(PublishedId {
+                id: ids[*component as usize]?,
                 minted_snapshot: snapshot,
-                founding_source: source.clone(),
+                founding_source: self.graph.sources[usize::from(signature.source)].name.clone(),
                 founding_at: signature.first_at,
-                founding_hash: hash(0),
+                founding_hash: hash(founder, 0),
                 fate: Fate::Current,
                 fate_at: at,
-            });
-        }
-        minted
+            })
+        });
+        minted.collect()
     }
 }
 
