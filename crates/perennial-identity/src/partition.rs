@@ -210,7 +210,12 @@ impl Partition {
             }
         }
         changes.sort_unstable();
-        published.extend(minted);
+        if published.is_empty() {
+            published = minted;
+        } else {
+            published.reserve_exact(minted.len());
+            published.extend(minted);
+        }
         self.graph.identifiers.forget_hashes();
         Resolution::try_new(
             self.graph,
@@ -308,7 +313,7 @@ impl Partition {
                 .into_iter()
                 .find(|id| self.previous.number_of(*id).is_none() && taken.insert(*id));
         }
-        let minted = wanted.iter().filter_map(|(_, component)| {
+        let made = wanted.iter().filter_map(|(_, component)| {
             let founder = founder(*component);
             let signature = self.graph.signature(founder);
             Some(PublishedId {
@@ -321,7 +326,9 @@ impl Partition {
                 fate_at: at,
             })
         });
-        minted.collect()
+        let mut minted = Vec::with_capacity(wanted.len());
+        minted.extend(made);
+        minted
     }
 }
 
