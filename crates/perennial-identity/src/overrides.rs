@@ -119,7 +119,7 @@ pub(crate) fn apply(graph: &Graph, forest: &mut Forest, first: u32) -> HashSet<u
 }
 
 /// The words that join records, each pair once, with their signatures.
-pub(crate) fn joins<'a>(words: &'a [Word], joined: impl Fn(u32, u32) -> bool) -> Vec<&'a Word> {
+pub(crate) fn joins(words: &[Word], joined: impl Fn(u32, u32) -> bool) -> Vec<&Word> {
     let mut spoken = HashSet::new();
     let joins = |word: &&Word| {
         word.known()

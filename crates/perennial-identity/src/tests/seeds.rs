@@ -7,6 +7,10 @@ use proptest::test_runner::{Config, RngSeed};
 const CASES: u32 = 2_000;
 
 /// Thousands of cases (or `PROPTEST_CASES`) from a seed that is printed, or from `PROPTEST_RNG_SEED`.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the cases of a test are no settings of the product"
+)]
 pub(super) fn config() -> Config {
     static SEED: OnceLock<u64> = OnceLock::new();
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
