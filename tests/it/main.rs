@@ -8,6 +8,7 @@ mod check;
 mod copy;
 mod demo;
 mod errors;
+mod identity;
 mod jdbc;
 mod landing;
 mod login;

@@ -31,6 +31,8 @@ pub enum Kind {
     Spend,
     /// Units of the reporting currency per unit of another.
     FxRate,
+    /// A person's word on two records: one customer's, or not.
+    IdentityOverride,
     /// A reference table, served as it landed.
     Table,
 }
@@ -71,7 +73,7 @@ const CAMPAIGN: CanonicalColumn = optional("campaign", ColumnType::Text, "Campai
 
 impl Kind {
     /// Every kind, in the order of the documentation.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Profile,
         Self::Event,
         Self::Order,
@@ -83,6 +85,7 @@ impl Kind {
         Self::Consent,
         Self::Spend,
         Self::FxRate,
+        Self::IdentityOverride,
         Self::Table,
     ];
 
@@ -100,6 +103,7 @@ impl Kind {
             Self::Consent => "consent",
             Self::Spend => "spend",
             Self::FxRate => "fx_rate",
+            Self::IdentityOverride => "identity_override",
             Self::Table => "table",
         }
     }
@@ -114,13 +118,18 @@ impl Kind {
             | Self::Survey
             | Self::Interaction
             | Self::Consent => true,
-            Self::OrderItem | Self::Refund | Self::Spend | Self::FxRate | Self::Table => false,
+            Self::OrderItem
+            | Self::Refund
+            | Self::Spend
+            | Self::FxRate
+            | Self::IdentityOverride
+            | Self::Table => false,
         }
     }
 
     /// Whether rows have a moment (`time` in the mapping).
     pub fn timed(self) -> bool {
-        self.person_bearing() || self == Self::Refund
+        self.person_bearing() || matches!(self, Self::Refund | Self::IdentityOverride)
     }
 
     /// Whether the kind's amounts are money of some currency.
@@ -128,7 +137,7 @@ impl Kind {
         matches!(self, Self::Order | Self::Refund | Self::Spend)
     }
 
-    /// The unified relation that the rows end up in; none for rates and reference tables.
+    /// The unified relation that the rows end up in; none for rates, overrides and reference tables.
     pub fn relation(self) -> Option<&'static str> {
         match self {
             Self::Profile => Some("customers"),
@@ -141,7 +150,7 @@ impl Kind {
             Self::Interaction => Some("interactions"),
             Self::Consent => Some("consents"),
             Self::Spend => Some("spend"),
-            Self::FxRate | Self::Table => None,
+            Self::FxRate | Self::IdentityOverride | Self::Table => None,
         }
     }
 
@@ -258,6 +267,17 @@ impl Kind {
                 "Units of the reporting currency per unit of the other",
             ),
         ];
+        const IDENTITY_OVERRIDE: &[CanonicalColumn] = &[
+            required("source_a", ColumnType::Text, "The source of one record"),
+            required("record_a", ColumnType::Text, "Its record key"),
+            required("source_b", ColumnType::Text, "The source of the other record"),
+            required("record_b", ColumnType::Text, "Its record key"),
+            required(
+                "verdict",
+                ColumnType::Text,
+                "same or different: whether the two records are one customer's",
+            ),
+        ];
         match self {
             Self::Profile | Self::Table => &[],
             Self::Event => EVENT,
@@ -270,6 +290,7 @@ impl Kind {
             Self::Consent => CONSENT,
             Self::Spend => SPEND,
             Self::FxRate => FX_RATE,
+            Self::IdentityOverride => IDENTITY_OVERRIDE,
         }
     }
 }

@@ -4,6 +4,7 @@
 //! `customers` and `customer_360` also carry one column for each trait and identifier type of the configuration,
 //! behind `customer_id`.
 
+mod identity;
 mod platform;
 
 /// The type of a served column.
@@ -232,62 +233,11 @@ const UNIFIED: &[Relation] = &[
         sort: &[],
         person: true,
     },
-    Relation {
-        schema: PUBLIC,
-        name: "identities",
-        comment: "One row per identifier value: whom it names",
-        columns: &[
-            CUSTOMER_ID,
-            not_null("type", Text, "Type of the identifier"),
-            not_null("value", Text, "The value, normalised"),
-            not_null("first_seen_at", Timestamp, "Time of the earliest record with it"),
-            not_null("last_seen_at", Timestamp, "Time of the latest record with it"),
-            not_null("sources", TextList, "Sources that it came from"),
-        ],
-        primary_key: &["type", "value"],
-        sort: &["type", "value"],
-        person: true,
-    },
-    Relation {
-        schema: PUBLIC,
-        name: "identity_links",
-        comment: "One row per pair of records joined: why they are one person",
-        columns: &[
-            CUSTOMER_ID,
-            not_null("source_a", Text, "Source of the earlier record"),
-            not_null("record_a", Text, "Key of the earlier record"),
-            not_null("source_b", Text, "Source of the later record"),
-            not_null("record_b", Text, "Key of the later record"),
-            not_null("reason", Text, "shared_identifier"),
-            not_null("type", Text, "Type of the identifier shared"),
-            not_null("value", Text, "The value shared, normalised"),
-            not_null(
-                "linked_at",
-                Timestamp,
-                "From when on the two are known to be one: the later record's time",
-            ),
-        ],
-        primary_key: &[],
-        sort: &["linked_at"],
-        person: true,
-    },
-    Relation {
-        schema: PUBLIC,
-        name: "identity_redirects",
-        comment: "One row per retired customer_id: which one it became",
-        columns: &[
-            not_null("retired_customer_id", Text, "The id that was published before"),
-            null(
-                "customer_id",
-                Text,
-                "The current id; null when all records of the customer are gone",
-            ),
-            not_null("snapshot", Int, "Snapshot in which it was retired"),
-        ],
-        primary_key: &["retired_customer_id"],
-        sort: &["retired_customer_id"],
-        person: false,
-    },
+    identity::IDENTITIES,
+    identity::IDENTITY_HISTORY,
+    identity::IDENTITY_LINKS,
+    identity::IDENTITY_REDIRECTS,
+    identity::IDENTITY_CHANGES,
     Relation {
         schema: PUBLIC,
         name: "trait_lineage",

@@ -13,6 +13,7 @@ use crate::exit::InLake;
 
 mod check;
 mod demo;
+mod identity;
 mod init;
 mod password;
 mod query;
@@ -67,6 +68,8 @@ enum Command {
         after_help = "Example:\n  perennial query \"SELECT lifecycle_stage, count(*) FROM customer_360 GROUP BY 1\""
     )]
     Query(query::Query),
+    /// Ask about identities
+    Identity(identity::Identity),
     /// Print a SCRAM-SHA-256 verifier for the configuration
     #[command(after_help = "Example:\n  perennial password")]
     Password(password::Password),
@@ -113,6 +116,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8> {
         Command::Unify(unify) => unify.run().await,
         Command::Serve(serve) => serve.run().await,
         Command::Query(query) => query.run().await,
+        Command::Identity(identity) => identity.run().await,
         Command::Password(password) => password.run(),
         Command::Functions(reference) => reference.functions().await,
         Command::Settings(reference) => reference.settings(),

@@ -8,6 +8,7 @@ use datafusion::logical_expr::{AggregateUDF, Documentation, ScalarUDF, WindowUDF
 use crate::description::{FunctionDescription, FunctionKind};
 
 pub(crate) mod cohort_retention;
+pub(crate) mod explain_identity;
 pub(crate) mod or_empty;
 pub(crate) mod postgres;
 pub(crate) mod single_value;

@@ -107,7 +107,12 @@ impl Release {
             let table = system::RunsTable::new(schema(relation), snapshots, runs);
             builder.computed(relation, Arc::new(table), snapshots.len() as u64);
         }
-        for name in ["identity_conflicts", "identity_warnings", "fx_rates"] {
+        for name in [
+            "identity_conflicts",
+            "identity_warnings",
+            "identity_overrides",
+            "fx_rates",
+        ] {
             if let Some(relation) = perennial_base::relation::relation(PERENNIAL, name) {
                 let table = manifest
                     .as_ref()

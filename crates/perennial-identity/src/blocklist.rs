@@ -134,7 +134,8 @@ const BUILTIN: &[&str] = &[
     "hostmaster@",
 ];
 
-/// The built-in block list, as a user sees it. A plain entry blocks the value in every type, whatever its case; an entry
+/// The built-in block list, as a user sees it. A plain entry blocks the value in every type, whatever its case and in
+/// every spelling that the type's normalisation makes equal; an entry
 /// that ends with an at sign blocks the mailbox in every domain; an entry in angle brackets names a pattern. Every entry
 /// can be taken off by configuring it with an exclamation mark in front: `"!info@"`.
 pub fn builtin_blocked() -> &'static [&'static str] {
@@ -146,6 +147,8 @@ pub fn builtin_blocked() -> &'static [&'static str] {
 pub(crate) struct Blocklist {
     entries: Vec<String>,
     values: HashSet<String>,
+    /// The values as each normalisation spells them: one entry blocks every spelling.
+    spelt: Vec<(Normalisation, HashSet<String>)>,
     mailboxes: HashSet<String>,
     zeros: bool,
     one_digit: bool,
@@ -153,7 +156,11 @@ pub(crate) struct Blocklist {
 }
 
 impl Blocklist {
-    pub(crate) fn try_new(configured: &[String]) -> Result<Self, Error> {
+    /// `normalisations` are those in use.
+    pub(crate) fn try_new(
+        configured: &[String],
+        normalisations: impl Iterator<Item = Normalisation>,
+    ) -> Result<Self, Error> {
         let mut entries: Vec<String> = BUILTIN.iter().map(|entry| (*entry).to_owned()).collect();
         for entry in configured {
             let entry = entry.trim().to_lowercase();
@@ -176,14 +183,25 @@ impl Blocklist {
             .filter_map(|entry| entry.strip_suffix('@'))
             .map(str::to_owned)
             .collect();
-        let values = entries
+        let values: HashSet<String> = entries
             .iter()
             .filter(|entry| !entry.ends_with('@'))
             .cloned()
             .collect();
+        let mut spelt: Vec<(Normalisation, HashSet<String>)> = Vec::new();
+        for normalisation in normalisations {
+            if spelt.iter().all(|(known, _)| *known != normalisation) {
+                let spellings = values.iter().filter_map(|value| {
+                    let spelling = normalisation.normalise(value)?.into_owned();
+                    (spelling != *value).then_some(spelling)
+                });
+                spelt.push((normalisation, spellings.collect()));
+            }
+        }
         Ok(Self {
             entries,
             values,
+            spelt,
             mailboxes,
             zeros,
             one_digit,
@@ -198,6 +216,7 @@ impl Blocklist {
     /// Whether `value`, raw or normalised and without outer white space, identifies nobody.
     pub(crate) fn blocks(&self, value: &str, normalisation: Normalisation) -> bool {
         self.blocks_value(value)
+            || self.blocks_spelling(value, normalisation)
             || self.zeros && zeros_only(value)
             || matches!(normalisation, Normalisation::Phone(_)) && self.blocks_phone(value)
     }
@@ -216,6 +235,12 @@ impl Blocklist {
                 let mailbox = mailbox.split_once('+').map_or(mailbox, |(mailbox, _)| mailbox);
                 self.mailboxes.contains(mailbox)
             })
+    }
+
+    fn blocks_spelling(&self, value: &str, normalisation: Normalisation) -> bool {
+        self.spelt
+            .iter()
+            .any(|(known, spellings)| *known == normalisation && spellings.contains(value))
     }
 
     fn blocks_phone(&self, value: &str) -> bool {
@@ -250,12 +275,8 @@ mod tests {
 
     #[track_caller]
     fn check(rule: &str, value: &str, expected: bool) {
-        let list = Blocklist::try_new(&[
-            "@staging".to_owned(),
-            "Jane@Doe.com".to_owned(),
-            "!hi@".to_owned(),
-        ])
-        .unwrap();
+        let configured = ["@staging", "Jane@Doe.com", "!hi@"].map(str::to_owned);
+        let list = Blocklist::try_new(&configured, [rule.parse().unwrap()].into_iter()).unwrap();
         assert_eq!(
             list.blocks(value, rule.parse().unwrap()),
             expected,
@@ -323,11 +344,11 @@ mod tests {
 
     #[test]
     fn only_builtin_entries_can_be_taken_off() {
-        let list = Blocklist::try_new(&["!<zeros only>".to_owned()]).unwrap();
+        let list = Blocklist::try_new(&["!<zeros only>".to_owned()], std::iter::empty()).unwrap();
         assert!(!list.blocks("000", Normalisation::Exact));
         assert!(!list.entries().any(|entry| entry == ZEROS));
         assert!(matches!(
-            Blocklist::try_new(&["!jane".to_owned()]),
+            Blocklist::try_new(&["!jane".to_owned()], std::iter::empty()),
             Err(Error::NotBlocked { entry }) if entry == "jane"
         ));
     }

@@ -7,8 +7,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::graph::{Bounds, Graph, NONE, Signature};
 use crate::intern::{IdentifierTable, SetTable, next_number};
+use crate::overrides::{self, Override, Word};
 use crate::warnings::Tally;
-use crate::{Error, Partition, PreviousIds, Rules, WarningKind, record_hash};
+use crate::{Error, Partition, PreviousIds, Rules, record_hash};
 
 /// How many sources there may be: as many as a [`SourceSet`] has places.
 const MAX_SOURCES: usize = 128;
@@ -21,6 +22,9 @@ pub struct Source {
     /// Whether every record of it is a person (a profile), known by an identifier or not. A record of any other source
     /// that no identifier joins to anything belongs to nobody.
     pub person: bool,
+    /// Whether its records have keys of their own. The key of a record without one is its place, where another record may
+    /// stand the next time: what it says belongs to what it is known by.
+    pub keyed: bool,
 }
 
 /// A set of sources, by their index.
@@ -48,6 +52,8 @@ pub struct GraphBuilder {
     previous: PreviousIds,
     /// The signature of the founding record of each previous id, as far as the record still exists.
     founders: Vec<u32>,
+    /// The signatures of the records that persons speak of, by their hash; none until the record comes.
+    named: HashMap<u128, u32>,
     tally: Tally,
 }
 
@@ -57,6 +63,7 @@ impl Source {
         Self {
             name: name.into(),
             person: false,
+            keyed: true,
         }
     }
 
@@ -65,7 +72,15 @@ impl Source {
         Self {
             name: name.into(),
             person: true,
+            keyed: true,
         }
+    }
+
+    /// The same source, whose records are known by their place alone.
+    #[must_use]
+    pub fn without_keys(mut self) -> Self {
+        self.keyed = false;
+        self
     }
 }
 
@@ -138,6 +153,7 @@ impl GraphBuilder {
         let founders = vec![NONE; previous.len()];
         let graph = Graph {
             bounds: rules.identifiers().iter().map(Bounds::of).collect(),
+            type_names: rules.identifiers().iter().map(|rule| rule.name.clone()).collect(),
             ranks: sources
                 .iter()
                 .map(|source| sources.iter().filter(|other| other.name < source.name).count())
@@ -146,6 +162,7 @@ impl GraphBuilder {
             identifiers: IdentifierTable::default(),
             sets: SetTable::new(),
             signatures: Vec::new(),
+            words: Vec::new(),
             sightings: HashMap::new(),
         };
         Ok(Self {
@@ -153,8 +170,24 @@ impl GraphBuilder {
             signatures_by_set: HashTable::new(),
             previous,
             founders,
+            named: HashMap::new(),
             tally: Tally::default(),
         })
+    }
+
+    /// Takes in what persons say of records. The records themselves come later: the builder has to know whom it must not
+    /// take together with others of equal identifiers.
+    pub fn overrides(&mut self, words: impl IntoIterator<Item = Override>) {
+        for word in words {
+            for (source, key) in [&word.a, &word.b] {
+                self.named.insert(record_hash(source, key), NONE);
+            }
+            self.graph.words.push(Word {
+                word,
+                a: NONE,
+                b: NONE,
+            });
+        }
     }
 
     /// The number of a normalised value of an identifier type.
@@ -275,17 +308,26 @@ impl GraphBuilder {
         apart: bool,
     ) -> Result<Option<SignatureId>, Error> {
         self.check_set(set)?;
-        let Some(Source { name, person }) = self.graph.sources.get(usize::from(source)) else {
+        let Some(Source { name, person, .. }) = self.graph.sources.get(usize::from(source)) else {
             return Err(Error::UnknownIndex {
                 what: "source",
                 index: usize::from(source),
             });
         };
-        if set == SetId::EMPTY && !person {
+        let named = match self.named.is_empty() {
+            true => None,
+            false => self.named.get_mut(&record_hash(name, key)),
+        };
+        if set == SetId::EMPTY && !person && named.is_none() {
             return Ok(None);
         }
-        let founder = (!self.previous.is_empty()).then(|| record_hash(name, key));
-        let number = if *person || apart {
+        let apart = apart || named.is_some();
+        if let Some(signature) = named {
+            *signature = next_number(self.graph.signatures.len(), "groups of records")?;
+        }
+        let founder =
+            (!self.previous.is_empty()).then(|| self.graph.founding_hash(source, set.0, time, key, 0));
+        let number = if apart || self.graph.sources[usize::from(source)].person {
             self.push(source, set.0, time, key)?
         } else {
             self.join(source, set.0, time, key)?
@@ -300,14 +342,17 @@ impl GraphBuilder {
 
     /// Counts records whose value is on the block list.
     pub fn blocked(&mut self, identifier_type: usize, value: &str, source: u16, records: u64) {
-        self.tally
-            .add(WarningKind::Blocked, identifier_type, source, value, records);
+        self.tally.blocked(identifier_type, value, source, records);
     }
 
     /// Counts records whose value is not one of its type.
     pub fn malformed(&mut self, identifier_type: usize, value: &str, source: u16, records: u64) {
-        self.tally
-            .add(WarningKind::Malformed, identifier_type, source, value, records);
+        self.tally.malformed(identifier_type, value, source, records);
+    }
+
+    /// Takes in what was counted apart, for a file that may be left out.
+    pub fn warned(&mut self, tally: &Tally) {
+        self.tally.merge(tally);
     }
 
     /// How many signatures there are so far; their numbers are below this.
@@ -325,9 +370,17 @@ impl GraphBuilder {
             signatures_by_set,
             previous,
             founders,
+            named,
             tally,
         } = self;
         drop(signatures_by_set);
+        for Word { word, a, b } in &mut graph.words {
+            let signature = |(source, key): &(String, String)| {
+                named.get(&record_hash(source, key)).copied().unwrap_or(NONE)
+            };
+            (*a, *b) = (signature(&word.a), signature(&word.b));
+        }
+        overrides::sort(&mut graph.words);
         graph.signatures.shrink_to_fit();
         Partition::try_new(graph, previous, founders, tally)
     }

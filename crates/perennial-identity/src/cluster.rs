@@ -4,7 +4,8 @@ use crate::Error;
 use crate::graph::{Graph, NONE};
 use crate::groups::Groups;
 use crate::intern::next_number;
-use crate::union_find::{Exceeded, Forest};
+use crate::overrides;
+use crate::union_find::{Forest, Refusal};
 
 /// Which signatures and identifiers are one customer, and what was kept apart.
 #[derive(Debug)]
@@ -21,13 +22,13 @@ pub(crate) struct Clusters {
     pub(crate) withheld: Vec<Withheld>,
 }
 
-/// An edge whose join would have exceeded a limit.
+/// An edge whose join would have exceeded a limit, or joined what a person keeps apart.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Refused {
     pub(crate) identifier: u32,
     pub(crate) signature: u32,
-    /// The identifier type of which the customer would have held too many values.
-    pub(crate) exceeded_type: usize,
+    /// The identifier type of which the customer would have held too many values; none for a person's word.
+    pub(crate) exceeded_type: Option<usize>,
 }
 
 /// An identifier over the bound on its customers.
@@ -66,6 +67,8 @@ pub(crate) fn cluster(graph: &Graph, holders: &Groups) -> Result<Clusters, Error
         }
     }
 
+    let by_word = overrides::apply(graph, &mut forest, identifiers);
+
     let by_type = Groups::new(
         graph.bounds.len(),
         (0..identifiers).map(|identifier| (graph.identifiers.type_of(identifier) as u32, identifier)),
@@ -91,13 +94,22 @@ pub(crate) fn cluster(graph: &Graph, holders: &Groups) -> Result<Clusters, Error
         let mut edges: Vec<(i64, u32, u32)> = edges_of(values, holders)
             .map(|(identifier, signature)| (graph.signature(signature).first_at, identifier, signature))
             .collect();
-        if !limits.is_empty() {
+        if !limits.is_empty() || forest.separates() {
             // Without limits nothing is ever refused, and the order does not matter.
             edges.sort_unstable_by(|a, b| graph.edge_order(*a, *b));
         }
         for (_, identifier, signature) in edges {
-            if let Err(Exceeded(place)) = forest.join(identifier, identifiers + signature) {
-                let exceeded_type = limits[place].0;
+            let node = identifiers + signature;
+            let joined = match by_word.contains(&signature) {
+                false => forest.join(identifier, node),
+                true if forest.join_by_word(identifier, node) => Ok(()),
+                true => Err(Refusal::Separated),
+            };
+            if let Err(refusal) = joined {
+                let exceeded_type = match refusal {
+                    Refusal::Exceeded(place) => Some(limits[place].0),
+                    Refusal::Separated => None,
+                };
                 refused.push(Refused {
                     identifier,
                     signature,

@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 use hashbrown::HashMap;
 
 use crate::intern::{IdentifierTable, SetTable};
+use crate::overrides::Word;
+use crate::published::{salted_place_hash, salted_record_hash};
 use crate::{IdentifierRule, Source};
 
 /// The number that stands for none.
@@ -14,12 +16,16 @@ pub(crate) const NONE: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Graph {
     pub(crate) bounds: Vec<Bounds>,
+    /// The names of the identifier types.
+    pub(crate) type_names: Vec<String>,
     pub(crate) sources: Vec<Source>,
     /// The place of each source in the order of their names.
     pub(crate) ranks: Vec<usize>,
     pub(crate) identifiers: IdentifierTable,
     pub(crate) sets: SetTable,
     pub(crate) signatures: Vec<Signature>,
+    /// What persons say of records, newest first once all records are in.
+    pub(crate) words: Vec<Word>,
     /// The first and the last time that a record carried an identifier, where it did not always.
     pub(crate) sightings: HashMap<(u32, u32), (i64, i64)>,
 }
@@ -72,6 +78,28 @@ impl Graph {
 
     pub(crate) fn person(&self, signature: &Signature) -> bool {
         self.sources[usize::from(signature.source)].person
+    }
+
+    /// The hash by which a record is known again, with a salt; see [`crate::record_hash`] and [`crate::place_hash`].
+    pub(crate) fn founding_hash(&self, source: u16, set: u32, time: i64, key: &str, salt: u32) -> u128 {
+        let Source { name, keyed, .. } = &self.sources[usize::from(source)];
+        if *keyed {
+            return salted_record_hash(name, key, salt);
+        }
+        let mut values: Vec<(&str, &str)> = self
+            .sets
+            .members_of(set)
+            .iter()
+            .map(|identifier| {
+                let of_type = self.identifiers.type_of(*identifier);
+                (
+                    self.type_names[of_type].as_str(),
+                    self.identifiers.value_of(*identifier),
+                )
+            })
+            .collect();
+        values.sort_unstable();
+        salted_place_hash(name, key, time, &values, salt)
     }
 
     /// The order of the founding records of two signatures: time, source name, record key.

@@ -8,10 +8,10 @@ use crate::Error;
 /// The identifiers: typed values in one arena.
 #[derive(Debug, Default)]
 pub(crate) struct IdentifierTable {
-    /// The values, each behind a character whose code is its type: one look tells both.
     text: String,
-    /// Where each value ends; its type stands where the one before it ends.
+    /// Where each value ends.
     ends: Vec<usize>,
+    types: Vec<u8>,
     table: HashTable<Slot>,
 }
 
@@ -38,9 +38,9 @@ impl IdentifierTable {
             return Ok(number);
         }
         let number = next_number(self.ends.len(), "identifiers")?;
-        self.text.push(char::from(identifier_type));
         self.text.push_str(value);
         self.ends.push(self.text.len());
+        self.types.push(identifier_type);
         let slot = Slot {
             hash: identifier_hash(identifier_type, value),
             number,
@@ -57,9 +57,8 @@ impl IdentifierTable {
         };
         let equal = |other: &Slot| {
             other.hash == slot.hash
-                && slice_of(&self.text, &self.ends, other.number)
-                    .strip_prefix(char::from(identifier_type))
-                    .is_some_and(|other| other == value)
+                && self.types[other.number as usize] == identifier_type
+                && slice_of(&self.text, &self.ends, other.number) == value
         };
         self.table.find(slot.spread(), equal).map(|found| found.number)
     }
@@ -69,17 +68,11 @@ impl IdentifierTable {
     }
 
     pub(crate) fn type_of(&self, number: u32) -> usize {
-        slice_of(&self.text, &self.ends, number)
-            .bytes()
-            .next()
-            .map_or(0, usize::from)
+        usize::from(self.types[number as usize])
     }
 
     pub(crate) fn value_of(&self, number: u32) -> &str {
-        // A type is below 64, so its character is one byte.
         slice_of(&self.text, &self.ends, number)
-            .get(1..)
-            .unwrap_or_default()
     }
 
     /// Frees what only interning and finding need.

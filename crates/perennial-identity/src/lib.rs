@@ -16,6 +16,8 @@
 //!    runaway merges. `max_customers` is counted before a type's first edge is tried: a value that would join more
 //!    customers, as the stronger types alone built them, joins nobody. `limit` is checked at every edge: a join
 //!    that would give a customer more values of any type than its limit is refused and reported with both sides.
+//!    An [`Override`] is a person's word on two records and comes before the strongest type: records that are the same are
+//!    joined and their own values kept whatever a limit says; what is different is never joined, by no chain of values.
 //! 4. [`Partition::publish`] names the components. A component keeps the oldest id that was ever published for it
 //!    and mints one from its founding record otherwise; no id is ever forgotten ([`PublishedId`]).
 //!
@@ -33,6 +35,7 @@ mod graph;
 mod groups;
 mod intern;
 mod normaliser;
+mod overrides;
 mod partition;
 mod published;
 mod resolution;
@@ -51,8 +54,9 @@ pub use builder::{GraphBuilder, IdentifierId, SetId, SignatureId, Source, Source
 pub use customer_id::CustomerId;
 pub use error::Error;
 pub use normaliser::{Normaliser, Outcome};
+pub use overrides::{Override, OverrideLink, OverrideOutcome, OverrideState, Verdict};
 pub use partition::Partition;
-pub use published::{Fate, PreviousIds, PublishedId, record_hash};
-pub use resolution::{Conflict, Customer, Identity, Link, Record, Resolution};
+pub use published::{Change, ChangeKind, Fate, PreviousIds, PublishedId, place_hash, record_hash};
+pub use resolution::{Conflict, Customer, Identity, Link, Record, RecordGroup, Resolution};
 pub use rules::{IdentifierRule, Rules};
-pub use warnings::{Warning, WarningKind};
+pub use warnings::{Tally, Warning, WarningKind};

@@ -174,6 +174,33 @@ mod tests {
     }
 
     #[test]
+    fn a_blocked_value_is_blocked_in_every_spelling() {
+        let types = ["email_gmail", "phone:DE", "exact"];
+        let types = types.map(|rule| IdentifierRule::new(rule).with_normalise(rule.parse().unwrap()));
+        let blocked = ["Jane.Doe@gmail.com", "030 1234 4321"].map(str::to_owned);
+        let rules = Rules::try_new(types.to_vec(), &blocked).unwrap();
+        let mut normaliser = Normaliser::new(&rules);
+        let mut blocks = |of_type: usize, raw: &str| {
+            let outcome = normaliser.normalise(of_type, raw, &mut String::new());
+            assert!(matches!(outcome, Outcome::Value | Outcome::Blocked), "{raw}");
+            outcome == Outcome::Blocked
+        };
+        for raw in [
+            "janedoe@gmail.com",
+            "JANE.DOE@gmail.com",
+            "j.a.n.e.doe+shop@gmail.com",
+        ] {
+            assert!(blocks(0, raw), "{raw}");
+        }
+        for raw in ["+49 30 12344321", "030/12344321", "0049 30 1234 4321"] {
+            assert!(blocks(1, raw), "{raw}");
+        }
+        // Where values are compared exactly, another spelling is another value.
+        assert!(blocks(2, "030 1234 4321") && !blocks(2, "03012344321"));
+        assert!(!blocks(0, "jane.roe@gmail.com") && !blocks(1, "030 1234 4322"));
+    }
+
+    #[test]
     fn an_unknown_type_has_no_values() {
         let rules = Rules::try_new(vec![IdentifierRule::new("id")], &[]).unwrap();
         assert_eq!(

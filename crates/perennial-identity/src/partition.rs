@@ -5,11 +5,10 @@ use std::cmp::Ordering;
 use hashbrown::{HashMap, HashSet};
 
 use crate::cluster::{Clusters, cluster};
-use crate::graph::{Graph, NONE};
+use crate::graph::{Graph, NONE, Signature};
 use crate::groups::Groups;
-use crate::published::salted_record_hash;
 use crate::warnings::Tally;
-use crate::{CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId, record_hash};
+use crate::{Change, ChangeKind, CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId};
 
 /// The records of every customer. What is left to do is to give the customers their ids.
 ///
@@ -18,11 +17,14 @@ use crate::{CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, Signa
 /// the caller tells it, before [`Partition::publish`]:
 ///
 /// ```text
-/// let orphans = partition.orphans();
-/// for (id, type, value) in previous identities with id in orphans {
-///     partition.held(id, type, value);
+/// if partition.asks_for_previous() {
+///     for (id, type, value) in previous identities {
+///         partition.held(id, type, value);
+///     }
 /// }
 /// ```
+///
+/// From that it also knows of which customer a new one was a part.
 #[derive(Debug)]
 pub struct Partition {
     graph: Graph,
@@ -35,6 +37,10 @@ pub struct Partition {
     places: Vec<u32>,
     /// The component of orphans.
     remains: HashMap<u32, u32>,
+    /// Whether a component has the founding record of a previous id.
+    founded: Vec<bool>,
+    /// The oldest previous id of which the components without one were a part.
+    parts: HashMap<u32, u32>,
     tally: Tally,
 }
 
@@ -56,7 +62,7 @@ impl Partition {
                 *founder = signature;
             }
         }
-        let places = previous_founders
+        let places: Vec<u32> = previous_founders
             .into_iter()
             .map(|signature| {
                 clusters
@@ -66,6 +72,12 @@ impl Partition {
                     .unwrap_or(NONE)
             })
             .collect();
+        let mut founded = vec![false; clusters.count as usize];
+        for place in &places {
+            if let Some(founded) = founded.get_mut(*place as usize) {
+                *founded = true;
+            }
+        }
         Ok(Self {
             graph,
             holders,
@@ -74,6 +86,8 @@ impl Partition {
             previous,
             places,
             remains: HashMap::new(),
+            founded,
+            parts: HashMap::new(),
             tally,
         })
     }
@@ -108,14 +122,22 @@ impl Partition {
         orphans
     }
 
-    /// Tells that an orphan held an identifier in the previous snapshot. The orphan stays with the customer who holds it
-    /// now; where its identifiers went to several, with the one whose founding record is the earliest. Without effect
-    /// for any other id and for an identifier that nobody holds.
+    /// Whether the previous identities tell anything: there are orphans, or customers without a published id.
+    pub fn asks_for_previous(&self) -> bool {
+        let orphan =
+            |(published, place): (&PublishedId, &u32)| published.fate == Fate::Current && *place == NONE;
+        !self.previous.is_empty()
+            && (self.founded.contains(&false)
+                || self.previous.as_slice().iter().zip(&self.places).any(orphan))
+    }
+
+    /// Tells that an id held an identifier in the previous snapshot. An orphan stays with the customer who holds it now;
+    /// where its identifiers went to several, with the one whose founding record is the earliest. A customer who gets a
+    /// new id was a part of the oldest that held one of its identifiers. Without effect for an identifier that nobody
+    /// holds.
     pub fn held(&mut self, id: CustomerId, identifier_type: usize, value: &str) {
-        let Some(number) = self.previous.number_of(id).filter(|number| {
-            self.places[*number as usize] == NONE
-                && self.previous.as_slice()[*number as usize].fate == Fate::Current
-        }) else {
+        let current = |number: &u32| self.previous.as_slice()[*number as usize].fate == Fate::Current;
+        let Some(number) = self.previous.number_of(id).filter(current) else {
             return;
         };
         let component = u8::try_from(identifier_type)
@@ -123,6 +145,16 @@ impl Partition {
             .and_then(|identifier_type| self.graph.identifiers.find(identifier_type, value))
             .map_or(NONE, |identifier| self.clusters.identifiers[identifier as usize]);
         if component == NONE {
+            return;
+        }
+        if !self.founded[component as usize] {
+            let previous = self.previous.as_slice();
+            let oldest = self.parts.entry(component).or_insert(number);
+            if previous[number as usize].age_order(&previous[*oldest as usize]) == Ordering::Less {
+                *oldest = number;
+            }
+        }
+        if self.places[number as usize] != NONE {
             return;
         }
         let Self {
@@ -138,14 +170,14 @@ impl Partition {
         }
     }
 
-    /// Gives every customer its id, in the snapshot of this number. A customer keeps the oldest of the published ids
+    /// Gives every customer its id, in the snapshot of this number and moment (microseconds since 1970). A customer keeps the oldest of the published ids
     /// that belong to it: the least by publishing snapshot, founding time, founding source and record hash. The others
     /// of its ids lead to that one, in one hop. A customer without any gets an id made from its founding record, whose
     /// time, source name and key are the least.
     ///
     /// # Errors
     /// More than 2^32 - 1 ids ever published.
-    pub fn publish(mut self, snapshot: u64) -> Result<Resolution, Error> {
+    pub fn publish(mut self, snapshot: u64, at: i64) -> Result<Resolution, Error> {
         let survivors = self.place_previous();
         let mut ids = vec![None; self.founders.len()];
         for (id, survivor) in ids.iter_mut().zip(&survivors) {
@@ -155,14 +187,35 @@ impl Partition {
                 .get(*survivor as usize)
                 .map(|published| published.id);
         }
-        let minted = self.mint(&mut ids, snapshot);
+        let mut changes = self.split_off(&ids);
+        let minted = self.mint(&mut ids, snapshot, at);
         // Every component has an id by now.
         let ids: Vec<CustomerId> = ids.into_iter().flatten().collect();
+        let mut changes: Vec<Change> = changes
+            .drain(..)
+            .filter_map(|(component, other)| {
+                Some(Change {
+                    kind: ChangeKind::Split,
+                    customer: *ids.get(component as usize)?,
+                    other: Some(other),
+                })
+            })
+            .collect();
         let mut published = self.previous.into_vec();
         for (entry, place) in published.iter_mut().zip(&self.places) {
-            entry.fate = fate(entry, ids.get(*place as usize).copied(), snapshot);
+            let fate = fate(entry, ids.get(*place as usize).copied(), snapshot);
+            if fate != entry.fate {
+                changes.push(change(entry.id, entry.fate, fate));
+                (entry.fate, entry.fate_at) = (fate, at);
+            }
         }
-        published.extend(minted);
+        changes.sort_unstable();
+        if published.is_empty() {
+            published = minted;
+        } else {
+            published.reserve_exact(minted.len());
+            published.extend(minted);
+        }
         self.graph.identifiers.forget_hashes();
         Resolution::try_new(
             self.graph,
@@ -170,8 +223,19 @@ impl Partition {
             self.clusters,
             ids,
             published,
+            changes,
             self.tally,
         )
+    }
+
+    /// The components that get a new id although their identifiers were an older customer's, with that one's id.
+    fn split_off(&self, ids: &[Option<CustomerId>]) -> Vec<(u32, CustomerId)> {
+        let new = |(component, _): &(&u32, &u32)| ids[**component as usize].is_none();
+        self.parts
+            .iter()
+            .filter(new)
+            .map(|(component, number)| (*component, self.previous.as_slice()[*number as usize].id))
+            .collect()
     }
 
     /// Completes the places of the previous ids and gives the oldest of each component.
@@ -203,37 +267,67 @@ impl Partition {
         survivors
     }
 
-    /// Makes the missing ids, in the order of the founding records, and never one that was published before.
-    fn mint(&self, ids: &mut [Option<CustomerId>], snapshot: u64) -> Vec<PublishedId> {
-        let mut founders: Vec<(u32, u32)> = (0..)
+    /// Makes the missing ids, and never one that was published before. Where two founding records would make one id, the
+    /// earlier record has it.
+    fn mint(&self, ids: &mut [Option<CustomerId>], snapshot: u64, at: i64) -> Vec<PublishedId> {
+        let hash = |founder: u32, salt: u32| {
+            let Signature {
+                source,
+                set,
+                first_at,
+                key,
+                ..
+            } = self.graph.signature(founder);
+            self.graph.founding_hash(*source, *set, *first_at, key, salt)
+        };
+        let mut wanted: Vec<(CustomerId, u32)> = (0..)
             .zip(&self.founders)
-            .map(|(component, founder)| (*founder, component))
+            .filter(|(component, _)| ids[*component as usize].is_none())
+            .map(|(component, founder)| (CustomerId::from_hash(hash(*founder, 0)), component))
             .collect();
-        founders.retain(|(_, component)| ids[*component as usize].is_none());
-        founders.sort_unstable_by(|a, b| self.graph.founding_order(a.0, b.0));
-        let mut taken = HashSet::with_capacity(founders.len());
-        let mut minted = Vec::with_capacity(founders.len());
-        for (founder, component) in founders {
-            let signature = self.graph.signature(founder);
-            let source = &self.graph.sources[usize::from(signature.source)].name;
-            let mut salt = 0;
-            let id = loop {
-                let id = CustomerId::from_hash(salted_record_hash(source, &signature.key, salt));
-                if self.previous.number_of(id).is_none() && taken.insert(id) {
-                    break id;
+        wanted.sort_unstable();
+        // Nearly never do two want the same: only those are told apart in the order of their founding records.
+        let mut contested: Vec<u32> = Vec::new();
+        let mut taken = HashSet::new();
+        for same in wanted.chunk_by(|a, b| a.0 == b.0) {
+            match same {
+                [(id, component)] if self.previous.number_of(*id).is_none() => {
+                    ids[*component as usize] = Some(*id);
                 }
-                salt += 1;
-            };
-            ids[component as usize] = Some(id);
-            minted.push(PublishedId {
-                id,
-                minted_snapshot: snapshot,
-                founding_source: source.clone(),
-                founding_at: signature.first_at,
-                founding_hash: record_hash(source, &signature.key),
-                fate: Fate::Current,
-            });
+                _ => contested.extend(same.iter().map(|(_, component)| *component)),
+            }
         }
+        if !contested.is_empty() {
+            taken.extend(
+                wanted
+                    .iter()
+                    .filter(|(_, component)| ids[*component as usize].is_some())
+                    .map(|(id, _)| *id),
+            );
+        }
+        let founder = |component: u32| self.founders[component as usize];
+        contested.sort_unstable_by(|a, b| self.graph.founding_order(founder(*a), founder(*b)));
+        for component in contested {
+            let ids_of_salts = (0..).map(|salt| CustomerId::from_hash(hash(founder(component), salt)));
+            ids[component as usize] = ids_of_salts
+                .into_iter()
+                .find(|id| self.previous.number_of(*id).is_none() && taken.insert(*id));
+        }
+        let made = wanted.iter().filter_map(|(_, component)| {
+            let founder = founder(*component);
+            let signature = self.graph.signature(founder);
+            Some(PublishedId {
+                id: ids[*component as usize]?,
+                minted_snapshot: snapshot,
+                founding_source: self.graph.sources[usize::from(signature.source)].name.clone(),
+                founding_at: signature.first_at,
+                founding_hash: hash(founder, 0),
+                fate: Fate::Current,
+                fate_at: at,
+            })
+        });
+        let mut minted = Vec::with_capacity(wanted.len());
+        minted.extend(made);
         minted
     }
 }
@@ -246,5 +340,20 @@ fn fate(published: &PublishedId, current: Option<CustomerId>, snapshot: u64) -> 
         (Some(to), _) => Fate::Redirected { to, snapshot },
         (None, fate @ Fate::Gone { .. }) => fate,
         (None, _) => Fate::Gone { snapshot },
+    }
+}
+
+/// What happened to an id whose fate was another before.
+fn change(id: CustomerId, before: Fate, after: Fate) -> Change {
+    let (kind, customer, other) = match (before, after) {
+        (Fate::Redirected { to, .. }, Fate::Current) => (ChangeKind::Split, id, Some(to)),
+        (_, Fate::Current) => (ChangeKind::Returned, id, None),
+        (_, Fate::Redirected { to, .. }) => (ChangeKind::Merged, to, Some(id)),
+        (_, Fate::Gone { .. }) => (ChangeKind::Gone, id, None),
+    };
+    Change {
+        kind,
+        customer,
+        other,
     }
 }

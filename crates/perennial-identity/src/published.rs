@@ -20,10 +20,39 @@ pub struct PublishedId {
     pub founding_source: Arc<str>,
     /// The time of the founding record, in microseconds since 1970.
     pub founding_at: i64,
-    /// The founding record's [`record_hash`]. The key itself is not kept: it may tell who the person is.
+    /// The founding record's [`record_hash`], or its [`place_hash`] in a source without keys. The key itself is not kept:
+    /// it may tell who the person is.
     pub founding_hash: u128,
     /// What became of it.
     pub fate: Fate,
+    /// Since when, in microseconds since 1970: the moment of the snapshot that recorded its fate.
+    pub fate_at: i64,
+}
+
+/// What happened to a published id in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Change {
+    /// What happened.
+    pub kind: ChangeKind,
+    /// The id: the surviving one of a merge, the one on its own of a split.
+    pub customer: CustomerId,
+    /// The other: the retired one of a merge, the one that it was a part of before a split.
+    pub other: Option<CustomerId>,
+}
+
+/// The kinds of changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum ChangeKind {
+    /// The other id leads to the customer from now on.
+    Merged,
+    /// The customer was a part of the other and is none any more: an id that has led to the other is current again, or
+    /// a new one has been made for a part.
+    Split,
+    /// Nothing of the customer is left.
+    Gone,
+    /// A customer who was gone is there again.
+    Returned,
 }
 
 /// What became of a published id.
@@ -70,8 +99,39 @@ pub(crate) fn salted_record_hash(source: &str, key: &str, salt: u32) -> u128 {
     hasher.digest128()
 }
 
+/// The hash that stands for a record without a key, which is known by its place and by what it says: `xxh3_128` of the
+/// source's name, the place, the time and the identifiers by type name and value, in this order. Another record that
+/// comes to stand at the place has another hash.
+pub fn place_hash(source: &str, place: &str, time: i64, identifiers: &[(&str, &str)]) -> u128 {
+    let mut identifiers = identifiers.to_vec();
+    identifiers.sort_unstable();
+    salted_place_hash(source, place, time, &identifiers, 0)
+}
+
+/// As [`place_hash`], of sorted identifiers; a salt above 0 is hashed in front.
+pub(crate) fn salted_place_hash(
+    source: &str,
+    place: &str,
+    time: i64,
+    identifiers: &[(&str, &str)],
+    salt: u32,
+) -> u128 {
+    let mut hasher = Xxh3::new();
+    if salt > 0 {
+        hasher.update(&salt.to_le_bytes());
+    }
+    let texts = [source, place].into_iter();
+    for text in texts.chain(identifiers.iter().flat_map(|(name, value)| [*name, *value])) {
+        hasher.update(&(text.len() as u64).to_le_bytes());
+        hasher.update(text.as_bytes());
+    }
+    hasher.update(&time.to_le_bytes());
+    hasher.digest128()
+}
+
 impl PublishedId {
-    /// The order of age, oldest first: publishing snapshot, founding time, source, record hash.
+    /// The order of age, oldest first: publishing snapshot, founding time, source, record hash. The hash stands for the
+    /// record key, which is not kept.
     pub(crate) fn age_order(&self, other: &Self) -> Ordering {
         (
             self.minted_snapshot,

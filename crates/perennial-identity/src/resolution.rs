@@ -3,8 +3,11 @@
 use crate::cluster::{Clusters, Refused};
 use crate::graph::{Graph, NONE};
 use crate::groups::Groups;
+use crate::overrides::{self, OverrideLink, OverrideOutcome, OverrideState, Verdict};
 use crate::warnings::Tally;
-use crate::{CustomerId, Error, IdentifierId, PublishedId, SignatureId, SourceSet, Warning, WarningKind};
+use crate::{
+    Change, CustomerId, Error, IdentifierId, PublishedId, SignatureId, SourceSet, Warning, WarningKind,
+};
 
 /// The outcome of a run: customers, numbered from 0 in the order of their ids, and what joins them.
 #[derive(Debug)]
@@ -18,6 +21,7 @@ pub struct Resolution {
     held: Groups,
     customers: Vec<Customer>,
     ids: Vec<PublishedId>,
+    changes: Vec<Change>,
     refused: Vec<Refused>,
     warnings: Vec<Warning>,
 }
@@ -59,7 +63,7 @@ pub struct Identity<'a> {
 }
 
 /// A record by its source and key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Record<'a> {
     /// The index of the source.
     pub source: u16,
@@ -87,8 +91,19 @@ pub struct Link<'a> {
     pub at: i64,
 }
 
+/// Records of one source with equal identifiers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RecordGroup<'a> {
+    /// The earliest.
+    pub earliest: Record<'a>,
+    /// How many they are, more than one.
+    pub records: u64,
+    /// The time of the last, in microseconds since 1970.
+    pub last_at: i64,
+}
+
 /// A row of `identity_conflicts`: a record that holds a value and is nevertheless not joined to it, because the customer
-/// would hold too many values of a type.
+/// would hold too many values of a type, or because a person says so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict<'a> {
     /// The earliest of the records, all of one source and with the same identifiers, that hold the value.
@@ -105,10 +120,10 @@ pub struct Conflict<'a> {
     pub value: &'a str,
     /// The customer of the value; none when no other record brought it to one.
     pub value_customer: Option<u32>,
-    /// The index of the type whose limit the join would exceed.
-    pub limited_type: usize,
+    /// The index of the type whose limit the join would exceed; none where a person keeps the two apart.
+    pub limited_type: Option<usize>,
     /// That limit.
-    pub limit: u32,
+    pub limit: Option<u32>,
 }
 
 impl Resolution {
@@ -119,6 +134,7 @@ impl Resolution {
         clusters: Clusters,
         ids: Vec<CustomerId>,
         mut published: Vec<PublishedId>,
+        changes: Vec<Change>,
         tally: Tally,
     ) -> Result<Self, Error> {
         if published.len() >= NONE as usize {
@@ -191,6 +207,7 @@ impl Resolution {
             held,
             customers,
             ids: published,
+            changes,
             refused: clusters.refused,
             warnings,
         })
@@ -215,6 +232,28 @@ impl Resolution {
     /// [`PreviousIds`](crate::PreviousIds).
     pub fn ids(&self) -> &[PublishedId] {
         &self.ids
+    }
+
+    /// What happened to the ids that were published before, by kind and id.
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
+    }
+
+    /// Records of a customer that are one because they are of one source and carry equal identifiers.
+    pub fn groups_of_customer(&self, customer: u32) -> impl Iterator<Item = RecordGroup<'_>> {
+        self.held_by(customer).iter().flat_map(move |identifier| {
+            self.holders_in(*identifier).filter_map(move |number| {
+                let signature = self.graph.signature(number);
+                let mut members = self.graph.sets.members_of(signature.set).iter();
+                // A signature with several identifiers is told of once.
+                let first = members.find(|member| self.customer_of_identifier[**member as usize] == customer);
+                (signature.records > 1 && first == Some(identifier)).then(|| RecordGroup {
+                    earliest: self.founding_record(number),
+                    records: signature.records,
+                    last_at: signature.last_at,
+                })
+            })
+        })
     }
 
     /// Every value that identifies a customer, by customer, type and value.
@@ -254,7 +293,48 @@ impl Resolution {
             .flat_map(|identifier| self.links_of(*identifier))
     }
 
-    /// The joins that a limit refused, in the order in which they were tried.
+    /// What persons say of records, newest first, and what became of it.
+    pub fn overrides(&self) -> impl Iterator<Item = OverrideOutcome<'_>> {
+        self.graph.words.iter().map(|word| {
+            let customer_a = known(&self.customer_of_signature, word.a);
+            let customer_b = known(&self.customer_of_signature, word.b);
+            let same = word.a == word.b || (customer_a.is_some() && customer_a == customer_b);
+            let state = match word.word.verdict {
+                _ if !word.known() => OverrideState::UnknownRecord,
+                Verdict::Same if same => OverrideState::Applied,
+                Verdict::Different if !same => OverrideState::Applied,
+                _ => OverrideState::Overruled,
+            };
+            OverrideOutcome {
+                word: &word.word,
+                state,
+                customer_a,
+                customer_b,
+            }
+        })
+    }
+
+    /// The pairs of records that are one customer's because a person says so, of each customer.
+    pub fn override_links(&self) -> impl Iterator<Item = OverrideLink<'_>> {
+        let customer = |signature: u32| known(&self.customer_of_signature, signature);
+        let joins = overrides::joins(&self.graph.words, |a, b| {
+            customer(a).is_some() && customer(a) == customer(b)
+        });
+        joins.into_iter().filter_map(move |word| {
+            let (a, b) = match self.graph.founding_order(word.a, word.b) {
+                std::cmp::Ordering::Greater => (word.b, word.a),
+                _ => (word.a, word.b),
+            };
+            Some(OverrideLink {
+                customer: customer(a)?,
+                earliest: self.founding_record(a),
+                other: self.founding_record(b),
+                at: word.word.time,
+            })
+        })
+    }
+
+    /// The joins that a limit or a person's word refused, in the order in which they were tried.
     pub fn conflicts(&self) -> impl Iterator<Item = Conflict<'_>> {
         self.refused.iter().map(|refused| {
             let signature = self.graph.signature(refused.signature);
@@ -267,8 +347,9 @@ impl Resolution {
                 value: self.graph.identifiers.value_of(refused.identifier),
                 value_customer: known(&self.customer_of_identifier, refused.identifier),
                 limited_type: refused.exceeded_type,
-                // A refusal is for a limit, so there is one.
-                limit: self.graph.bounds[refused.exceeded_type].limit.unwrap_or(u32::MAX),
+                limit: refused
+                    .exceeded_type
+                    .and_then(|of_type| self.graph.bounds[of_type].limit),
             }
         })
     }

@@ -34,7 +34,7 @@ pub struct IdentifierRule {
 
 impl Rules {
     /// Checks the rules. `blocked` is joined to [`crate::builtin_blocked`]: a plain entry blocks the value in every
-    /// type (in any case), one that ends with an at sign blocks the mailbox in every domain, and one that starts
+    /// type (in any case, and however the type's normalisation lets it be spelt), one that ends with an at sign blocks the mailbox in every domain, and one that starts
     /// with an exclamation mark takes a built-in entry off the list.
     ///
     /// # Errors
@@ -72,9 +72,10 @@ impl Rules {
                 }
             }
         }
+        let blocklist = Blocklist::try_new(blocked, identifiers.iter().map(|rule| rule.normalise))?;
         Ok(Self {
             identifiers,
-            blocklist: Blocklist::try_new(blocked)?,
+            blocklist,
         })
     }
 

@@ -3,4 +3,7 @@
 mod cases;
 mod ids;
 mod invariants;
+mod oracle;
+mod overrides;
+mod seeds;
 mod world;

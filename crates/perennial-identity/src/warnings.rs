@@ -39,19 +39,41 @@ pub enum WarningKind {
 }
 
 /// Counts per reason, type, source and value, with bounded memory: the least values in text order are kept, and
-/// their counts are exact whatever the order of arrival.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
+/// their counts are exact whatever the order of arrival. One for each file lets a file be left out as a whole.
+#[derive(Debug, Default, Clone)]
+pub struct Tally {
     groups: BTreeMap<(WarningKind, usize, u16), Group>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 struct Group {
     values: BTreeMap<String, u64>,
     rest: u64,
 }
 
 impl Tally {
+    /// Counts records whose value is on the block list.
+    pub fn blocked(&mut self, identifier_type: usize, value: &str, source: u16, records: u64) {
+        self.add(WarningKind::Blocked, identifier_type, source, value, records);
+    }
+
+    /// Counts records whose value is not one of its type.
+    pub fn malformed(&mut self, identifier_type: usize, value: &str, source: u16, records: u64) {
+        self.add(WarningKind::Malformed, identifier_type, source, value, records);
+    }
+
+    /// Takes in the counts of another. Which values are kept and their counts are the same as if all had been counted in
+    /// one: a value among the least of all is among the least of its part.
+    pub fn merge(&mut self, other: &Self) {
+        for ((kind, identifier_type, source), group) in &other.groups {
+            for (value, records) in &group.values {
+                self.add(*kind, *identifier_type, *source, value, *records);
+            }
+            let own = self.groups.entry((*kind, *identifier_type, *source)).or_default();
+            own.rest = own.rest.saturating_add(group.rest);
+        }
+    }
+
     pub(crate) fn add(
         &mut self,
         kind: WarningKind,
@@ -129,6 +151,18 @@ mod tests {
         }
         let warnings = forward.into_warnings();
         assert_eq!(warnings, backward.into_warnings());
+        // In parts that overlap, each over the bound or not, and in either order.
+        let mut parts = [0, 1, 2].map(|_| Tally::default());
+        for (place, value) in values.iter().enumerate() {
+            let part = usize::from(place % 7 == 0);
+            parts[part].malformed(0, value, 0, 1);
+            parts[2].malformed(0, value, 0, 1);
+        }
+        for order in [[0, 1, 2], [2, 1, 0]] {
+            let mut merged = Tally::default();
+            order.iter().for_each(|part| merged.merge(&parts[*part]));
+            assert_eq!(merged.into_warnings(), warnings);
+        }
         assert_eq!(warnings.len(), REPORTED_VALUES + 1);
         assert!(
             warnings

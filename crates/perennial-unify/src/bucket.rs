@@ -18,6 +18,7 @@ use crate::facts::{OrderFacts, orders, tables};
 use crate::golden::golden;
 use crate::money::Rates;
 use crate::output::{Output, name_of, sort_of};
+use crate::past::Before;
 use crate::route::{Buckets, Routed};
 use crate::segments::{Members, Segments};
 use crate::stages::{Collector, PlannedFact, count_gaps, history};
@@ -38,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) buckets: Buckets,
     pub(crate) routed: Routed,
     pub(crate) output: Arc<Output>,
+    pub(crate) before: Before,
     pub(crate) segments: Segments,
     pub(crate) names: Names,
     /// Ids as text, by customer.
@@ -159,7 +161,12 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
             &empty
         }
     };
-    let golden = golden(&shared, customers.clone(), profiles)?;
+    let bits = shared.buckets.len().trailing_zeros();
+    let past = shared
+        .before
+        .of(shared.output.lake(), bucket as u32, bits)
+        .await?;
+    let golden = golden(&shared, customers.clone(), profiles, past)?;
     let (history, present) = {
         let mut collector = Collector::new(&shared, &loaded.facts, &loaded.order_facts, &loaded.tables)?;
         history(&shared, &mut collector, customers.clone())?
@@ -177,6 +184,7 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
     for (name, batch) in [
         ("customers", &golden.customers),
         ("identities", &golden.identities),
+        ("identity_history", &golden.history),
         ("identity_links", &golden.links),
         ("trait_lineage", &golden.lineage),
         ("lifecycle_history", &history),

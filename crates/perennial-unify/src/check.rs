@@ -1,5 +1,6 @@
 //! The configuration against the files, without writing anything.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, RecordBatch, TimestampMicrosecondArray};
@@ -44,6 +45,9 @@ pub struct CheckReport {
     pub rejected: Vec<RejectedRows>,
     /// Identifiers of which no value among the first rows of a file can be used: source, path, type and a value.
     pub unusable: Vec<(String, String, String, String)>,
+    /// Sources of records that the first rows of overrides name and that the configuration does not have: source, path,
+    /// name.
+    pub unknown_sources: Vec<(String, String, String)>,
     /// Parquet files that no source takes.
     pub of_no_source: Vec<String>,
     /// Currencies of amounts that could not be converted.
@@ -248,6 +252,11 @@ impl Checking<'_> {
                     ));
                 }
             }
+            if source.kind == Kind::IdentityOverride {
+                let unknown = self.unknown_sources(&mapping, &mapped.columns);
+                let named = |name| (source.name.clone(), file.path.clone(), name);
+                report.unknown_sources.extend(unknown.into_iter().map(named));
+            }
             if !counted.is_empty() {
                 report.rejected.push(RejectedRows {
                     source: source.name.clone(),
@@ -257,6 +266,18 @@ impl Checking<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The sources of records that overrides name and that nobody has configured.
+    fn unknown_sources(&self, mapping: &Mapping, columns: &[ArrayRef]) -> BTreeSet<String> {
+        let schema = mapping.schema();
+        let named = schema.fields().iter().zip(columns);
+        let named = named.filter(|(field, _)| matches!(field.name().as_str(), "source_a" | "source_b"));
+        named
+            .flat_map(|(_, column)| column.as_string::<i32>().iter().flatten())
+            .map(|name| name.trim().to_owned())
+            .filter(|name| self.config.sources.iter().all(|source| source.name != *name))
+            .collect()
     }
 
     /// All rates of a source.

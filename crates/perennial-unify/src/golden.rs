@@ -9,10 +9,12 @@ use arrow::compute::{cast, take};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema};
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_identity::survivorship::Candidate;
+use perennial_identity::{OverrideLink, Record};
 
 use crate::bucket::Shared;
 use crate::columns::{Facts, counts, instants, text_lists, texts, written_schema};
 use crate::error::Result;
+use crate::past::Past;
 use crate::route::CANONICAL;
 
 /// The golden records of a bucket.
@@ -22,6 +24,7 @@ pub(crate) struct Golden {
     pub(crate) added: Vec<(FieldRef, ArrayRef)>,
     pub(crate) customers: RecordBatch,
     pub(crate) identities: RecordBatch,
+    pub(crate) history: RecordBatch,
     pub(crate) links: RecordBatch,
     pub(crate) lineage: RecordBatch,
 }
@@ -35,8 +38,8 @@ struct Chosen {
 }
 
 /// Works out the golden records of customers from their profiles, sorted by customer.
-pub(crate) fn golden(shared: &Shared, customers: Range<u32>, profiles: &Facts) -> Result<Golden> {
-    let (best, identities) = identities(shared, customers.clone())?;
+pub(crate) fn golden(shared: &Shared, customers: Range<u32>, profiles: &Facts, past: Past) -> Result<Golden> {
+    let (best, identities) = identities(shared, customers.clone(), &past)?;
     let mut added: Vec<(FieldRef, ArrayRef)> = Vec::new();
     for (kind, values) in best {
         let name = shared.identifier_name(kind);
@@ -54,11 +57,15 @@ pub(crate) fn golden(shared: &Shared, customers: Range<u32>, profiles: &Facts) -
             .filter(|(field, _)| !shared.is_identifier(field.name())),
     );
     let customers_table = customers_table(shared, customers.clone(), &added)?;
-    let links = links(shared, customers)?;
+    let links = links(shared, customers, &past)?;
+    let history = past
+        .history(&identities)?
+        .unwrap_or_else(|| RecordBatch::new_empty(Arc::new(Schema::empty())));
     Ok(Golden {
         added,
         customers: customers_table,
         identities,
+        history,
         links,
         lineage,
     })
@@ -73,6 +80,7 @@ fn commented(name: &str, data_type: DataType, comment: String) -> Field {
 fn identities(
     shared: &Shared,
     customers: Range<u32>,
+    past: &Past,
 ) -> Result<(BTreeMap<usize, Vec<Option<String>>>, RecordBatch)> {
     let mut best: BTreeMap<usize, Vec<Option<String>>> = (0..shared.identifier_types())
         .map(|kind| (kind, vec![None; customers.len()]))
@@ -98,6 +106,13 @@ fn identities(
             rows.push(identity);
         }
     }
+    let since: Vec<(i64, i64)> = rows
+        .iter()
+        .map(|row| {
+            let kind = shared.identifier_name(row.identifier_type);
+            past.since(shared.customer_id(row.customer), kind, row.value)
+        })
+        .collect();
     let batch = match relation(PUBLIC, "identities") {
         Some(relation) => RecordBatch::try_new(
             written_schema(relation),
@@ -114,6 +129,9 @@ fn identities(
                     rows.iter()
                         .map(|row| row.sources.iter().map(|source| shared.source_name(source))),
                 ),
+                counts(rows.iter().map(|row| row.records)),
+                instants(since.iter().map(|(from, _)| Some(*from))),
+                counts(since.iter().map(|(_, snapshot)| *snapshot as u64)),
             ],
         )?,
         None => RecordBatch::new_empty(Arc::new(Schema::empty())),
@@ -121,26 +139,86 @@ fn identities(
     Ok((best, batch))
 }
 
-fn links(shared: &Shared, customers: Range<u32>) -> Result<RecordBatch> {
+/// Two records of one customer, and why they are.
+struct Joined<'a> {
+    customer: u32,
+    earliest: Record<'a>,
+    /// The source of the later record, and its key; none for all with the identifiers of the earliest.
+    other: (u16, Option<&'a str>),
+    reason: &'static str,
+    shared: Option<(usize, &'a str)>,
+    at: i64,
+    records: u64,
+}
+
+fn links(shared: &Shared, customers: Range<u32>, past: &Past) -> Result<RecordBatch> {
     let Some(relation) = relation(PUBLIC, "identity_links") else {
         return Ok(RecordBatch::new_empty(Arc::new(Schema::empty())));
     };
-    let mut rows: Vec<_> = Vec::new();
+    let mut said: BTreeMap<u32, Vec<OverrideLink<'_>>> = BTreeMap::new();
+    for link in shared.resolution.override_links() {
+        said.entry(link.customer).or_default().push(link);
+    }
+    let mut rows: Vec<Joined<'_>> = Vec::new();
     for customer in customers {
         let start = rows.len();
-        rows.extend(shared.resolution.links_of_customer(customer));
+        rows.extend(shared.resolution.links_of_customer(customer).map(|link| Joined {
+            customer,
+            earliest: link.earliest,
+            other: (link.other.source, Some(link.other.key)),
+            reason: "shared_identifier",
+            shared: Some((link.identifier_type, link.value)),
+            at: link.at,
+            records: link.records,
+        }));
+        rows.extend(said.remove(&customer).into_iter().flatten().map(|link| Joined {
+            customer,
+            earliest: link.earliest,
+            other: (link.other.source, Some(link.other.key)),
+            reason: "override",
+            shared: None,
+            at: link.at,
+            records: 1,
+        }));
+        rows.extend(
+            shared
+                .resolution
+                .groups_of_customer(customer)
+                .map(|group| Joined {
+                    customer,
+                    earliest: group.earliest,
+                    other: (group.earliest.source, None),
+                    reason: "equal_identifiers",
+                    shared: None,
+                    at: group.last_at,
+                    records: group.records,
+                }),
+        );
         if let Some(of_customer) = rows.get_mut(start..) {
-            of_customer.sort_by(|a: &perennial_identity::Link<'_>, b| {
-                (a.at, a.identifier_type, a.value, a.other.source, a.other.key).cmp(&(
-                    b.at,
-                    b.identifier_type,
-                    b.value,
-                    b.other.source,
-                    b.other.key,
-                ))
+            of_customer.sort_by_key(|row| {
+                (
+                    row.at,
+                    row.shared,
+                    row.other,
+                    row.earliest.source,
+                    row.earliest.key,
+                )
             });
         }
     }
+    let kind = |row: &Joined<'_>| row.shared.map(|(of_type, _)| shared.identifier_name(of_type));
+    let since = |row: &Joined<'_>| {
+        past.linked(&[
+            shared.customer_id(row.customer),
+            shared.source_name(row.earliest.source),
+            row.earliest.key,
+            shared.source_name(row.other.0),
+            row.other.1.unwrap_or_default(),
+            row.reason,
+            kind(row).unwrap_or_default(),
+            row.shared.map_or("", |(_, value)| value),
+        ])
+    };
     Ok(RecordBatch::try_new(
         written_schema(relation),
         vec![
@@ -150,15 +228,14 @@ fn links(shared: &Shared, customers: Range<u32>) -> Result<RecordBatch> {
                     .map(|row| Some(shared.source_name(row.earliest.source))),
             ),
             texts(rows.iter().map(|row| Some(row.earliest.key))),
-            texts(rows.iter().map(|row| Some(shared.source_name(row.other.source)))),
-            texts(rows.iter().map(|row| Some(row.other.key))),
-            texts(rows.iter().map(|_| Some("shared_identifier"))),
-            texts(
-                rows.iter()
-                    .map(|row| Some(shared.identifier_name(row.identifier_type))),
-            ),
-            texts(rows.iter().map(|row| Some(row.value))),
+            texts(rows.iter().map(|row| Some(shared.source_name(row.other.0)))),
+            texts(rows.iter().map(|row| row.other.1)),
+            texts(rows.iter().map(|row| Some(row.reason))),
+            texts(rows.iter().map(kind)),
+            texts(rows.iter().map(|row| row.shared.map(|(_, value)| value))),
             instants(rows.iter().map(|row| Some(row.at))),
+            counts(rows.iter().map(|row| row.records)),
+            counts(rows.iter().map(|row| since(row) as u64)),
         ],
     )?)
 }

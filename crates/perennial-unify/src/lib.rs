@@ -18,6 +18,8 @@ mod landing;
 mod mapping;
 mod money;
 mod output;
+mod overrides;
+mod past;
 mod progress;
 mod properties;
 mod published;

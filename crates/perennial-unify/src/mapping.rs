@@ -21,6 +21,7 @@ use perennial_engine::expression::{expression, lenient};
 use perennial_engine::schema::{data_type, timestamp};
 
 use crate::error::{Error, Result};
+use crate::overrides::verdict;
 use crate::values::{convert, instants};
 
 /// The expressions of a source over the columns of its files.
@@ -47,6 +48,8 @@ struct MappedColumn {
     name: String,
     target: DataType,
     required: bool,
+    /// Whether it is the word of a person.
+    verdict: bool,
     expr: Option<Arc<dyn PhysicalExpr>>,
 }
 
@@ -131,6 +134,7 @@ impl Mapping {
                     name: name.clone(),
                     target,
                     required: false,
+                    verdict: false,
                     expr: Some(expr),
                 });
             }
@@ -149,6 +153,7 @@ impl Mapping {
                 name: column.name.to_owned(),
                 target,
                 required: column.required,
+                verdict: source.kind == Kind::IdentityOverride && column.name == "verdict",
                 expr,
             });
         }
@@ -304,6 +309,10 @@ impl Mapping {
             if column.required {
                 require(&|row| array.is_valid(row), missing(&column.name));
             }
+            if let (true, Some(words)) = (column.verdict, array.as_string_opt::<i32>()) {
+                let known = |row: usize| words.is_null(row) || verdict(words.value(row)).is_some();
+                require(&known, "verdict is neither same nor different");
+            }
             columns.push(array);
         }
         let places: Vec<usize> = (0..rows)
@@ -436,6 +445,8 @@ fn missing(column: &str) -> &'static str {
         "channel" => "channel is missing",
         "currency" => "currency is missing",
         "rate" => "rate is missing or is not a number",
+        "source_a" | "record_a" | "source_b" | "record_b" => "a record is not named",
+        "verdict" => "verdict is missing",
         _ => "a required column is missing",
     }
 }

@@ -42,6 +42,11 @@ impl Output {
         }
     }
 
+    /// The lake that is written to.
+    pub(crate) fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
     /// Makes a table known, so that it is there without rows as well.
     pub(crate) fn declare(&self, name: &str, schema: &SchemaRef, sort: &[&str]) -> Result<()> {
         let schema = StoredSchema::try_new(schema).map_err(|misfit| {

@@ -14,7 +14,7 @@ use datafusion::physical_plan::execute_stream;
 use futures::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use perennial_engine::provider::FileTable;
-use perennial_identity::{GraphBuilder, IdentifierId, Normaliser, Outcome, Rules, SetId};
+use perennial_identity::{GraphBuilder, IdentifierId, Normaliser, Outcome, Rules, SetId, Tally};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, Result};
@@ -95,7 +95,7 @@ impl FileReader {
         if rows == 0 {
             return Ok(());
         }
-        let sets = self.sets(&mapped.identifiers, rows, normaliser)?;
+        let sets = self.sets(&mapped.identifiers, rows, normaliser, &mut counts.warnings)?;
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int32Array::from_value(self.at as i32, rows)),
             Arc::new(Int64Array::from_iter_values(
@@ -142,6 +142,7 @@ impl FileReader {
         identifiers: &[(usize, StringArray)],
         rows: usize,
         normaliser: &mut Normaliser<'_>,
+        warnings: &mut Tally,
     ) -> Result<Vec<u32>> {
         let mut sets = vec![SetId::EMPTY.number(); rows];
         if identifiers.is_empty() {
@@ -171,8 +172,8 @@ impl FileReader {
                 let value = arena.get(range.clone()).unwrap_or_default();
                 match outcome {
                     Outcome::Value => members.push(graph.intern(*kind, value)?),
-                    Outcome::Blocked => graph.blocked(*kind, value, self.number, 1),
-                    Outcome::Malformed => graph.malformed(*kind, value, self.number, 1),
+                    Outcome::Blocked => warnings.blocked(*kind, value, self.number, 1),
+                    Outcome::Malformed => warnings.malformed(*kind, value, self.number, 1),
                     Outcome::Blank => {}
                 }
             }

@@ -18,7 +18,7 @@ use perennial_base::config::SourceConfig;
 use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
-use perennial_identity::{GraphBuilder, Rules, SetId, SignatureId};
+use perennial_identity::{GraphBuilder, Rules, SetId, SignatureId, Tally};
 use perennial_lake::{Contract, FileState, Lake, SourceFile, SourceManifest};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -76,6 +76,8 @@ pub(crate) struct Counts {
     pub(crate) rejected: BTreeMap<&'static str, u64>,
     superseded: u64,
     unified: u64,
+    /// Identifiers that identify nobody: they are told of a file that stays.
+    pub(crate) warnings: Tally,
     pub(crate) failed: Option<String>,
 }
 
@@ -245,6 +247,12 @@ impl Reading<'_> {
             .map(|file| file.state != FileState::Live)
             .collect();
         let mut graph = self.graph.lock();
+        for (counted, dropped) in counts.iter_mut().zip(&dropped) {
+            let warnings = std::mem::take(&mut counted.warnings);
+            if !dropped {
+                graph.warned(&warnings);
+            }
+        }
         for heap in &staged.heaps {
             let side = if staged.keyed {
                 keyed(&mut graph, source.kind, staged, heap, &dropped, counts, orders)?

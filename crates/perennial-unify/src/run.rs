@@ -8,7 +8,9 @@ use parking_lot::Mutex;
 use perennial_base::config::{Config, Normalise};
 use perennial_base::{Kind, UserError};
 use perennial_engine::Engine;
-use perennial_identity::{GraphBuilder, IdentifierRule, Normalisation, Resolution, Rules, Source};
+use perennial_identity::{
+    GraphBuilder, IdentifierRule, Normalisation, Normaliser, Outcome, Resolution, Rules, Source,
+};
 use perennial_lake::{Commit, FileState, Manifest, Retention, RunSummary, SourceFile};
 
 use crate::error::{Error, Result};
@@ -16,6 +18,7 @@ use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look};
 use crate::money::MissingRate;
 use crate::output::Output;
+use crate::overrides::overrides;
 use crate::progress::Progress;
 use crate::published;
 use crate::records::{Orders, Reading, Staged};
@@ -225,9 +228,15 @@ async fn commit(
     let state = engine.work_state(READ_MEMORY)?;
     let scratch = Scratch::new(config.server.spill_dir.as_deref(), SCRATCH_MEMORY)?;
     let rules = Arc::new(rules(config)?);
-    let sources = config.sources.iter().map(|source| match source.kind {
-        Kind::Profile => Source::persons(source.name.as_str()),
-        _ => Source::facts(source.name.as_str()),
+    let sources = config.sources.iter().map(|written| {
+        let source = match written.kind {
+            Kind::Profile => Source::persons(written.name.as_str()),
+            _ => Source::facts(written.name.as_str()),
+        };
+        match written.record_key {
+            Some(_) => source,
+            None => source.without_keys(),
+        }
     });
     let ids = published::previous(engine.lake(), previous).await?;
     let graph = Arc::new(Mutex::new(GraphBuilder::try_new(&rules, sources.collect(), ids)?));
@@ -249,18 +258,31 @@ async fn commit(
     };
     let mut orders = Orders::new();
     let mut staged: Vec<Staged> = Vec::new();
-    for (number, source) in config.sources.iter().enumerate() {
-        if let Some(manifest) = landing.sources.get_mut(number) {
-            staged.extend(
-                reading
-                    .source(number as u16, source, manifest, &mut orders)
-                    .await?,
-            );
+    // What persons say comes first: the graph has to know of whom they speak before the records come.
+    let spoken = |kind: Kind| kind == Kind::IdentityOverride;
+    let (first, rest): (Vec<_>, Vec<_>) = config
+        .sources
+        .iter()
+        .enumerate()
+        .partition(|(_, source)| spoken(source.kind));
+    for (number, source) in first.into_iter().chain(rest) {
+        let Some(manifest) = landing.sources.get_mut(number) else {
+            continue;
+        };
+        let read = reading
+            .source(number as u16, source, manifest, &mut orders)
+            .await?;
+        match read {
+            Some(said) if spoken(source.kind) => {
+                let words = overrides(&said, &source.name, manifest)?;
+                graph.lock().overrides(words);
+            }
+            read => staged.extend(read),
         }
     }
 
     journal.phase("resolve identities", None);
-    let resolution = resolve(engine, graph, previous, &rules, number).await?;
+    let resolution = resolve(engine, graph, previous, &rules, number, now).await?;
 
     let written = Writing {
         engine,
@@ -416,6 +438,7 @@ async fn resolve(
     previous: Option<&Manifest>,
     rules: &Rules,
     number: u64,
+    at: i64,
 ) -> Result<Resolution> {
     let graph = Arc::try_unwrap(graph).map_err(|_| {
         perennial_engine::Error::new(
@@ -424,13 +447,17 @@ async fn resolve(
         )
     })?;
     let mut partition = graph.into_inner().resolve()?;
-    let orphans = partition.orphans();
-    if !orphans.is_empty() {
-        for (id, kind, value) in published::held(engine.lake(), previous, &orphans).await? {
-            if let Some(kind) = rules.index_of(&kind) {
-                partition.held(id, kind, &value);
+    if partition.asks_for_previous() {
+        // The values are compared as the rules compare them now.
+        let (mut normaliser, mut now) = (Normaliser::new(rules), String::new());
+        published::identities(engine.lake(), previous, |id, kind, value| {
+            let Some(kind) = rules.index_of(kind) else { return };
+            partition.held(id, kind, value);
+            if normaliser.normalise(kind, value, &mut now) == Outcome::Value && now != value {
+                partition.held(id, kind, &now);
             }
-        }
+        })
+        .await?;
     }
-    Ok(partition.publish(number)?)
+    Ok(partition.publish(number, at)?)
 }

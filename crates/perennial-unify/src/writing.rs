@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Int64Array, RecordBatch};
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use perennial_base::Kind;
@@ -19,13 +19,15 @@ use perennial_udf_lifecycle::model::{Kind as FactKind, StageModel};
 use tokio::task::JoinSet;
 
 use crate::bucket::{Names, Shared, gaps, process};
-use crate::columns::{Facts, counts, texts, written_schema};
+use crate::columns::{Facts, counts, instants, texts, written_schema};
 use crate::error::{Error, Result};
 use crate::facts::spend;
 use crate::journal::Journal;
 use crate::landing::Landing;
 use crate::money::{MissingRate, Rates};
 use crate::output::{Output, name_of, sort_of};
+use crate::overrides;
+use crate::past::Before;
 use crate::published;
 use crate::records::{Orders, Staged};
 use crate::route::{Buckets, Routed, route};
@@ -104,6 +106,7 @@ impl Writing<'_> {
             buckets,
             routed,
             output: Arc::clone(output),
+            before: Before::new(previous, self.now),
             segments: Segments::new(self.config.segments.clone(), self.segment_planner()),
             names: names(self.config, rules),
             ids,
@@ -120,7 +123,7 @@ impl Writing<'_> {
             shared.model = model;
         }
         self.declare(&shared)?;
-        self.unowned(&shared).await?;
+        self.unowned(&shared, previous).await?;
         let shared = Arc::new(shared);
         self.journal.phase("write customers", Some(with_nobody as u64));
         let mut members = Members::default();
@@ -188,7 +191,7 @@ impl Writing<'_> {
     }
 
     /// The tables that belong to no customer.
-    async fn unowned(&self, shared: &Shared) -> Result<()> {
+    async fn unowned(&self, shared: &Shared, previous: Option<&Manifest>) -> Result<()> {
         let unowned = shared.buckets.unowned();
         if let (Some(batch), Some(schema)) = (
             shared.routed.load(Kind::Spend, unowned)?,
@@ -222,6 +225,12 @@ impl Writing<'_> {
             &published::redirects(&shared.resolution)?,
         )
         .await?;
+        let number = previous.map_or(1, |previous| previous.number + 1);
+        let changes =
+            published::changes(self.engine.lake(), previous, &shared.resolution, number, self.now).await?;
+        if let Some(batch) = changes {
+            self.write(shared, PUBLIC, "identity_changes", &batch).await?;
+        }
         shared
             .output
             .write(
@@ -233,6 +242,10 @@ impl Writing<'_> {
             .await?;
         if let Some(relation) = relation(PERENNIAL, "identity_conflicts") {
             self.write(shared, PERENNIAL, relation.name, &conflicts(shared, relation)?)
+                .await?;
+        }
+        if let Some(batch) = overrides::table(shared)? {
+            self.write(shared, PERENNIAL, "identity_overrides", &batch)
                 .await?;
         }
         if let Some(relation) = relation(PERENNIAL, "identity_warnings") {
@@ -339,11 +352,21 @@ fn conflicts(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch
     Ok(RecordBatch::try_new(
         written_schema(relation),
         vec![
+            texts(rows.iter().map(|row| {
+                Some(match row.limited_type {
+                    Some(_) => "limit",
+                    None => "override",
+                })
+            })),
             texts(
                 rows.iter()
-                    .map(|row| Some(shared.identifier_name(row.limited_type))),
+                    .map(|row| row.limited_type.map(|of_type| shared.identifier_name(of_type))),
             ),
-            counts(rows.iter().map(|row| u64::from(row.limit))),
+            Arc::new(
+                rows.iter()
+                    .map(|row| row.limit.map(i64::from))
+                    .collect::<Int64Array>(),
+            ),
             texts(rows.iter().map(|row| Some(shared.source_name(row.record.source)))),
             texts(rows.iter().map(|row| Some(row.record.key))),
             texts(
@@ -353,6 +376,8 @@ fn conflicts(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch
             texts(rows.iter().map(|row| Some(row.value))),
             texts(rows.iter().map(|row| id(row.record_customer))),
             texts(rows.iter().map(|row| id(row.value_customer))),
+            counts(rows.iter().map(|row| row.records)),
+            instants(rows.iter().map(|row| Some(row.at))),
         ],
     )?)
 }
@@ -384,7 +409,7 @@ fn warnings(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch>
             Arc::new(
                 rows.values()
                     .map(|(_, customers)| *customers)
-                    .collect::<arrow::array::Int64Array>(),
+                    .collect::<Int64Array>(),
             ),
         ],
     )?)

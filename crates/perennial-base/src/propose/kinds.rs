@@ -1,5 +1,6 @@
 //! Which kind the rows of a folder are: rules in order, the most telling first.
 
+use super::FolderFacts;
 use super::words::Concept;
 use crate::kind::Kind;
 
@@ -108,6 +109,16 @@ pub(super) fn choose(offer: &Offer<'_>) -> (Kind, String) {
             let reason = "nothing says what the rows are of: served as a reference table, as it landed";
             (Kind::Table, reason.to_owned())
         })
+}
+
+/// What is called as an override's columns are called is meant as one.
+pub(super) fn overrides(facts: &FolderFacts) -> Option<(Kind, String)> {
+    let kind = Kind::IdentityOverride;
+    let there = |name: &str| facts.columns.iter().any(|column| column.name == name);
+    kind.columns().iter().all(|column| there(column.name)).then(|| {
+        let reason = "two records and a verdict on each row: whether they are one customer's";
+        (kind, reason.to_owned())
+    })
 }
 
 fn fx_rate(offer: &Offer<'_>) -> Option<(Kind, String)> {

@@ -33,9 +33,11 @@ pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> 
                 .map(move |concept| (concept, column.name.as_str()))
         })
         .collect();
-    let (kind, why) = kinds::choose(&Offer {
-        concepts: &concepts,
-        path: &facts.path,
+    let (kind, why) = kinds::overrides(facts).unwrap_or_else(|| {
+        kinds::choose(&Offer {
+            concepts: &concepts,
+            path: &facts.path,
+        })
     });
     let mut draft = Draft {
         facts,
@@ -400,6 +402,17 @@ impl<'a> Draft<'a> {
                 ("currency", &[Concept::Currency]),
                 ("rate", &[Concept::Rate]),
             ],
+            Kind::IdentityOverride => {
+                for wanted in self.config.kind.columns() {
+                    if let Some(column) = self.facts_of(wanted.name) {
+                        self.config
+                            .columns
+                            .push((wanted.name.to_owned(), column_sql(column)));
+                        self.use_column(column);
+                    }
+                }
+                return;
+            }
             Kind::Profile | Kind::Table => &[],
         };
         for (name, concepts) in wanted {

@@ -441,6 +441,29 @@ fn every_kind_is_recognised() {
     );
     check(
         folder(
+            "desk/",
+            2,
+            vec![
+                text("id", &["t1", "t2"]).unique(),
+                text("source_a", &["crm"]),
+                text("record_a", &["1"]),
+                text("source_b", &["shop"]),
+                text("record_b", &["7"]),
+                text("verdict", &["same", "different"]),
+                column("decided_at", ColumnShape::Timestamp, &["2026-01-01T10:00:00"]),
+            ],
+        ),
+        Kind::IdentityOverride,
+        Some("id"),
+        Some("decided_at"),
+        [
+            "",
+            "",
+            "source_a=source_a, record_a=record_a, source_b=source_b, record_b=record_b, verdict=verdict",
+        ],
+    );
+    check(
+        folder(
             "orders/",
             3,
             vec![text("sku", &["p1"]).unique(), text("colour", &["red"])],

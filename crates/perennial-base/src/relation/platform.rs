@@ -136,10 +136,15 @@ pub(super) const PLATFORM: &[Relation] = &[
     Relation {
         schema: PERENNIAL,
         name: "identity_conflicts",
-        comment: "One row per refused join: a limit would have been broken",
+        comment: "One row per refused join: a limit would have been broken, or a person says otherwise",
         columns: &[
-            not_null("type", Text, "Type of the identifier whose limit held"),
-            not_null("limit", Int, "The limit"),
+            not_null("reason", Text, "limit or override"),
+            null(
+                "type",
+                Text,
+                "Type of the identifier whose limit held; null for an override",
+            ),
+            null("limit", Int, "The limit; null for an override"),
             not_null("source", Text, "Source of the record refused"),
             not_null("record_key", Text, "Key of the record refused"),
             not_null(
@@ -154,6 +159,12 @@ pub(super) const PLATFORM: &[Relation] = &[
                 Text,
                 "The customer with the value, from whom the record stays apart",
             ),
+            not_null(
+                "records",
+                Int,
+                "Records for which this one stands: all of its source with the same identifiers",
+            ),
+            not_null("refused_at", Timestamp, "Time of the record"),
         ],
         primary_key: &[],
         sort: &["source", "record_key"],
@@ -172,6 +183,31 @@ pub(super) const PLATFORM: &[Relation] = &[
         ],
         primary_key: &[],
         sort: &["type", "value"],
+        person: false,
+    },
+    Relation {
+        schema: PERENNIAL,
+        name: "identity_overrides",
+        comment: "One row per word of a person on two records: what it says, and whether it took effect",
+        columns: &[
+            not_null("source_a", Text, "Source of one record"),
+            not_null("record_a", Text, "Its key"),
+            not_null("source_b", Text, "Source of the other record"),
+            not_null("record_b", Text, "Its key"),
+            not_null("verdict", Text, "same or different"),
+            not_null("decided_at", Timestamp, "When it was said"),
+            SOURCE,
+            not_null("record_key", Text, "Key of the row that says it"),
+            not_null(
+                "state",
+                Text,
+                "applied; unknown record: one of the two is not there; overruled: newer rows say otherwise",
+            ),
+            null("customer_a", Text, "The customer of record a"),
+            null("customer_b", Text, "The customer of record b"),
+        ],
+        primary_key: &["source", "record_key"],
+        sort: &["source", "record_key"],
         person: false,
     },
     Relation {

@@ -55,6 +55,11 @@ impl Check {
                         "warning: no {kind} at the start of {path} of {source} can be used, such as \"{value}\": correct the mapping or the identifier's normalise"
                     ));
                 }
+                for (source, path, name) in report.unknown_sources.iter().take(SHOWN) {
+                    show::note(&format!(
+                        "warning: {path} of {source} speaks of records of source \"{name}\", which does not exist: write the name as in perennial.toml"
+                    ));
+                }
                 for path in report.of_no_source.iter().take(SHOWN) {
                     show::note(&format!("warning: {path} belongs to no source"));
                 }

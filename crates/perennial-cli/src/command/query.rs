@@ -27,7 +27,7 @@ pub(crate) struct Query {
 
 /// Form of an answer.
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Format {
+pub(crate) enum Format {
     /// Aligned columns; for results of moderate size.
     Table,
     /// Comma-separated values with a header.
@@ -40,36 +40,41 @@ enum Format {
 
 impl Query {
     pub(crate) async fn run(self) -> Result<u8> {
-        let engine = open(self.config.load()?).await?;
-        let login = Login {
-            user: "admin".to_owned(),
-            database: DATABASE.to_owned(),
-            settings: vec![("application_name".to_owned(), "perennial query".to_owned())],
-            client: "local".to_owned(),
-            pid: 1,
-        };
-        let session = engine.session(login)?;
-        let statements = session.parse(&self.sql)?;
-        let [statement] = statements.as_slice() else {
-            bail!("give exactly one statement, not {}", statements.len())
-        };
-        let prepared = session.prepare(statement, &[]).await?;
-        match session.run(&prepared, Vec::new()).await? {
-            Outcome::Rows(rows) => {
-                if let Err(error) = print(rows, self.format).await {
-                    match refused(&error) {
-                        // A reader such as `head` that has seen enough is no error.
-                        Some(ErrorKind::BrokenPipe) => {}
-                        Some(_) => return Err(error.context(show::UNWRITTEN)),
-                        None => return Err(error),
-                    }
+        answer(self.config, &self.sql, self.format).await
+    }
+}
+
+/// Runs one statement and prints its answer.
+pub(crate) async fn answer(config: ConfigArgument, sql: &str, format: Format) -> Result<u8> {
+    let engine = open(config.load()?).await?;
+    let login = Login {
+        user: "admin".to_owned(),
+        database: DATABASE.to_owned(),
+        settings: vec![("application_name".to_owned(), "perennial query".to_owned())],
+        client: "local".to_owned(),
+        pid: 1,
+    };
+    let session = engine.session(login)?;
+    let statements = session.parse(sql)?;
+    let [statement] = statements.as_slice() else {
+        bail!("give exactly one statement, not {}", statements.len())
+    };
+    let prepared = session.prepare(statement, &[]).await?;
+    match session.run(&prepared, Vec::new()).await? {
+        Outcome::Rows(rows) => {
+            if let Err(error) = print(rows, format).await {
+                match refused(&error) {
+                    // A reader such as `head` that has seen enough is no error.
+                    Some(ErrorKind::BrokenPipe) => {}
+                    Some(_) => return Err(error.context(show::UNWRITTEN)),
+                    None => return Err(error),
                 }
             }
-            Outcome::Done(tag) => show::line(&tag)?,
-            _ => bail!("COPY is for clients; use --format"),
         }
-        Ok(DONE)
+        Outcome::Done(tag) => show::line(&tag)?,
+        _ => bail!("COPY is for clients; use --format"),
     }
+    Ok(DONE)
 }
 
 /// Why standard output takes no more, when that is the error.

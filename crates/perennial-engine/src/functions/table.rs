@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 use perennial_base::{ErrorClass, nearest};
 
 use crate::error::{Error, Result};
-use crate::functions::cohort_retention;
+use crate::functions::{cohort_retention, explain_identity};
 use crate::sql::parse::parse;
 
 /// One table function.
@@ -41,7 +41,7 @@ pub struct Parameter {
 }
 
 /// Every table function.
-pub const TABLE_FUNCTIONS: &[TableFunction] = &[cohort_retention::FUNCTION];
+pub const TABLE_FUNCTIONS: &[TableFunction] = &[cohort_retention::FUNCTION, explain_identity::FUNCTION];
 
 /// The values of a call, by parameter. The empty text stands for NULL.
 #[derive(Debug)]

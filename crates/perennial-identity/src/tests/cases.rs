@@ -49,8 +49,8 @@ fn check(rule: &str, records: &str, customers: &str, complaints: &[&str]) {
             name(conflict.identifier_type),
             conflict.value,
             customer(conflict.value_customer),
-            name(conflict.limited_type),
-            conflict.limit
+            conflict.limited_type.map_or("a word", |of_type| name(of_type)),
+            conflict.limit.unwrap_or_default()
         )
     });
     assert_eq!(warnings.chain(conflicts).collect::<Vec<_>>(), complaints);
@@ -315,7 +315,7 @@ fn warnings_name_type_source_and_value() {
     builder.malformed(1, "no-mail", 0, 3);
     builder.blocked(1, "info@acme.com", 1, 2);
     builder.blocked(1, "info@acme.com", 1, 5);
-    let resolution = builder.resolve().unwrap().publish(1).unwrap();
+    let resolution = builder.resolve().unwrap().publish(1, 10).unwrap();
     let warning = |kind, source, value: &str, records| Warning {
         kind,
         identifier_type: 1,
@@ -395,7 +395,7 @@ fn indices_that_nobody_handed_out_are_refused() {
         Err(Error::UnknownIndex { .. })
     ));
     assert!(builder.record(0, set, 0, "k").unwrap().is_some());
-    let resolution = builder.resolve().unwrap().publish(1).unwrap();
+    let resolution = builder.resolve().unwrap().publish(1, 10).unwrap();
     assert_eq!(resolution.customer_of(SignatureId(7)), None);
     assert_eq!(resolution.customer_of_identifier(identifier), Some(0));
 }

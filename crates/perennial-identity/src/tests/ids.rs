@@ -152,6 +152,7 @@ fn a_taken_id_is_not_given_again() {
         founding_at: 0,
         founding_hash: 42,
         fate: Fate::Gone { snapshot: 1 },
+        fate_at: 1,
     };
     let rules = rules(RULES);
     let publish = || {
@@ -160,7 +161,7 @@ fn a_taken_id_is_not_given_again() {
         let identifier = builder.intern(0, "u").unwrap();
         let set = builder.set(&[identifier]).unwrap();
         builder.record(0, set, 1, "a").unwrap();
-        builder.resolve().unwrap().publish(2).unwrap()
+        builder.resolve().unwrap().publish(2, 20).unwrap()
     };
     let (once, again) = (publish(), publish());
     assert_ne!(once.customers()[0].id, taken.id);
@@ -177,6 +178,7 @@ fn a_damaged_registry_is_refused() {
         founding_at: 0,
         founding_hash: hash,
         fate,
+        fate_at: 1,
     };
     let to = |hash: u128| Fate::Redirected {
         to: CustomerId::from_hash(hash << 64),
@@ -201,4 +203,130 @@ fn a_damaged_registry_is_refused() {
             .len(),
         2
     );
+}
+
+#[test]
+fn a_place_that_holds_another_row_is_another_record() {
+    // A file without keys is replaced: somebody new stands in front, and the others move down.
+    let first = next("keyless f:0 @1 email=ann\nkeyless f:1 @1 email=bob", None, 1);
+    let second = next(
+        "keyless f:0 @1 email=zoe\nkeyless f:1 @1 email=ann\nkeyless f:2 @1 email=bob",
+        Some(&first),
+        2,
+    );
+    assert_eq!(second.id("f:1"), first.id("f:0"), "ann keeps her id");
+    assert_eq!(second.id("f:2"), first.id("f:1"), "bob keeps his");
+    let published: Vec<CustomerId> = first.resolution.ids().iter().map(|id| id.id).collect();
+    assert!(!published.contains(&second.id("f:0")), "zoe has one of her own");
+    // The same file again is the same records, whatever else is there.
+    let third = next(
+        "crm z @0\nkeyless f:0 @1 email=zoe\nkeyless f:1 @1 email=ann\nkeyless f:2 @1 email=bob",
+        Some(&second),
+        3,
+    );
+    for key in ["f:0", "f:1", "f:2"] {
+        assert_eq!(third.id(key), second.id(key));
+    }
+}
+
+#[test]
+fn a_row_at_the_place_of_another_of_its_moment_and_other_values_is_not_that_one() {
+    let first = next("inbox f:0 @1 user=u email=x", None, 1);
+    for other in [
+        "inbox f:0 @2 user=u email=y",
+        "inbox f:0 @1 user=v email=y",
+        "inbox f:0 @1",
+    ] {
+        let second = next(&format!("crm k @9 email=x\n{other}"), Some(&first), 2);
+        assert_eq!(
+            second.customer_of[&(1, "k".to_owned())] == Some(first.id("f:0")),
+            !other.contains("user=u"),
+            "{other}"
+        );
+    }
+}
+
+/// What happened, each such as `split y from x`, with the keys of records that the ids had in one of the runs.
+#[track_caller]
+fn happened(run: &Run, names: &[(&str, CustomerId)]) -> Vec<String> {
+    let name = |id: CustomerId| {
+        names
+            .iter()
+            .find(|(_, other)| *other == id)
+            .map_or("?", |(name, _)| name)
+    };
+    run.resolution
+        .changes()
+        .iter()
+        .map(|change| match (change.kind, change.other) {
+            (ChangeKind::Merged, Some(other)) => format!("{} into {}", name(other), name(change.customer)),
+            (ChangeKind::Split, Some(other)) => format!("{} from {}", name(change.customer), name(other)),
+            (ChangeKind::Gone, None) => format!("{} gone", name(change.customer)),
+            (ChangeKind::Returned, None) => format!("{} back", name(change.customer)),
+            _ => panic!("{change:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn every_change_of_an_id_is_told_once() {
+    let apart = "web a @1 email=x\nweb b @5 email=y";
+    let joined = "web a @1 email=x\nweb b @5 email=y\nweb c @6 email=x email=y";
+    let first = next(apart, None, 1);
+    let names = [("a", first.id("a")), ("b", first.id("b"))];
+    assert_eq!(happened(&first, &names), [""; 0]);
+    let second = next(joined, Some(&first), 2);
+    assert_eq!(happened(&second, &names), ["b into a"]);
+    let fates = |run: &Run, id: CustomerId| {
+        let published = run.resolution.ids().iter().find(|published| published.id == id);
+        published.map(|published| published.fate_at)
+    };
+    assert_eq!(fates(&second, names[1].1), Some(20));
+    let third = next(joined, Some(&second), 3);
+    assert_eq!(happened(&third, &names), [""; 0]);
+    assert_eq!(
+        (fates(&third, names[0].1), fates(&third, names[1].1)),
+        (Some(10), Some(20))
+    );
+    // What joined them goes; then a goes as well, and returns.
+    let fourth = next(apart, Some(&third), 4);
+    assert_eq!(happened(&fourth, &names), ["b from a"]);
+    let fifth = next("web b @5 email=y", Some(&fourth), 5);
+    assert_eq!(happened(&fifth, &names), ["a gone"]);
+    let sixth = next(apart, Some(&fifth), 6);
+    assert_eq!(happened(&sixth, &names), ["a back"]);
+    assert_eq!(fates(&sixth, names[1].1), Some(40));
+}
+
+#[test]
+fn a_part_that_gets_an_id_of_its_own_is_told_of() {
+    let first = next(
+        "web a @1 email=x\nweb c @3 email=x email=y\nweb b @5 email=y",
+        None,
+        1,
+    );
+    let second = next(
+        "web a @1 email=x\nweb b @5 email=y\nweb d @6 email=z",
+        Some(&first),
+        2,
+    );
+    let names = [("a", first.id("a")), ("b", second.id("b")), ("d", second.id("d"))];
+    assert_eq!(happened(&second, &names), ["b from a"]);
+}
+
+#[test]
+fn a_changed_rule_unmerges_and_says_so() {
+    let joined = "crm a @1 user=u email=x\ncrm b @2 user=v email=x";
+    let (free, bound) = (rules("user, email"), rules("user limit=1, email"));
+    let first = run(&free, &rows(&free, joined), None, 1);
+    assert_eq!(first.groups(), "a b");
+    let second = run(&bound, &rows(&bound, joined), Some(&first), 2);
+    assert_eq!(second.groups(), "a, b");
+    let names = [("a", first.id("a")), ("b", second.id("b"))];
+    assert_eq!(happened(&second, &names), ["b from a"]);
+    let third = run(&free, &rows(&free, joined), Some(&second), 3);
+    assert_eq!(happened(&third, &names), ["b into a"]);
+    let fourth = run(&bound, &rows(&bound, joined), Some(&third), 4);
+    assert_eq!(happened(&fourth, &names), ["b from a"]);
+    assert_eq!(fourth.customer_of, second.customer_of);
 }

@@ -4,8 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::*;
 
-/// Two sources of persons and two of facts, not in the order of their names.
-pub(super) const SOURCES: [(&str, bool); 4] = [("web", false), ("crm", true), ("shop", false), ("app", true)];
+/// Sources of persons and of facts, not in the order of their names; whose name is long have no keys.
+pub(super) const SOURCES: [(&str, bool); 6] = [
+    ("web", false),
+    ("crm", true),
+    ("shop", false),
+    ("app", true),
+    ("keyless", false),
+    ("inbox", true),
+];
+
+/// Whether the records of a source have keys.
+pub(super) fn keyed(source: u16) -> bool {
+    SOURCES[usize::from(source)].0.len() < 5
+}
 
 /// A record; its versions carry their own time, the first one founds it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +34,8 @@ pub(super) struct Row {
 pub(super) struct Run {
     pub(super) resolution: Resolution,
     pub(super) customer_of: BTreeMap<(u16, String), Option<CustomerId>>,
+    /// The hash by which each record is known again.
+    pub(super) hashes: BTreeMap<(u16, String), u128>,
 }
 
 /// Rules such as `user strong limit=1, email, device max=1`.
@@ -72,13 +86,58 @@ pub(super) fn rows(rules: &Rules, text: &str) -> Vec<Row> {
         .collect()
 }
 
+/// Words on records, one a line, such as `a = b @3` or `a != b @4`, of records of the rows given.
+pub(super) fn words(rows: &[Row], text: &str) -> Vec<Override> {
+    let record = |key: &str| {
+        let row = rows.iter().find(|row| row.key == key);
+        let source = row.map_or("nowhere", |row| SOURCES[usize::from(row.source)].0);
+        (source.to_owned(), key.to_owned())
+    };
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines
+        .enumerate()
+        .map(|(number, line)| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            Override {
+                a: record(words[0]),
+                b: record(words[2]),
+                verdict: if words[1] == "=" {
+                    Verdict::Same
+                } else {
+                    Verdict::Different
+                },
+                time: words[3].trim_start_matches('@').parse().unwrap(),
+                source: "desk".to_owned(),
+                key: number.to_string(),
+            }
+        })
+        .collect()
+}
+
 /// Resolves the rows in the order given, after the previous run.
 pub(super) fn run(rules: &Rules, rows: &[Row], previous: Option<&Run>, snapshot: u64) -> Run {
-    let sources = SOURCES.map(|(name, person)| {
-        if person {
+    run_with(rules, rows, &[], previous, snapshot)
+}
+
+/// As [`run`], with what persons say.
+pub(super) fn run_with(
+    rules: &Rules,
+    rows: &[Row],
+    words: &[Override],
+    previous: Option<&Run>,
+    snapshot: u64,
+) -> Run {
+    let sources = [0, 1, 2, 3, 4, 5].map(|number: u16| {
+        let (name, person) = SOURCES[usize::from(number)];
+        let source = if person {
             Source::persons(name)
         } else {
             Source::facts(name)
+        };
+        if keyed(number) {
+            source
+        } else {
+            source.without_keys()
         }
     });
     let ids = previous
@@ -86,6 +145,7 @@ pub(super) fn run(rules: &Rules, rows: &[Row], previous: Option<&Run>, snapshot:
         .unwrap_or_default();
     let mut builder =
         GraphBuilder::try_new(rules, sources.to_vec(), PreviousIds::try_new(ids).unwrap()).unwrap();
+    builder.overrides(words.iter().cloned());
     let mut signatures = BTreeMap::new();
     for row in rows {
         let mut versions: Vec<(SetId, i64)> = Vec::new();
@@ -105,13 +165,15 @@ pub(super) fn run(rules: &Rules, rows: &[Row], previous: Option<&Run>, snapshot:
         );
     }
     let mut partition = builder.resolve().unwrap();
-    let orphans: BTreeSet<CustomerId> = partition.orphans().into_iter().collect();
-    for (id, identifier_type, value) in previous.iter().flat_map(|run| run.identities()) {
-        if orphans.contains(&id) {
+    let orphans = partition.orphans();
+    if partition.asks_for_previous() {
+        for (id, identifier_type, value) in previous.iter().flat_map(|run| run.identities()) {
             partition.held(id, identifier_type, &value);
         }
+    } else {
+        assert_eq!(orphans, []);
     }
-    let resolution = partition.publish(snapshot).unwrap();
+    let resolution = partition.publish(snapshot, snapshot as i64 * 10).unwrap();
     let id = |signature: Option<SignatureId>| {
         Some(resolution.customers()[resolution.customer_of(signature?)? as usize].id)
     };
@@ -119,9 +181,26 @@ pub(super) fn run(rules: &Rules, rows: &[Row], previous: Option<&Run>, snapshot:
         .into_iter()
         .map(|(record, signature)| (record, id(signature)))
         .collect();
+    let hash = |row: &Row| {
+        let (name, _) = SOURCES[usize::from(row.source)];
+        if keyed(row.source) {
+            return record_hash(name, &row.key);
+        }
+        let values: BTreeSet<(usize, String)> = row.versions.concat().into_iter().collect();
+        let values: Vec<(&str, &str)> = values
+            .iter()
+            .map(|(of_type, value)| (rules.identifiers()[*of_type].name.as_str(), value.as_str()))
+            .collect();
+        place_hash(name, &row.key, row.time, &values)
+    };
+    let hashes = rows
+        .iter()
+        .map(|row| ((row.source, row.key.clone()), hash(row)))
+        .collect();
     Run {
         resolution,
         customer_of,
+        hashes,
     }
 }
 

@@ -17,6 +17,7 @@ pub const KINDS: &[&str] = &[
     "consent",
     "spend",
     "fx_rate",
+    "identity_override",
     "table",
 ];
 /// The lifecycle presets.

@@ -1,0 +1,84 @@
+//! `explain_identity(customer_id)`: why records are one customer, who was kept apart, and what became of the id.
+//!
+//! # Definition
+//! The customer is the one that the id leads to now, in one hop. Rows that *joined* are those of `identity_links`, rows
+//! that were *refused* those of `perennial.identity_conflicts` with the customer on either side, and rows that *changed*
+//! those of `identity_changes` with the id or the customer on either side.
+
+use datafusion::logical_expr::{DocSection, Documentation};
+use perennial_base::ErrorClass;
+
+use crate::error::{Error, Result};
+use crate::functions::table::{Arguments, Parameter, TableFunction};
+
+/// Its declaration.
+pub(crate) const FUNCTION: TableFunction = TableFunction {
+    name: "explain_identity",
+    parameters: PARAMETERS,
+    documentation,
+    query,
+};
+
+const PARAMETERS: &[Parameter] = &[Parameter {
+    name: "customer_id",
+    default: None,
+    choices: &[],
+    description: "The customer, also by an id that is retired.",
+}];
+
+/// What it gives.
+pub(crate) fn documentation() -> Documentation {
+    let section = DocSection {
+        include: true,
+        label: "Identity",
+        description: None,
+    };
+    let mut builder = Documentation::builder(
+        section,
+        "Why records are one customer, one row per reason, in the order of time. Columns: `what` (joined: two records are \
+         one customer's; refused: a join that a limit or a person's word kept from happening; changed: what happened to \
+         the id), `source_a`, `record_a`, `source_b`, `record_b` (NULL for all records of the source with the same \
+         identifiers as record a), `records` for which record b stands, `reason` (shared_identifier, equal_identifiers, \
+         override; limit; merged, split, gone, returned), `type` and `value` of the identifier, `at`, `snapshot` that has \
+         it first, `other_customer_id` (from whom the record stays apart; the other id of a merge or split). A retired id \
+         is followed to the current one. An id that was never published has no rows.",
+        "explain_identity(customer_id)",
+    );
+    for parameter in PARAMETERS {
+        builder = builder.with_argument(parameter.name, parameter.description);
+    }
+    builder
+        .with_sql_example("```sql\nSELECT what, record_a, record_b, reason, type, value, at FROM explain_identity('0123456789abcdef');\n```")
+        .build()
+}
+
+fn query(arguments: &Arguments) -> Result<String> {
+    let text = arguments.text("customer_id");
+    let written = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z') && !b"ilou".contains(&byte);
+    if text.len() != 16 || !text.bytes().all(written) {
+        return Err(Error::new(
+            ErrorClass::InvalidArgument,
+            format!("\"{text}\" is not a customer_id"),
+        )
+        .with_hint("A customer_id has 16 digits and lower-case letters, as in customers.customer_id."));
+    }
+    let id = arguments.literal("customer_id");
+    Ok(format!(
+        "WITH asked AS (SELECT coalesce((SELECT r.customer_id FROM public.identity_redirects r \
+           WHERE r.retired_customer_id = {id}), {id}) AS customer_id) \
+         SELECT 'joined' AS what, l.source_a, l.record_a, l.source_b, l.record_b, l.records, l.reason, l.type, l.value, \
+           l.linked_at AS at, l.snapshot, CAST(NULL AS text) AS other_customer_id \
+         FROM public.identity_links l JOIN asked a ON a.customer_id = l.customer_id \
+         UNION ALL \
+         SELECT 'refused', c.source, c.record_key, NULL, NULL, c.records, c.reason, c.value_type, c.value, \
+           c.refused_at, CAST(NULL AS bigint), \
+           CASE WHEN c.customer_id = a.customer_id THEN c.other_customer_id ELSE c.customer_id END \
+         FROM perennial.identity_conflicts c JOIN asked a ON a.customer_id IN (c.customer_id, c.other_customer_id) \
+         UNION ALL \
+         SELECT 'changed', NULL, NULL, NULL, NULL, CAST(NULL AS bigint), h.change, NULL, NULL, h.changed_at, h.snapshot, \
+           CASE WHEN h.customer_id IN (a.customer_id, {id}) THEN h.other_customer_id ELSE h.customer_id END \
+         FROM public.identity_changes h JOIN asked a ON a.customer_id IN (h.customer_id, h.other_customer_id) \
+           OR {id} IN (h.customer_id, h.other_customer_id) \
+         ORDER BY at, what DESC, source_a, record_a, source_b, record_b, type, value, reason"
+    ))
+}

@@ -1,0 +1,133 @@
+//! What persons say of records, case by case.
+
+use super::world::{rows, rules, run_with, words};
+use crate::*;
+
+/// Checks the customers of these records by these words, and what became of the words, newest first.
+#[track_caller]
+fn check(rule: &str, records: &str, said: &str, customers: &str, states: &[OverrideState]) {
+    let rules = rules(rule);
+    let rows = rows(&rules, records);
+    let run = run_with(&rules, &rows, &words(&rows, said), None, 1);
+    assert_eq!(run.groups(), customers);
+    let found: Vec<OverrideState> = run.resolution.overrides().map(|outcome| outcome.state).collect();
+    assert_eq!(found, states);
+}
+
+use OverrideState::{Applied, Overruled, UnknownRecord};
+
+#[test]
+fn a_word_joins_what_no_identifier_does() {
+    let records = "crm a @1 email=x\nweb b @2 email=y\nweb c @3 email=y";
+    check("email", records, "a = b @9", "a b c", &[Applied]);
+}
+
+#[test]
+fn a_word_beats_a_limit_and_brings_the_values_of_both() {
+    let records =
+        "crm a @1 user=u1\ncrm b @2 user=u2\nshop c @3 user=u2\nshop d @4 user=u1\nshop e @5 user=u3";
+    check("user limit=1", records, "a = b @9", "a b c d, e", &[Applied]);
+}
+
+#[test]
+fn a_customer_above_a_limit_by_a_word_takes_no_more_values() {
+    let records = "crm a @1 user=u1\ncrm b @2 user=u2\nshop c @3 user=u3 email=x\nshop d @4 user=u2 email=x";
+    check("user limit=1, email", records, "a = b @9", "a b d, c", &[Applied]);
+}
+
+#[test]
+fn a_word_keeps_apart_what_shares_an_identifier() {
+    let records = "crm a @1 email=x\ncrm b @2 email=x\nweb c @3 email=x";
+    // The value goes with the earlier record; the other is somebody of its own.
+    check("email", records, "a != b @9", "a c, b", &[Applied]);
+    // Also a fact, of which there would be no customer without a word.
+    let facts = "web a @1 email=x\nweb b @2 email=x\nweb c @3 email=x";
+    check("email", facts, "b != a @9", "a c, b", &[Applied]);
+}
+
+#[test]
+fn no_chain_joins_what_a_word_keeps_apart() {
+    let records = "crm a @1 email=x\ncrm b @2 phone=p\nweb c @3 email=x phone=p\nweb d @4 phone=p";
+    check("email, phone", records, "a != b @9", "a c, b d", &[Applied]);
+    // Not even by words on others: the newest is kept.
+    check(
+        "email, phone",
+        records,
+        "a != b @9\na = d @8\nd = b @7",
+        "a c d, b",
+        &[Applied, Applied, Overruled],
+    );
+}
+
+#[test]
+fn the_newest_word_wins() {
+    let records = "crm a @1 email=x\ncrm b @2 email=x";
+    check(
+        "email",
+        records,
+        "a != b @8\nb = a @9",
+        "a b",
+        &[Applied, Overruled],
+    );
+    check(
+        "email",
+        records,
+        "a = b @8\nb != a @9",
+        "a, b",
+        &[Applied, Overruled],
+    );
+    // At one moment the one with the greater key.
+    check(
+        "email",
+        records,
+        "a = b @9\na != b @9",
+        "a, b",
+        &[Applied, Overruled],
+    );
+}
+
+#[test]
+fn a_word_on_a_record_that_is_not_there_does_nothing() {
+    let records = "crm a @1 email=x\nweb b @2";
+    check("email", records, "a = z @9", "a", &[UnknownRecord]);
+    check("email", records, "b != z @9", "a", &[UnknownRecord]);
+    // A record without an identifier has a customer when somebody says whose it is.
+    check("email", records, "a = b @9", "a b", &[Applied]);
+}
+
+#[test]
+fn a_refusal_by_a_word_names_no_limit() {
+    let rules = rules("email");
+    let rows = rows(&rules, "crm a @1 email=x\ncrm b @2 email=x");
+    let run = run_with(&rules, &rows, &words(&rows, "a != b @9"), None, 1);
+    let conflicts: Vec<Conflict<'_>> = run.resolution.conflicts().collect();
+    assert_eq!(conflicts.len(), 1);
+    assert_eq!(
+        (
+            conflicts[0].record.key,
+            conflicts[0].limited_type,
+            conflicts[0].limit
+        ),
+        ("b", None, None)
+    );
+    assert_ne!(conflicts[0].record_customer, conflicts[0].value_customer);
+}
+
+#[test]
+fn a_word_unmerges_and_its_withdrawal_merges_again() {
+    let rules = rules("email");
+    let rows = rows(&rules, "crm a @1 email=x\ncrm b @2 email=x");
+    let together = run_with(&rules, &rows, &[], None, 1);
+    let apart = run_with(&rules, &rows, &words(&rows, "a != b @9"), Some(&together), 2);
+    assert_eq!(apart.groups(), "a, b");
+    assert_eq!(apart.id("a"), together.id("a"));
+    let again = run_with(&rules, &rows, &[], Some(&apart), 3);
+    assert_eq!(again.id("b"), together.id("a"));
+    assert_eq!(
+        again.fate(apart.id("b")),
+        Fate::Redirected {
+            to: together.id("a"),
+            snapshot: 3
+        }
+    );
+}

@@ -1,0 +1,98 @@
+//! Rows of kind `identity_override`: what persons say of records.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use perennial_base::relation::{PERENNIAL, relation};
+use perennial_identity::{Override, OverrideState, Verdict};
+use perennial_lake::SourceManifest;
+
+use crate::bucket::Shared;
+use crate::columns::{instants, texts, written_schema};
+use crate::error::Result;
+use crate::records::{Rows, Staged, place};
+
+/// The word of a row.
+pub(crate) fn verdict(text: &str) -> Option<Verdict> {
+    match text.trim().to_lowercase().as_str() {
+        "same" => Some(Verdict::Same),
+        "different" => Some(Verdict::Different),
+        _ => None,
+    }
+}
+
+/// The current rows of a source.
+pub(crate) fn overrides(staged: &Staged, name: &str, manifest: &SourceManifest) -> Result<Vec<Override>> {
+    let mut words = Vec::new();
+    for (heap, side) in staged.heaps.iter().zip(&staged.sides) {
+        let batch = heap.load(&staged.schema, None)?;
+        let rows = Rows::new(&batch);
+        let text = |column: &str, row: usize| -> String {
+            let column = batch.column_by_name(column);
+            let column = column.and_then(|column| column.as_string_opt::<i32>());
+            column
+                .filter(|column| column.is_valid(row))
+                .map_or_else(String::new, |column| column.value(row).trim().to_owned())
+        };
+        let mut key = String::new();
+        for (row, (_, newer)) in side.iter().enumerate() {
+            if *newer > 0 {
+                continue;
+            }
+            let number = row as u32;
+            if staged.keyed {
+                key.clear();
+                key.push_str(rows.key(number));
+            } else {
+                place(&mut key, manifest.files.get(rows.file(number)), rows.row(number));
+            }
+            let Some(verdict) = verdict(&text("verdict", row)) else {
+                continue;
+            };
+            words.push(Override {
+                a: (text("source_a", row), text("record_a", row)),
+                b: (text("source_b", row), text("record_b", row)),
+                verdict,
+                time: rows.updated(number),
+                source: name.to_owned(),
+                key: key.clone(),
+            });
+        }
+    }
+    Ok(words)
+}
+
+/// What was said and what became of it.
+pub(crate) fn table(shared: &Shared) -> Result<Option<RecordBatch>> {
+    let Some(relation) = relation(PERENNIAL, "identity_overrides") else {
+        return Ok(None);
+    };
+    let rows: Vec<_> = shared.resolution.overrides().collect();
+    let id = |customer: Option<u32>| customer.map(|customer| shared.customer_id(customer));
+    let batch = RecordBatch::try_new(
+        written_schema(relation),
+        vec![
+            texts(rows.iter().map(|row| Some(row.word.a.0.as_str()))),
+            texts(rows.iter().map(|row| Some(row.word.a.1.as_str()))),
+            texts(rows.iter().map(|row| Some(row.word.b.0.as_str()))),
+            texts(rows.iter().map(|row| Some(row.word.b.1.as_str()))),
+            texts(rows.iter().map(|row| {
+                Some(match row.word.verdict {
+                    Verdict::Same => "same",
+                    Verdict::Different => "different",
+                })
+            })),
+            instants(rows.iter().map(|row| Some(row.word.time))),
+            texts(rows.iter().map(|row| Some(row.word.source.as_str()))),
+            texts(rows.iter().map(|row| Some(row.word.key.as_str()))),
+            texts(rows.iter().map(|row| {
+                Some(match row.state {
+                    OverrideState::Applied => "applied",
+                    OverrideState::UnknownRecord => "unknown record",
+                    _ => "overruled",
+                })
+            })),
+            texts(rows.iter().map(|row| id(row.customer_a))),
+            texts(rows.iter().map(|row| id(row.customer_b))),
+        ],
+    )?;
+    Ok(Some(batch))
+}
