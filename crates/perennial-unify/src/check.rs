@@ -116,9 +116,11 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         Ok(paths) => report.of_no_source = paths,
         Err(error) => errors.push(error),
     }
-    if let Err(error) = StageModel::from_config(&config.lifecycle) {
-        errors.push(error.into());
-    }
+    errors.extend(
+        StageModel::problems(&config.lifecycle)
+            .into_iter()
+            .map(Error::from),
+    );
     errors.extend(checking.predicates(traits));
     if errors.is_empty() {
         Ok(report)

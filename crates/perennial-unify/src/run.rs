@@ -10,6 +10,7 @@ use perennial_base::{Kind, UserError};
 use perennial_engine::Engine;
 use perennial_identity::{GraphBuilder, IdentifierRule, Normalisation, Resolution, Rules, Source};
 use perennial_lake::{Commit, FileState, Manifest, Retention, RunSummary, SourceFile};
+use perennial_udf_lifecycle::model::StageModel;
 
 use crate::error::{Error, Result};
 use crate::journal::{Journal, LOOK};
@@ -220,6 +221,8 @@ async fn commit(
     journal: &Journal<'_>,
 ) -> Result<Option<Report>> {
     let number = previous.map_or(1, |previous| previous.number + 1);
+    // A model that cannot be is told before anything is read.
+    let model = StageModel::from_config(&config.lifecycle)?;
     engine.lake().verify(id).await?;
 
     let state = engine.work_state(READ_MEMORY)?;
@@ -271,6 +274,7 @@ async fn commit(
         journal,
         now,
         rows,
+        model,
     };
     let (tables, missing_rates) = written
         .tables(staged, resolution, orders, &rules, output, previous)

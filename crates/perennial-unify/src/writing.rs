@@ -44,6 +44,7 @@ pub(crate) struct Writing<'a> {
     pub(crate) journal: &'a Journal<'a>,
     pub(crate) now: i64,
     pub(crate) rows: u64,
+    pub(crate) model: StageModel,
 }
 
 impl Writing<'_> {
@@ -79,7 +80,7 @@ impl Writing<'_> {
         drop(orders);
 
         let rates = self.rates(&routed, buckets.unowned())?;
-        let mut model = StageModel::from_config(&self.config.lifecycle)?;
+        let mut model = self.model.clone();
         let named_facts = self.named_facts(&model)?;
         let (count, with_nobody) = (buckets.len(), buckets.with_nobody());
         let ids = resolution
@@ -254,11 +255,7 @@ impl Writing<'_> {
     fn named_facts(&self, model: &StageModel) -> Result<Vec<PlannedFact>> {
         let mut planned = Vec::new();
         for fact in &self.config.lifecycle.facts {
-            let kind = match fact.name.as_str() {
-                "closing" => FactKind::Closing,
-                "referral" => FactKind::Referral,
-                own => FactKind::Fact(own.to_owned()),
-            };
+            let kind = FactKind::of_fact(&fact.name);
             // A fact that no rule asks for is not collected.
             let (Some(kind), Some(relation)) = (model.kind(&kind), relation(PUBLIC, &fact.relation)) else {
                 continue;

@@ -20,9 +20,11 @@ mod moment;
 mod orders;
 mod population;
 mod preset;
+mod reach;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 
@@ -47,6 +49,8 @@ pub struct StageRule {
     pub name: String,
     /// Joined by AND; none takes everybody.
     pub conditions: Vec<Condition>,
+    /// The line of the configuration that it was read from.
+    pub line: Option<usize>,
 }
 
 impl StageRule {
@@ -55,7 +59,14 @@ impl StageRule {
         Self {
             name: name.into(),
             conditions: conditions.into_iter().collect(),
+            line: None,
         }
+    }
+
+    /// The same stage, as written in this line of the configuration.
+    pub fn in_line(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
     }
 }
 
@@ -117,13 +128,15 @@ impl StageModel {
         if !unconditional(last) {
             return Err(Error::NoDefault {
                 stage: last.name.clone(),
+                line: last.line,
             });
         }
         for (at, stage) in before.iter().enumerate() {
             let mut after = stages.iter().skip(at + 1);
-            if after.any(|other| other.name == stage.name) {
+            if let Some(other) = after.find(|other| other.name == stage.name) {
                 return Err(Error::DuplicateStage {
                     stage: stage.name.clone(),
+                    line: other.line,
                 });
             }
             if unconditional(stage) {
@@ -131,6 +144,7 @@ impl StageModel {
                 return Err(Error::Unreachable {
                     stage: next.name.clone(),
                     before: stage.name.clone(),
+                    line: next.line,
                 });
             }
         }

@@ -245,43 +245,51 @@ impl<'m> Moment<'m> {
     /// The next instant after this one at which a test's answer may change although nothing arrives and no window
     /// changes.
     pub(super) fn deadline(&self, leaf: &Leaf) -> Option<i64> {
-        let after = |since: Option<i64>, spans: [Option<Span>; 2]| {
-            let since = since?;
-            let edges = spans
-                .into_iter()
-                .flatten()
-                .map(|span| since.saturating_add(self.window(span)));
-            edges.filter(|edge| *edge > self.at).min()
-        };
         let oldest_leaves = |series: &[i64], span: Span| {
             let length = self.window(span);
             let first = series.partition_point(|at| *at <= self.at.saturating_sub(length));
             series.get(first).map(|at| at.saturating_add(length))
         };
-        let spans = leaf.test.spans();
         match &leaf.test {
             Test::OrdersWithin(span, _) => oldest_leaves(self.line.placed_at(), *span),
             Test::RevenueWithin(span, _) => oldest_leaves(self.ledger.booked_at(), *span),
             Test::CountWithin(_, span, _) => oldest_leaves(self.series(leaf.kind), *span),
+            test => {
+                let edges = self.edges(test).into_iter().flatten();
+                edges.filter(|edge| *edge > self.at).min()
+            }
+        }
+    }
+
+    /// The instants at which a length of time that the test asks for ends.
+    fn edges(&self, test: &Test) -> [Option<i64>; 2] {
+        let since = match test {
             Test::Silence(_) if self.subscriptions.paying() => None,
-            Test::Silence(_) => after(
-                self.silence().map(|silence| self.at.saturating_sub(silence)),
-                spans,
-            ),
-            Test::Tenure(_) => after(self.line.placed_at().first().copied(), spans),
-            Test::NpsLatest(..) => after(self.nps.map(|score| score.at), spans),
-            Test::CsatLatest(..) => after(self.csat.map(|score| score.at), spans),
-            Test::MrrMovedWithin(..) => after(self.subscriptions.moved().map(|(at, _)| at), spans),
-            Test::ReturnedWithin(_) => after(self.line.returned_at(), spans),
-            Test::RestartedWithin(_) => after(self.subscriptions.restarted_at(), spans),
-            Test::Orders(_)
+            Test::Silence(_) => self.silence().map(|silence| self.at.saturating_sub(silence)),
+            Test::Tenure(_) => self.line.placed_at().first().copied(),
+            Test::NpsLatest(..) => self.nps.map(|score| score.at),
+            Test::CsatLatest(..) => self.csat.map(|score| score.at),
+            Test::MrrMovedWithin(..) => self.subscriptions.moved().map(|(at, _)| at),
+            Test::ReturnedWithin(_) => self.line.returned_at(),
+            Test::RestartedWithin(_) => self.subscriptions.restarted_at(),
+            Test::OrdersWithin(..)
+            | Test::RevenueWithin(..)
+            | Test::CountWithin(..)
+            | Test::Orders(_)
             | Test::Revenue(_)
             | Test::Count(..)
             | Test::Subscription(_)
             | Test::Mrr(_)
             | Test::Identified(_)
             | Test::Closed(_) => None,
-        }
+        };
+        let edge = |span: Option<Span>| Some(since?.saturating_add(self.window(span?)));
+        test.spans().map(edge)
+    }
+
+    /// Whether it is the upper of two lengths that ends now.
+    pub(super) fn upper_ends(&self, test: &Test) -> bool {
+        matches!(self.edges(test), [lower, Some(upper)] if upper == self.at && lower != Some(self.at))
     }
 
     fn series(&self, kind: KindId) -> &[i64] {

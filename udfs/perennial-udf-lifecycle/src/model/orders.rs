@@ -33,6 +33,10 @@ impl OrderLine {
         self.placed_at.clear();
         self.gaps.clear();
         self.returns.clear();
+        // What nobody fetched is of the customer before.
+        if let Some(changes) = &mut self.gap_changes {
+            changes.clear();
+        }
     }
 
     pub(super) fn placed_at(&self) -> &[i64] {

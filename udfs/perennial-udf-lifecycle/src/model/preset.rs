@@ -35,7 +35,13 @@ pub(super) fn default() -> Vec<StageRule> {
         StageRule::new("at_risk", [silent_for(Span::Active)]),
         StageRule::new("advocacy", [active(), advocate()]),
         StageRule::new("loyalty", [active(), orders(4), orders_within_a_year(3)]),
-        StageRule::new("won_back", [active(), Test::ReturnedWithin(Span::Active).into()]),
+        StageRule::new(
+            "won_back",
+            [
+                active(),
+                Test::ReturnedWithin(Bounds::less_than(Span::Active)).into(),
+            ],
+        ),
         StageRule::new("retention", [active(), orders(2)]),
         StageRule::new("conversion", [active(), Test::Orders(Bounds::equal_to(1)).into()]),
         StageRule::new(
@@ -86,7 +92,10 @@ fn subscription() -> Vec<StageRule> {
     vec![
         StageRule::new("churned", [state(SubscriptionState::Ended)]),
         StageRule::new("past_due", [state(SubscriptionState::PastDue)]),
-        StageRule::new("won_back", [paying(), Test::RestartedWithin(QUARTER).into()]),
+        StageRule::new(
+            "won_back",
+            [paying(), Test::RestartedWithin(Bounds::less_than(QUARTER)).into()],
+        ),
         StageRule::new(
             "onboarding",
             [paying(), Test::Tenure(Bounds::less_than(MONTH)).into()],

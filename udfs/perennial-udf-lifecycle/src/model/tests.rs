@@ -3,7 +3,9 @@
 mod by_hand;
 mod definitions;
 mod invariants;
+mod language;
 mod plain;
+mod population;
 
 use super::*;
 
@@ -75,8 +77,14 @@ fn every_test() -> StageModel {
             "grown",
             [Test::MrrMovedWithin(Direction::Expansion, month).into()],
         ),
-        StageRule::new("restarted", [Test::RestartedWithin(month).into()]),
-        StageRule::new("returned", [Test::ReturnedWithin(Span::Active).into()]),
+        StageRule::new(
+            "restarted",
+            [Test::RestartedWithin(Bounds::less_than(month)).into()],
+        ),
+        StageRule::new(
+            "returned",
+            [Test::ReturnedWithin(Bounds::less_than(Span::Active)).into()],
+        ),
         StageRule::new("late", [Test::Subscription(SubscriptionState::PastDue).into()]),
         StageRule::new("on_trial", [Test::Subscription(SubscriptionState::Trial).into()]),
         StageRule::new("big_subscriber", [Test::Mrr(Bounds::at_least(euro(2))).into()]),

@@ -60,7 +60,7 @@ fn scores(highest: u8) -> impl Strategy<Value = Vec<Score>> {
     )
 }
 
-fn customer() -> impl Strategy<Value = Customer> {
+pub(super) fn customer() -> impl Strategy<Value = Customer> {
     let orders = (0..7_u32).prop_flat_map(|count| (0..count).map(order).collect::<Vec<_>>());
     let named = (instant(), 0..5_u16).prop_map(|(at, kind)| NamedFact {
         at,
@@ -92,41 +92,67 @@ fn customer() -> impl Strategy<Value = Customer> {
         )
 }
 
-fn model() -> impl Strategy<Value = StageModel> {
-    let adaptive = || {
-        let window = |gap_multiple| Window::Adaptive {
-            gap_multiple,
-            min: days(20),
-            max: days(300),
-        };
-        let months = (0..24).map(|month| {
-            (
-                month * 30 * DAY,
-                (month > 1).then_some((40 + month % 5 * 10) * DAY),
-            )
-        });
-        let windows = Windows {
-            active: window(1.5),
-            lapse: window(3.0),
-        };
-        (windows, PopulationGaps::new(months.collect()))
+/// The same model with windows that adapt, and medians of a population that change.
+pub(super) fn adaptive(model: StageModel) -> StageModel {
+    let window = |gap_multiple| Window::Adaptive {
+        gap_multiple,
+        min: days(20),
+        max: days(300),
     };
+    let months = (0..24).map(|month| {
+        (
+            month * 30 * DAY,
+            (month > 1).then_some((40 + month % 5 * 10) * DAY),
+        )
+    });
+    let windows = Windows {
+        active: window(1.5),
+        lapse: window(3.0),
+    };
+    model
+        .with_windows(windows)
+        .unwrap()
+        .with_population(PopulationGaps::new(months.collect()))
+}
+
+/// The same model with one window that adapts and one that is fixed.
+fn mixed(model: StageModel) -> StageModel {
+    let windows = Windows {
+        active: Window::Fixed(days(20)),
+        ..adaptive(model.clone()).windows().clone()
+    };
+    adaptive(model).with_windows(windows).unwrap()
+}
+
+fn model() -> impl Strategy<Value = StageModel> {
     let base = prop_oneof![
         3 => Just(StageModel::default_model()),
         3 => Just(every_test()),
+        3 => language::any_model(),
         1 => prop::sample::select(PRESETS.to_vec()).prop_map(|preset| StageModel::preset(preset).unwrap()),
     ];
-    (base, any::<bool>()).prop_map(move |(model, adapts)| {
-        let (windows, population) = adaptive();
-        if adapts {
-            model.with_windows(windows).unwrap().with_population(population)
-        } else {
-            model
-        }
+    (base, 0..4).prop_map(|(model, windows)| match windows {
+        0 => adaptive(model),
+        1 => mixed(model),
+        _ => model,
     })
 }
 
-const NOW: i64 = 1_000 * DAY;
+/// How many cases, and their seed: `PERENNIAL_CASES` and `PERENNIAL_SEED` choose others. A failure tells the seed.
+pub(super) fn cases() -> ProptestConfig {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let seed = number("PERENNIAL_SEED").unwrap_or(7);
+    println!("PERENNIAL_SEED={seed}");
+    ProptestConfig {
+        cases: number("PERENNIAL_CASES").unwrap_or(3_000) as u32,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(seed),
+        max_shrink_iters: 4_000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    }
+}
+
+pub(super) const NOW: i64 = 1_000 * DAY;
 
 fn stage_in(intervals: &[Interval], at: i64) -> Option<usize> {
     let within = |i: &&Interval| i.entered_at <= at && i.left_at.is_none_or(|left_at| at < left_at);
@@ -134,7 +160,7 @@ fn stage_in(intervals: &[Interval], at: i64) -> Option<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(cases())]
 
     #[test]
     fn intervals_tile_the_time_from_first_sight(customer in customer(), model in model()) {

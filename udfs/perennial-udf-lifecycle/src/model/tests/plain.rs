@@ -10,7 +10,7 @@ pub(super) struct Plain<'a> {
 
 impl Plain<'_> {
     /// Instants of the orders that count, started subscriptions among them.
-    fn placed_at(&self) -> Vec<i64> {
+    pub(super) fn placed_at(&self) -> Vec<i64> {
         let count = self
             .customer
             .orders
