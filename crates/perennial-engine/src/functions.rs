@@ -8,7 +8,9 @@ use datafusion::logical_expr::{AggregateUDF, Documentation, ScalarUDF, WindowUDF
 use crate::description::{FunctionDescription, FunctionKind};
 
 pub(crate) mod cohort_retention;
+pub(crate) mod lifecycle;
 pub(crate) mod or_empty;
+pub(crate) mod period;
 pub(crate) mod postgres;
 pub(crate) mod single_value;
 pub mod table;

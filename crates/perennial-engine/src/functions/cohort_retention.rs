@@ -6,7 +6,7 @@
 //! the cohort; `from` and `to` only choose which cohorts are shown. Every cohort has a row for each period up to
 //! the one of the newest order, also where nobody came back.
 //!
-//! A period is complete when it has ended; the ratio of an incomplete one is NULL. With `unbounded` a later period
+//! A period is complete when it has ended at the moment that the snapshot describes (`[time] as_of`, else `now()`); the ratio of an incomplete one is NULL. With `unbounded` a later period
 //! can still change the answer, so a ratio is NULL there until the newest period is complete.
 //!
 //! # Source
@@ -16,6 +16,7 @@
 use datafusion::logical_expr::{DocSection, Documentation};
 
 use crate::error::Result;
+use crate::functions::period::{PERIODS, Period, local};
 use crate::functions::table::{Arguments, Parameter, TableFunction};
 
 /// Its declaration.
@@ -30,37 +31,43 @@ const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "period",
         default: None,
-        choices: &["day", "week", "month", "quarter", "year"],
+        choices: PERIODS,
+        expression: false,
         description: "Calendar period of cohorts and of activity; weeks begin on Monday.",
     },
     Parameter {
         name: "measure",
         default: Some("customers"),
         choices: &["customers", "orders", "revenue"],
+        expression: false,
         description: "What is counted: customers who ordered, their orders, or their net revenue.",
     },
     Parameter {
         name: "mode",
         default: Some("bounded"),
         choices: &["bounded", "unbounded", "rolling"],
+        expression: false,
         description: "bounded: in that very period; unbounded: in it or any later one; rolling: in any period from 1 up to it.",
     },
     Parameter {
         name: "from",
         default: Some(""),
         choices: &[],
+        expression: true,
         description: "First cohort shown, by a date in it.",
     },
     Parameter {
         name: "to",
         default: Some(""),
         choices: &[],
+        expression: true,
         description: "Last cohort shown, by a date in it.",
     },
     Parameter {
         name: "zone",
         default: Some(""),
         choices: &[],
+        expression: false,
         description: "Zone of the calendar; the lake's by default.",
     },
 ];
@@ -90,12 +97,11 @@ pub(crate) fn documentation() -> Documentation {
         .build()
 }
 
-fn query(arguments: &Arguments) -> Result<String> {
+fn query(arguments: &Arguments<'_>) -> Result<String> {
     let period = Period::of(arguments.text("period"));
     let zone = arguments.zone()?;
-    let local = format!("to_local_time(arrow_cast(o.time, 'Timestamp(Microsecond, Some(\"{zone}\"))'))");
-    let today =
-        format!("CAST(to_local_time(arrow_cast(now(), 'Timestamp(Microsecond, Some(\"{zone}\"))')) AS date)");
+    let local = local("o.time", &zone);
+    let today = arguments.today(&zone);
     let number = period.number(&local);
     let from = arguments.date("from")?;
     let to = arguments.date("to")?;
@@ -173,50 +179,4 @@ fn query(arguments: &Arguments) -> Result<String> {
          WHERE ({from} IS NULL OR g.cohort_number >= {from_number}) AND ({to} IS NULL OR g.cohort_number <= {to_number}) \
          ORDER BY 1, 2"
     ))
-}
-
-/// A calendar period as a running number, so that periods can be subtracted.
-#[derive(Clone, Copy)]
-enum Period {
-    Days(i64),
-    Months(i64),
-}
-
-impl Period {
-    fn of(name: &str) -> Self {
-        match name {
-            "day" => Self::Days(1),
-            "week" => Self::Days(7),
-            "quarter" => Self::Months(3),
-            "year" => Self::Months(12),
-            _ => Self::Months(1),
-        }
-    }
-
-    /// The number of the period that a local time lies in. Day 0 of weeks is Monday, 1969-12-29.
-    fn number(self, local: &str) -> String {
-        match self {
-            Self::Days(1) => format!("CAST(CAST(CAST({local} AS date) AS int) AS bigint)"),
-            Self::Days(days) => {
-                format!(
-                    "CAST(floor((CAST(CAST({local} AS date) AS int) + 3) / {days}.0::double precision) AS bigint)"
-                )
-            }
-            Self::Months(months) => format!(
-                "CAST(floor((CAST(date_part('year', {local}) AS bigint) * 12 + CAST(date_part('month', {local}) AS bigint) - 1) / {months}.0::double precision) AS bigint)"
-            ),
-        }
-    }
-
-    /// The first day of the period of a number.
-    fn start(self, number: &str) -> String {
-        match self {
-            Self::Days(1) => format!("CAST(CAST({number} AS int) AS date)"),
-            Self::Days(days) => format!("CAST(CAST(({number}) * {days} - 3 AS int) AS date)"),
-            Self::Months(months) => {
-                let month = format!("(({number}) * {months})");
-                format!("make_date(CAST({month} / 12 AS int), CAST({month} % 12 + 1 AS int), 1)")
-            }
-        }
-    }
 }

@@ -145,6 +145,25 @@ fn presets_can_be_written_out() {
     }
 }
 
+#[test]
+fn the_way_up_of_each_preset() {
+    let ways = [
+        (
+            "default",
+            "awareness acquisition conversion retention loyalty advocacy",
+        ),
+        ("classic", "reach acquisition conversion retention loyalty"),
+        (
+            "acquisition_engagement_retention",
+            "acquisition engagement retention",
+        ),
+        ("subscription", "prospect trial onboarding active expansion"),
+    ];
+    for (preset, way) in ways {
+        assert_eq!(StageModel::preset(preset).unwrap().funnel().join(" "), way);
+    }
+}
+
 fn with_days(condition: &Condition) -> Condition {
     match condition {
         Condition::Test(Test::CountWithin(kind, Span::Active, counts)) => {
