@@ -10,6 +10,7 @@ mod demo;
 mod errors;
 mod jdbc;
 mod landing;
+mod lifecycle;
 mod login;
 mod money;
 mod parameters;

@@ -31,7 +31,7 @@ use crate::records::{Orders, Staged};
 use crate::route::{Buckets, Routed, route};
 use crate::scratch::Scratch;
 use crate::segments::{Members, Segments};
-use crate::stages::PlannedFact;
+use crate::stages::{PlannedFact, fixed_columns, versioned_kinds};
 use crate::values::from_wall_clock;
 
 /// The second half of a run: from resolved identities to tables.
@@ -74,6 +74,7 @@ impl Writing<'_> {
             &resolution,
             &orders,
             &buckets,
+            &versioned_kinds(&self.model, &self.config.lifecycle.facts),
             self.scratch,
             |rows| self.journal.advance(rows),
         )?;
@@ -268,6 +269,12 @@ impl Writing<'_> {
                     line: fact.predicate.line,
                     cause: Box::new(cause),
                 })?;
+            fixed_columns(relation.name, &predicate).map_err(|cause| Error::Predicate {
+                what: "lifecycle fact",
+                name: fact.name.clone(),
+                line: fact.predicate.line,
+                cause: Box::new(cause),
+            })?;
             planned.push(PlannedFact {
                 kind,
                 relation: relation.name,

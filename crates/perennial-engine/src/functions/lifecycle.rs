@@ -3,7 +3,6 @@
 use datafusion::logical_expr::{DocSection, Documentation};
 use perennial_udf_lifecycle::model::StageModel;
 
-use crate::error::Result;
 use crate::functions::period::PERIODS;
 use crate::functions::table::{Arguments, Parameter, literal};
 
@@ -55,18 +54,12 @@ fn documented(parameters: &[Parameter], description: &str, syntax: &str, example
         .build()
 }
 
-/// The stages of the configured model, in the order in which they are tried.
-fn model(arguments: &Arguments<'_>) -> Result<StageModel> {
-    let model = arguments
-        .config()
-        .map(|config| StageModel::from_config(&config.lifecycle));
-    match model.transpose() {
-        Ok(model) => Ok(model.unwrap_or_default()),
-        Err(error) => Err(crate::error::Error::new(
-            perennial_base::ErrorClass::InvalidArgument,
-            error.to_string(),
-        )),
-    }
+/// The configured model, whose names and order of stages are asked for here. What is wrong with one is told by `check` and
+/// `unify`; reading goes on with the snapshot that there is.
+fn model(arguments: &Arguments<'_>) -> StageModel {
+    let config = arguments.config();
+    let model = config.map(|config| StageModel::unjudged(&config.lifecycle));
+    model.and_then(Result::ok).unwrap_or_default()
 }
 
 /// `(0, 'a'), (1, 'b')`.

@@ -16,7 +16,7 @@ impl StageModel {
     /// As [`Self::try_new`] and [`Self::with_windows`], for a condition that is not of the language, and for a stage of
     /// the user's that no customer can be in ([`Self::unreachable_stages`]).
     pub fn from_config(config: &LifecycleConfig) -> Result<Self> {
-        let model = Self::written(config)?;
+        let model = Self::unjudged(config)?;
         match model.unreachable_stages().into_iter().next() {
             Some(error) if !config.stages.is_empty() => Err(error),
             _ => Ok(model),
@@ -25,14 +25,18 @@ impl StageModel {
 
     /// All that [`Self::from_config`] would say of a configuration.
     pub fn problems(config: &LifecycleConfig) -> Vec<Error> {
-        match Self::written(config) {
+        match Self::unjudged(config) {
             Ok(model) if !config.stages.is_empty() => model.unreachable_stages(),
             Ok(_) => Vec::new(),
             Err(error) => vec![error],
         }
     }
 
-    fn written(config: &LifecycleConfig) -> Result<Self> {
+    /// The same without looking for stages that no customer can be in.
+    ///
+    /// # Errors
+    /// As [`Self::from_config`] for everything else.
+    pub fn unjudged(config: &LifecycleConfig) -> Result<Self> {
         let model = if config.stages.is_empty() {
             Self::preset(&config.preset)?
         } else {

@@ -228,8 +228,8 @@ impl<'m> Evaluator<'m> {
             Test::Count(..) | Test::CountWithin(..) => {
                 if_now(moment.named_now(leaf.kind), Reason::Named(leaf.kind))
             }
-            Test::NpsLatest(..) => if_now(moment.nps_now(), Reason::Nps),
-            Test::CsatLatest(..) => if_now(moment.csat_now(), Reason::Csat),
+            Test::NpsLatest(..) => if_now(arrived.nps, Reason::Nps),
+            Test::CsatLatest(..) => if_now(arrived.csat, Reason::Csat),
             Test::Subscription(_) | Test::Mrr(_) | Test::MrrMovedWithin(..) | Test::RestartedWithin(_) => {
                 if_now(arrived.subscription, Reason::Subscription)
             }

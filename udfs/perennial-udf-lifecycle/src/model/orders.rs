@@ -67,6 +67,12 @@ impl OrderLine {
         }
     }
 
+    /// Works out anew what follows from the orders and what they depend on.
+    pub(super) fn anew(&mut self, around: Surroundings<'_>) {
+        self.rewind(0);
+        self.replay(around);
+    }
+
     /// The customer's own median gap in microseconds; the mean of the middle two, rounded down, when they are even.
     pub(super) fn own_median(&self) -> Option<i64> {
         if self.placed_at.len() < ORDERS_FOR_OWN_MEDIAN {

@@ -41,11 +41,11 @@ impl Customer {
     /// Every slice by its instant.
     fn sorted(mut self) -> Self {
         self.orders.sort_by_key(|version| version.effective_at);
-        self.refunds.sort_by_key(|refund| refund.at);
-        self.subscriptions.sort_by_key(|change| change.at);
-        self.nps.sort_by_key(|score| score.at);
-        self.csat.sort_by_key(|score| score.at);
-        self.named.sort_by_key(|fact| fact.at);
+        self.refunds.sort_by_key(|refund| refund.effective_at);
+        self.subscriptions.sort_by_key(|change| change.effective_at);
+        self.nps.sort_by_key(|score| score.effective_at);
+        self.csat.sort_by_key(|score| score.effective_at);
+        self.named.sort_by_key(|fact| fact.effective_at);
         self
     }
 
@@ -53,11 +53,11 @@ impl Customer {
     fn up_to(mut self, at: i64) -> Self {
         self.identified_at = self.identified_at.filter(|identified_at| *identified_at <= at);
         self.orders.retain(|version| version.effective_at <= at);
-        self.refunds.retain(|refund| refund.at <= at);
-        self.subscriptions.retain(|change| change.at <= at);
-        self.nps.retain(|score| score.at <= at);
-        self.csat.retain(|score| score.at <= at);
-        self.named.retain(|fact| fact.at <= at);
+        self.refunds.retain(|refund| refund.effective_at <= at);
+        self.subscriptions.retain(|change| change.effective_at <= at);
+        self.nps.retain(|score| score.effective_at <= at);
+        self.csat.retain(|score| score.effective_at <= at);
+        self.named.retain(|fact| fact.effective_at <= at);
         self
     }
 }

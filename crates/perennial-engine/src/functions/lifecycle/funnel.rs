@@ -47,7 +47,7 @@ fn documentation() -> Documentation {
 }
 
 fn query(arguments: &Arguments<'_>) -> Result<String> {
-    let model = model(arguments)?;
+    let model = model(arguments);
     let known: Vec<&str> = model.stages().iter().map(|stage| stage.name.as_str()).collect();
     let given: Vec<&str> = arguments
         .text("stages")

@@ -53,7 +53,7 @@ fn query(arguments: &Arguments<'_>) -> Result<String> {
     let until =
         format!("CASE WHEN h.left_at IS NULL OR h.left_at > {present} THEN {present} ELSE h.left_at END");
     let days = days("h.entered_at", &until);
-    let model = model(arguments)?;
+    let model = model(arguments);
     let stages = numbered(model.stages().iter().map(|stage| stage.name.as_str()));
     Ok(format!(
         "WITH known AS (SELECT * FROM public.lifecycle_history WHERE entered_at <= {present}), \

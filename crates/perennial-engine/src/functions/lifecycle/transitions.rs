@@ -53,7 +53,7 @@ fn query(arguments: &Arguments<'_>) -> Result<String> {
     let (from_number, to_number) = (period.number(&from), period.number(&to));
     let (start, next) = (period.start("p.number"), period.start("p.number + 1"));
     let today = arguments.today(&zone);
-    let model = model(arguments)?;
+    let model = model(arguments);
     let stages = numbered(model.stages().iter().map(|stage| stage.name.as_str()));
     Ok(format!(
         "WITH moves AS (\

@@ -289,10 +289,7 @@ impl Region {
 
     fn implies(&self, quantity: &Quantity, range: &Range, lengths: &Lengths) -> bool {
         let own = self.get(quantity).cloned().or_else(|| known(quantity));
-        let mut own = match own {
-            Some(own) => own,
-            None => return false,
-        };
+        let Some(mut own) = own else { return false };
         if let Some(more) = self.counted(quantity, lengths) {
             own.and(&more);
         }

@@ -32,47 +32,102 @@ fn order(order: u32) -> impl Strategy<Value = Vec<OrderVersion>> {
     })
 }
 
-fn refund() -> impl Strategy<Value = Refund> {
-    (instant(), 0..8_u32, money()).prop_map(|(at, order, amount)| Refund { at, order, amount })
+/// A fact and, at times, what became of it: how much later, and what it was corrected to; `None` took it out.
+fn corrected<T: Clone + std::fmt::Debug>(
+    fact: impl Strategy<Value = T> + Clone,
+) -> impl Strategy<Value = (T, Option<(i64, Option<T>)>)> {
+    let later = prop_oneof![Just(0), Just(30 * DAY), 0..200 * DAY];
+    let correction = (later, option::weighted(0.7, fact.clone()));
+    (fact, option::weighted(0.3, correction))
 }
 
-fn subscription_change() -> impl Strategy<Value = SubscriptionChange> {
+/// The fact, and what stands for its correction.
+fn versions<T, F>(
+    (fact, correction): ((i64, T), Option<(i64, Option<(i64, T)>)>),
+    make: impl Fn(i64, bool, i64, T) -> F,
+) -> Vec<F>
+where
+    T: Copy,
+{
+    let (at, value) = fact;
+    let mut versions = vec![make(at, false, at, value)];
+    if let Some((later, corrected)) = correction {
+        let effective_at = corrected.map_or(at + later, |(new_at, _)| (at + later).max(new_at));
+        versions.push(make(effective_at, true, at, value));
+        versions.extend(corrected.map(|(new_at, value)| make(effective_at, false, new_at, value)));
+    }
+    versions
+}
+
+fn refunds() -> impl Strategy<Value = Vec<Refund>> {
+    let fact = (instant().boxed(), (0..8_u32, money()).boxed());
+    corrected(fact).prop_map(|given| {
+        versions(given, |effective_at, withdrawn, at, (order, amount)| Refund {
+            effective_at,
+            withdrawn,
+            at,
+            order,
+            amount,
+        })
+    })
+}
+
+/// A change, and at times another state of the same subscription and instant that became known later.
+fn subscription_changes() -> impl Strategy<Value = Vec<SubscriptionChange>> {
     let status = prop_oneof![
         3 => Just(SubscriptionStatus::Paying),
         1 => Just(SubscriptionStatus::PastDue),
         1 => Just(SubscriptionStatus::Trial),
-    ];
-    (instant(), 0..3_u32, money(), status).prop_map(|(at, subscription, mrr, status)| SubscriptionChange {
-        at,
-        subscription,
-        mrr,
-        status,
-    })
+    ]
+    .boxed();
+    let later = prop_oneof![Just(30 * DAY), 0..200 * DAY];
+    let correction = option::weighted(0.2, (later, money(), status.clone()));
+    (instant(), 0..3_u32, money(), status, correction).prop_map(
+        |(at, subscription, mrr, status, correction)| {
+            let mut changes = vec![SubscriptionChange::only(at, subscription, mrr, status)];
+            changes.extend(correction.map(|(later, mrr, status)| SubscriptionChange {
+                effective_at: at + later,
+                ..SubscriptionChange::only(at, subscription, mrr, status)
+            }));
+            changes
+        },
+    )
 }
 
 fn scores(highest: u8) -> impl Strategy<Value = Vec<Score>> {
-    vec(
-        (instant(), 0..=highest).prop_map(|(at, score)| Score {
+    let fact = (instant().boxed(), (0..=highest).boxed());
+    let score = corrected(fact).prop_map(|given| {
+        versions(given, |effective_at, withdrawn, at, score| Score {
+            effective_at,
+            withdrawn,
             at,
             score: f64::from(score),
-        }),
-        0..3,
-    )
+        })
+    });
+    vec(score, 0..3).prop_map(|scores| scores.concat())
+}
+
+fn named() -> impl Strategy<Value = Vec<NamedFact>> {
+    let fact = (instant().boxed(), (0..5_u16).boxed());
+    corrected(fact).prop_map(|given| {
+        versions(given, |effective_at, withdrawn, at, kind| NamedFact {
+            effective_at,
+            withdrawn,
+            at,
+            kind: KindId(kind),
+        })
+    })
 }
 
 pub(super) fn customer() -> impl Strategy<Value = Customer> {
     let orders = (0..7_u32).prop_flat_map(|count| (0..count).map(order).collect::<Vec<_>>());
-    let named = (instant(), 0..5_u16).prop_map(|(at, kind)| NamedFact {
-        at,
-        kind: KindId(kind),
-    });
     let first_seen_at = (-10..40_i64).prop_map(|day| day * DAY);
     (
         (first_seen_at, option::of(instant())),
-        (orders, vec(refund(), 0..4)),
-        prop_oneof![1 => Just(vec![]), 1 => vec(subscription_change(), 0..7)],
+        (orders, vec(refunds(), 0..4)),
+        prop_oneof![1 => Just(vec![]), 1 => vec(subscription_changes(), 0..7)],
         (scores(10), scores(5)),
-        vec(named, 0..5),
+        vec(named(), 0..5),
     )
         .prop_map(
             |((first_seen_at, identified_at), (orders, refunds), subscriptions, (nps, csat), named)| {
@@ -81,11 +136,11 @@ pub(super) fn customer() -> impl Strategy<Value = Customer> {
                     first_seen_at,
                     identified_at,
                     orders,
-                    refunds,
-                    subscriptions,
+                    refunds: refunds.concat(),
+                    subscriptions: subscriptions.concat(),
                     nps,
                     csat,
-                    named,
+                    named: named.concat(),
                 }
                 .sorted()
             },

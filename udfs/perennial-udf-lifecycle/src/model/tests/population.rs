@@ -69,12 +69,12 @@ proptest! {
     fn reasons_are_of_their_moment(customer in invariants::customer(), model in language::any_model()) {
         let arrivals = |at: i64, reason: Reason| match reason {
             Reason::Order => customer.orders.iter().any(|version| version.effective_at == at),
-            Reason::Refund => customer.refunds.iter().any(|refund| refund.at == at),
-            Reason::Subscription => customer.subscriptions.iter().any(|change| change.at == at),
+            Reason::Refund => customer.refunds.iter().any(|refund| refund.effective_at == at),
+            Reason::Subscription => customer.subscriptions.iter().any(|change| change.effective_at == at),
             Reason::Identified => customer.identified_at == Some(at),
-            Reason::Nps => customer.nps.iter().any(|score| score.at == at),
-            Reason::Csat => customer.csat.iter().any(|score| score.at == at),
-            Reason::Named(kind) => customer.named.iter().any(|fact| (fact.at, fact.kind) == (at, kind)),
+            Reason::Nps => customer.nps.iter().any(|score| score.effective_at == at),
+            Reason::Csat => customer.csat.iter().any(|score| score.effective_at == at),
+            Reason::Named(kind) => customer.named.iter().any(|fact| (fact.effective_at, fact.kind) == (at, kind)),
             _ => true,
         };
         let mut intervals = history(&model, &customer.facts(), invariants::NOW).into_iter();
@@ -85,7 +85,7 @@ proptest! {
                 Reason::Order, Reason::Refund, Reason::Subscription, Reason::Identified, Reason::Nps, Reason::Csat,
             ];
             let quiet = arrived.iter().all(|reason| !arrivals(interval.entered_at, *reason))
-                && customer.named.iter().all(|fact| fact.at != interval.entered_at);
+                && customer.named.iter().all(|fact| fact.effective_at != interval.entered_at);
             let window = matches!(interval.reason, Reason::Window { .. });
             prop_assert!(!quiet || window, "{:?}", interval);
         }
@@ -130,10 +130,7 @@ fn reasons_name_the_fact_and_the_length_that_ended() {
     .unwrap();
     let customer = Customer {
         orders: vec![OrderVersion::only(0, 100 * DAY, None, true)],
-        named: vec![NamedFact {
-            at: 10 * DAY,
-            kind: KindId(0),
-        }],
+        named: vec![NamedFact::only(10 * DAY, KindId(0))],
         ..Customer::default()
     };
     let told: Vec<(i64, String)> = history(&model, &customer.facts(), 1_000 * DAY)
