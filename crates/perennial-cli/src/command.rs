@@ -14,6 +14,7 @@ use crate::exit::InLake;
 mod check;
 mod demo;
 mod init;
+mod lifecycle;
 mod password;
 mod query;
 mod reference;
@@ -67,6 +68,9 @@ enum Command {
         after_help = "Example:\n  perennial query \"SELECT lifecycle_stage, count(*) FROM customer_360 GROUP BY 1\""
     )]
     Query(query::Query),
+    /// Look into the lifecycle of customers
+    #[command(after_help = "Example:\n  perennial lifecycle explain CUSTOMER_ID --at 2026-01-01")]
+    Lifecycle(lifecycle::Lifecycle),
     /// Print a SCRAM-SHA-256 verifier for the configuration
     #[command(after_help = "Example:\n  perennial password")]
     Password(password::Password),
@@ -113,6 +117,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8> {
         Command::Unify(unify) => unify.run().await,
         Command::Serve(serve) => serve.run().await,
         Command::Query(query) => query.run().await,
+        Command::Lifecycle(lifecycle) => lifecycle.run().await,
         Command::Password(password) => password.run(),
         Command::Functions(reference) => reference.functions().await,
         Command::Settings(reference) => reference.settings(),

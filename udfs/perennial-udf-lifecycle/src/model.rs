@@ -13,6 +13,7 @@
 
 mod condition;
 mod config;
+mod explain;
 mod facts;
 mod history;
 mod ledger;
@@ -32,6 +33,7 @@ pub use perennial_base::config::Window;
 
 pub use self::{
     condition::{Bounds, Condition, Direction, Kind, Span, SubscriptionState, Test, days},
+    explain::{ExplainedRule, ExplainedTest, Explanation},
     facts::{
         Answer, CustomerFacts, Facts, KindId, Money, NamedFact, OrderVersion, Refund, Score,
         SubscriptionChange, SubscriptionStatus,

@@ -79,8 +79,8 @@ impl StageModel {
 /// Evaluates a model for customer after customer, with buffers that are kept. One per thread.
 #[derive(Debug)]
 pub struct Evaluator<'m> {
-    model: &'m StageModel,
-    moment: Moment<'m>,
+    pub(super) model: &'m StageModel,
+    pub(super) moment: Moment<'m>,
     /// The answers of all tests now, and before the last step.
     answers: Vec<bool>,
     before: Vec<bool>,

@@ -474,3 +474,42 @@ fn a_corrected_answer_does_not_change_what_was_known_before() {
         ],
     );
 }
+
+#[test]
+fn a_stage_is_explained_by_the_rules_that_were_tried() {
+    let model = StageModel::default_model();
+    let customer = Customer {
+        identified_at: Some(0),
+        orders: orders(&[10, 40]),
+        ..Customer::default()
+    };
+    let explained = Evaluator::new(&model)
+        .explain(&customer.facts(), 100 * DAY)
+        .unwrap();
+    assert_eq!(model.stage_name(explained.stage), Some("retention"));
+    let told: Vec<String> = explained
+        .rules
+        .iter()
+        .flat_map(|rule| {
+            let stage = model.stage_name(rule.stage).unwrap();
+            rule.tests.iter().map(move |test| {
+                let until = test.until.map(|until| until / DAY);
+                format!(
+                    "{stage}: {} {} {} {until:?}",
+                    test.condition, test.known, test.holds
+                )
+            })
+        })
+        .collect();
+    assert_eq!(
+        [&told[0], &told[1], &told[2], &told[4], &told[12]],
+        [
+            "terminated: closed = true false false None",
+            "lapsed: silence ≥ the lapse window 60.00 days false Some(220)",
+            "at_risk: silence ≥ the active window 60.00 days false Some(130)",
+            "advocacy: nps_latest within 365 days ≥ 9 unknown false None",
+            "retention: orders ≥ 2 2 true None",
+        ]
+    );
+    assert_eq!(Evaluator::new(&model).explain(&customer.facts(), -1), None);
+}
