@@ -300,7 +300,7 @@ impl<'a> Collector<'a> {
                 if let Some(kind) = any {
                     let at = |row: usize| Some(facts.time(row));
                     corrections(facts, record, at, |at, known, gone| {
-                        put(named, kind, at, known, gone)
+                        put(named, kind, at, known, gone);
                     });
                 }
                 let event = |row: usize| Some((*by_name.get(name.value(row))?, facts.time(row)));
@@ -318,7 +318,7 @@ impl<'a> Collector<'a> {
             each_record(facts, span.clone(), false, |record| {
                 let at = |row: usize| Some(facts.time(row));
                 corrections(facts, record, at, |at, known, gone| {
-                    put(named, kind, at, known, gone)
+                    put(named, kind, at, known, gone);
                 });
             });
         }
@@ -330,7 +330,7 @@ impl<'a> Collector<'a> {
             each_record(facts, span.clone(), *kind == Kind::Subscription, |record| {
                 let at = |row: usize| moments.get(row).copied().flatten();
                 corrections(facts, record, at, |at, known, gone| {
-                    put(named, *id, at, known, gone)
+                    put(named, *id, at, known, gone);
                 });
             });
         }

@@ -100,10 +100,25 @@ pub enum Error {
     },
 }
 
-/// The beginning of a message about a line of the configuration.
+/// The beginning of a message about a line of the configuration; whoever knows the file puts its name in front.
 fn place(line: Option<usize>) -> String {
-    line.map(|line| format!("perennial.toml:{line}: "))
-        .unwrap_or_default()
+    line.map(|line| format!("{line}: ")).unwrap_or_default()
+}
+
+impl Error {
+    /// The line of the configuration with which the message begins.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::DuplicateStage { line, .. }
+            | Self::NoDefault { line, .. }
+            | Self::Unreachable { line, .. }
+            | Self::NeverHolds { line, .. }
+            | Self::Shadowed { line, .. }
+            | Self::UnknownFact { line, .. }
+            | Self::InvalidCondition { line, .. } => *line,
+            Self::UnknownPreset { .. } | Self::NoStages | Self::InvalidWindow { .. } => None,
+        }
+    }
 }
 
 impl UserError for Error {

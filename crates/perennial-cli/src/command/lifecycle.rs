@@ -38,7 +38,7 @@ impl Lifecycle {
         let engine = open(explain.config.load()?).await?;
         let told = explain_lifecycle(&engine, &explain.customer_id, explain.at.as_deref()).await?;
         for line in told.lines() {
-            show::line(&line);
+            show::line(&line)?;
         }
         Ok(DONE)
     }

@@ -21,6 +21,9 @@ use crate::sql::postgres;
 use crate::sql::subquery::{self, call};
 use crate::sql::using::{self, Names};
 
+/// The names of a function's parameters in order, and how many of them must be given.
+pub(crate) type ParametersOf<'a> = dyn Fn(&str) -> Option<(Vec<String>, usize)> + 'a;
+
 /// What the rules have to know.
 pub(crate) struct Context<'a> {
     /// What table functions go by: calendar, present moment, stages.
@@ -28,7 +31,7 @@ pub(crate) struct Context<'a> {
     /// Whether a function of this name is an aggregate.
     pub(crate) aggregates: &'a dyn Fn(&str) -> bool,
     /// The names of a function's parameters in order, and how many of them must be given.
-    pub(crate) parameters: &'a dyn Fn(&str) -> Option<(Vec<String>, usize)>,
+    pub(crate) parameters: &'a ParametersOf<'a>,
     /// The columns of a served relation.
     pub(crate) relations: using::Relations<'a>,
 }
@@ -268,7 +271,7 @@ fn function_name(function: &mut Function) {
 }
 
 /// Arguments by name become arguments by place; optional ones that are skipped are NULL, which means the same.
-fn skipped_arguments(function: &mut Function, parameters: &dyn Fn(&str) -> Option<(Vec<String>, usize)>) {
+fn skipped_arguments(function: &mut Function, parameters: &ParametersOf<'_>) {
     let FunctionArguments::List(list) = &mut function.args else {
         return;
     };

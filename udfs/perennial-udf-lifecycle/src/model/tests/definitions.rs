@@ -253,11 +253,11 @@ fn conditions_outside_of_the_language_are_errors() {
     let number = |n| Some(Bound::Number(n));
     check_condition(
         condition("order"),
-        Err("perennial.toml:1: lifecycle stage \"s\" asks for \"order\", which is not a fact"),
+        Err("1: lifecycle stage \"s\" asks for \"order\", which is not a fact"),
     );
     let wrong = |written: StageCondition, what: &str| {
         let message = format!(
-            "perennial.toml:1: condition \"{}\" of lifecycle stage \"s\" {what}",
+            "1: condition \"{}\" of lifecycle stage \"s\" {what}",
             written.fact
         );
         check_condition(written, Err(&message));
