@@ -68,6 +68,36 @@ fn a_mapping_that_rejects_every_row_does_not_fit() {
 }
 
 #[test]
+fn stages_that_nobody_can_be_in_are_told_with_their_line() {
+    let stages = "[[lifecycle.stage]]\nname = \"buyer\"\norders = { at_least = 1 }\n[[lifecycle.stage]]\nname = \"loyal\"\n\
+                  orders = { at_least = 4 }\n[[lifecycle.stage]]\nname = \"rest\"\n";
+    let lake = lake(&[], stages, &[("orders/1.parquet", &three())]);
+    let errors = lake.check().unwrap_err();
+    let [error] = errors.as_slice() else {
+        panic!("{errors:?}")
+    };
+    let said = "lifecycle stage \"loyal\" is never reached: stage \"buyer\" in line";
+    assert!(
+        error.contains("perennial.toml:") && error.contains(said),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_fact_may_not_ask_for_what_is_known_only_now() {
+    let facts = "[lifecycle.facts]\nclosing = \"orders where refunded > 0\"\n";
+    let lake = lake(&[], facts, &[("orders/1.parquet", &three())]);
+    let errors = lake.check().unwrap_err();
+    let [error] = errors.as_slice() else {
+        panic!("{errors:?}")
+    };
+    assert!(
+        error.contains("column \"refunded\" is what was given back until now"),
+        "{error}"
+    );
+}
+
+#[test]
 fn rows_that_would_be_rejected_are_counted_with_their_reason() {
     let lake = lake(
         &[(AMOUNT, "amount = \"CASE state WHEN 'paid' THEN amount END\"")],

@@ -11,6 +11,7 @@ mod errors;
 mod identity;
 mod jdbc;
 mod landing;
+mod lifecycle;
 mod login;
 mod money;
 mod parameters;

@@ -162,6 +162,11 @@ async fn the_type_of_a_parameter_is_that_of_what_it_stands_beside() {
         ),
         ("SELECT CASE WHEN $1 THEN 1 ELSE 2 END", vec!["bool"]),
         ("SELECT coalesce($1, 1::int)", vec!["int4"]),
+        ("SELECT stage FROM lifecycle_at($1)", vec!["timestamptz"]),
+        (
+            "SELECT moves FROM stage_transitions($1, $2::date + 1)",
+            vec!["date", "date"],
+        ),
     ] {
         let described = match client.prepare(sql).await {
             Ok(statement) => statement

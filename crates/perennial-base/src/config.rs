@@ -17,6 +17,7 @@ mod read;
 mod reader;
 pub mod registry;
 pub mod render;
+pub mod stage_facts;
 mod units;
 
 pub use errors::{ConfigErrors, ConfigProblem, MAX_PROBLEMS, Place, Problem};

@@ -15,6 +15,7 @@ mod check;
 mod demo;
 mod identity;
 mod init;
+mod lifecycle;
 mod password;
 mod query;
 mod reference;
@@ -70,6 +71,9 @@ enum Command {
     Query(query::Query),
     /// Ask about identities
     Identity(identity::Identity),
+    /// Look into the lifecycle of customers
+    #[command(after_help = "Example:\n  perennial lifecycle explain CUSTOMER_ID --at 2026-01-01")]
+    Lifecycle(lifecycle::Lifecycle),
     /// Print a SCRAM-SHA-256 verifier for the configuration
     #[command(after_help = "Example:\n  perennial password")]
     Password(password::Password),
@@ -117,6 +121,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8> {
         Command::Serve(serve) => serve.run().await,
         Command::Query(query) => query.run().await,
         Command::Identity(identity) => identity.run().await,
+        Command::Lifecycle(lifecycle) => lifecycle.run().await,
         Command::Password(password) => password.run(),
         Command::Functions(reference) => reference.functions().await,
         Command::Settings(reference) => reference.settings(),

@@ -84,7 +84,7 @@ impl Engine {
         let clock = options.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let planner = ViewPlanner {
             template: &template,
-            zone: config.zone.name(),
+            config: &config,
         };
         let runs = Arc::<Runs>::default();
         let front = options.front;

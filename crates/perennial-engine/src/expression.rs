@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{ExprWithAlias, SelectItem, SetExpr, Statem
 use perennial_base::ErrorClass;
 
 use crate::error::{Error, Result};
+use crate::session::planning::parameter_names;
 use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::parse;
 
@@ -30,8 +31,9 @@ pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<
         &mut statement,
         &Context {
             relations: &|_| None,
-            zone: "UTC",
+            config: None,
             aggregates: &aggregates,
+            parameters: &|name| parameter_names(state, name),
         },
     )?;
     let Statement::Query(query) = statement else {

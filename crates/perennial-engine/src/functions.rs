@@ -9,7 +9,9 @@ use crate::description::{FunctionDescription, FunctionKind};
 
 pub(crate) mod cohort_retention;
 pub(crate) mod explain_identity;
+pub(crate) mod lifecycle;
 pub(crate) mod or_empty;
+pub(crate) mod period;
 pub(crate) mod postgres;
 pub(crate) mod single_value;
 pub mod table;

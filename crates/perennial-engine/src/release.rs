@@ -155,8 +155,8 @@ impl Release {
 pub(crate) struct ViewPlanner<'a> {
     /// Functions and options, without a catalog.
     pub(crate) template: &'a SessionState,
-    /// The calendar of the ready-made views.
-    pub(crate) zone: &'a str,
+    /// What the ready-made views go by.
+    pub(crate) config: &'a Config,
 }
 
 impl ViewPlanner<'_> {
@@ -165,16 +165,33 @@ impl ViewPlanner<'_> {
         let state = SessionStateBuilder::new_from_existing(self.template.clone())
             .with_catalog_list(Arc::new(catalog))
             .build();
-        crate::session::planning::plan_query(&state, sql, self.zone).await
+        crate::session::planning::plan_query(&state, sql, self.config).await
     }
 }
 
 /// The ready-made analyses: name, what a row is, and the query.
-const VIEWS: &[(&str, &str, &str)] = &[(
-    "cohort_retention_monthly",
-    "One row per month of first order and month after it: how many customers ordered again",
-    "SELECT * FROM cohort_retention('month')",
-)];
+const VIEWS: &[(&str, &str, &str)] = &[
+    (
+        "cohort_retention_monthly",
+        "One row per month of first order and month after it: how many customers ordered again",
+        "SELECT * FROM cohort_retention('month')",
+    ),
+    (
+        "lifecycle_funnel",
+        "One row per stage of the way up: how many customers ever reached it, and how many the next one after it",
+        "SELECT * FROM lifecycle_funnel()",
+    ),
+    (
+        "stage_transitions_monthly",
+        "One row per month and pair of stages: how often customers went from one to the other",
+        "SELECT * FROM stage_transitions(period => 'month')",
+    ),
+    (
+        "time_in_stage_monthly",
+        "One row per month of first sight and stage: how long customers are in it",
+        "SELECT * FROM time_in_stage('month')",
+    ),
+];
 
 /// The name of a relation's table in a manifest.
 pub fn table_name(relation: &Relation) -> String {

@@ -134,7 +134,7 @@ struct Loaded {
 /// Counts the gaps between the orders of a bucket's customers, for adaptive windows.
 pub(crate) fn gaps(shared: &Shared, bucket: usize, gaps: &mut PopulationGapsBuilder<'_>) -> Result<()> {
     let loaded = shared.load(bucket)?;
-    let mut collector = Collector::new(shared, &loaded.facts, &loaded.order_facts, &loaded.tables)?;
+    let mut collector = Collector::new(shared, &loaded.facts, &loaded.order_facts)?;
     count_gaps(&mut collector, shared.buckets.range(bucket), gaps)
 }
 
@@ -168,7 +168,7 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
         .await?;
     let golden = golden(&shared, customers.clone(), profiles, past)?;
     let (history, present) = {
-        let mut collector = Collector::new(&shared, &loaded.facts, &loaded.order_facts, &loaded.tables)?;
+        let mut collector = Collector::new(&shared, &loaded.facts, &loaded.order_facts)?;
         history(&shared, &mut collector, customers.clone())?
     };
     let summary = customer_360(

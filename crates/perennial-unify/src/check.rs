@@ -32,6 +32,7 @@ use crate::mapping::{Mapping, plain};
 use crate::money::{MissingRate, Rates};
 use crate::records::{input, one_file};
 use crate::run::{READ_MEMORY, rules};
+use crate::stages::fixed_columns;
 use crate::values::{convert, day_of, instants};
 
 /// What `check` found.
@@ -120,9 +121,11 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         Ok(paths) => report.of_no_source = paths,
         Err(error) => errors.push(error),
     }
-    if let Err(error) = StageModel::from_config(&config.lifecycle) {
-        errors.push(error.into());
-    }
+    errors.extend(
+        StageModel::problems(&config.lifecycle)
+            .into_iter()
+            .map(Error::from),
+    );
     errors.extend(checking.predicates(traits));
     if errors.is_empty() {
         Ok(report)
@@ -382,10 +385,14 @@ impl Checking<'_> {
     /// Plans the segments and the facts of the lifecycle.
     fn predicates(&self, traits: Vec<(String, DataType)>) -> Vec<Error> {
         let mut errors = Vec::new();
-        let mut plan = |what: &'static str, name: &str, sql: &str, line: usize, schema: &SchemaRef| {
+        let mut plan = |what: &'static str,
+                        relation: &str,
+                        (name, sql, line): (&str, &str, usize),
+                        schema: &SchemaRef| {
             let planned = DFSchema::try_from(Arc::clone(schema))
                 .map_err(perennial_engine::Error::from)
-                .and_then(|schema| predicate(self.state, sql, &schema));
+                .and_then(|schema| predicate(self.state, sql, &schema))
+                .and_then(|planned| fixed_columns(relation, &planned));
             if let Err(cause) = planned {
                 errors.push(Error::Predicate {
                     what,
@@ -400,9 +407,8 @@ impl Checking<'_> {
                 let schema = written_schema(relation);
                 plan(
                     "lifecycle fact",
-                    &fact.name,
-                    &fact.predicate.sql,
-                    fact.predicate.line,
+                    relation.name,
+                    (&fact.name, &fact.predicate.sql, fact.predicate.line),
                     &schema,
                 );
             }
@@ -411,9 +417,8 @@ impl Checking<'_> {
         for segment in &self.config.segments {
             plan(
                 "segment",
-                &segment.name,
-                &segment.filter.sql,
-                segment.filter.line,
+                "customer_360",
+                (&segment.name, &segment.filter.sql, segment.filter.line),
                 &summary,
             );
         }

@@ -78,12 +78,17 @@ pub enum Error {
 impl Error {
     /// The error with the configuration that it is about, if it is about one.
     pub(crate) fn of_file(self, file: &str) -> Self {
-        match self {
-            Self::Mapping { .. } | Self::Predicate { .. } => Self::Configured {
-                file: file.to_owned(),
-                cause: Box::new(self),
-            },
-            other => other,
+        let of_a_line = match &self {
+            Self::Mapping { .. } | Self::Predicate { .. } => true,
+            Self::Lifecycle(error) => error.line().is_some(),
+            _ => false,
+        };
+        if !of_a_line {
+            return self;
+        }
+        Self::Configured {
+            file: file.to_owned(),
+            cause: Box::new(self),
         }
     }
 

@@ -86,7 +86,10 @@ pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result
         });
         facts.refund_amount.push(converted);
         facts.order_of_refund.push(order);
-        if let Some(slot) = order.and_then(|order| facts.refunds.get_mut(order as usize)) {
+        // An older version of a refund is history, and no money.
+        if refunds.current(row)
+            && let Some(slot) = order.and_then(|order| facts.refunds.get_mut(order as usize))
+        {
             slot.push(row as u32);
         }
     }
@@ -125,23 +128,26 @@ pub(crate) fn tables(
         if matches!(kind, Kind::Profile | Kind::Spend) {
             continue;
         }
-        out.push((relation, table(shared, *kind, relation, facts, order_facts)?));
+        let rows = (0..facts.len()).filter(|row| facts.current(*row));
+        out.push((
+            relation,
+            table(shared, *kind, relation, facts, order_facts, rows)?,
+        ));
     }
     out.sort_by_key(|(relation, _)| relation.name);
     Ok(out)
 }
 
-fn table(
+/// The columns of a relation, of these rows.
+pub(crate) fn table(
     shared: &Shared,
     kind: Kind,
     relation: &'static Relation,
     facts: &Facts,
     orders: &OrderFacts,
+    rows: impl Iterator<Item = usize>,
 ) -> Result<RecordBatch> {
-    let rows: Vec<u32> = (0..facts.len())
-        .filter(|row| facts.current(*row))
-        .map(|row| row as u32)
-        .collect();
+    let rows: Vec<u32> = rows.map(|row| row as u32).collect();
     let indices = UInt32Array::from(rows.clone());
     let schema = written_schema(relation);
     let each = |of: &dyn Fn(usize) -> Option<i128>| money(rows.iter().map(|row| of(*row as usize)));

@@ -9,6 +9,7 @@ mod bucket;
 mod check;
 mod columns;
 pub mod error;
+mod explain;
 mod facts;
 mod fitting;
 mod follow;
@@ -37,6 +38,7 @@ mod writing;
 
 pub use check::{CheckReport, RejectedRows, check};
 pub use error::{Error, Result};
+pub use explain::{LifecycleExplanation, explain_lifecycle};
 pub use follow::follow;
 pub use landing::Looks;
 pub use money::MissingRate;

@@ -113,13 +113,15 @@ impl Routed {
     }
 }
 
-/// Sends the rows of all sources to their buckets.
+/// Sends the rows of all sources to their buckets; of the kinds in `versioned`, superseded ones too.
+#[expect(clippy::too_many_arguments, reason = "what the rows go by, each part named")]
 pub(crate) fn route(
     config: &Config,
     staged: Vec<(Staged, &SourceManifest)>,
     resolution: &Resolution,
     orders: &Orders,
     buckets: &Buckets,
+    versioned: &[Kind],
     scratch: &Arc<Scratch>,
     mut advance: impl FnMut(u64),
 ) -> Result<Routed> {
@@ -181,8 +183,8 @@ pub(crate) fn route(
                     .as_string::<i32>();
                 let mut shares: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
                 for (row, (customer, (_, newer))) in customers.iter().zip(side).enumerate() {
-                    // Older versions of orders decide what was known at a past moment.
-                    if *newer == DROPPED || (*newer > 0 && staged.kind != Kind::Order) {
+                    // Older versions decide what was known at a past moment.
+                    if *newer == DROPPED || (*newer > 0 && !versioned.contains(&staged.kind)) {
                         continue;
                     }
                     let bucket = match (staged.kind, *customer) {

@@ -12,6 +12,7 @@ use perennial_identity::{
     GraphBuilder, IdentifierRule, Normalisation, Normaliser, Outcome, Resolution, Rules, Source,
 };
 use perennial_lake::{Commit, FileState, Manifest, Retention, RunSummary, SourceFile};
+use perennial_udf_lifecycle::model::StageModel;
 
 use crate::error::{Error, Result};
 use crate::journal::{Journal, LOOK};
@@ -223,6 +224,8 @@ async fn commit(
     journal: &Journal<'_>,
 ) -> Result<Option<Report>> {
     let number = previous.map_or(1, |previous| previous.number + 1);
+    // A model that cannot be is told before anything is read.
+    let model = StageModel::from_config(&config.lifecycle)?;
     engine.lake().verify(id).await?;
 
     let state = engine.work_state(READ_MEMORY)?;
@@ -293,6 +296,7 @@ async fn commit(
         journal,
         now,
         rows,
+        model,
     };
     let (tables, missing_rates) = written
         .tables(staged, resolution, orders, &rules, output, previous)

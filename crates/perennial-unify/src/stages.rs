@@ -7,8 +7,8 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::physical_expr::PhysicalExpr;
-use perennial_base::Kind;
 use perennial_base::relation::{PUBLIC, relation};
+use perennial_base::{ErrorClass, Kind};
 use perennial_udf_lifecycle::model::{
     CustomerFacts, Evaluator, Interval, Kind as FactKind, KindId, NamedFact, OrderVersion,
     PopulationGapsBuilder, Refund, Score, StageModel, SubscriptionChange, SubscriptionStatus,
@@ -17,7 +17,7 @@ use perennial_udf_lifecycle::model::{
 use crate::bucket::Shared;
 use crate::columns::{Facts, instants, optional, texts, written_schema};
 use crate::error::{Error, Result};
-use crate::facts::OrderFacts;
+use crate::facts::{OrderFacts, table};
 
 /// A fact of `[lifecycle.facts]`, planned over its relation.
 #[derive(Debug)]
@@ -64,7 +64,6 @@ impl<'a> Collector<'a> {
         shared: &'a Shared,
         facts: &'a HashMap<Kind, Facts>,
         order_facts: &'a OrderFacts,
-        tables: &[(&'static perennial_base::relation::Relation, RecordBatch)],
     ) -> Result<Self> {
         let model = &shared.model;
         let mut by_name = HashMap::new();
@@ -75,25 +74,26 @@ impl<'a> Collector<'a> {
         }
         let mut holding = Vec::new();
         for planned in &shared.named_facts {
-            let Some((_, table)) = tables
-                .iter()
-                .find(|(relation, _)| relation.name == planned.relation)
-            else {
-                continue;
-            };
             let Some(kind) = Kind::ALL
                 .into_iter()
                 .find(|kind| kind.relation() == Some(planned.relation))
             else {
                 continue;
             };
-            let (Some(time), Some(of_kind)) = (table.column_by_name("time"), facts.get(&kind)) else {
+            let (Some(relation), Some(of_kind)) = (relation(PUBLIC, planned.relation), facts.get(&kind))
+            else {
+                continue;
+            };
+            // Every version is asked, not only the current one.
+            let rows = 0..of_kind.len();
+            let table = table(shared, kind, relation, of_kind, order_facts, rows.clone())?;
+            let Some(time) = table.column_by_name("time") else {
                 continue;
             };
             let time = time.as_primitive::<TimestampMicrosecondType>();
             let holds = planned
                 .predicate
-                .evaluate(table)
+                .evaluate(&table)
                 .and_then(|value| value.into_array(table.num_rows()))
                 .map_err(|cause| Error::Predicate {
                     what: "lifecycle fact",
@@ -102,10 +102,7 @@ impl<'a> Collector<'a> {
                     cause: Box::new(cause.into()),
                 })?;
             let holds = holds.as_boolean();
-            // The table has the current rows only, in their order.
-            let mut next = 0..table.num_rows();
-            let moments = (0..of_kind.len()).map(|row| {
-                let row = of_kind.current(row).then(|| next.next()).flatten()?;
+            let moments = rows.map(|row| {
                 let holds = holds.is_valid(row) && holds.value(row) && time.is_valid(row);
                 holds.then(|| time.value(row))
             });
@@ -178,12 +175,7 @@ impl<'a> Collector<'a> {
             let order = *numbers.entry(key).or_insert(next);
             let placed_at = orders.time(row);
             self.collected.orders.push(OrderVersion {
-                // An order is a fact of the moment at which it was placed; what became of it later, of later ones.
-                effective_at: if first {
-                    placed_at
-                } else {
-                    orders.version_at(row).max(placed_at)
-                },
+                effective_at: effective_at(orders, row, first),
                 order,
                 placed_at,
                 amount: self.order_facts.amount.get(row).copied().flatten(),
@@ -191,20 +183,31 @@ impl<'a> Collector<'a> {
             });
         }
         self.collected.orders.sort_by_key(|version| version.effective_at);
-        for row in refund_rows {
-            let Some(order) = self.order_facts.order_of_refund.get(row).copied().flatten() else {
-                continue;
+        let order_facts = self.order_facts;
+        let given = &mut self.collected.refunds;
+        each_record(refunds, refund_rows, false, |record| {
+            let refund = |row: usize| {
+                let order = order_facts.order_of_refund.get(row).copied().flatten()? as usize;
+                let order = *numbers.get(&(orders.source(order), orders.key(order)))?;
+                let amount = order_facts.refund_amount.get(row).copied().flatten();
+                Some((refunds.time(row), order, amount))
             };
-            let key = (orders.source(order as usize), orders.key(order as usize));
-            if let Some(order) = numbers.get(&key) {
-                self.collected.refunds.push(Refund {
-                    at: refunds.time(row),
-                    order: *order,
-                    amount: self.order_facts.refund_amount.get(row).copied().flatten(),
-                });
-            }
-        }
-        self.collected.refunds.sort_by_key(|refund| refund.at);
+            corrections(
+                refunds,
+                record,
+                refund,
+                |(at, order, amount), effective_at, withdrawn| {
+                    given.push(Refund {
+                        effective_at,
+                        withdrawn,
+                        at,
+                        order,
+                        amount,
+                    });
+                },
+            );
+        });
+        given.sort_by_key(|refund| refund.effective_at);
         Ok(())
     }
 
@@ -217,16 +220,22 @@ impl<'a> Collector<'a> {
         let mrr = facts.money("mrr")?;
         let status = facts.text("status")?;
         let mut numbers: HashMap<(u16, &str), u32> = HashMap::new();
-        for row in rows {
-            let next = numbers.len() as u32;
-            let subscription = *numbers.entry((facts.source(row), facts.key(row))).or_insert(next);
-            self.collected.subscriptions.push(SubscriptionChange {
-                at: facts.time(row),
-                subscription,
-                mrr: mrr.is_valid(row).then(|| mrr.value(row)),
-                status: subscription_status(optional(status, row)),
-            });
-        }
+        let changes = &mut self.collected.subscriptions;
+        // A change is a fact of its own moment: only rows of one key and time are versions of one.
+        each_record(facts, rows, true, |record| {
+            for (place, row) in record.iter().copied().enumerate() {
+                let next = numbers.len() as u32;
+                let key = (facts.source(row), facts.key(row));
+                changes.push(SubscriptionChange {
+                    effective_at: effective_at(facts, row, place == 0),
+                    at: facts.time(row),
+                    subscription: *numbers.entry(key).or_insert(next),
+                    mrr: mrr.is_valid(row).then(|| mrr.value(row)),
+                    status: subscription_status(optional(status, row)),
+                });
+            }
+        });
+        changes.sort_by_key(|change| change.effective_at);
         Ok(())
     }
 
@@ -239,17 +248,31 @@ impl<'a> Collector<'a> {
         };
         let survey = facts.text("survey")?;
         let score = facts.float("score")?;
-        for row in rows {
-            let answer = Score {
-                at: facts.time(row),
-                score: score.value(row),
+        let (nps, csat) = (&mut self.collected.nps, &mut self.collected.csat);
+        each_record(facts, rows, false, |record| {
+            let answer = |row: usize| {
+                let kind = survey.value(row).trim();
+                let of_nps = kind.eq_ignore_ascii_case("nps");
+                (of_nps || kind.eq_ignore_ascii_case("csat"))
+                    .then(|| (of_nps, facts.time(row), score.value(row)))
             };
-            match survey.value(row).trim().to_lowercase().as_str() {
-                "nps" => self.collected.nps.push(answer),
-                "csat" => self.collected.csat.push(answer),
-                _ => {}
-            }
-        }
+            corrections(
+                facts,
+                record,
+                answer,
+                |(of_nps, at, score), effective_at, withdrawn| {
+                    let answers = if of_nps { &mut *nps } else { &mut *csat };
+                    answers.push(Score {
+                        effective_at,
+                        withdrawn,
+                        at,
+                        score,
+                    });
+                },
+            );
+        });
+        nps.sort_by_key(|score| score.effective_at);
+        csat.sort_by_key(|score| score.effective_at);
         Ok(())
     }
 
@@ -271,38 +294,151 @@ impl<'a> Collector<'a> {
             && (self.events.any.is_some() || !self.events.by_name.is_empty())
         {
             let name = facts.text("name")?;
-            for row in span.clone() {
-                let kinds = self
-                    .events
-                    .any
-                    .into_iter()
-                    .chain(self.events.by_name.get(name.value(row)).copied());
-                let at = facts.time(row);
-                self.collected
-                    .named
-                    .extend(kinds.map(|kind| NamedFact { at, kind }));
-            }
+            let (any, by_name) = (self.events.any, &self.events.by_name);
+            let named = &mut self.collected.named;
+            each_record(facts, span.clone(), false, |record| {
+                if let Some(kind) = any {
+                    let at = |row: usize| Some(facts.time(row));
+                    corrections(facts, record, at, |at, known, gone| {
+                        put(named, kind, at, known, gone);
+                    });
+                }
+                let event = |row: usize| Some((*by_name.get(name.value(row))?, facts.time(row)));
+                corrections(facts, record, event, |(kind, at), known, gone| {
+                    put(named, kind, at, known, gone);
+                });
+            });
         }
         if let (Some(kind), Some(facts), Some(span)) = (
             self.events.interaction,
             self.facts.get(&Kind::Interaction),
             spans.get(&Kind::Interaction),
         ) {
-            self.collected.named.extend(span.clone().map(|row| NamedFact {
-                at: facts.time(row),
-                kind,
-            }));
+            let named = &mut self.collected.named;
+            each_record(facts, span.clone(), false, |record| {
+                let at = |row: usize| Some(facts.time(row));
+                corrections(facts, record, at, |at, known, gone| {
+                    put(named, kind, at, known, gone);
+                });
+            });
         }
         for (id, kind, moments) in &self.holding {
-            let of_customer = spans.get(kind).and_then(|span| moments.get(span.clone()));
-            let moments = of_customer.into_iter().flatten().flatten();
-            self.collected
-                .named
-                .extend(moments.map(|at| NamedFact { at: *at, kind: *id }));
+            let (Some(facts), Some(span)) = (self.facts.get(kind), spans.get(kind)) else {
+                continue;
+            };
+            let named = &mut self.collected.named;
+            each_record(facts, span.clone(), *kind == Kind::Subscription, |record| {
+                let at = |row: usize| moments.get(row).copied().flatten();
+                corrections(facts, record, at, |at, known, gone| {
+                    put(named, *id, at, known, gone);
+                });
+            });
         }
-        self.collected.named.sort_by_key(|fact| fact.at);
+        self.collected.named.sort_by_key(|fact| fact.effective_at);
         Ok(())
     }
+}
+
+fn put(named: &mut Vec<NamedFact>, kind: KindId, at: i64, effective_at: i64, withdrawn: bool) {
+    named.push(NamedFact {
+        effective_at,
+        withdrawn,
+        at,
+        kind,
+    });
+}
+
+/// From when on a version is known: a record is a fact of its own time, what became of it later is one of later times.
+fn effective_at(facts: &Facts, row: usize, first: bool) -> i64 {
+    match first {
+        true => facts.time(row),
+        false => facts.version_at(row).max(facts.time(row)),
+    }
+}
+
+/// Calls back with the versions of every record of a customer, oldest first. Records that are another customer's by now, and
+/// here only in older versions, are left out.
+fn each_record(facts: &Facts, rows: Range<usize>, of_a_moment: bool, mut record: impl FnMut(&[usize])) {
+    if rows.clone().all(|row| facts.current(row)) {
+        for row in rows {
+            record(&[row]);
+        }
+        return;
+    }
+    let moment = |row: usize| of_a_moment.then(|| facts.time(row));
+    let identity = |row: usize| (facts.source(row), facts.key(row), moment(row));
+    let mut sorted: Vec<usize> = rows.collect();
+    sorted.sort_by_key(|row| (identity(*row), std::cmp::Reverse(facts.newer(*row))));
+    let mut records: Vec<&[usize]> = sorted
+        .chunk_by(|one, other| identity(*one) == identity(*other))
+        .filter(|versions| versions.last().is_some_and(|newest| facts.current(*newest)))
+        .collect();
+    // In the order in which they came, so that of two facts at one instant the same one is the newer.
+    records.sort_by_key(|versions| versions.last().copied());
+    for versions in records {
+        record(versions);
+    }
+}
+
+/// Calls back with what a record says, from when on, and with what it does not say any more from when on.
+fn corrections<T: Copy + PartialEq>(
+    facts: &Facts,
+    record: &[usize],
+    says: impl Fn(usize) -> Option<T>,
+    mut known: impl FnMut(T, i64, bool),
+) {
+    let mut before = None;
+    let mut since = i64::MIN;
+    for (place, row) in record.iter().enumerate() {
+        let now = says(*row);
+        since = effective_at(facts, *row, place == 0).max(since);
+        if now != before {
+            if let Some(before) = before {
+                known(before, since, true);
+            }
+            if let Some(now) = now {
+                known(now, since, false);
+            }
+            before = now;
+        }
+    }
+}
+
+/// The kinds of which older versions decide what was known at a past moment.
+pub(crate) fn versioned_kinds(model: &StageModel, facts: &[perennial_base::config::NamedFact]) -> Vec<Kind> {
+    let mut kinds = vec![Kind::Order, Kind::Refund, Kind::Subscription, Kind::Survey];
+    for kind in model.kinds() {
+        kinds.extend(match kind {
+            FactKind::Event(_) | FactKind::AnyEvent => Some(Kind::Event),
+            FactKind::Interaction => Some(Kind::Interaction),
+            _ => None,
+        });
+    }
+    for fact in facts
+        .iter()
+        .filter(|fact| model.kind(&FactKind::of_fact(&fact.name)).is_some())
+    {
+        kinds.extend(
+            Kind::ALL
+                .into_iter()
+                .find(|kind| kind.relation() == Some(fact.relation.as_str())),
+        );
+    }
+    kinds
+}
+
+/// Whether a predicate asks only for what a record says of its own moment.
+pub(crate) fn fixed_columns(
+    relation: &str,
+    predicate: &Arc<dyn PhysicalExpr>,
+) -> Result<(), perennial_engine::Error> {
+    let columns = datafusion::physical_expr::utils::collect_columns(predicate);
+    if relation == "orders" && columns.iter().any(|column| column.name() == "refunded") {
+        let message = "column \"refunded\" is what was given back until now, and a fact is of its own moment";
+        return Err(perennial_engine::Error::new(ErrorClass::InvalidArgument, message)
+            .with_hint("Make a fact of the relation refunds."));
+    }
+    Ok(())
 }
 
 /// The state of a contract by the words that billing systems have for it.

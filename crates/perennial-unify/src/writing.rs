@@ -33,7 +33,7 @@ use crate::records::{Orders, Staged};
 use crate::route::{Buckets, Routed, route};
 use crate::scratch::Scratch;
 use crate::segments::{Members, Segments};
-use crate::stages::PlannedFact;
+use crate::stages::{PlannedFact, fixed_columns, versioned_kinds};
 use crate::values::from_wall_clock;
 
 /// The second half of a run: from resolved identities to tables.
@@ -46,6 +46,7 @@ pub(crate) struct Writing<'a> {
     pub(crate) journal: &'a Journal<'a>,
     pub(crate) now: i64,
     pub(crate) rows: u64,
+    pub(crate) model: StageModel,
 }
 
 impl Writing<'_> {
@@ -75,13 +76,14 @@ impl Writing<'_> {
             &resolution,
             &orders,
             &buckets,
+            &versioned_kinds(&self.model, &self.config.lifecycle.facts),
             self.scratch,
             |rows| self.journal.advance(rows),
         )?;
         drop(orders);
 
         let rates = self.rates(&routed, buckets.unowned())?;
-        let mut model = StageModel::from_config(&self.config.lifecycle)?;
+        let mut model = self.model.clone();
         let named_facts = self.named_facts(&model)?;
         let (count, with_nobody) = (buckets.len(), buckets.with_nobody());
         let ids = resolution
@@ -267,11 +269,7 @@ impl Writing<'_> {
     fn named_facts(&self, model: &StageModel) -> Result<Vec<PlannedFact>> {
         let mut planned = Vec::new();
         for fact in &self.config.lifecycle.facts {
-            let kind = match fact.name.as_str() {
-                "closing" => FactKind::Closing,
-                "referral" => FactKind::Referral,
-                own => FactKind::Fact(own.to_owned()),
-            };
+            let kind = FactKind::of_fact(&fact.name);
             // A fact that no rule asks for is not collected.
             let (Some(kind), Some(relation)) = (model.kind(&kind), relation(PUBLIC, &fact.relation)) else {
                 continue;
@@ -284,6 +282,12 @@ impl Writing<'_> {
                     line: fact.predicate.line,
                     cause: Box::new(cause),
                 })?;
+            fixed_columns(relation.name, &predicate).map_err(|cause| Error::Predicate {
+                what: "lifecycle fact",
+                name: fact.name.clone(),
+                line: fact.predicate.line,
+                cause: Box::new(cause),
+            })?;
             planned.push(PlannedFact {
                 kind,
                 relation: relation.name,

@@ -3,8 +3,8 @@
     python tests/oracle/generate/cohort_retention.py DEMO_FOLDER > tests/oracle/cohort_retention/cases.csv      (pip install duckdb==2.0.0)
 
 DEMO_FOLDER is made and unified by `perennial demo --customers 300 --seed 7 --no-serve --dir DEMO_FOLDER`. Of the unified tables only
-the orders are read, by DuckDB; cohorts, periods, sums and ratios are counted here. Ratios are asked for only where every period has
-ended by 2026-10-01, so that the answers do not change with the day on which they are compared.
+the orders are read, by DuckDB; cohorts, periods, sums and ratios are counted here. The demo describes 2026-07-01: a period that has not
+ended by then, in the zone asked for, has no ratio, whatever the day on which the answers are compared.
 """
 
 import csv
@@ -21,6 +21,7 @@ import duckdb
 
 LAKE_ZONE = "Europe/Berlin"
 SHOWN_PERIODS = 50
+PRESENT = datetime.fromisoformat("2026-07-01T00:00:00+02:00")
 
 ORDERS = duckdb.sql(
     f"""SELECT customer_id, epoch_us(time), amount, refunded
@@ -39,7 +40,7 @@ PERIODS = {
 
 
 def cohorts(by, zone):
-    """The number of the newest period, and by cohort the orders of each of its customers: (period, net revenue)."""
+    """The number of the newest period, which is at least the present one, and by cohort the orders of each of its customers: (period, net revenue)."""
     number, _ = PERIODS[by]
     placed = defaultdict(list)
     for customer, micros, amount, refunded in ORDERS:
@@ -49,7 +50,8 @@ def cohorts(by, zone):
     for orders in placed.values():
         first = min(at for at, _ in orders)
         found[first].append([(at - first, revenue) for at, revenue in orders])
-    return max(at for orders in placed.values() for at, _ in orders), found
+    present = number(PRESENT.astimezone(ZoneInfo(zone)).date())
+    return max([present, *(at for orders in placed.values() for at, _ in orders)]), found
 
 
 def value(customers, period, measure, mode):
@@ -83,8 +85,10 @@ def answer(by, zone, day, measure, mode, shown):
     values = [value(customers, period, measure, mode) for period in periods]
     if shown == "ratio":
         base = Decimal(len(customers)) if measure == "customers" else values[0]
-        values = [Fraction(value) / Fraction(base) for value in values]
-    numbers = " ".join(map(rounded, values))
+        today = PRESENT.astimezone(ZoneInfo(zone or LAKE_ZONE)).date()
+        ends = [start(cohort + period + 1) for period in periods]
+        values = [Fraction(value) / Fraction(base) if end <= today else None for value, end in zip(values, ends)]
+    numbers = " ".join("-" if value is None else rounded(value) for value in values)
     return f"{start(cohort)} {start(cohort + periods[-1])} {len(customers)} {numbers}"
 
 
@@ -106,7 +110,6 @@ def main():
             if stream.random() < 0.05:
                 day -= timedelta(1000)
             shown = "value" if by == "year" else stream.choice(["value", "ratio"])
-            assert shown == "value" or start(last + 1) <= date(2026, 10, 1)
             measure, mode = stream.choice(["customers", "orders", "revenue"]), stream.choice(["bounded", "unbounded", "rolling"])
             cases.append((by, zone, day, measure, mode, shown))
     out = csv.writer(sys.stdout, lineterminator="\n")

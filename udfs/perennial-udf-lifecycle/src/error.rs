@@ -21,24 +21,52 @@ pub enum Error {
     #[error("a lifecycle model needs at least one stage")]
     NoStages,
     /// Two stages of one name.
-    #[error("lifecycle stage \"{stage}\" is defined twice")]
+    #[error("{}lifecycle stage \"{stage}\" is defined twice", place(*line))]
     DuplicateStage {
         /// The stage.
         stage: String,
+        /// The line of the configuration.
+        line: Option<usize>,
     },
     /// The last stage has conditions, so that some customers would be in no stage.
-    #[error("the last lifecycle stage, \"{stage}\", has conditions")]
+    #[error("{}the last lifecycle stage, \"{stage}\", has conditions", place(*line))]
     NoDefault {
         /// The last stage.
         stage: String,
+        /// The line of the configuration.
+        line: Option<usize>,
     },
     /// A stage after one that takes everybody.
-    #[error("lifecycle stage \"{stage}\" can never be reached")]
+    #[error("{}lifecycle stage \"{stage}\" can never be reached", place(*line))]
     Unreachable {
         /// The stage.
         stage: String,
         /// The stage before it without conditions.
         before: String,
+        /// The line of the configuration.
+        line: Option<usize>,
+    },
+    /// A stage whose conditions exclude each other.
+    #[error("{}no customer can ever be in lifecycle stage \"{stage}\": {why}", place(*line))]
+    NeverHolds {
+        /// The stage.
+        stage: String,
+        /// The line of the configuration.
+        line: Option<usize>,
+        /// Which conditions do.
+        why: String,
+    },
+    /// A stage whose customers are all in earlier ones.
+    #[error("{}lifecycle stage \"{stage}\" is never reached: {}", place(*line), taken(before, *twin))]
+    Shadowed {
+        /// The stage.
+        stage: String,
+        /// The line of the configuration.
+        line: Option<usize>,
+        /// The earlier stages, with their lines.
+        before: Vec<(String, Option<usize>)>,
+        /// Whether the earlier stage says the same.
+        twin: bool,
     },
     /// An adaptive window whose bounds or multiple no customer could satisfy.
     #[error("the \"{window}\" window's {what}")]
@@ -49,15 +77,17 @@ pub enum Error {
         what: &'static str,
     },
     /// A condition on a fact that does not exist.
-    #[error("lifecycle stage \"{stage}\" asks for \"{fact}\", which is not a fact")]
+    #[error("{}lifecycle stage \"{stage}\" asks for \"{fact}\", which is not a fact", place(*line))]
     UnknownFact {
         /// The stage.
         stage: String,
         /// The fact as it was written.
         fact: String,
+        /// The line of the configuration.
+        line: Option<usize>,
     },
     /// A condition that its fact does not understand.
-    #[error("condition \"{fact}\" of lifecycle stage \"{stage}\" {what}")]
+    #[error("{}condition \"{fact}\" of lifecycle stage \"{stage}\" {what}", place(*line))]
     InvalidCondition {
         /// The stage.
         stage: String,
@@ -65,7 +95,30 @@ pub enum Error {
         fact: String,
         /// What is wrong, as the end of a sentence.
         what: &'static str,
+        /// The line of the configuration.
+        line: Option<usize>,
     },
+}
+
+/// The beginning of a message about a line of the configuration; whoever knows the file puts its name in front.
+fn place(line: Option<usize>) -> String {
+    line.map(|line| format!("{line}: ")).unwrap_or_default()
+}
+
+impl Error {
+    /// The line of the configuration with which the message begins.
+    pub fn line(&self) -> Option<usize> {
+        match self {
+            Self::DuplicateStage { line, .. }
+            | Self::NoDefault { line, .. }
+            | Self::Unreachable { line, .. }
+            | Self::NeverHolds { line, .. }
+            | Self::Shadowed { line, .. }
+            | Self::UnknownFact { line, .. }
+            | Self::InvalidCondition { line, .. } => *line,
+            Self::UnknownPreset { .. } | Self::NoStages | Self::InvalidWindow { .. } => None,
+        }
+    }
 }
 
 impl UserError for Error {
@@ -93,7 +146,32 @@ impl UserError for Error {
             }),
             Self::NoDefault { .. } => Some("Add a last stage that has only a name.".into()),
             Self::Unreachable { .. } => Some("Move the stage without conditions to the end.".into()),
+            Self::NeverHolds { .. } => Some("Change one of the conditions, or take the stage out.".into()),
+            Self::Shadowed {
+                stage, twin: true, ..
+            } => Some(format!(
+                "Take one of the two out, or change the conditions of \"{stage}\"."
+            )),
+            Self::Shadowed { stage, before, .. } => before.first().map(|(first, _)| {
+                format!("The first stage that holds counts: move \"{stage}\" above \"{first}\".")
+            }),
             _ => None,
         }
+    }
+}
+
+/// Who takes the customers of a stage.
+fn taken(before: &[(String, Option<usize>)], twin: bool) -> String {
+    let stages: Vec<String> = before
+        .iter()
+        .map(|(stage, line)| match line {
+            Some(line) => format!("\"{stage}\" in line {line}"),
+            None => format!("\"{stage}\""),
+        })
+        .collect();
+    match (stages.as_slice(), twin) {
+        ([stage], true) => format!("stage {stage} takes the very same customers first"),
+        ([stage], false) => format!("stage {stage} takes all its customers first"),
+        (stages, _) => format!("stages {} take all its customers first", stages.join(" and ")),
     }
 }

@@ -13,6 +13,7 @@
 
 mod condition;
 mod config;
+mod explain;
 mod facts;
 mod history;
 mod ledger;
@@ -20,9 +21,11 @@ mod moment;
 mod orders;
 mod population;
 mod preset;
+mod reach;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,6 +33,7 @@ pub use perennial_base::config::Window;
 
 pub use self::{
     condition::{Bounds, Condition, Direction, Kind, Span, SubscriptionState, Test, days},
+    explain::{ExplainedRule, ExplainedTest, Explanation},
     facts::{
         Answer, CustomerFacts, Facts, KindId, Money, NamedFact, OrderVersion, Refund, Score,
         SubscriptionChange, SubscriptionStatus,
@@ -47,6 +51,8 @@ pub struct StageRule {
     pub name: String,
     /// Joined by AND; none takes everybody.
     pub conditions: Vec<Condition>,
+    /// The line of the configuration that it was read from.
+    pub line: Option<usize>,
 }
 
 impl StageRule {
@@ -55,7 +61,14 @@ impl StageRule {
         Self {
             name: name.into(),
             conditions: conditions.into_iter().collect(),
+            line: None,
         }
+    }
+
+    /// The same stage, as written in this line of the configuration.
+    pub fn in_line(mut self, line: usize) -> Self {
+        self.line = Some(line);
+        self
     }
 }
 
@@ -117,13 +130,15 @@ impl StageModel {
         if !unconditional(last) {
             return Err(Error::NoDefault {
                 stage: last.name.clone(),
+                line: last.line,
             });
         }
         for (at, stage) in before.iter().enumerate() {
             let mut after = stages.iter().skip(at + 1);
-            if after.any(|other| other.name == stage.name) {
+            if let Some(other) = after.find(|other| other.name == stage.name) {
                 return Err(Error::DuplicateStage {
                     stage: stage.name.clone(),
+                    line: other.line,
                 });
             }
             if unconditional(stage) {
@@ -131,6 +146,7 @@ impl StageModel {
                 return Err(Error::Unreachable {
                     stage: next.name.clone(),
                     before: stage.name.clone(),
+                    line: next.line,
                 });
             }
         }

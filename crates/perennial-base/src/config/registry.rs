@@ -3,6 +3,8 @@
 
 use std::fmt::Write;
 
+use super::stage_facts::{Days, STAGE_FACTS};
+
 mod sections;
 
 pub use sections::{AUTHENTICATIONS, KINDS, PRESETS, RULES, SECTIONS};
@@ -221,8 +223,38 @@ pub fn reference_markdown() -> String {
         if let Some(own) = section.own_keys {
             push(&mut page, format_args!("\nEvery other key is {own}.\n"));
         }
+        if section.path == "lifecycle.stage" {
+            push_facts(&mut page);
+        }
     }
     page
+}
+
+/// The facts of the language of stages.
+fn push_facts(page: &mut String) {
+    page.push_str("\n| fact | compared with | `days` | what it says |\n|---|---|---|---|\n");
+    for fact in STAGE_FACTS {
+        let days = match fact.fact_type.days() {
+            Days::No => "",
+            Days::May => "may be given",
+            Days::Must => "needed",
+        };
+        let named = if fact.fact_type.named() {
+            "; `name` picks events"
+        } else {
+            ""
+        };
+        let (name, bounds, description) = (fact.name, fact.fact_type.bounds(), fact.description);
+        push(
+            page,
+            format_args!("| `{name}` | {bounds}{named} | {days} | {description} |\n"),
+        );
+    }
+    page.push_str(
+        "\nA fact of `[lifecycle.facts]` is a count of its rows, within the last `days` when these are given. \
+         A fact that is unknown fulfils no comparison. Lengths of time are half-open: a silence that reaches a window \
+         has left it. Stages that no customer can be in are errors.\n",
+    );
 }
 
 fn push(page: &mut String, text: std::fmt::Arguments<'_>) {

@@ -85,7 +85,7 @@ impl Engine {
     async fn release_of(&self, newest: Option<Arc<Manifest>>, kept: &[Arc<Manifest>]) -> Result<Release> {
         let planner = ViewPlanner {
             template: &self.template,
-            zone: self.config.zone.name(),
+            config: &self.config,
         };
         Release::new(
             &self.config,

@@ -6,7 +6,7 @@
 //! the cohort; `from` and `to` only choose which cohorts are shown. Every cohort has a row for each period up to
 //! the one of the newest order, also where nobody came back.
 //!
-//! A period is complete when it has ended; the ratio of an incomplete one is NULL. With `unbounded` a later period
+//! A period is complete when it has ended at the moment that the snapshot describes (`[time] as_of`, else `now()`); the ratio of an incomplete one is NULL. With `unbounded` a later period
 //! can still change the answer, so a ratio is NULL there until the newest period is complete.
 //!
 //! # Source
@@ -16,6 +16,7 @@
 use datafusion::logical_expr::{DocSection, Documentation};
 
 use crate::error::Result;
+use crate::functions::period::{PERIODS, Period, local};
 use crate::functions::table::{Arguments, Parameter, TableFunction};
 
 /// Its declaration.
@@ -30,37 +31,43 @@ const PARAMETERS: &[Parameter] = &[
     Parameter {
         name: "period",
         default: None,
-        choices: &["day", "week", "month", "quarter", "year"],
+        choices: PERIODS,
+        expression: false,
         description: "Calendar period of cohorts and of activity; weeks begin on Monday.",
     },
     Parameter {
         name: "measure",
         default: Some("customers"),
         choices: &["customers", "orders", "revenue"],
+        expression: false,
         description: "What is counted: customers who ordered, their orders, or their net revenue.",
     },
     Parameter {
         name: "mode",
         default: Some("bounded"),
         choices: &["bounded", "unbounded", "rolling"],
+        expression: false,
         description: "bounded: in that very period; unbounded: in it or any later one; rolling: in any period from 1 up to it.",
     },
     Parameter {
         name: "from",
         default: Some(""),
         choices: &[],
+        expression: true,
         description: "First cohort shown, by a date in it.",
     },
     Parameter {
         name: "to",
         default: Some(""),
         choices: &[],
+        expression: true,
         description: "Last cohort shown, by a date in it.",
     },
     Parameter {
         name: "zone",
         default: Some(""),
         choices: &[],
+        expression: false,
         description: "Zone of the calendar; the lake's by default.",
     },
 ];
@@ -75,9 +82,11 @@ pub(crate) fn documentation() -> Documentation {
     let mut builder = Documentation::builder(
         section,
         "Who comes back: one row per cohort (the calendar period of the first order) and period after it. Columns: \
-         `cohort` date, `period` (0 = the cohort's own), `period_start` date, `cohort_customers`, `value` (customers, \
-         orders or revenue), `ratio` (value by the value of period 0; for customers by the cohort's size), `complete`. \
-         The ratio of a period that has not ended is NULL. Periods in which nobody came back are there with 0.",
+         `cohort` date, `period` (0 = the cohort's own), `period_start` date, `cohort_customers`, `value` (customers or \
+         orders, a whole number, or revenue, a numeric), `ratio` (value by the value of period 0; for customers by the \
+         cohort's size), `complete`. The periods go on to the one that the present lies in; those in which nobody came \
+         back are there with 0. The ratio of a period that has not ended is NULL. What is unbounded counts whoever has \
+         come back by now.",
         "cohort_retention(period [, measure => 'customers'|'orders'|'revenue', mode => 'bounded'|'unbounded'|'rolling', from, to, zone])",
     );
     for parameter in PARAMETERS {
@@ -90,12 +99,11 @@ pub(crate) fn documentation() -> Documentation {
         .build()
 }
 
-fn query(arguments: &Arguments) -> Result<String> {
+fn query(arguments: &Arguments<'_>) -> Result<String> {
     let period = Period::of(arguments.text("period"));
     let zone = arguments.zone()?;
-    let local = format!("to_local_time(arrow_cast(o.time, 'Timestamp(Microsecond, Some(\"{zone}\"))'))");
-    let today =
-        format!("CAST(to_local_time(arrow_cast(now(), 'Timestamp(Microsecond, Some(\"{zone}\"))')) AS date)");
+    let local = local("o.time", &zone);
+    let today = arguments.today(&zone);
     let number = period.number(&local);
     let from = arguments.date("from")?;
     let to = arguments.date("to")?;
@@ -105,9 +113,9 @@ fn query(arguments: &Arguments) -> Result<String> {
     let next = period.start("g.cohort_number + g.period + 1");
     let cohort = period.start("g.cohort_number");
     let measure = match arguments.text("measure") {
-        "orders" => "CAST(a.orders AS double precision)",
-        "revenue" => "CAST(a.revenue AS double precision)",
-        _ => "CAST(1 AS double precision)",
+        "orders" => "a.orders",
+        "revenue" => "a.revenue",
+        _ => "1",
     };
     // A customer's activity counts for the periods that the mode says; each customer once for `customers`.
     let (joined, value) = match (arguments.text("mode"), arguments.text("measure")) {
@@ -127,31 +135,25 @@ fn query(arguments: &Arguments) -> Result<String> {
         format!(
             "SELECT g.cohort_number, g.period, g.size, \
              CASE WHEN count(a.cohort_number) = count({measure}) OR count(a.cohort_number) = 0 \
-               THEN coalesce(sum(CASE WHEN a.cohort_number IS NOT NULL THEN {measure} END), CAST(0 AS double precision)) END AS value \
+               THEN coalesce(sum(CASE WHEN a.cohort_number IS NOT NULL THEN {measure} END), 0) END AS value \
              FROM grid g LEFT JOIN activity a ON a.cohort_number = g.cohort_number AND {range} \
              GROUP BY g.cohort_number, g.period, g.size"
         )
     } else {
         format!(
-            "SELECT g.cohort_number, g.period, g.size, CAST({value} AS double precision) AS value \
+            "SELECT g.cohort_number, g.period, g.size, {value} AS value \
              FROM grid g LEFT JOIN (SELECT cohort_number, customer_id, max(period) AS last_period, \
                 min(CASE WHEN period > 0 THEN period END) AS first_return FROM activity GROUP BY 1, 2) l \
              ON l.cohort_number = g.cohort_number AND {joined} \
              GROUP BY g.cohort_number, g.period, g.size"
         )
     };
-    let settled = match arguments.text("mode") {
-        "unbounded" => format!(
-            "{} <= {today}",
-            period.start("max(g.cohort_number + g.period) OVER () + 1")
-        ),
-        _ => format!("{next} <= {today}"),
-    };
     let base = if arguments.text("measure") == "customers" {
-        "CAST(g.size AS double precision)"
+        "g.size"
     } else {
         "first_value(g.value) OVER (PARTITION BY g.cohort_number ORDER BY g.period)"
     };
+    let present = period.number(&today);
     Ok(format!(
         "WITH counted AS (\
            SELECT o.customer_id, {number} AS number, o.amount - o.refunded AS revenue \
@@ -161,62 +163,16 @@ fn query(arguments: &Arguments) -> Result<String> {
          activity AS (\
            SELECT f.cohort_number, c.customer_id, c.number - f.cohort_number AS period, count(*) AS orders, CASE WHEN count(c.revenue) = count(*) THEN sum(c.revenue) END AS revenue \
            FROM counted c JOIN firsts f ON f.customer_id = c.customer_id GROUP BY 1, 2, 3), \
-         last AS (SELECT max(number) AS number FROM counted), \
+         last AS (SELECT greatest(max(number), {present}) AS number FROM counted), \
          sizes AS (SELECT cohort_number, count(*) AS size FROM firsts GROUP BY 1), \
          grid AS (\
            SELECT s.cohort_number, s.size, unnest(range(0, l.number - s.cohort_number + 1)) AS period \
            FROM sizes s CROSS JOIN last l), \
          cells AS ({cells}) \
          SELECT {cohort} AS cohort, g.period AS period, {start} AS period_start, g.size AS cohort_customers, \
-           g.value AS value, CASE WHEN {settled} THEN g.value / nullif({base}, 0) END AS ratio, {next} <= {today} AS complete \
+           g.value AS value, CASE WHEN {next} <= {today} THEN CAST(g.value AS double precision) / nullif(CAST({base} AS double precision), 0) END AS ratio, {next} <= {today} AS complete \
          FROM cells g \
          WHERE ({from} IS NULL OR g.cohort_number >= {from_number}) AND ({to} IS NULL OR g.cohort_number <= {to_number}) \
          ORDER BY 1, 2"
     ))
-}
-
-/// A calendar period as a running number, so that periods can be subtracted.
-#[derive(Clone, Copy)]
-enum Period {
-    Days(i64),
-    Months(i64),
-}
-
-impl Period {
-    fn of(name: &str) -> Self {
-        match name {
-            "day" => Self::Days(1),
-            "week" => Self::Days(7),
-            "quarter" => Self::Months(3),
-            "year" => Self::Months(12),
-            _ => Self::Months(1),
-        }
-    }
-
-    /// The number of the period that a local time lies in. Day 0 of weeks is Monday, 1969-12-29.
-    fn number(self, local: &str) -> String {
-        match self {
-            Self::Days(1) => format!("CAST(CAST(CAST({local} AS date) AS int) AS bigint)"),
-            Self::Days(days) => {
-                format!(
-                    "CAST(floor((CAST(CAST({local} AS date) AS int) + 3) / {days}.0::double precision) AS bigint)"
-                )
-            }
-            Self::Months(months) => format!(
-                "CAST(floor((CAST(date_part('year', {local}) AS bigint) * 12 + CAST(date_part('month', {local}) AS bigint) - 1) / {months}.0::double precision) AS bigint)"
-            ),
-        }
-    }
-
-    /// The first day of the period of a number.
-    fn start(self, number: &str) -> String {
-        match self {
-            Self::Days(1) => format!("CAST(CAST({number} AS int) AS date)"),
-            Self::Days(days) => format!("CAST(CAST(({number}) * {days} - 3 AS int) AS date)"),
-            Self::Months(months) => {
-                let month = format!("(({number}) * {months})");
-                format!("make_date(CAST({month} / 12 AS int), CAST({month} % 12 + 1 AS int), 1)")
-            }
-        }
-    }
 }

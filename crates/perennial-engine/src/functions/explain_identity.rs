@@ -23,6 +23,7 @@ const PARAMETERS: &[Parameter] = &[Parameter {
     name: "customer_id",
     default: None,
     choices: &[],
+    expression: false,
     description: "The customer, also by an id that is retired.",
 }];
 
@@ -52,7 +53,7 @@ pub(crate) fn documentation() -> Documentation {
         .build()
 }
 
-fn query(arguments: &Arguments) -> Result<String> {
+fn query(arguments: &Arguments<'_>) -> Result<String> {
     let text = arguments.text("customer_id");
     let written = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'z') && !b"ilou".contains(&byte);
     if text.len() != 16 || !text.bytes().all(written) {

@@ -1,17 +1,20 @@
-//! Table functions over the unified relations. Each is called with constants and stands for a query, which is put
+//! Table functions over the unified relations. Each is called with values and stands for a query, which is put
 //! in its place before planning: so it prunes, distributes and obeys access control like any other query.
+//! Where an argument is a moment, an expression without columns may stand, such as `now() - interval '1 year'` or `$1`.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use datafusion::logical_expr::Documentation;
 use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, Query, Statement, TableAlias,
-    TableAliasColumnDef, TableFactor, TableFunctionArgs, UnaryOperator, Value,
+    TableAliasColumnDef, TableFactor, TableFunctionArgs, UnaryOperator, Value, visit_expressions,
 };
-use perennial_base::{ErrorClass, nearest};
+use perennial_base::{Config, ErrorClass, nearest};
 
 use crate::error::{Error, Result};
-use crate::functions::{cohort_retention, explain_identity};
+use crate::functions::period::local;
+use crate::functions::{cohort_retention, explain_identity, lifecycle};
 use crate::sql::parse::parse;
 
 /// One table function.
@@ -24,7 +27,7 @@ pub struct TableFunction {
     /// What it gives.
     pub documentation: fn() -> Documentation,
     /// The query that a call stands for.
-    pub query: fn(&Arguments) -> Result<String>,
+    pub query: fn(&Arguments<'_>) -> Result<String>,
 }
 
 /// One parameter.
@@ -36,21 +39,64 @@ pub struct Parameter {
     pub default: Option<&'static str>,
     /// The only values it takes; empty = any.
     pub choices: &'static [&'static str],
+    /// Whether it takes any expression of one value, and not only constants.
+    pub expression: bool,
     /// What it says.
     pub description: &'static str,
 }
 
 /// Every table function.
-pub const TABLE_FUNCTIONS: &[TableFunction] = &[cohort_retention::FUNCTION, explain_identity::FUNCTION];
+pub const TABLE_FUNCTIONS: &[TableFunction] = &[
+    cohort_retention::FUNCTION,
+    lifecycle::at::FUNCTION,
+    lifecycle::transitions::FUNCTION,
+    lifecycle::funnel::FUNCTION,
+    lifecycle::time_in_stage::FUNCTION,
+    explain_identity::FUNCTION,
+];
 
 /// The values of a call, by parameter. The empty text stands for NULL.
 #[derive(Debug)]
-pub struct Arguments {
+pub struct Arguments<'a> {
     values: BTreeMap<&'static str, String>,
-    zone: String,
+    /// The SQL of values that are no constants.
+    expressions: BTreeMap<&'static str, String>,
+    config: Option<&'a Config>,
 }
 
-impl Arguments {
+impl Arguments<'_> {
+    /// The configuration, where there is one.
+    pub fn config(&self) -> Option<&Config> {
+        self.config
+    }
+
+    /// The moment that the snapshot describes, as SQL: `[time] as_of`, or the clock.
+    pub fn present(&self) -> String {
+        let as_of = self.config.and_then(|config| config.as_of);
+        match as_of.and_then(chrono::DateTime::from_timestamp_micros) {
+            Some(as_of) => format!(
+                "CAST('{}' AS timestamptz)",
+                as_of.format("%Y-%m-%dT%H:%M:%S%.6fZ")
+            ),
+            None => "now()".to_owned(),
+        }
+    }
+
+    /// The day of [`Self::present`] in a zone, as SQL.
+    pub fn today(&self, zone: &str) -> String {
+        format!("CAST({} AS date)", local(&self.present(), zone))
+    }
+
+    /// An argument that is a moment, as SQL; `NULL` when it was not given.
+    pub fn instant(&self, name: &str) -> String {
+        let value = match self.expressions.get(name) {
+            Some(sql) => format!("({sql})"),
+            None if self.text(name).is_empty() => "NULL".to_owned(),
+            None => self.literal(name),
+        };
+        format!("CAST({value} AS timestamptz)")
+    }
+
     /// The value of a parameter; empty when it was not given and has no default.
     pub fn text(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
@@ -64,7 +110,7 @@ impl Arguments {
     /// The zone asked for, or the lake's.
     pub fn zone(&self) -> Result<String> {
         let text = match self.text("zone") {
-            "" => &self.zone,
+            "" => self.config.map_or("UTC", |config| config.zone.name()),
             given => given,
         };
         match crate::session::settings::Zone::parse(text) {
@@ -79,6 +125,9 @@ impl Arguments {
 
     /// A date argument as a SQL expression; `NULL` when it was not given.
     pub fn date(&self, name: &str) -> Result<String> {
+        if let Some(sql) = self.expressions.get(name) {
+            return Ok(format!("CAST(({sql}) AS date)"));
+        }
         match self.text(name) {
             "" => Ok("CAST(NULL AS date)".to_owned()),
             text => match chrono::NaiveDate::parse_from_str(text.get(..10).unwrap_or(text), "%Y-%m-%d") {
@@ -101,7 +150,7 @@ pub fn literal(text: &str) -> String {
 const LISTS: [&str; 2] = ["generate_series", "unnest"];
 
 /// Replaces a call of a table function by its query. Anything else is left as it is.
-pub(crate) fn expand(factor: &mut TableFactor, zone: &str) -> Result<()> {
+pub(crate) fn expand(factor: &mut TableFactor, config: Option<&Config>) -> Result<()> {
     let TableFactor::Table {
         name,
         alias,
@@ -124,7 +173,7 @@ pub(crate) fn expand(factor: &mut TableFactor, zone: &str) -> Result<()> {
     let Some(function) = TABLE_FUNCTIONS.iter().find(|function| function.name == called) else {
         return Ok(());
     };
-    let arguments = read(function, args, zone)?;
+    let arguments = read(function, args, config)?;
     let sql = (function.query)(&arguments)?;
     let subquery = Box::new(query(&sql)?);
     let alias = alias.take().unwrap_or_else(|| TableAlias {
@@ -195,8 +244,13 @@ fn query(sql: &str) -> Result<Query> {
     }
 }
 
-fn read(function: &'static TableFunction, args: &TableFunctionArgs, zone: &str) -> Result<Arguments> {
+fn read<'a>(
+    function: &'static TableFunction,
+    args: &TableFunctionArgs,
+    config: Option<&'a Config>,
+) -> Result<Arguments<'a>> {
     let mut values = BTreeMap::new();
+    let mut expressions = BTreeMap::new();
     for (position, arg) in args.args.iter().enumerate() {
         let (parameter, expr) = match arg {
             FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => match function.parameters.get(position) {
@@ -250,15 +304,22 @@ fn read(function: &'static TableFunction, args: &TableFunctionArgs, zone: &str) 
             }
             _ => return Err(no_such_call(function)),
         };
-        let value = constant(expr).ok_or_else(|| {
-            Error::new(
+        let Some(value) = constant(expr) else {
+            if parameter.expression && of_one_value(expr) {
+                expressions.insert(parameter.name, expr.to_string());
+                values.insert(parameter.name, String::new());
+                continue;
+            }
+            let what = if parameter.expression {
+                "must not depend on rows"
+            } else {
+                "must be a constant"
+            };
+            return Err(Error::new(
                 ErrorClass::InvalidArgument,
-                format!(
-                    "argument \"{}\" of {} must be a constant",
-                    parameter.name, function.name
-                ),
-            )
-        })?;
+                format!("argument \"{}\" of {} {what}", parameter.name, function.name),
+            ));
+        };
         let left_out = value.is_empty() && parameter.default.is_some();
         if !left_out && !parameter.choices.is_empty() && !parameter.choices.contains(&value.as_str()) {
             return Err(Error::new(
@@ -278,7 +339,8 @@ fn read(function: &'static TableFunction, args: &TableFunctionArgs, zone: &str) 
     }
     Ok(Arguments {
         values,
-        zone: zone.to_owned(),
+        expressions,
+        config,
     })
 }
 
@@ -289,6 +351,24 @@ fn no_such_call(function: &TableFunction) -> Error {
         format!("no function {} takes these arguments", function.name),
     )
     .with_hint(format!("It is called as {}.", documentation.syntax_example))
+}
+
+/// Whether an expression has one value for the whole statement: no column and no query is in it.
+fn of_one_value(expr: &Expr) -> bool {
+    let mut one = true;
+    let _: ControlFlow<()> = visit_expressions(expr, |expr| {
+        one &= !matches!(
+            expr,
+            Expr::Identifier(_)
+                | Expr::CompoundIdentifier(_)
+                | Expr::CompoundFieldAccess { .. }
+                | Expr::Subquery(_)
+                | Expr::Exists { .. }
+                | Expr::InSubquery { .. }
+        );
+        ControlFlow::Continue(())
+    });
+    one
 }
 
 /// The text of a literal; NULL is the empty text.

@@ -5,12 +5,12 @@ use std::sync::{Arc, Weak};
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::{SessionState, SessionStateBuilder};
-use datafusion::logical_expr::LogicalPlan;
 use datafusion::logical_expr::registry::FunctionRegistry;
+use datafusion::logical_expr::{Documentation, LogicalPlan, Signature};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::FutureExt;
 use parking_lot::Mutex;
-use perennial_base::ErrorClass;
+use perennial_base::{Config, ErrorClass};
 
 use crate::catalog::{SessionCatalog, relation_columns};
 use crate::error::{Error, Result, StopReason};
@@ -97,7 +97,7 @@ impl Session {
         let release = self.release();
         let basis = self.basis(&release);
         let state = self.state(&release, &basis)?;
-        normalised(&mut statement, &state, self.engine.config().zone.name())?;
+        normalised(&mut statement, &state, self.engine.config())?;
         let declared = declared.to_vec();
         let text = parsed.text().to_owned();
         let (plan, parameters) = self
@@ -143,7 +143,7 @@ impl Session {
         let statement = Arc::clone(&prepared.0);
         let runtime = self.engine.statement_runtime(None)?;
         let started = self.shared.transaction.lock().now(self.engine.clock().now());
-        let zone = self.engine.config().zone.name();
+        let config = Arc::clone(self.engine.config());
         let (physical, context, output) = self
             .on_cpu(async move {
                 let mut state = SessionStateBuilder::new_from_existing(state.as_ref().clone())
@@ -151,7 +151,7 @@ impl Session {
                     .build();
                 state.execution_props_mut().query_execution_start_time =
                     chrono::DateTime::from_timestamp_micros(started);
-                let planned = current(&statement, &state, basis, zone).await?;
+                let planned = current(&statement, &state, basis, &config).await?;
                 let plan = if values.is_empty() {
                     planned.plan.clone()
                 } else {
@@ -182,7 +182,7 @@ async fn current(
     prepared: &PreparedStatement,
     state: &SessionState,
     basis: Basis,
-    zone: &str,
+    config: &Config,
 ) -> Result<Arc<Planned>> {
     let slot = prepared
         .plan
@@ -193,7 +193,7 @@ async fn current(
         return Ok(known);
     }
     let mut ast = prepared.parsed.statement().clone();
-    normalised(&mut ast, state, zone)?;
+    normalised(&mut ast, state, config)?;
     let declared: Vec<_> = prepared.parameters.iter().cloned().map(Some).collect();
     let (plan, _) = parameters::plan(state, ast, &declared, prepared.parsed.text()).await?;
     let output = shown_schema(plan.schema().as_arrow());
@@ -239,26 +239,52 @@ fn same_type(one: &DataType, other: &DataType) -> bool {
 }
 
 /// Plans a query of ours that takes no parameters.
-pub(crate) async fn plan_query(state: &SessionState, sql: &str, zone: &str) -> Result<LogicalPlan> {
+pub(crate) async fn plan_query(state: &SessionState, sql: &str, config: &Config) -> Result<LogicalPlan> {
     let parsed = parse(sql)?;
     let [parsed] = parsed.as_slice() else {
         return Err(unsupported("more than one statement"));
     };
     let mut statement = parsed.statement().clone();
-    normalised(&mut statement, state, zone)?;
+    normalised(&mut statement, state, config)?;
     Ok(parameters::plan(state, statement, &[], sql).await?.0)
 }
 
-fn normalised(statement: &mut Statement, state: &SessionState, zone: &str) -> Result<()> {
+fn normalised(statement: &mut Statement, state: &SessionState, config: &Config) -> Result<()> {
     let aggregates = |name: &str| state.aggregate_functions().contains_key(name);
     normalise(
         statement,
         &Context {
-            zone,
+            config: Some(config),
             aggregates: &aggregates,
+            parameters: &|name| parameter_names(state, name),
             relations: &|name| relation_columns(state, name),
         },
     )
+}
+
+/// The names of a function's parameters in order, and how many of them must be given: those before the first bracket of
+/// its declared syntax.
+pub(crate) fn parameter_names(state: &SessionState, name: &str) -> Option<(Vec<String>, usize)> {
+    let of = |signature: &Signature, documentation: Option<&Documentation>| {
+        let names = signature.parameter_names.clone()?;
+        let syntax = documentation?.syntax_example.as_str();
+        let required = syntax.split_once('[').map_or(names.len(), |(required, _)| {
+            let given = required.split_once('(').map_or("", |(_, given)| given);
+            given
+                .split(',')
+                .filter(|parameter| !parameter.trim().is_empty())
+                .count()
+        });
+        Some((names, required))
+    };
+    if let Some(function) = state.scalar_functions().get(name) {
+        return of(function.signature(), function.documentation());
+    }
+    if let Some(function) = state.aggregate_functions().get(name) {
+        return of(function.signature(), function.documentation());
+    }
+    let function = state.window_functions().get(name)?;
+    of(function.signature(), function.documentation())
 }
 
 #[cfg(test)]

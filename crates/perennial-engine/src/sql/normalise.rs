@@ -5,10 +5,12 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function, ObjectName,
-    ObjectNamePart, Query, Select, SelectItem, Statement, TableFactor, TimezoneInfo, Value, VisitMut,
-    VisitorMut,
+    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, ObjectNamePart, Query, Select, SelectItem,
+    Statement, TableFactor, TimezoneInfo, Value, VisitMut, VisitorMut,
 };
+
+use perennial_base::Config;
 
 use crate::error::{Error, Result, specified_twice};
 use crate::functions::table;
@@ -19,12 +21,17 @@ use crate::sql::postgres;
 use crate::sql::subquery::{self, call};
 use crate::sql::using::{self, Names};
 
+/// The names of a function's parameters in order, and how many of them must be given.
+pub(crate) type ParametersOf<'a> = dyn Fn(&str) -> Option<(Vec<String>, usize)> + 'a;
+
 /// What the rules have to know.
 pub(crate) struct Context<'a> {
-    /// The calendar of table functions that are not given one.
-    pub(crate) zone: &'a str,
+    /// What table functions go by: calendar, present moment, stages.
+    pub(crate) config: Option<&'a Config>,
     /// Whether a function of this name is an aggregate.
     pub(crate) aggregates: &'a dyn Fn(&str) -> bool,
+    /// The names of a function's parameters in order, and how many of them must be given.
+    pub(crate) parameters: &'a ParametersOf<'a>,
     /// The columns of a served relation.
     pub(crate) relations: using::Relations<'a>,
 }
@@ -85,7 +92,7 @@ impl VisitorMut for Rules<'_> {
         {
             name.0.remove(0);
         }
-        match table::expand(factor, self.context.zone) {
+        match table::expand(factor, self.context.config) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -105,7 +112,10 @@ impl VisitorMut for Rules<'_> {
             Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
             Expr::Function(function) => match subquery::array(function, self.context.aggregates) {
                 Some(array) => *expr = array,
-                None => function_name(function),
+                None => {
+                    function_name(function);
+                    skipped_arguments(function, self.context.parameters);
+                }
             },
             Expr::TypedString(typed) => offset::literal(&mut typed.value.value, &typed.data_type),
             Expr::Subquery(query) => subquery::scalar(query, self.context.aggregates),
@@ -258,6 +268,48 @@ fn function_name(function: &mut Function) {
     {
         parts.remove(0);
     }
+}
+
+/// Arguments by name become arguments by place; optional ones that are skipped are NULL, which means the same.
+fn skipped_arguments(function: &mut Function, parameters: &ParametersOf<'_>) {
+    let FunctionArguments::List(list) = &mut function.args else {
+        return;
+    };
+    if list.args.iter().all(|arg| matches!(arg, FunctionArg::Unnamed(_))) {
+        return;
+    }
+    let name = function.name.0.last().map(part).unwrap_or_default();
+    let Some((names, required)) = parameters(&name) else {
+        return;
+    };
+    let mut given: Vec<Option<FunctionArgExpr>> = vec![None; names.len()];
+    for (place, arg) in list.args.iter().enumerate() {
+        let (place, arg) = match arg {
+            FunctionArg::Unnamed(arg) => (Some(place), arg),
+            FunctionArg::Named { name, arg, .. }
+            | FunctionArg::ExprNamed {
+                name: Expr::Identifier(name),
+                arg,
+                ..
+            } => (names.iter().position(|known| *known == folded(name)), arg),
+            FunctionArg::ExprNamed { .. } => return,
+        };
+        match place.and_then(|place| given.get_mut(place)) {
+            // A name that is not known or given twice is told of by the planner.
+            Some(slot @ None) => *slot = Some(arg.clone()),
+            _ => return,
+        }
+    }
+    let until = given.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+    if given.iter().take(required).any(Option::is_none) {
+        return;
+    }
+    let null = || FunctionArgExpr::Expr(Expr::value(Value::Null));
+    list.args = given
+        .into_iter()
+        .take(until)
+        .map(|arg| FunctionArg::Unnamed(arg.unwrap_or_else(null)))
+        .collect();
 }
 
 /// The text of an array or of bytes, as Postgres reads it.

@@ -3,14 +3,16 @@
 //! # Signature
 //! `lifecycle_stage(orders bigint, last_order_at timestamp, as_of timestamp [, identified boolean,
 //! orders_last_365_days bigint, nps_latest numeric, referrals_last_365_days bigint, returned_at timestamp, closed boolean,
-//! active interval, lapse interval]) → text`; null if `as_of` is null, or there are orders and no `last_order_at`.
+//! active interval, lapse interval]) → text`; null if `as_of` is null, or there are orders and no
+//! `last_order_at` at or before it.
 //! # Shape
 //! n rows in, n rows out.
 //! # Units
 //! Windows are lengths of time: days of 24 hours, no months. A timestamp without time zone is read in UTC.
 //! # Definition
 //! The default model ([`StageModel::default_model`]), decided by the evaluator that decides everywhere, over what the
-//! arguments say of the moment `as_of`. Whoever counts the facts sees to it that they are not later than that. An optional
+//! arguments say of the moment `as_of`. A `returned_at` after it is none, and counts are those of
+//! facts until it. An optional
 //! argument that is null or not given: not identified, not closed, no such orders, answers, referrals or return; windows of 90
 //! and 180 days.
 //! # Errors
@@ -75,7 +77,7 @@ static MODEL: LazyLock<StageModel> = LazyLock::new(StageModel::default_model);
 /// The SQL function `lifecycle_stage`.
 #[user_doc(
     doc_section(label = "lifecycle"),
-    description = "The stage of a customer at a moment, by the rules of the default lifecycle model, for facts that are counted already: terminated, lapsed, at_risk, advocacy, loyalty, won_back, retention, conversion, acquisition or awareness. Optional arguments may be null, and be left out from the end on. Null when as_of is null, or when there are orders and no last_order_at.",
+    description = "The stage of a customer at a moment, by the rules of the default lifecycle model, for facts that are counted already: terminated, lapsed, at_risk, advocacy, loyalty, won_back, retention, conversion, acquisition or awareness. Optional arguments may be null or left out; those behind one that is left out are given by name. Null when as_of is null, or when there are orders and no last_order_at, or one after as_of.",
     syntax_example = "lifecycle_stage(orders bigint, last_order_at timestamp, as_of timestamp [, identified boolean, orders_last_365_days bigint, nps_latest numeric, referrals_last_365_days bigint, returned_at timestamp, closed boolean, active interval, lapse interval]) → text",
     sql_example = r#"```sql
 SELECT as_of, lifecycle_stage(1, timestamp '2026-01-01', as_of) AS stage
@@ -229,7 +231,9 @@ impl Arguments {
         };
         let orders = count("orders", self.orders.at(row))?;
         let age = |at: i64| as_of.saturating_sub(at);
-        let last_order = self.last_order_at.at(row).map(age);
+        // What lies after the moment was not known at it: of a later order there is no silence, and so no stage.
+        let known = |at: &i64| *at <= as_of;
+        let last_order = self.last_order_at.at(row).filter(known).map(age);
         if orders > 0 && last_order.is_none() {
             return Ok(None);
         }
@@ -246,7 +250,7 @@ impl Arguments {
                 "referrals_last_365_days",
                 value(&self.referrals_last_365_days, row),
             )?,
-            returned: value(&self.returned_at, row).map(age),
+            returned: value(&self.returned_at, row).filter(known).map(age),
             closed: truth(&self.closed),
             active: window("active", value(&self.active, row), ACTIVE)?,
             lapse: window("lapse", value(&self.lapse, row), LAPSE)?,

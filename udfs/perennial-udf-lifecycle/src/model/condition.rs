@@ -77,18 +77,20 @@ pub enum Test {
     MrrMovedWithin(Direction, Span),
     /// Whether a strong identifier is known.
     Identified(bool),
-    /// An order within the length ended a silence that had reached the lapse window.
-    ReturnedWithin(Span),
-    /// A subscription started within the length after a time in which a former one had ended.
-    RestartedWithin(Span),
+    /// Time since an order last ended a silence that had reached the lapse window.
+    ReturnedWithin(Bounds<Span>),
+    /// Time since a subscription last started after a time in which a former one had ended.
+    RestartedWithin(Bounds<Span>),
     /// A closing fact with no later order.
     Closed(bool),
 }
 
 impl Test {
     /// The fact's name in the configuration.
-    pub fn fact(&self) -> &'static str {
+    pub fn fact(&self) -> &str {
         match self {
+            Self::Count(Kind::Fact(name), _) | Self::CountWithin(Kind::Fact(name), ..) => name,
+            Self::Count(Kind::Closing, _) | Self::CountWithin(Kind::Closing, ..) => "closing",
             Self::Orders(_) => "orders",
             Self::OrdersWithin(..) => "orders_within",
             Self::Revenue(_) => "revenue",
@@ -127,11 +129,12 @@ impl Test {
             Self::OrdersWithin(span, _)
             | Self::RevenueWithin(span, _)
             | Self::CountWithin(_, span, _)
-            | Self::MrrMovedWithin(_, span)
-            | Self::ReturnedWithin(span)
-            | Self::RestartedWithin(span) => [Some(*span), None],
+            | Self::MrrMovedWithin(_, span) => [Some(*span), None],
             Self::NpsLatest(span, _) | Self::CsatLatest(span, _) => [*span, None],
-            Self::Silence(bounds) | Self::Tenure(bounds) => [bounds.lower(), bounds.upper()],
+            Self::Silence(bounds)
+            | Self::Tenure(bounds)
+            | Self::ReturnedWithin(bounds)
+            | Self::RestartedWithin(bounds) => [bounds.lower(), bounds.upper()],
             _ => [None, None],
         }
     }
@@ -171,8 +174,8 @@ impl Test {
                 .mrr_moved()
                 .is_some_and(|(age, moved)| moved == *direction && within(Some(age), *span)),
             Self::Identified(identified) => facts.identified() == *identified,
-            Self::ReturnedWithin(span) => within(facts.returned(), *span),
-            Self::RestartedWithin(span) => within(facts.restarted(), *span),
+            Self::ReturnedWithin(bounds) => lasting(facts.returned(), bounds),
+            Self::RestartedWithin(bounds) => lasting(facts.restarted(), bounds),
             Self::Closed(closed) => facts.closed() == *closed,
         }
     }
@@ -194,6 +197,17 @@ pub enum Kind {
     AnyEvent,
     /// A fact of this name in `[lifecycle.facts]`.
     Fact(String),
+}
+
+impl Kind {
+    /// The kind of a fact of `[lifecycle.facts]`.
+    pub fn of_fact(name: &str) -> Self {
+        match name {
+            "closing" => Self::Closing,
+            "referral" => Self::Referral,
+            own => Self::Fact(own.to_owned()),
+        }
+    }
 }
 
 /// A length of time.
@@ -271,12 +285,17 @@ impl<T: Copy> Bounds<T> {
         (self.lower, self.upper).contains(value)
     }
 
-    fn lower(&self) -> Option<T> {
+    pub(crate) fn lower(&self) -> Option<T> {
         edge(self.lower)
     }
 
-    fn upper(&self) -> Option<T> {
+    pub(crate) fn upper(&self) -> Option<T> {
         edge(self.upper)
+    }
+
+    /// Both bounds.
+    pub(crate) fn edges(&self) -> (Bound<T>, Bound<T>) {
+        (self.lower, self.upper)
     }
 }
 

@@ -13,8 +13,30 @@ impl StageModel {
     /// The model of `[lifecycle]`: the preset, or the stages that replace it, with the windows.
     ///
     /// # Errors
-    /// As [`Self::try_new`] and [`Self::with_windows`], and for a condition that is not of the language.
+    /// As [`Self::try_new`] and [`Self::with_windows`], for a condition that is not of the language, and for a stage of
+    /// the user's that no customer can be in ([`Self::unreachable_stages`]).
     pub fn from_config(config: &LifecycleConfig) -> Result<Self> {
+        let model = Self::unjudged(config)?;
+        match model.unreachable_stages().into_iter().next() {
+            Some(error) if !config.stages.is_empty() => Err(error),
+            _ => Ok(model),
+        }
+    }
+
+    /// All that [`Self::from_config`] would say of a configuration.
+    pub fn problems(config: &LifecycleConfig) -> Vec<Error> {
+        match Self::unjudged(config) {
+            Ok(model) if !config.stages.is_empty() => model.unreachable_stages(),
+            Ok(_) => Vec::new(),
+            Err(error) => vec![error],
+        }
+    }
+
+    /// The same without looking for stages that no customer can be in.
+    ///
+    /// # Errors
+    /// As [`Self::from_config`] for everything else.
+    pub fn unjudged(config: &LifecycleConfig) -> Result<Self> {
         let model = if config.stages.is_empty() {
             Self::preset(&config.preset)?
         } else {
@@ -51,7 +73,7 @@ fn stage(config: &StageConfig, own_facts: &[&str]) -> Result<StageRule> {
             config.any.iter().map(group).collect::<Result<_>>()?,
         ));
     }
-    Ok(StageRule::new(config.name.clone(), conditions))
+    Ok(StageRule::new(config.name.clone(), conditions).in_line(config.line))
 }
 
 struct Reader<'a> {
@@ -82,19 +104,22 @@ impl Reader<'_> {
             "mrr" => Test::Mrr(self.bounds(money)?),
             "mrr_moved_within" => Test::MrrMovedWithin(self.direction()?, self.span()?),
             "identified" => Test::Identified(self.truth()?),
-            "returned_within" => Test::ReturnedWithin(self.longest()?),
-            "restarted_within" => Test::RestartedWithin(self.longest()?),
+            "returned_within" => Test::ReturnedWithin(self.ages()?),
+            "restarted_within" => Test::RestartedWithin(self.ages()?),
             "closed" => Test::Closed(self.truth()?),
             own if self.own_facts.contains(&own) => {
-                let kind = Kind::Fact(own.to_owned());
+                let kind = Kind::of_fact(own);
                 match self.days()? {
                     Some(span) => Test::CountWithin(kind, span, self.counts()?),
                     None => Test::Count(kind, self.counts()?),
                 }
             }
             _ => {
-                let (stage, fact) = (self.stage.to_owned(), self.written.fact.clone());
-                return Err(Error::UnknownFact { stage, fact });
+                return Err(Error::UnknownFact {
+                    stage: self.stage.to_owned(),
+                    fact: self.written.fact.clone(),
+                    line: Some(self.written.line),
+                });
             }
         };
         Ok(test.into())
@@ -105,6 +130,7 @@ impl Reader<'_> {
             stage: self.stage.to_owned(),
             fact: self.written.fact.clone(),
             what,
+            line: Some(self.written.line),
         })
     }
 
@@ -171,19 +197,20 @@ impl Reader<'_> {
         }
     }
 
-    /// The length of `{ days = 30 }`, `{ at_most = "active" }` or `"active"`.
-    fn longest(&self) -> Result<Span> {
+    /// `{ days = 30 }` and `"active"` are less than that; or bounds.
+    fn ages(&self) -> Result<Bounds<Span>> {
         let written = self.written;
-        match [&written.equals, &written.at_most, &written.less_than]
-            .into_iter()
-            .flatten()
-            .next()
-        {
-            Some(bound) => match length(bound) {
-                Some(span) => Ok(span),
+        match (&written.equals, self.days()?) {
+            (Some(bound), None) => match length(bound) {
+                Some(span) => Ok(Bounds::less_than(span)),
                 None => self.wrong("needs a number of days, \"active\" or \"lapse\""),
             },
-            None => self.span(),
+            (None, Some(span)) => match self.any_bounds(length)? {
+                (Edge::Unbounded, Edge::Unbounded) => Ok(Bounds::less_than(span)),
+                _ => self.wrong("has days beside a bound"),
+            },
+            (None, None) => self.bounds(length),
+            (Some(_), Some(_)) => self.wrong("has days beside a bound"),
         }
     }
 

@@ -6,7 +6,10 @@ use super::condition::{Direction, Span, SubscriptionState};
 pub type Money = i128;
 
 /// All facts of one customer. Instants are UTC microseconds; every slice is sorted by the instant that its item's
-/// documentation names first; of items at one instant, the later in the slice is the newer.
+/// documentation names first, `effective_at` for all of them; of items at one instant, the later in the slice is the newer.
+///
+/// What was corrected later was known as it was until then: a correction withdraws the former version and gives the new one,
+/// both effective when the correction was made.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CustomerFacts<'a> {
     /// When the customer was first seen: before it the customer is in no stage.
@@ -59,6 +62,10 @@ impl OrderVersion {
 /// A refund. An order whose refunds reach its amount does not count from then on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Refund {
+    /// From when on this is known: when it was made, or corrected.
+    pub effective_at: i64,
+    /// Whether this takes back the equal refund given before, instead of adding one.
+    pub withdrawn: bool,
     /// When it was made.
     pub at: i64,
     /// The order, numbered as in [`OrderVersion::order`].
@@ -67,9 +74,11 @@ pub struct Refund {
     pub amount: Option<Money>,
 }
 
-/// A change of a subscription.
+/// A change of a subscription. Of two of one subscription and `at`, the later effective one replaces the former.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubscriptionChange {
+    /// From when on this is known: when it took effect, or was corrected.
+    pub effective_at: i64,
     /// When it took effect.
     pub at: i64,
     /// The subscription, counted from 0 within the customer without gaps.
@@ -96,6 +105,10 @@ pub enum SubscriptionStatus {
 /// An answer to a survey.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
+    /// From when on this is known: when it was given, or corrected.
+    pub effective_at: i64,
+    /// Whether this takes back the equal answer given before.
+    pub withdrawn: bool,
     /// When it was given.
     pub at: i64,
     /// The score.
@@ -105,10 +118,64 @@ pub struct Score {
 /// A fact that has only a kind and an instant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NamedFact {
+    /// From when on this is known: when it happened, or was corrected.
+    pub effective_at: i64,
+    /// Whether this takes back the equal fact given before.
+    pub withdrawn: bool,
     /// When it happened.
     pub at: i64,
     /// Its kind, as the model numbers it (`StageModel::kind`).
     pub kind: KindId,
+}
+
+impl Refund {
+    /// A refund that was never corrected.
+    pub fn only(at: i64, order: u32, amount: Option<Money>) -> Self {
+        Self {
+            effective_at: at,
+            withdrawn: false,
+            at,
+            order,
+            amount,
+        }
+    }
+}
+
+impl SubscriptionChange {
+    /// A change that was never corrected.
+    pub fn only(at: i64, subscription: u32, mrr: Option<Money>, status: SubscriptionStatus) -> Self {
+        Self {
+            effective_at: at,
+            at,
+            subscription,
+            mrr,
+            status,
+        }
+    }
+}
+
+impl Score {
+    /// An answer that was never corrected.
+    pub fn only(at: i64, score: f64) -> Self {
+        Self {
+            effective_at: at,
+            withdrawn: false,
+            at,
+            score,
+        }
+    }
+}
+
+impl NamedFact {
+    /// A fact that was never corrected.
+    pub fn only(at: i64, kind: KindId) -> Self {
+        Self {
+            effective_at: at,
+            withdrawn: false,
+            at,
+            kind,
+        }
+    }
 }
 
 /// The number of a kind of facts in a model.

@@ -1,6 +1,6 @@
 //! All stages of a customer, and the stage at one moment.
 
-use super::{CustomerFacts, Kind, KindId, Leaf, Rule, StageModel, Test, condition::Span, moment::Moment};
+use super::{CustomerFacts, Kind, KindId, Leaf, Rule, StageModel, Test, moment::Moment};
 
 /// A time in one stage: `[entered_at, left_at)`, in UTC microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,8 +39,13 @@ pub enum Reason {
     Named(KindId),
     /// Another median of the population began to hold.
     Population,
-    /// Time passed, for the test of this number.
-    Window(usize),
+    /// Time passed.
+    Window {
+        /// The number of the test whose answer that changed.
+        test: usize,
+        /// Whether it was the upper of the test's two lengths that ended.
+        upper: bool,
+    },
 }
 
 impl StageModel {
@@ -63,8 +68,8 @@ impl StageModel {
                 Some(Kind::AnyEvent) | None => "event".to_owned(),
             },
             Reason::Population => "the population's median gap changed".to_owned(),
-            Reason::Window(leaf) => match self.leaves.get(leaf) {
-                Some(Leaf { test, .. }) => describe_window(test),
+            Reason::Window { test, upper } => match self.leaves.get(test) {
+                Some(Leaf { test, .. }) => describe_window(test, upper),
                 None => "time passed".to_owned(),
             },
         }
@@ -74,8 +79,8 @@ impl StageModel {
 /// Evaluates a model for customer after customer, with buffers that are kept. One per thread.
 #[derive(Debug)]
 pub struct Evaluator<'m> {
-    model: &'m StageModel,
-    moment: Moment<'m>,
+    pub(super) model: &'m StageModel,
+    pub(super) moment: Moment<'m>,
     /// The answers of all tests now, and before the last step.
     answers: Vec<bool>,
     before: Vec<bool>,
@@ -194,7 +199,10 @@ impl<'m> Evaluator<'m> {
             if moment.population_now() {
                 Reason::Population
             } else {
-                Reason::Window(at)
+                Reason::Window {
+                    test: at,
+                    upper: moment.upper_ends(&leaf.test),
+                }
             }
         };
         let by_orders = || {
@@ -220,8 +228,8 @@ impl<'m> Evaluator<'m> {
             Test::Count(..) | Test::CountWithin(..) => {
                 if_now(moment.named_now(leaf.kind), Reason::Named(leaf.kind))
             }
-            Test::NpsLatest(..) => if_now(moment.nps_now(), Reason::Nps),
-            Test::CsatLatest(..) => if_now(moment.csat_now(), Reason::Csat),
+            Test::NpsLatest(..) => if_now(arrived.nps, Reason::Nps),
+            Test::CsatLatest(..) => if_now(arrived.csat, Reason::Csat),
             Test::Subscription(_) | Test::Mrr(_) | Test::MrrMovedWithin(..) | Test::RestartedWithin(_) => {
                 if_now(arrived.subscription, Reason::Subscription)
             }
@@ -247,21 +255,21 @@ pub fn stage_at(model: &StageModel, facts: &CustomerFacts<'_>, at: i64) -> Optio
     Evaluator::new(model).stage_at(facts, at)
 }
 
-fn describe_window(test: &Test) -> String {
+fn describe_window(test: &Test, upper: bool) -> String {
     let fact = test.fact();
-    let Some(span) = test.spans().into_iter().flatten().next() else {
+    let (first, second) = test.spans().into();
+    let Some(span) = (if upper { second } else { first }).or(second) else {
         return format!("{fact} changed");
-    };
-    let span = match span {
-        Span::Active => "the active window".to_owned(),
-        Span::Lapse => "the lapse window".to_owned(),
-        Span::Lasting(length) => match length.as_secs() {
-            seconds if seconds.is_multiple_of(86_400) => format!("{} days", seconds / 86_400),
-            seconds => format!("{seconds} seconds"),
-        },
     };
     match test {
         Test::Silence(_) | Test::Tenure(_) => format!("{fact} reached {span}"),
+        Test::ReturnedWithin(bounds) | Test::RestartedWithin(bounds)
+            if !upper && bounds.lower().is_some() =>
+        {
+            format!("{fact} reached {span}")
+        }
+        Test::CountWithin(Kind::Fact(_) | Kind::Closing, ..) => format!("{fact} within {span} ran out"),
+        Test::CountWithin(Kind::Event(name), ..) => format!("event \"{name}\" within {span} ran out"),
         _ => format!("{fact} {span} ran out"),
     }
 }

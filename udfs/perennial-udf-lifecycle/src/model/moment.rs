@@ -21,11 +21,18 @@ pub(super) struct Moment<'m> {
     subscriptions: Subscriptions,
     /// Instants of the named facts, by kind.
     named: Vec<Vec<i64>>,
-    nps: Option<Score>,
-    csat: Option<Score>,
+    /// The answers that stand, oldest first.
+    nps: Vec<Score>,
+    csat: Vec<Score>,
+    /// The refunds that stand; kept with the ledger.
+    refunds: Vec<Refund>,
+    /// When subscriptions started, as they stand in the line.
+    started: Vec<i64>,
     identified_at: Option<i64>,
     taken: Taken,
     arrived: Arrived,
+    /// Kinds of which a fact arrived at this moment.
+    named_now: Vec<KindId>,
     keep_gaps: bool,
     keep_returns: bool,
     keep_ledger: bool,
@@ -77,6 +84,8 @@ pub(super) struct Arrived {
     pub(super) subscription: bool,
     /// A refund was booked as revenue.
     pub(super) refund_booked: bool,
+    pub(super) nps: bool,
+    pub(super) csat: bool,
 }
 
 impl<'m> Moment<'m> {
@@ -96,8 +105,11 @@ impl<'m> Moment<'m> {
             ledger: Ledger::default(),
             subscriptions: Subscriptions::default(),
             named: vec![Vec::new(); model.kinds().len()],
-            nps: None,
-            csat: None,
+            nps: Vec::new(),
+            csat: Vec::new(),
+            refunds: Vec::new(),
+            started: Vec::new(),
+            named_now: Vec::new(),
             identified_at: None,
             taken: Taken::default(),
             arrived: Arrived::default(),
@@ -143,8 +155,11 @@ impl<'m> Moment<'m> {
         self.ledger.clear();
         self.subscriptions.reset(facts.subscriptions);
         self.named.iter_mut().for_each(Vec::clear);
-        self.nps = None;
-        self.csat = None;
+        self.nps.clear();
+        self.csat.clear();
+        self.refunds.clear();
+        self.started.clear();
+        self.named_now.clear();
         self.identified_at = None;
         self.taken = Taken::default();
         self.arrived = Arrived::default();
@@ -155,14 +170,14 @@ impl<'m> Moment<'m> {
         let taken = &self.taken;
         [
             facts.orders.get(taken.orders).map(|version| version.effective_at),
-            facts.refunds.get(taken.refunds).map(|refund| refund.at),
+            facts.refunds.get(taken.refunds).map(|refund| refund.effective_at),
             facts
                 .subscriptions
                 .get(taken.subscriptions)
-                .map(|change| change.at),
-            facts.nps.get(taken.nps).map(|score| score.at),
-            facts.csat.get(taken.csat).map(|score| score.at),
-            facts.named.get(taken.named).map(|fact| fact.at),
+                .map(|change| change.effective_at),
+            facts.nps.get(taken.nps).map(|score| score.effective_at),
+            facts.csat.get(taken.csat).map(|score| score.effective_at),
+            facts.named.get(taken.named).map(|fact| fact.effective_at),
             facts.identified_at.filter(|_| self.identified_at.is_none()),
         ]
         .into_iter()
@@ -174,28 +189,51 @@ impl<'m> Moment<'m> {
     pub(super) fn advance(&mut self, facts: &CustomerFacts<'_>, at: i64) {
         self.at = at;
         self.arrived = Arrived::default();
-        while let Some(change) = next(facts.subscriptions, &mut self.taken.subscriptions, |c| c.at <= at) {
+        self.named_now.clear();
+        let mut corrected = false;
+        while let Some(change) = next(facts.subscriptions, &mut self.taken.subscriptions, |c| {
+            c.effective_at <= at
+        }) {
+            if change.effective_at != change.at {
+                corrected = true;
+                continue;
+            }
             self.subscriptions.apply(change);
             let more = facts.subscriptions.get(self.taken.subscriptions);
-            if more.is_none_or(|next| next.at != change.at) {
+            if more.is_none_or(|next| next.at != change.at || next.effective_at != next.at) {
                 self.settle_subscriptions(change.at);
             }
         }
-        while let Some(version) = next(facts.orders, &mut self.taken.orders, |v| v.effective_at <= at) {
-            self.take_version(facts, version);
+        if corrected {
+            self.replay_subscriptions(facts);
         }
-        while let Some(refund) = next(facts.refunds, &mut self.taken.refunds, |r| r.at <= at) {
+        while let Some(version) = next(facts.orders, &mut self.taken.orders, |v| v.effective_at <= at) {
+            self.take_version(version);
+        }
+        while let Some(refund) = next(facts.refunds, &mut self.taken.refunds, |r| r.effective_at <= at) {
             self.take_refund(refund);
         }
-        while let Some(score) = next(facts.nps, &mut self.taken.nps, |s| s.at <= at) {
-            self.nps = Some(*score);
+        while let Some(score) = next(facts.nps, &mut self.taken.nps, |s| s.effective_at <= at) {
+            take_score(&mut self.nps, score);
+            self.arrived.nps |= score.effective_at == at;
         }
-        while let Some(score) = next(facts.csat, &mut self.taken.csat, |s| s.at <= at) {
-            self.csat = Some(*score);
+        while let Some(score) = next(facts.csat, &mut self.taken.csat, |s| s.effective_at <= at) {
+            take_score(&mut self.csat, score);
+            self.arrived.csat |= score.effective_at == at;
         }
-        while let Some(fact) = next(facts.named, &mut self.taken.named, |f| f.at <= at) {
+        while let Some(fact) = next(facts.named, &mut self.taken.named, |f| f.effective_at <= at) {
             if let Some(series) = self.named.get_mut(usize::from(fact.kind.0)) {
-                series.push(fact.at);
+                let place = series.partition_point(|known| *known <= fact.at);
+                if !fact.withdrawn {
+                    series.insert(place, fact.at);
+                } else if let Some(last) = place.checked_sub(1)
+                    && series.get(last) == Some(&fact.at)
+                {
+                    series.remove(last);
+                }
+            }
+            if fact.effective_at == at && !self.named_now.contains(&fact.kind) {
+                self.named_now.push(fact.kind);
             }
         }
         self.identified_at = facts.identified_at.filter(|identified_at| *identified_at <= at);
@@ -209,16 +247,8 @@ impl<'m> Moment<'m> {
         self.identified_at == Some(self.at)
     }
 
-    pub(super) fn nps_now(&self) -> bool {
-        self.nps.is_some_and(|score| score.at == self.at)
-    }
-
-    pub(super) fn csat_now(&self) -> bool {
-        self.csat.is_some_and(|score| score.at == self.at)
-    }
-
     pub(super) fn named_now(&self, kind: KindId) -> bool {
-        self.series(kind).last() == Some(&self.at)
+        self.named_now.contains(&kind)
     }
 
     /// Whether another median of the population begins to hold for this customer now.
@@ -245,43 +275,51 @@ impl<'m> Moment<'m> {
     /// The next instant after this one at which a test's answer may change although nothing arrives and no window
     /// changes.
     pub(super) fn deadline(&self, leaf: &Leaf) -> Option<i64> {
-        let after = |since: Option<i64>, spans: [Option<Span>; 2]| {
-            let since = since?;
-            let edges = spans
-                .into_iter()
-                .flatten()
-                .map(|span| since.saturating_add(self.window(span)));
-            edges.filter(|edge| *edge > self.at).min()
-        };
         let oldest_leaves = |series: &[i64], span: Span| {
             let length = self.window(span);
             let first = series.partition_point(|at| *at <= self.at.saturating_sub(length));
             series.get(first).map(|at| at.saturating_add(length))
         };
-        let spans = leaf.test.spans();
         match &leaf.test {
             Test::OrdersWithin(span, _) => oldest_leaves(self.line.placed_at(), *span),
             Test::RevenueWithin(span, _) => oldest_leaves(self.ledger.booked_at(), *span),
             Test::CountWithin(_, span, _) => oldest_leaves(self.series(leaf.kind), *span),
+            test => {
+                let edges = self.edges(test).into_iter().flatten();
+                edges.filter(|edge| *edge > self.at).min()
+            }
+        }
+    }
+
+    /// The instants at which a length of time that the test asks for ends.
+    fn edges(&self, test: &Test) -> [Option<i64>; 2] {
+        let since = match test {
             Test::Silence(_) if self.subscriptions.paying() => None,
-            Test::Silence(_) => after(
-                self.silence().map(|silence| self.at.saturating_sub(silence)),
-                spans,
-            ),
-            Test::Tenure(_) => after(self.line.placed_at().first().copied(), spans),
-            Test::NpsLatest(..) => after(self.nps.map(|score| score.at), spans),
-            Test::CsatLatest(..) => after(self.csat.map(|score| score.at), spans),
-            Test::MrrMovedWithin(..) => after(self.subscriptions.moved().map(|(at, _)| at), spans),
-            Test::ReturnedWithin(_) => after(self.line.returned_at(), spans),
-            Test::RestartedWithin(_) => after(self.subscriptions.restarted_at(), spans),
-            Test::Orders(_)
+            Test::Silence(_) => self.silence().map(|silence| self.at.saturating_sub(silence)),
+            Test::Tenure(_) => self.line.placed_at().first().copied(),
+            Test::NpsLatest(..) => self.nps.last().map(|score| score.at),
+            Test::CsatLatest(..) => self.csat.last().map(|score| score.at),
+            Test::MrrMovedWithin(..) => self.subscriptions.moved().map(|(at, _)| at),
+            Test::ReturnedWithin(_) => self.line.returned_at(),
+            Test::RestartedWithin(_) => self.subscriptions.restarted_at(),
+            Test::OrdersWithin(..)
+            | Test::RevenueWithin(..)
+            | Test::CountWithin(..)
+            | Test::Orders(_)
             | Test::Revenue(_)
             | Test::Count(..)
             | Test::Subscription(_)
             | Test::Mrr(_)
             | Test::Identified(_)
             | Test::Closed(_) => None,
-        }
+        };
+        let edge = |span: Option<Span>| Some(since?.saturating_add(self.window(span?)));
+        test.spans().map(edge)
+    }
+
+    /// Whether it is the upper of two lengths that ends now.
+    pub(super) fn upper_ends(&self, test: &Test) -> bool {
+        matches!(self.edges(test), [lower, Some(upper)] if upper == self.at && lower != Some(self.at))
     }
 
     fn series(&self, kind: KindId) -> &[i64] {
@@ -292,8 +330,8 @@ impl<'m> Moment<'m> {
         self.at.saturating_sub(at)
     }
 
-    fn answer(&self, score: Option<Score>) -> Option<Answer> {
-        score.map(|score| Answer {
+    fn answer(&self, scores: &[Score]) -> Option<Answer> {
+        scores.last().map(|score| Answer {
             age: self.age(score.at),
             score: score.score,
         })
@@ -303,21 +341,44 @@ impl<'m> Moment<'m> {
         self.arrived.subscription = true;
         for _ in 0..self.subscriptions.settle(at) {
             // A started subscription counts as an order.
+            self.started.push(at);
             let (line, around) = self.line_and_surroundings();
             line.insert(at, around);
         }
     }
 
-    fn take_version(&mut self, facts: &CustomerFacts<'_>, version: &OrderVersion) {
+    /// Takes in all changes of subscriptions anew, as they stand after a correction.
+    fn replay_subscriptions(&mut self, facts: &CustomerFacts<'_>) {
+        for at in std::mem::take(&mut self.started) {
+            let (line, around) = self.line_and_surroundings();
+            line.remove(at, around);
+        }
+        let known = facts.subscriptions.get(..self.taken.subscriptions);
+        let mut known = known.unwrap_or_default().to_vec();
+        // Of one instant, the later effective one replaces the former.
+        known.sort_by_key(|change| change.at);
+        self.subscriptions.reset(facts.subscriptions);
+        for (place, change) in known.iter().enumerate() {
+            self.subscriptions.apply(change);
+            if known.get(place + 1).is_none_or(|next| next.at != change.at) {
+                self.settle_subscriptions(change.at);
+            }
+        }
+        // Whether an order ended a lapse depends on the subscriptions before it.
+        let (line, around) = self.line_and_surroundings();
+        line.anew(around);
+    }
+
+    fn take_version(&mut self, version: &OrderVersion) {
         let place = version.order as usize;
         if self.keep_ledger {
-            self.book(facts, place, |ledger, at, amount| ledger.remove(at, amount));
+            self.book(place, |ledger, at, amount| ledger.remove(at, amount));
         }
         if let Some(order) = self.orders.get_mut(place) {
             order.version = Some(*version);
         }
         if self.keep_ledger {
-            self.book(facts, place, Ledger::add);
+            self.book(place, Ledger::add);
         }
         self.arrived.order |= self.recount(place);
     }
@@ -327,30 +388,47 @@ impl<'m> Moment<'m> {
         let Some(order) = self.orders.get_mut(place) else {
             return;
         };
-        order.refunds += 1;
-        order.refunded = order.refunded.saturating_add(refund.amount.unwrap_or(0));
-        if self.keep_ledger && order.paid().is_some() {
-            self.ledger.add(refund.at, negative(refund.amount));
-            self.arrived.refund_booked = true;
+        let (amount, booked) = (refund.amount.unwrap_or(0), negative(refund.amount));
+        if refund.withdrawn {
+            order.refunds = order.refunds.saturating_sub(1);
+            order.refunded = order.refunded.saturating_sub(amount);
+        } else {
+            order.refunds += 1;
+            order.refunded = order.refunded.saturating_add(amount);
+        }
+        let paid = order.paid().is_some();
+        if self.keep_ledger {
+            if !refund.withdrawn {
+                self.refunds.push(*refund);
+            } else if let Some(place) = self.refunds.iter().position(|known| {
+                (known.order, known.at, known.amount) == (refund.order, refund.at, refund.amount)
+            }) {
+                self.refunds.swap_remove(place);
+            }
+            if paid {
+                match refund.withdrawn {
+                    true => self.ledger.remove(refund.at, booked),
+                    false => self.ledger.add(refund.at, booked),
+                }
+                self.arrived.refund_booked = true;
+            }
         }
         self.arrived.refund |= self.recount(place);
     }
 
     /// Books the amount and the known refunds of an order if it is paid.
-    fn book(
-        &mut self,
-        facts: &CustomerFacts<'_>,
-        place: usize,
-        mut book: impl FnMut(&mut Ledger, i64, Option<Money>),
-    ) {
+    fn book(&mut self, place: usize, mut book: impl FnMut(&mut Ledger, i64, Option<Money>)) {
         let Some(order) = self.orders.get(place) else {
             return;
         };
         let Some(version) = order.paid() else { return };
         book(&mut self.ledger, version.placed_at, version.amount);
         if order.refunds > 0 {
-            let known = facts.refunds.iter().take(self.taken.refunds);
-            for refund in known.filter(|refund| refund.order as usize == place) {
+            for refund in self
+                .refunds
+                .iter()
+                .filter(|refund| refund.order as usize == place)
+            {
                 book(&mut self.ledger, refund.at, negative(refund.amount));
             }
         }
@@ -426,11 +504,11 @@ impl Facts for Moment<'_> {
     }
 
     fn nps(&self) -> Option<Answer> {
-        self.answer(self.nps)
+        self.answer(&self.nps)
     }
 
     fn csat(&self) -> Option<Answer> {
-        self.answer(self.csat)
+        self.answer(&self.csat)
     }
 
     fn subscription(&self, state: SubscriptionState) -> bool {
@@ -486,4 +564,17 @@ fn count_after(series: &[i64], instant: i64) -> u64 {
 
 fn negative(amount: Option<Money>) -> Option<Money> {
     amount.map(Money::saturating_neg)
+}
+
+/// Puts an answer among those that stand, or takes it out.
+fn take_score(scores: &mut Vec<Score>, score: &Score) {
+    let place = scores.partition_point(|known| known.at <= score.at);
+    if !score.withdrawn {
+        scores.insert(place, *score);
+    } else if let Some(place) = scores
+        .iter()
+        .rposition(|known| known.at == score.at && known.score == score.score)
+    {
+        scores.remove(place);
+    }
 }

@@ -33,6 +33,10 @@ impl OrderLine {
         self.placed_at.clear();
         self.gaps.clear();
         self.returns.clear();
+        // What nobody fetched is of the customer before.
+        if let Some(changes) = &mut self.gap_changes {
+            changes.clear();
+        }
     }
 
     pub(super) fn placed_at(&self) -> &[i64] {
@@ -61,6 +65,12 @@ impl OrderLine {
             self.pop();
             self.replay(around);
         }
+    }
+
+    /// Works out anew what follows from the orders and what they depend on.
+    pub(super) fn anew(&mut self, around: Surroundings<'_>) {
+        self.rewind(0);
+        self.replay(around);
     }
 
     /// The customer's own median gap in microseconds; the mean of the middle two, rounded down, when they are even.

@@ -1,7 +1,7 @@
 //! The models that ship.
 
 use super::{
-    StageRule,
+    StageModel, StageRule,
     condition::{Bounds, Condition, Direction, Kind, Span, SubscriptionState, Test, days},
 };
 
@@ -35,7 +35,13 @@ pub(super) fn default() -> Vec<StageRule> {
         StageRule::new("at_risk", [silent_for(Span::Active)]),
         StageRule::new("advocacy", [active(), advocate()]),
         StageRule::new("loyalty", [active(), orders(4), orders_within_a_year(3)]),
-        StageRule::new("won_back", [active(), Test::ReturnedWithin(Span::Active).into()]),
+        StageRule::new(
+            "won_back",
+            [
+                active(),
+                Test::ReturnedWithin(Bounds::less_than(Span::Active)).into(),
+            ],
+        ),
         StageRule::new("retention", [active(), orders(2)]),
         StageRule::new("conversion", [active(), Test::Orders(Bounds::equal_to(1)).into()]),
         StageRule::new(
@@ -86,7 +92,10 @@ fn subscription() -> Vec<StageRule> {
     vec![
         StageRule::new("churned", [state(SubscriptionState::Ended)]),
         StageRule::new("past_due", [state(SubscriptionState::PastDue)]),
-        StageRule::new("won_back", [paying(), Test::RestartedWithin(QUARTER).into()]),
+        StageRule::new(
+            "won_back",
+            [paying(), Test::RestartedWithin(Bounds::less_than(QUARTER)).into()],
+        ),
         StageRule::new(
             "onboarding",
             [paying(), Test::Tenure(Bounds::less_than(MONTH)).into()],
@@ -132,4 +141,38 @@ fn orders_within_a_year(count: u64) -> Condition {
 
 fn identified() -> Condition {
     Test::Identified(true).into()
+}
+
+impl StageModel {
+    /// The way up: the stages that stand for growth, weakest claim first. The list is read from its end, without the stages
+    /// of customers who went silent, left, shrank or came back.
+    pub fn funnel(&self) -> Vec<&str> {
+        if self.stages() == subscription().as_slice() {
+            return vec!["prospect", "trial", "onboarding", "active", "expansion"];
+        }
+        let up = self
+            .stages()
+            .iter()
+            .rev()
+            .filter(|stage| !stage.conditions.iter().any(turns_down));
+        up.map(|stage| stage.name.as_str()).collect()
+    }
+}
+
+/// Whether a condition is about going, or about coming back.
+fn turns_down(condition: &Condition) -> bool {
+    match condition {
+        Condition::All(all) => all.iter().any(turns_down),
+        Condition::Any(any) => !any.is_empty() && any.iter().all(turns_down),
+        Condition::Test(test) => match test {
+            Test::Silence(bounds) => bounds.lower().is_some(),
+            Test::Closed(closed) => *closed,
+            Test::Subscription(state) => {
+                matches!(state, SubscriptionState::Ended | SubscriptionState::PastDue)
+            }
+            Test::MrrMovedWithin(direction, _) => *direction == Direction::Contraction,
+            Test::ReturnedWithin(_) | Test::RestartedWithin(_) => true,
+            _ => false,
+        },
+    }
 }

@@ -3,7 +3,9 @@
 mod by_hand;
 mod definitions;
 mod invariants;
+mod language;
 mod plain;
+mod population;
 
 use super::*;
 
@@ -39,11 +41,11 @@ impl Customer {
     /// Every slice by its instant.
     fn sorted(mut self) -> Self {
         self.orders.sort_by_key(|version| version.effective_at);
-        self.refunds.sort_by_key(|refund| refund.at);
-        self.subscriptions.sort_by_key(|change| change.at);
-        self.nps.sort_by_key(|score| score.at);
-        self.csat.sort_by_key(|score| score.at);
-        self.named.sort_by_key(|fact| fact.at);
+        self.refunds.sort_by_key(|refund| refund.effective_at);
+        self.subscriptions.sort_by_key(|change| change.effective_at);
+        self.nps.sort_by_key(|score| score.effective_at);
+        self.csat.sort_by_key(|score| score.effective_at);
+        self.named.sort_by_key(|fact| fact.effective_at);
         self
     }
 
@@ -51,11 +53,11 @@ impl Customer {
     fn up_to(mut self, at: i64) -> Self {
         self.identified_at = self.identified_at.filter(|identified_at| *identified_at <= at);
         self.orders.retain(|version| version.effective_at <= at);
-        self.refunds.retain(|refund| refund.at <= at);
-        self.subscriptions.retain(|change| change.at <= at);
-        self.nps.retain(|score| score.at <= at);
-        self.csat.retain(|score| score.at <= at);
-        self.named.retain(|fact| fact.at <= at);
+        self.refunds.retain(|refund| refund.effective_at <= at);
+        self.subscriptions.retain(|change| change.effective_at <= at);
+        self.nps.retain(|score| score.effective_at <= at);
+        self.csat.retain(|score| score.effective_at <= at);
+        self.named.retain(|fact| fact.effective_at <= at);
         self
     }
 }
@@ -75,8 +77,14 @@ fn every_test() -> StageModel {
             "grown",
             [Test::MrrMovedWithin(Direction::Expansion, month).into()],
         ),
-        StageRule::new("restarted", [Test::RestartedWithin(month).into()]),
-        StageRule::new("returned", [Test::ReturnedWithin(Span::Active).into()]),
+        StageRule::new(
+            "restarted",
+            [Test::RestartedWithin(Bounds::less_than(month)).into()],
+        ),
+        StageRule::new(
+            "returned",
+            [Test::ReturnedWithin(Bounds::less_than(Span::Active)).into()],
+        ),
         StageRule::new("late", [Test::Subscription(SubscriptionState::PastDue).into()]),
         StageRule::new("on_trial", [Test::Subscription(SubscriptionState::Trial).into()]),
         StageRule::new("big_subscriber", [Test::Mrr(Bounds::at_least(euro(2))).into()]),

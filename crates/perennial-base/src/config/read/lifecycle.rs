@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::Names;
 use crate::config::document::{Node, Value};
 use crate::config::reader::{Reader, Section, Text};
+use crate::config::stage_facts::{FactType, fact_type, known_facts};
 use crate::config::{Bound, Expression, LifecycleConfig, NamedFact, StageCondition, StageConfig, Window};
 use crate::kind::Kind;
-
-use facts::{FactType, fact_type, known_facts};
 
 mod facts;
 
@@ -342,6 +341,7 @@ fn read_condition(
         let shape = Section {
             label: format!("\"{}\" of {}", fact.text, section.label),
             entries: &[],
+            place: fact.place.clone(),
             ..section.clone()
         };
         return facts::check(reader, &shape, &condition, fact_type).then_some(condition);
@@ -373,16 +373,24 @@ fn read_bound(
     fact_type: FactType,
 ) -> Option<Bound> {
     match (fact_type, &node.value) {
+        (FactType::Count { .. }, Value::Integer(count)) if *count >= 0 => Some(Bound::Number(*count as f64)),
+        (FactType::Count { .. }, Value::Integer(_) | Value::Float(_)) => {
+            let reason = "is not a whole number from 0 on";
+            reader.invalid(section, key, &node.place, reason, "write a count such as 3");
+            None
+        }
         (FactType::Number { .. }, Value::Integer(number)) => Some(Bound::Number(*number as f64)),
         (FactType::Number { .. }, Value::Float(number)) => Some(Bound::Number(*number)),
-        (FactType::Duration { .. }, Value::Text(word)) if ["active", "lapse"].contains(&word.as_str()) => {
+        (FactType::Duration | FactType::Since, Value::Text(word))
+            if ["active", "lapse"].contains(&word.as_str()) =>
+        {
             Some(Bound::Word(word.clone()))
         }
-        (FactType::Duration { .. }, Value::Text(_) | Value::Integer(0)) => {
+        (FactType::Duration | FactType::Since, Value::Text(_) | Value::Integer(0)) => {
             reader.as_duration(section, key, node).map(Bound::Duration)
         }
         (FactType::Truth, Value::Boolean(truth)) => Some(Bound::Bool(*truth)),
-        (FactType::Word(words), Value::Text(word)) => {
+        (FactType::Word { words, .. }, Value::Text(word)) => {
             if words.contains(&word.as_str()) {
                 return Some(Bound::Word(word.clone()));
             }
@@ -394,11 +402,20 @@ fn read_bound(
             None
         }
         (fact_type, _) => {
+            let remedy;
             let (expected, remedy) = match fact_type {
-                FactType::Number { .. } => ("a number", "write the digits without quotes"),
-                FactType::Duration { .. } => ("a duration", "write \"30 days\", \"active\" or \"lapse\""),
+                FactType::Count { .. } | FactType::Number { .. } => {
+                    ("a number", "write the digits without quotes")
+                }
+                FactType::Duration | FactType::Since => {
+                    ("a duration", "write \"30 days\", \"active\" or \"lapse\"")
+                }
                 FactType::Truth => ("true or false", "write true or false without quotes"),
-                FactType::Word(_) => ("a text", "write \"active\" or \"ended\""),
+                FactType::Word { words, .. } => {
+                    let words: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
+                    remedy = format!("write one of {}", words.join(", "));
+                    ("a text", remedy.as_str())
+                }
             };
             reader.wrong_type(section, key, node, expected, remedy);
             None

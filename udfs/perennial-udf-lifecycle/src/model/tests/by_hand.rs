@@ -36,10 +36,7 @@ fn check(customer: &Customer, now: i64, expected: &[(&str, i64, &str)]) {
 }
 
 fn named(model: &StageModel, kind: &Kind, day: i64) -> NamedFact {
-    NamedFact {
-        at: day * DAY,
-        kind: model.kind(kind).unwrap(),
-    }
+    NamedFact::only(day * DAY, model.kind(kind).unwrap())
 }
 
 #[test]
@@ -153,10 +150,7 @@ fn promoters_and_referrers_are_advocates_for_a_year_while_active() {
     let model = StageModel::default_model();
     let customer = Customer {
         orders: orders(&[0, 80, 160, 240, 320, 400]),
-        nps: vec![Score {
-            at: 10 * DAY,
-            score: 9.0,
-        }],
+        nps: vec![Score::only(10 * DAY, 9.0)],
         named: vec![named(&model, &Kind::Referral, 50)],
         ..Customer::default()
     };
@@ -172,16 +166,7 @@ fn promoters_and_referrers_are_advocates_for_a_year_while_active() {
     );
     let detractor = Customer {
         orders: orders(&[0]),
-        nps: vec![
-            Score {
-                at: 10 * DAY,
-                score: 9.0,
-            },
-            Score {
-                at: 20 * DAY,
-                score: 3.0,
-            },
-        ],
+        nps: vec![Score::only(10 * DAY, 9.0), Score::only(20 * DAY, 3.0)],
         ..Customer::default()
     };
     check(
@@ -227,11 +212,7 @@ fn a_closed_account_is_terminated_until_a_later_order() {
 
 #[test]
 fn a_full_refund_takes_an_order_back_from_its_own_time_on() {
-    let refund = |day, order, amount| Refund {
-        at: day * DAY,
-        order,
-        amount: Some(amount),
-    };
+    let refund = |day, order, amount| Refund::only(day * DAY, order, Some(amount));
     let customer = Customer {
         identified_at: Some(0),
         orders: orders(&[1, 11]),
@@ -258,11 +239,7 @@ fn a_full_refund_takes_an_order_back_from_its_own_time_on() {
 #[test]
 fn an_order_of_amount_zero_or_unknown_counts_until_a_refund_reaches_it() {
     let order = |order, amount| OrderVersion::only(order, DAY, amount, true);
-    let refund = |order, amount| Refund {
-        at: 2 * DAY,
-        order,
-        amount,
-    };
+    let refund = |order, amount| Refund::only(2 * DAY, order, amount);
     let customer = Customer {
         orders: vec![
             order(0, Some(0)),
@@ -308,12 +285,8 @@ fn unpaid_orders_count_from_when_they_are_paid_and_cancelled_ones_no_more() {
 
 #[test]
 fn an_active_subscription_is_an_order_and_never_silent() {
-    let change = |day: i64, mrr| SubscriptionChange {
-        at: day * DAY,
-        subscription: 0,
-        mrr: Some(mrr),
-        status: SubscriptionStatus::Paying,
-    };
+    let change =
+        |day: i64, mrr| SubscriptionChange::only(day * DAY, 0, Some(mrr), SubscriptionStatus::Paying);
     let customer = Customer {
         subscriptions: vec![change(5, 100), change(400, 150), change(600, 0)],
         ..Customer::default()
@@ -411,11 +384,7 @@ fn the_population_knows_at_a_months_start_what_was_known_before() {
     let mut builder = PopulationGaps::builder(&model, vec![0, 15 * DAY, 30 * DAY, 60 * DAY]);
     let refunded = Customer {
         orders: orders(&[0, 10, 14]),
-        refunds: vec![Refund {
-            at: 20 * DAY,
-            order: 1,
-            amount: Some(100_000),
-        }],
+        refunds: vec![Refund::only(20 * DAY, 1, Some(100_000))],
         ..Customer::default()
     };
     builder.add(&refunded.facts());
@@ -474,4 +443,73 @@ fn other_presets_name_other_stages() {
         let model = StageModel::preset(preset).unwrap();
         StageModel::try_new(model.stages().to_vec()).unwrap();
     }
+}
+
+/// An answer that is corrected later was what it was until then.
+#[test]
+fn a_corrected_answer_does_not_change_what_was_known_before() {
+    let correction = |withdrawn, score| Score {
+        effective_at: 60 * DAY,
+        withdrawn,
+        ..Score::only(10 * DAY, score)
+    };
+    let customer = Customer {
+        identified_at: Some(0),
+        orders: vec![OrderVersion::only(0, 5 * DAY, None, true)],
+        nps: vec![
+            Score::only(10 * DAY, 9.0),
+            correction(true, 9.0),
+            correction(false, 3.0),
+        ],
+        ..Customer::default()
+    };
+    check(
+        &customer,
+        90,
+        &[
+            ("acquisition", 0, "first seen"),
+            ("conversion", 5, "order"),
+            ("advocacy", 10, "nps answer"),
+            ("conversion", 60, "nps answer"),
+        ],
+    );
+}
+
+#[test]
+fn a_stage_is_explained_by_the_rules_that_were_tried() {
+    let model = StageModel::default_model();
+    let customer = Customer {
+        identified_at: Some(0),
+        orders: orders(&[10, 40]),
+        ..Customer::default()
+    };
+    let explained = Evaluator::new(&model)
+        .explain(&customer.facts(), 100 * DAY)
+        .unwrap();
+    assert_eq!(model.stage_name(explained.stage), Some("retention"));
+    let told: Vec<String> = explained
+        .rules
+        .iter()
+        .flat_map(|rule| {
+            let stage = model.stage_name(rule.stage).unwrap();
+            rule.tests.iter().map(move |test| {
+                let until = test.until.map(|until| until / DAY);
+                format!(
+                    "{stage}: {} {} {} {until:?}",
+                    test.condition, test.known, test.holds
+                )
+            })
+        })
+        .collect();
+    assert_eq!(
+        [&told[0], &told[1], &told[2], &told[4], &told[12]],
+        [
+            "terminated: closed = true false false None",
+            "lapsed: silence ≥ the lapse window 60.00 days false Some(220)",
+            "at_risk: silence ≥ the active window 60.00 days false Some(130)",
+            "advocacy: nps_latest within 365 days ≥ 9 unknown false None",
+            "retention: orders ≥ 2 2 true None",
+        ]
+    );
+    assert_eq!(Evaluator::new(&model).explain(&customer.facts(), -1), None);
 }

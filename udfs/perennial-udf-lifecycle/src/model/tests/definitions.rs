@@ -13,16 +13,26 @@ fn models_that_leave_somebody_out_are_errors() {
     let all = |name: &str| StageRule::new(name, []);
     let error = |stages| StageModel::try_new(stages).unwrap_err();
     assert_eq!(error(vec![]), Error::NoStages);
-    assert_eq!(error(vec![rule("a")]), Error::NoDefault { stage: "a".into() });
+    assert_eq!(
+        error(vec![rule("a")]),
+        Error::NoDefault {
+            stage: "a".into(),
+            line: None
+        }
+    );
     assert_eq!(
         error(vec![rule("a"), all("a")]),
-        Error::DuplicateStage { stage: "a".into() }
+        Error::DuplicateStage {
+            stage: "a".into(),
+            line: None
+        }
     );
     assert_eq!(
         error(vec![all("a"), rule("b"), all("c")]),
         Error::Unreachable {
             stage: "b".into(),
-            before: "a".into()
+            before: "a".into(),
+            line: None
         }
     );
     assert_eq!(
@@ -47,7 +57,7 @@ fn models_that_leave_somebody_out_are_errors() {
     );
 }
 
-fn condition(fact: &str) -> StageCondition {
+pub(super) fn condition(fact: &str) -> StageCondition {
     StageCondition {
         fact: fact.to_owned(),
         days: None,
@@ -61,7 +71,11 @@ fn condition(fact: &str) -> StageCondition {
     }
 }
 
-fn stage(name: &str, conditions: Vec<StageCondition>, any: Vec<Vec<StageCondition>>) -> StageConfig {
+pub(super) fn stage(
+    name: &str,
+    conditions: Vec<StageCondition>,
+    any: Vec<Vec<StageCondition>>,
+) -> StageConfig {
     StageConfig {
         name: name.to_owned(),
         conditions,
@@ -70,7 +84,7 @@ fn stage(name: &str, conditions: Vec<StageCondition>, any: Vec<Vec<StageConditio
     }
 }
 
-fn config(stages: Vec<StageConfig>) -> LifecycleConfig {
+pub(super) fn config(stages: Vec<StageConfig>) -> LifecycleConfig {
     let predicate = perennial_base::config::Expression {
         sql: "true".to_owned(),
         line: 1,
@@ -190,14 +204,33 @@ fn conditions_of_the_configuration_are_tests() {
             at_most: word("active"),
             ..blank("returned_within")
         },
-        Ok(Test::ReturnedWithin(Span::Active)),
+        Ok(Test::ReturnedWithin(Bounds::at_most(Span::Active))),
     );
     check_condition(
         StageCondition {
             days: Some(365.0),
             ..blank("returned_within")
         },
-        Ok(Test::ReturnedWithin(year)),
+        Ok(Test::ReturnedWithin(Bounds::less_than(year))),
+    );
+    // Both edges count.
+    check_condition(
+        StageCondition {
+            at_least: Some(Bound::Duration(days(10))),
+            at_most: Some(Bound::Duration(days(60))),
+            ..blank("returned_within")
+        },
+        Ok(Test::ReturnedWithin(Bounds::new(
+            Included(Span::Lasting(days(10))),
+            Included(Span::Lasting(days(60))),
+        ))),
+    );
+    check_condition(
+        StageCondition {
+            equals: word("active"),
+            ..blank("restarted_within")
+        },
+        Ok(Test::RestartedWithin(Bounds::less_than(Span::Active))),
     );
     check_condition(
         StageCondition {
@@ -220,10 +253,13 @@ fn conditions_outside_of_the_language_are_errors() {
     let number = |n| Some(Bound::Number(n));
     check_condition(
         condition("order"),
-        Err("lifecycle stage \"s\" asks for \"order\", which is not a fact"),
+        Err("1: lifecycle stage \"s\" asks for \"order\", which is not a fact"),
     );
     let wrong = |written: StageCondition, what: &str| {
-        let message = format!("condition \"{}\" of lifecycle stage \"s\" {what}", written.fact);
+        let message = format!(
+            "1: condition \"{}\" of lifecycle stage \"s\" {what}",
+            written.fact
+        );
         check_condition(written, Err(&message));
     };
     wrong(condition("mrr"), "needs a bound such as at_least");

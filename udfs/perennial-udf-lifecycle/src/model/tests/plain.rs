@@ -10,7 +10,7 @@ pub(super) struct Plain<'a> {
 
 impl Plain<'_> {
     /// Instants of the orders that count, started subscriptions among them.
-    fn placed_at(&self) -> Vec<i64> {
+    pub(super) fn placed_at(&self) -> Vec<i64> {
         let count = self
             .customer
             .orders
@@ -37,12 +37,20 @@ impl Plain<'_> {
         newest.filter(|version| version.paid)
     }
 
-    fn refunds(&self, order: u32) -> Vec<&Refund> {
-        self.customer
-            .refunds
-            .iter()
-            .filter(|r| r.order == order && r.at <= self.at)
-            .collect()
+    fn refunds(&self, order: u32) -> Vec<Refund> {
+        let mut refunds: Vec<Refund> = Vec::new();
+        for refund in &self.customer.refunds {
+            if refund.order != order || refund.effective_at > self.at {
+                continue;
+            }
+            let same = |r: &Refund| (r.at, r.amount) == (refund.at, refund.amount);
+            match (refund.withdrawn, refunds.iter().position(same)) {
+                (false, _) => refunds.push(*refund),
+                (true, Some(place)) => drop(refunds.remove(place)),
+                (true, None) => {}
+            }
+        }
+        refunds
     }
 
     fn counts(&self, order: u32) -> Option<i64> {
@@ -58,10 +66,16 @@ impl Plain<'_> {
     /// The changes up to the moment, one per subscription and instant.
     fn distinct_changes(&self) -> Vec<SubscriptionChange> {
         let mut changes: Vec<SubscriptionChange> = Vec::new();
-        for change in self.customer.subscriptions.iter().filter(|c| c.at <= self.at) {
+        for change in self
+            .customer
+            .subscriptions
+            .iter()
+            .filter(|c| c.effective_at <= self.at)
+        {
             changes.retain(|c| (c.at, c.subscription) != (change.at, change.subscription));
             changes.push(*change);
         }
+        changes.sort_by_key(|change| change.at);
         changes
     }
 
@@ -71,10 +85,10 @@ impl Plain<'_> {
         instants
     }
 
-    fn state(&self, subscription: u32, at: i64) -> Option<&SubscriptionChange> {
-        let changes = &self.customer.subscriptions;
+    fn state(&self, subscription: u32, at: i64) -> Option<SubscriptionChange> {
+        let changes = self.distinct_changes();
         let newest = changes
-            .iter()
+            .into_iter()
             .rfind(|c| c.subscription == subscription && c.at <= at);
         newest.filter(|change| change.mrr != Some(0) || change.status == SubscriptionStatus::Trial)
     }
@@ -87,7 +101,7 @@ impl Plain<'_> {
     fn any(&self, at: i64, wanted: impl Fn(&SubscriptionChange) -> bool) -> bool {
         (0..4)
             .filter_map(|subscription| self.state(subscription, at))
-            .any(wanted)
+            .any(|change| wanted(&change))
     }
 
     fn any_paying(&self, at: i64) -> bool {
@@ -151,12 +165,19 @@ impl Plain<'_> {
     }
 
     fn named(&self, kind: KindId) -> Vec<i64> {
-        self.customer
-            .named
-            .iter()
-            .filter(|f| f.kind == kind && f.at <= self.at)
-            .map(|f| f.at)
-            .collect()
+        let mut standing: Vec<i64> = Vec::new();
+        for fact in &self.customer.named {
+            if fact.kind != kind || fact.effective_at > self.at {
+                continue;
+            }
+            match (fact.withdrawn, standing.iter().position(|at| *at == fact.at)) {
+                (false, _) => standing.push(fact.at),
+                (true, Some(place)) => drop(standing.remove(place)),
+                (true, None) => {}
+            }
+        }
+        standing.sort_unstable();
+        standing
     }
 
     fn booked(&self, after: i64) -> Option<Money> {
@@ -183,7 +204,17 @@ impl Plain<'_> {
     }
 
     fn latest(&self, scores: &[Score]) -> Option<Answer> {
-        let score = scores.iter().rfind(|score| score.at <= self.at)?;
+        let mut standing: Vec<Score> = Vec::new();
+        for score in scores.iter().filter(|score| score.effective_at <= self.at) {
+            let same = |s: &Score| (s.at, s.score) == (score.at, score.score);
+            match (score.withdrawn, standing.iter().rposition(same)) {
+                (false, _) => standing.push(*score),
+                (true, Some(place)) => drop(standing.remove(place)),
+                (true, None) => {}
+            }
+        }
+        // Of answers at one instant, the one that came to be known last.
+        let score = standing.iter().max_by_key(|score| score.at)?;
         Some(Answer {
             age: self.at - score.at,
             score: score.score,

@@ -1,93 +1,8 @@
-//! The facts that conditions of stages may name, and which bounds go with each.
+//! Which bounds go with which fact.
 
 use crate::config::reader::{Reader, Section};
+use crate::config::stage_facts::{Days, FactType};
 use crate::config::{Bound, StageCondition};
-
-/// What a fact is, as far as its bounds go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum FactType {
-    /// A count, an amount or a score.
-    Number {
-        /// Whether `days` belongs to it.
-        days: Days,
-        /// Whether `name` picks events.
-        name: bool,
-    },
-    /// A span of time; `days` can stand for the bound when the fact is about the last days.
-    Duration {
-        /// Whether `days` belongs to it.
-        days: Days,
-    },
-    /// True or false.
-    Truth,
-    /// One of these words.
-    Word(&'static [&'static str]),
-}
-
-/// Whether a condition has `days`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Days {
-    No,
-    May,
-    Must,
-    /// `days` takes the place of the bound.
-    InsteadOfBound,
-}
-
-const fn number(days: Days) -> FactType {
-    FactType::Number { days, name: false }
-}
-
-const FACTS: &[(&str, FactType)] = &[
-    ("orders", number(Days::No)),
-    ("orders_within", number(Days::Must)),
-    ("revenue", number(Days::No)),
-    ("revenue_within", number(Days::Must)),
-    (
-        "events",
-        FactType::Number {
-            days: Days::No,
-            name: true,
-        },
-    ),
-    (
-        "events_within",
-        FactType::Number {
-            days: Days::Must,
-            name: true,
-        },
-    ),
-    ("silence", FactType::Duration { days: Days::No }),
-    ("tenure", FactType::Duration { days: Days::No }),
-    ("nps_latest", number(Days::May)),
-    ("csat_latest", number(Days::May)),
-    ("referrals_within", number(Days::Must)),
-    ("interactions_within", number(Days::Must)),
-    ("subscription", FactType::Word(&["active", "ended"])),
-    ("mrr", number(Days::No)),
-    ("identified", FactType::Truth),
-    (
-        "returned_within",
-        FactType::Duration {
-            days: Days::InsteadOfBound,
-        },
-    ),
-    ("closed", FactType::Truth),
-];
-
-/// Names of the built-in facts.
-pub(super) fn known_facts<'a>() -> impl Iterator<Item = &'a str> {
-    FACTS.iter().map(|(name, _)| *name)
-}
-
-/// The type of a built-in fact, or of one of the user's own: how many rows of its relation fit its predicate.
-pub(super) fn fact_type<'a>(name: &str, mut own: impl Iterator<Item = &'a str>) -> Option<FactType> {
-    let built_in = FACTS
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, fact_type)| *fact_type);
-    built_in.or_else(|| own.any(|known| known == name).then(|| number(Days::May)))
-}
 
 /// Whether window and bounds go together; what does not is reported.
 pub(super) fn check(
@@ -96,12 +11,7 @@ pub(super) fn check(
     condition: &StageCondition,
     fact_type: FactType,
 ) -> bool {
-    let (days, named) = match fact_type {
-        FactType::Number { days, name } => (days, name),
-        FactType::Duration { days } => (days, false),
-        FactType::Truth | FactType::Word(_) => (Days::No, false),
-    };
-    if condition.name.is_some() && !named {
+    if condition.name.is_some() && !fact_type.named() {
         let place = section.place_of("name");
         reader.invalid(
             section,
@@ -113,7 +23,7 @@ pub(super) fn check(
         return false;
     }
     let bounds = bounds(condition).count();
-    match (days, condition.days) {
+    match (fact_type.days(), condition.days) {
         (Days::No, Some(_)) => {
             let remedy = "take it out, or use a fact that ends in _within";
             reader.invalid(
@@ -133,8 +43,8 @@ pub(super) fn check(
             );
             return false;
         }
-        (Days::InsteadOfBound, Some(_)) if bounds == 0 => return true,
-        (Days::InsteadOfBound, Some(_)) => {
+        (_, Some(_)) if fact_type == FactType::Since && bounds == 0 => return true,
+        (_, Some(_)) if fact_type == FactType::Since => {
             let remedy = "write { days = 30 } or { at_most = \"active\" }";
             reader.invalid(
                 section,
@@ -170,7 +80,7 @@ fn check_bounds(
     fact_type: FactType,
 ) -> bool {
     let given: Vec<(&str, &Bound)> = bounds(condition).collect();
-    let only_equals = matches!(fact_type, FactType::Truth | FactType::Word(_));
+    let only_equals = fact_type.only_equals();
     let lower = |key: &str| key == "at_least" || key == "more_than";
     let upper = |key: &str| key == "at_most" || key == "less_than";
     match given.as_slice() {
@@ -190,6 +100,12 @@ fn check_bounds(
                 "needs an order, and this fact has none",
                 "write equals",
             );
+            false
+        }
+        [(key @ "equals", _)] if fact_type == FactType::Duration => {
+            let reason = "is a length of time, which is never met to the microsecond";
+            let remedy = "write { at_least = \"active\" } or { less_than = \"active\" }";
+            reader.invalid(section, key, &section.place_of(key), reason, remedy);
             false
         }
         [_] => true,

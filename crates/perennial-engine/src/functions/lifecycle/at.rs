@@ -1,0 +1,51 @@
+//! `lifecycle_at(ts)`: the stage of every customer at a moment.
+//!
+//! # Definition
+//! A customer is in the interval of `lifecycle_history` that has begun at or before `ts` and has not ended at `ts`. Only
+//! what was known then is given: not when the stage will end. There are no rows before the first sight of anybody, for NULL,
+//! and after the moment that the snapshot describes.
+
+use datafusion::logical_expr::Documentation;
+
+use crate::error::Result;
+use crate::functions::lifecycle::{days, documented};
+use crate::functions::table::{Arguments, Parameter, TableFunction};
+
+/// Its declaration.
+pub(crate) const FUNCTION: TableFunction = TableFunction {
+    name: "lifecycle_at",
+    parameters: PARAMETERS,
+    documentation,
+    query,
+};
+
+const PARAMETERS: &[Parameter] = &[Parameter {
+    name: "ts",
+    default: None,
+    choices: &[],
+    expression: true,
+    description: "The moment asked about: a timestamp, or an expression without columns such as `now() - interval '1 year'` or `$1`. A timestamp without zone is read in the session's.",
+}];
+
+fn documentation() -> Documentation {
+    documented(
+        PARAMETERS,
+        "The stage of every customer at a moment: one row per customer known then. Columns: `customer_id`, `stage`, \
+         `entered_at`, `previous_stage`, `reason`, `days_in_stage` (of 24 hours, since `entered_at`). Under one snapshot's \
+         identities the answer for a past moment is what was computed on that day. No rows for NULL, and none for a \
+         moment after the one that the snapshot describes (`[time] as_of`, else `now()`).",
+        "lifecycle_at(ts timestamptz)",
+        "SELECT stage, count(*) FROM lifecycle_at('2026-01-01') GROUP BY stage ORDER BY stage;",
+    )
+}
+
+fn query(arguments: &Arguments<'_>) -> Result<String> {
+    let (ts, present) = (arguments.instant("ts"), arguments.present());
+    let days = days("h.entered_at", &ts);
+    Ok(format!(
+        "SELECT h.customer_id AS customer_id, h.stage AS stage, h.entered_at AS entered_at, \
+           h.previous_stage AS previous_stage, h.reason AS reason, {days} AS days_in_stage \
+         FROM public.lifecycle_history h \
+         WHERE h.entered_at <= {ts} AND (h.left_at IS NULL OR h.left_at > {ts}) AND {ts} <= {present}"
+    ))
+}

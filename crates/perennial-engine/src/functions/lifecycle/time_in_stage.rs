@@ -1,0 +1,85 @@
+//! `time_in_stage([period, from, to, zone])`: how long customers are in each stage, by the period of their first sight.
+//!
+//! # Definition
+//! A customer's cohort is the calendar period (in `zone`) of the beginning of the first interval. Intervals that last at
+//! the moment that the snapshot describes are open: they count in `days`, up to that moment, and not in the mean and the
+//! median, which are of times that have ended. Cohorts are compared by ended times with care: a young cohort has ended its
+//! short ones only.
+
+use datafusion::logical_expr::Documentation;
+
+use crate::error::Result;
+use crate::functions::lifecycle::{ZONE, date, days, documented, model, numbered, period};
+use crate::functions::period::{Period, local};
+use crate::functions::table::{Arguments, Parameter, TableFunction};
+
+/// Its declaration.
+pub(crate) const FUNCTION: TableFunction = TableFunction {
+    name: "time_in_stage",
+    parameters: PARAMETERS,
+    documentation,
+    query,
+};
+
+const PARAMETERS: &[Parameter] = &[
+    period(
+        Some("month"),
+        "Calendar period of cohorts; weeks begin on Monday.",
+    ),
+    date("from", "First cohort shown, by a date in it."),
+    date("to", "Last cohort shown, by a date in it."),
+    ZONE,
+];
+
+fn documentation() -> Documentation {
+    documented(
+        PARAMETERS,
+        "How long customers are in each stage: one row per cohort (the calendar period of first sight) and stage. Columns: \
+         `cohort` date, `stage`, `customers`, `intervals`, `open` (not ended), `days` (of 24 hours, all of them, open ones \
+         up to the moment that the snapshot describes), `mean_days` and `median_days` of the ended ones, NULL without any.",
+        "time_in_stage([period => 'month'|'day'|'week'|'quarter'|'year', from date, to date, zone])",
+        "SELECT stage, sum(intervals) AS intervals, round(sum(days)::numeric) AS days FROM time_in_stage() GROUP BY stage ORDER BY stage;",
+    )
+}
+
+fn query(arguments: &Arguments<'_>) -> Result<String> {
+    let period = Period::of(arguments.text("period"));
+    let zone = arguments.zone()?;
+    let present = arguments.present();
+    let seen = period.number(&local("min(h.entered_at)", &zone));
+    let (from, to) = (arguments.date("from")?, arguments.date("to")?);
+    let (from_number, to_number) = (period.number(&from), period.number(&to));
+    let cohort = period.start("c.number");
+    let until =
+        format!("CASE WHEN h.left_at IS NULL OR h.left_at > {present} THEN {present} ELSE h.left_at END");
+    let days = days("h.entered_at", &until);
+    let model = model(arguments);
+    let stages = numbered(model.stages().iter().map(|stage| stage.name.as_str()));
+    Ok(format!(
+        "WITH known AS (SELECT * FROM public.lifecycle_history WHERE entered_at <= {present}), \
+         firsts AS (SELECT h.customer_id, {seen} AS number FROM known h GROUP BY h.customer_id), \
+         spans AS (\
+           SELECT h.customer_id, c.number, h.stage, {days} AS days, \
+             h.left_at IS NULL OR h.left_at > {present} AS open \
+           FROM known h JOIN firsts c ON c.customer_id = h.customer_id), \
+         counted AS (\
+           SELECT number, stage, count(DISTINCT customer_id) AS customers, count(*) AS intervals, \
+             count(CASE WHEN open THEN 1 END) AS open, sum(days) AS days, \
+             avg(CASE WHEN NOT open THEN days END) AS mean_days, \
+             median(CASE WHEN NOT open THEN days END) AS median_days \
+           FROM spans GROUP BY 1, 2), \
+         configured AS (SELECT column1 AS position, column2 AS stage FROM (VALUES {stages})), \
+         stages AS (\
+           SELECT min(position) AS position, stage FROM (\
+             SELECT position, stage FROM configured \
+             UNION ALL SELECT CAST(1000000 AS bigint), stage FROM counted) GROUP BY stage), \
+         cohorts AS (SELECT DISTINCT number FROM firsts) \
+         SELECT {cohort} AS cohort, s.stage AS stage, coalesce(t.customers, 0) AS customers, \
+           coalesce(t.intervals, 0) AS intervals, coalesce(t.open, 0) AS open, \
+           coalesce(t.days, CAST(0 AS double precision)) AS days, t.mean_days AS mean_days, t.median_days AS median_days \
+         FROM cohorts c CROSS JOIN stages s \
+         LEFT JOIN counted t ON t.number = c.number AND t.stage = s.stage \
+         WHERE ({from} IS NULL OR c.number >= {from_number}) AND ({to} IS NULL OR c.number <= {to_number}) \
+         ORDER BY c.number, s.position, s.stage"
+    ))
+}

@@ -1,0 +1,81 @@
+//! `stage_transitions([from, to, period, zone])`: how often customers went from one stage to another, by period.
+//!
+//! # Definition
+//! A move is the beginning of an interval of `lifecycle_history`; it is of the calendar period (in `zone`) of its
+//! `entered_at`. The first interval of a customer is a move from no stage (`from_stage` NULL). Moves are counted, not their
+//! net: who goes to a stage and back within a period has moved twice. Every pair of different stages has a row in each
+//! period from that of the first move up to the present one, also without moves; a stage does not follow itself.
+
+use datafusion::logical_expr::Documentation;
+
+use crate::error::Result;
+use crate::functions::lifecycle::{ZONE, date, documented, model, numbered, period};
+use crate::functions::period::{Period, local};
+use crate::functions::table::{Arguments, Parameter, TableFunction};
+
+/// Its declaration.
+pub(crate) const FUNCTION: TableFunction = TableFunction {
+    name: "stage_transitions",
+    parameters: PARAMETERS,
+    documentation,
+    query,
+};
+
+const PARAMETERS: &[Parameter] = &[
+    date("from", "First period shown, by a date in it."),
+    date("to", "Last period shown, by a date in it."),
+    period(
+        Some("month"),
+        "Calendar period of the moves; weeks begin on Monday.",
+    ),
+    ZONE,
+];
+
+fn documentation() -> Documentation {
+    documented(
+        PARAMETERS,
+        "How often customers went from one stage to another: one row per period, former stage (NULL at first sight) and \
+         next stage. Columns: `period_start` date, `from_stage`, `to_stage`, `moves`, `customers` (who made them), \
+         `complete`. Moves are counted, not their net. Pairs and periods without moves are there with 0; the period that \
+         has not ended at the moment that the snapshot describes is not complete.",
+        "stage_transitions([from date, to date, period => 'month'|'day'|'week'|'quarter'|'year', zone])",
+        "SELECT from_stage, to_stage, moves FROM stage_transitions('2026-01-01', '2026-01-31') WHERE moves > 0 ORDER BY 1, 2;",
+    )
+}
+
+fn query(arguments: &Arguments<'_>) -> Result<String> {
+    let period = Period::of(arguments.text("period"));
+    let zone = arguments.zone()?;
+    let present = arguments.present();
+    let number = period.number(&local("h.entered_at", &zone));
+    let now = period.number(&local(&present, &zone));
+    let (from, to) = (arguments.date("from")?, arguments.date("to")?);
+    let (from_number, to_number) = (period.number(&from), period.number(&to));
+    let (start, next) = (period.start("p.number"), period.start("p.number + 1"));
+    let today = arguments.today(&zone);
+    let model = model(arguments);
+    let stages = numbered(model.stages().iter().map(|stage| stage.name.as_str()));
+    Ok(format!(
+        "WITH moves AS (\
+           SELECT h.customer_id, {number} AS number, h.previous_stage AS from_stage, h.stage AS to_stage \
+           FROM public.lifecycle_history h WHERE h.entered_at <= {present}), \
+         counted AS (\
+           SELECT number, coalesce(from_stage, '') AS from_stage, to_stage, count(*) AS moves, \
+             count(DISTINCT customer_id) AS customers FROM moves GROUP BY 1, 2, 3), \
+         bounds AS (SELECT min(number) AS low, max({now}) AS high FROM moves), \
+         periods AS (SELECT unnest(range(low, high + 1)) AS number FROM bounds WHERE low IS NOT NULL), \
+         configured AS (SELECT column1 AS position, column2 AS stage FROM (VALUES {stages})), \
+         stages AS (\
+           SELECT min(position) AS position, stage FROM (\
+             SELECT position, stage FROM configured \
+             UNION ALL SELECT CAST(1000000 AS bigint), to_stage FROM counted) GROUP BY stage), \
+         former AS (SELECT position, stage FROM stages UNION ALL SELECT CAST(-1 AS bigint), '') \
+         SELECT {start} AS period_start, nullif(f.stage, '') AS from_stage, t.stage AS to_stage, \
+           coalesce(c.moves, 0) AS moves, coalesce(c.customers, 0) AS customers, {next} <= {today} AS complete \
+         FROM periods p CROSS JOIN former f CROSS JOIN stages t \
+         LEFT JOIN counted c ON c.number = p.number AND c.from_stage = f.stage AND c.to_stage = t.stage \
+         WHERE f.stage <> t.stage \
+           AND ({from} IS NULL OR p.number >= {from_number}) AND ({to} IS NULL OR p.number <= {to_number}) \
+         ORDER BY p.number, f.position, f.stage, t.position, t.stage"
+    ))
+}
