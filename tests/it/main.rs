@@ -12,6 +12,7 @@ mod identity;
 mod jdbc;
 mod landing;
 mod lifecycle;
+mod layout;
 mod login;
 mod money;
 mod parameters;

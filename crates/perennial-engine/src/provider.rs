@@ -91,7 +91,7 @@ impl FileTable {
             .build();
         let bounds = files
             .iter()
-            .map(|file| Arc::new(statistics(&schema, file, Precision::Exact)))
+            .map(|file| Arc::new(typed(&schema, statistics(&schema, file, Precision::Exact))))
             .collect();
         let files: Vec<_> = files.into_iter().map(|file| planned(&schema, file)).collect();
         let statistics = summed(schema.table_schema(), &files);
@@ -275,6 +275,23 @@ fn statistics(
             column.min_value = Precision::Exact(value.clone());
             column.max_value = Precision::Exact(value.clone());
             column.null_count = Precision::Exact(if value.is_null() { file.rows as usize } else { 0 });
+        }
+    }
+    statistics
+}
+
+/// Bounds as columns of one type: a bound that is not known is a NULL of the column's type. The library takes a NULL
+/// without a type beside values for a mixture, and then knows the bounds of no file at all
+/// (datafusion-common `pruning.rs`, `get_exact_column_statistics`).
+fn typed(schema: &TableSchema, mut statistics: Statistics) -> Statistics {
+    let fields = schema.table_schema().fields();
+    for (column, field) in statistics.column_statistics.iter_mut().zip(fields) {
+        for bound in [&mut column.min_value, &mut column.max_value] {
+            if matches!(bound, Precision::Absent)
+                && let Ok(null) = ScalarValue::try_from(field.data_type())
+            {
+                *bound = Precision::Exact(null);
+            }
         }
     }
     statistics

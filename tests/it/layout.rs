@@ -1,0 +1,94 @@
+//! What a statement reads of a lake: the files, row groups and pages that can hold an answer, and no others.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use perennial_testkit::{TestLake, TestServer};
+
+use crate::support::{connect, lines, one, parquet};
+
+const CONFIG: &str = r#"
+[lake]
+url = "./lake"
+refresh = "off"
+[money]
+currency = "EUR"
+[time]
+as_of = "2026-03-01T00:00:00Z"
+[[source]]
+name = "shop"
+kind = "order"
+path = "orders/"
+record_key = "id"
+time = "at"
+identifiers = { email = "email" }
+columns = { amount = "amount" }
+[server]
+authentication = "trust"
+"#;
+
+/// Orders of January 2026: keys, and of each the address.
+pub(crate) fn orders(keys: &[&str], address: impl Fn(usize) -> Option<String>) -> Vec<u8> {
+    let times = TimestampMicrosecondArray::from_iter_values(
+        (0..keys.len()).map(|row| 1_767_225_600_000_000 + row as i64),
+    );
+    let columns: [(&str, ArrayRef); 4] = [
+        ("id", Arc::new(StringArray::from(keys.to_vec()))),
+        (
+            "email",
+            Arc::new((0..keys.len()).map(address).collect::<StringArray>()),
+        ),
+        ("amount", Arc::new(Float64Array::from(vec![1.0; keys.len()]))),
+        ("at", Arc::new(times.with_timezone("UTC"))),
+    ];
+    parquet(&RecordBatch::try_from_iter(columns).unwrap())
+}
+
+/// The files that the plan of a query reads.
+pub(crate) async fn files(client: &tokio_postgres::Client, sql: &str) -> Vec<String> {
+    let plan = lines(client, &format!("EXPLAIN {sql}")).await.join("\n");
+    let mut files: Vec<String> = plan
+        .split(|symbol: char| symbol == '[' || symbol == ']' || symbol == ',' || symbol.is_whitespace())
+        .filter(|word| word.contains(".parquet"))
+        .map(|word| word.split(':').next().unwrap_or(word).to_owned())
+        .collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+#[tokio::test]
+async fn a_file_without_a_value_does_not_hide_the_bounds_of_the_others() {
+    let known = |row: usize| Some(format!("p{row}@example.org"));
+    let lake = TestLake::of(
+        CONFIG,
+        &[
+            ("orders/a.parquet", &orders(&["a1", "a2"], known)),
+            ("orders/b.parquet", &orders(&["b1", "b2"], known)),
+            // Orders of nobody.
+            ("orders/c.parquet", &orders(&["c1", "c2"], |_| None)),
+        ],
+    );
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+
+    // As they landed: the address of no file is beyond p1, and c has none.
+    let sql = "SELECT id FROM raw.shop WHERE id = 'b1'";
+    assert_eq!(files(&client, sql).await, ["orders/b.parquet"]);
+    assert_eq!(lines(&client, sql).await, ["b1"]);
+    let sql = "SELECT id FROM raw.shop WHERE email = 'p1@example.org'";
+    assert_eq!(
+        files(&client, sql).await,
+        ["orders/a.parquet", "orders/b.parquet"]
+    );
+
+    // Unified: one file of customers, one of nobody.
+    assert_eq!(files(&client, "SELECT order_id FROM orders").await.len(), 2);
+    let id = one(&client, "SELECT customer_id FROM orders WHERE order_id = 'a1'").await;
+    let sql = format!("SELECT order_id FROM orders WHERE customer_id = '{id}' ORDER BY 1");
+    assert_eq!(files(&client, &sql).await.len(), 1);
+    assert_eq!(lines(&client, &sql).await, ["a1", "b1"]);
+    let sql = "SELECT order_id FROM orders WHERE customer_id IS NULL ORDER BY 1";
+    assert_eq!(files(&client, sql).await.len(), 1);
+    assert_eq!(lines(&client, sql).await, ["c1", "c2"]);
+}
