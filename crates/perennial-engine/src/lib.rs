@@ -11,6 +11,7 @@ pub mod error;
 pub mod expression;
 pub mod functions;
 pub mod limits;
+pub mod pinned;
 pub mod provider;
 pub mod release;
 pub mod rows;

@@ -25,5 +25,5 @@ pub use manifest::{
     TableManifest,
 };
 pub use snapshots::{Collected, Commit, Retention, Snapshots};
-pub use store::{LOCAL_STORE_URL, Lake, PLATFORM_FOLDER};
+pub use store::{LOCAL_STORE_URL, Lake, PLATFORM_FOLDER, StoreWrapper};
 pub use writer::{DataFileWriter, WriterOptions};

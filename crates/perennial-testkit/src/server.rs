@@ -185,6 +185,7 @@ async fn open(config: Arc<perennial_base::Config>) -> Arc<Engine> {
     let options = EngineOptions {
         front: Some(front),
         clock: Some(clock),
+        ..EngineOptions::default()
     };
     told("the engine cannot be opened", Engine::open(config, options).await)
 }

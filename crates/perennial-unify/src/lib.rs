@@ -5,6 +5,7 @@
 //! memory follows the size of a bucket and not of the lake; what does not fit waits in files. The former snapshot
 //! stays in force until the commit, and after a failure.
 
+mod bounded;
 mod bucket;
 mod check;
 mod columns;

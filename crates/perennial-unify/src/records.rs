@@ -9,12 +9,11 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use futures::StreamExt;
 use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
-use perennial_base::Kind;
 use perennial_base::config::SourceConfig;
+use perennial_base::{ErrorClass, Kind};
 use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
@@ -22,10 +21,11 @@ use perennial_identity::{GraphBuilder, Rules, SetId, SignatureId, Tally};
 use perennial_lake::{Contract, FileState, Lake, SourceFile, SourceManifest};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::bounded::bound;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::mapping::Mapping;
-use crate::reader::FileReader;
+use crate::reader::{FileReader, UNDECODABLE};
 use crate::scratch::{Heap, Scratch, Stored};
 
 /// No signature, no customer.
@@ -189,7 +189,7 @@ impl Reading<'_> {
         live: &[usize],
     ) -> Result<Vec<Counts>> {
         let mut counts = vec![Counts::default(); manifest.files.len()];
-        let store = ObjectStoreUrl::parse(self.engine.lake().store_url())?;
+        let read = Arc::new(mapping.reads());
         let tasks = live
             .iter()
             .filter_map(|at| manifest.files.get(*at).map(|file| (*at, file)))
@@ -204,17 +204,25 @@ impl Reading<'_> {
                     rules: Arc::clone(self.rules),
                     graph: Arc::clone(self.graph),
                     state: self.state.clone(),
+                    read: Arc::clone(&read),
+                    bound: bound(file.size),
                 };
-                let table = one_file(self.engine, &store, mapping.input(), partitions, file);
+                let table = one_file(self.engine, mapping.input(), partitions, file);
                 async move {
                     let table = table?;
                     let read = self.engine.cpu().spawn(reader.read(table));
-                    let outcome = read.await.map_err(|_| {
-                        perennial_engine::Error::new(
-                            perennial_base::ErrorClass::Internal,
-                            format!("\"{}\" could not be read", file.path),
-                        )
-                    })??;
+                    let outcome = match read.await {
+                        Ok(outcome) => outcome?,
+                        // Whatever it is that panics over the bytes of one file, the others are read.
+                        Err(error) if error.is_panic() => Counts {
+                            failed: Some(UNDECODABLE.to_owned()),
+                            ..Counts::default()
+                        },
+                        Err(_) => {
+                            let message = format!("\"{}\" could not be read", file.path);
+                            return Err(perennial_engine::Error::new(ErrorClass::Internal, message).into());
+                        }
+                    };
                     // What was read of a file that changed meanwhile is of neither version.
                     still(self.engine.lake(), file).await?;
                     Ok::<_, crate::error::Error>((at, outcome, file.landed))
@@ -418,10 +426,12 @@ async fn still(lake: &Lake, file: &SourceFile) -> Result<()> {
         path: file.path.clone(),
     };
     match lake.store().head(&lake.path(&file.path)?).await {
+        // Times of listings are finer than those of other answers (Google's XML API).
         Ok(found)
             if found.size == file.size
                 && found.e_tag == file.e_tag
-                && found.last_modified.timestamp_micros() == file.last_modified =>
+                && (file.e_tag.is_some()
+                    || found.last_modified.timestamp() == file.last_modified.div_euclid(1_000_000)) =>
         {
             Ok(())
         }
@@ -500,7 +510,6 @@ pub(crate) fn with_partitions(contract: &Contract, names: &[String]) -> SchemaRe
 
 pub(crate) fn one_file(
     engine: &Engine,
-    store: &ObjectStoreUrl,
     input: &SchemaRef,
     partitions: &[String],
     file: &SourceFile,
@@ -515,7 +524,7 @@ pub(crate) fn one_file(
         .map(|name| ScalarValue::Utf8(file.partition(name).map(str::to_owned)))
         .collect();
     let stored = StoredFile {
-        path: engine.lake().path(&file.path)?.to_string(),
+        path: engine.lake().path(&file.path)?,
         bytes: file.size,
         rows: file.landed,
         columns: Vec::new(),
@@ -523,13 +532,14 @@ pub(crate) fn one_file(
         last_modified: file.last_modified,
         e_tag: file.e_tag.clone(),
     };
+    let lake = engine.lake();
     Ok(FileTable::new(
-        store.clone(),
+        lake,
         columns,
         partition_columns,
         vec![stored],
         &[],
-    ))
+    )?)
 }
 
 fn staged_schema(columns: &SchemaRef) -> SchemaRef {
