@@ -7,7 +7,7 @@ use perennial_testkit::{TestLake, TestServer};
 
 use crate::support::{connect, lines, one, parquet};
 
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [lake]
 url = "./lake"
 refresh = "off"

@@ -22,4 +22,5 @@ mod releases;
 mod runs;
 mod session;
 mod stopping;
+mod stores;
 mod support;

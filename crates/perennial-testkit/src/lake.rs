@@ -6,9 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use perennial_base::Config;
 use perennial_demo::{DemoOptions, generate};
+use perennial_lake::{Lake, testing};
 use tempfile::TempDir;
 
 use crate::must;
+use crate::server::apart;
 
 /// People whom the business of the small demo knows; anonymous visitors come on top.
 pub const DEMO_CUSTOMERS: u64 = 300;
@@ -22,6 +24,8 @@ const TRUST: &str = "[lake]\nurl = \"./lake\"\nrefresh = \"off\"\n[server]\nauth
 #[derive(Debug, Clone)]
 pub struct TestLake {
     folder: Arc<TempDir>,
+    /// Where the lake is, when it is not in the folder.
+    remote: Option<Arc<str>>,
 }
 
 impl TestLake {
@@ -35,7 +39,7 @@ impl TestLake {
         static SHARED: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(folder) = shared.upgrade() {
-            return Self { folder };
+            return Self { folder, remote: None };
         }
         let lake = Self::demo_landed();
         lake.unify();
@@ -67,6 +71,17 @@ impl TestLake {
         lake
     }
 
+    /// As [`TestLake::of`], with the lake at `url`: a place of a store that the environment knows how to reach.
+    pub fn at(url: &str, config: &str, files: &[(&str, &[u8])]) -> Self {
+        let mut lake = Self::new();
+        lake.remote = Some(url.into());
+        for (path, bytes) in files {
+            lake.land(path, bytes);
+        }
+        lake.configure(&config.replace("\"./lake\"", &format!("\"{url}\"")));
+        lake
+    }
+
     /// Writes the configuration anew. Who has read it goes on with what it was.
     pub fn configure(&self, config: &str) {
         must(
@@ -77,6 +92,12 @@ impl TestLake {
 
     /// Lands a file as a careful writer does: written beside its place under a name that is not looked at, then moved.
     pub fn land(&self, path: &str, bytes: &[u8]) {
+        if self.remote.is_some() {
+            let lake = self.opened();
+            let (path, bytes) = (path.to_owned(), bytes.to_vec());
+            let put = apart(move || async move { testing::put(&lake, &path, bytes.into()).await });
+            return must("a file cannot land", put);
+        }
         let path = self.root().join(path);
         let unfinished = path.with_extension("tmp");
         let landed = || {
@@ -85,6 +106,26 @@ impl TestLake {
             fs::rename(&unfinished, &path)
         };
         must("a file cannot land", landed());
+    }
+
+    /// Removes a landed file.
+    pub fn remove(&self, path: &str) {
+        let (lake, path) = (self.opened(), path.to_owned());
+        let removed = apart(move || async move { testing::remove(&lake, &path).await });
+        must("a file cannot be removed", removed);
+    }
+
+    /// The paths of all files below a folder of the lake, in order.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let (lake, folder) = (self.opened(), folder.to_owned());
+        let names = apart(move || async move { testing::names(&lake, &folder).await });
+        must("the lake cannot be listed", names)
+    }
+
+    /// The lake, opened anew.
+    pub(crate) fn opened(&self) -> Lake {
+        let url = self.remote.as_deref().unwrap_or("./lake");
+        must("the lake cannot be opened", Lake::open(url, self.folder()))
     }
 
     /// The folder of the configuration.
@@ -111,6 +152,7 @@ impl TestLake {
         let folder = tempfile::Builder::new().prefix("perennial-test-").tempdir();
         Self {
             folder: Arc::new(must("there is no place for temporary files", folder)),
+            remote: None,
         }
     }
 }
