@@ -25,6 +25,8 @@ use crate::system::{Run, Runs};
 
 mod releases;
 
+pub use releases::LeaseGuard;
+
 /// Stack of the threads that hold, plan and run statements: deep expressions recurse. Only what is used of it takes memory.
 pub const STACK_BYTES: usize = 64 << 20;
 /// Rows of a batch.

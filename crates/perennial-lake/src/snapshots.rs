@@ -8,12 +8,14 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStoreExt, PutPayload};
 use parking_lot::Mutex;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::leases::leased;
 use crate::manifest::Manifest;
 use crate::store::{Lake, PLATFORM_FOLDER, create_only};
 
@@ -303,20 +305,64 @@ impl Snapshots {
             .map(|((number, _), _)| *number)
             .filter(|number| !retention.pinned.contains(number))
             .collect();
-        let mut freed = HashSet::new();
+        let leased = if snapshots.is_empty() {
+            BTreeSet::new()
+        } else {
+            leased(&self.lake, now).await?
+        };
+        let mut snapshots: Vec<u64> = snapshots
+            .into_iter()
+            .filter(|number| !leased.contains(number))
+            .collect();
+        let mut freed: BTreeMap<u64, Arc<HashSet<String>>> = BTreeMap::new();
+        let mut removed = BTreeMap::new();
         for number in &snapshots {
             match self.named(*number).await {
-                Ok(files) => freed.extend(files.iter().cloned()),
+                Ok(files) => drop(freed.insert(*number, files)),
                 // Its files are orphans then, which go when they are old.
                 Err(Error::NotFound { .. } | Error::DamagedSnapshot { .. }) => {}
                 Err(error) => return Err(error),
             }
+            if let Some(bytes) = self.bytes(*number).await? {
+                removed.insert(*number, bytes);
+            }
             self.delete(&[snapshot_path(*number)]).await?;
         }
+        if !snapshots.is_empty() {
+            // A reader that leased one meanwhile has found it still there: it gets it back.
+            let late = self::leased(&self.lake, now).await?;
+            for (number, bytes) in removed.into_iter().filter(|(number, _)| late.contains(number)) {
+                let relative = snapshot_path(number);
+                let path = self.lake.path(&relative)?;
+                let put = self
+                    .lake
+                    .store()
+                    .put_opts(&path, bytes.into(), create_only())
+                    .await;
+                match put {
+                    Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+                    Err(error) => return Err(Error::store("write", &relative, &error)),
+                }
+                freed.remove(&number);
+                snapshots.retain(|removed| *removed != number);
+            }
+        }
+        let freed: HashSet<String> = freed.values().flat_map(|files| files.iter().cloned()).collect();
         let files = self.disposable(now, retention.grace, &freed).await?;
         self.delete(&files).await?;
         self.lake.remove_staged(now, retention.grace).await?;
         Ok(Collected { snapshots, files })
+    }
+
+    /// A snapshot's document as it is; none when it is not there.
+    async fn bytes(&self, number: u64) -> Result<Option<Bytes>> {
+        let relative = snapshot_path(number);
+        let failed = |error: object_store::Error| Error::store("read", &relative, &error);
+        match self.lake.store().get(&self.lake.path(&relative)?).await {
+            Ok(found) => Ok(Some(found.bytes().await.map_err(failed)?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     /// The files that a snapshot names.

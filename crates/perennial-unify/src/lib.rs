@@ -44,5 +44,5 @@ pub use follow::follow;
 pub use landing::Looks;
 pub use money::MissingRate;
 pub use progress::{Progress, Quiet};
-pub use run::{Report, RunOptions, run};
+pub use run::{Report, RunOptions, random, run};
 pub use survey::{Survey, survey};

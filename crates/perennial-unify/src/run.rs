@@ -1,6 +1,5 @@
 //! One run from the look at the lake to the commit.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -115,7 +114,7 @@ async fn collect_garbage(engine: &Engine) {
         keep: lake.keep_snapshots,
         min_age: i64::try_from(lake.keep_for.as_micros()).unwrap_or(i64::MAX),
         grace: LONGEST_RUN,
-        pinned: BTreeSet::new(),
+        pinned: engine.held(),
     };
     let now = engine.clock().now();
     match engine.snapshots().collect_garbage(&retention, now).await {
@@ -387,8 +386,11 @@ fn knew(previous: &Manifest, source: &str, file: &SourceFile) -> bool {
     })
 }
 
-/// What tells a run from every other one, in other processes and on other machines too.
-fn random() -> Result<u128> {
+/// What tells a run, or a process, from every other one, on other machines too.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn random() -> Result<u128> {
     let mut bytes = [0; 16];
     getrandom::getrandom(&mut bytes).map_err(|error| {
         perennial_engine::Error::new(
