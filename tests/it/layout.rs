@@ -92,3 +92,50 @@ async fn a_file_without_a_value_does_not_hide_the_bounds_of_the_others() {
     assert_eq!(files(&client, sql).await.len(), 1);
     assert_eq!(lines(&client, sql).await, ["c1", "c2"]);
 }
+
+/// What a plan's metrics say, by name, of all its scans together.
+async fn metric(client: &tokio_postgres::Client, sql: &str, name: &str) -> Vec<String> {
+    let plan = lines(client, &format!("EXPLAIN ANALYZE {sql}")).await.join("\n");
+    plan.split(name)
+        .skip(1)
+        .filter_map(|rest| rest.strip_prefix('='))
+        .map(|rest| rest.split([',', ']']).next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn one_customer_is_found_by_reading_a_few_pages() {
+    // 40,000 customers: more than a bucket, ten row groups of customers in it.
+    const CUSTOMERS: usize = 40_000;
+    let keys: Vec<String> = (0..CUSTOMERS).map(|row| format!("k{row}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let file = orders(&keys, |row| Some(format!("p{row}@example.org")));
+    let server = TestServer::start(TestLake::of(CONFIG, &[("orders/a.parquet", &file)]));
+    let client = connect(&server).await;
+    let id = one(
+        &client,
+        "SELECT customer_id FROM orders WHERE order_id = 'k31415'",
+    )
+    .await;
+    let of = |table: &str| format!("SELECT * FROM {table} WHERE customer_id = '{id}'");
+    for table in ["customer_360", "customers", "orders", "lifecycle_history"] {
+        let sql = of(table);
+        assert_eq!(files(&client, &sql).await.len(), 1, "{table}");
+        assert!(!lines(&client, &sql).await.is_empty(), "{table}");
+        // At most two groups of rows, of the ten or the two that the file has, and of them a few pages.
+        let groups = metric(&client, &sql, "row_groups_pruned_statistics")
+            .await
+            .concat();
+        let matched = groups.rsplit("→ ").next().unwrap_or_default();
+        let matched: usize = matched
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .parse()
+            .unwrap_or(99);
+        assert!(matched <= 2, "{table}: {groups}");
+    }
+    // By the address, of which no file is sorted.
+    let sql = "SELECT customer_id FROM identities WHERE value = 'p31415@example.org'";
+    assert_eq!(one(&client, sql).await, id);
+}

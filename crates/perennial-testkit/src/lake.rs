@@ -23,9 +23,15 @@ const TRUST: &str = "[lake]\nurl = \"./lake\"\nrefresh = \"off\"\n[server]\nauth
 /// A temporary folder with a `perennial.toml` and the folder `lake`, removed with the last clone.
 #[derive(Debug, Clone)]
 pub struct TestLake {
-    folder: Arc<TempDir>,
+    folder: Arc<Folder>,
     /// Where the lake is, when it is not in the folder.
     remote: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+enum Folder {
+    Own(TempDir),
+    Other(PathBuf),
 }
 
 impl TestLake {
@@ -36,7 +42,7 @@ impl TestLake {
 
     /// The demo of [`DEMO_CUSTOMERS`] people, made and unified once for all who hold it at the same time.
     pub fn demo_small() -> Self {
-        static SHARED: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
+        static SHARED: Mutex<Weak<Folder>> = Mutex::new(Weak::new());
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(folder) = shared.upgrade() {
             return Self { folder, remote: None };
@@ -69,6 +75,24 @@ impl TestLake {
         }
         lake.configure(config);
         lake
+    }
+
+    /// A copy of this lake and its configuration, in a folder of its own; times of files stay.
+    pub fn copy(&self) -> Self {
+        let copy = Self::new();
+        must(
+            "the lake cannot be copied",
+            copy_folder(self.folder(), copy.folder()),
+        );
+        copy
+    }
+
+    /// The lake of another process, which its folder goes with.
+    pub fn in_folder(folder: &Path) -> Self {
+        Self {
+            folder: Arc::new(Folder::Other(folder.to_owned())),
+            remote: None,
+        }
     }
 
     /// As [`TestLake::of`], with the lake at `url`: a place of a store that the environment knows how to reach.
@@ -130,7 +154,10 @@ impl TestLake {
 
     /// The folder of the configuration.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        match self.folder.as_ref() {
+            Folder::Own(folder) => folder.path(),
+            Folder::Other(folder) => folder,
+        }
     }
 
     /// The root of the lake.
@@ -151,8 +178,23 @@ impl TestLake {
     fn new() -> Self {
         let folder = tempfile::Builder::new().prefix("perennial-test-").tempdir();
         Self {
-            folder: Arc::new(must("there is no place for temporary files", folder)),
+            folder: Arc::new(Folder::Own(must("there is no place for temporary files", folder))),
             remote: None,
         }
     }
+}
+
+/// Links files that never change, and copies none: both folders are of one disk.
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::hard_link(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

@@ -202,15 +202,28 @@ impl TestLake {
     /// # Errors
     /// As a statement, and when the engine cannot be opened.
     pub fn try_query(&self, setup: Setup, sql: &str) -> Result<Vec<Vec<Option<String>>>, String> {
-        let (config, sql) = (self.config(), sql.to_owned());
+        self.try_queries(setup, &[sql])
+    }
+
+    /// Rows of several queries, one after the other, in one engine.
+    ///
+    /// # Errors
+    /// As [`TestLake::try_query`].
+    pub fn try_queries(&self, setup: Setup, queries: &[&str]) -> Result<Vec<Vec<Option<String>>>, String> {
+        let config = self.config();
+        let queries: Vec<String> = queries.iter().map(|sql| (*sql).to_owned()).collect();
         apart(move || async move {
             let engine = open(config, setup).await.map_err(|error| shown(&error))?;
-            let answer = EmbeddedSession::open(&engine).query(&sql).await;
-            match answer {
-                Ok(TextResult::Rows { rows, .. }) => Ok(rows),
-                Ok(TextResult::Complete(_)) => Ok(Vec::new()),
-                Err(error) => Err(format!("{}: {}", error.sqlstate, error.message)),
+            let mut session = EmbeddedSession::open(&engine);
+            let mut all = Vec::new();
+            for sql in queries {
+                match session.query(&sql).await {
+                    Ok(TextResult::Rows { rows, .. }) => all.extend(rows),
+                    Ok(TextResult::Complete(_)) => {}
+                    Err(error) => return Err(format!("{}: {}", error.sqlstate, error.message)),
+                }
             }
+            Ok(all)
         })
     }
 

@@ -91,10 +91,10 @@ pub async fn run(
     for attempt in 1..=ATTEMPTS {
         match self::attempt(engine, looks, options, progress).await {
             Ok(Some(report)) => {
+                engine.refresh().await?;
                 if report.snapshot.is_some() {
                     collect_garbage(engine).await;
                 }
-                engine.refresh().await?;
                 return Ok(report);
             }
             Ok(None) => {}
@@ -118,11 +118,16 @@ async fn collect_garbage(engine: &Engine) {
     };
     let now = engine.clock().now();
     match engine.snapshots().collect_garbage(&retention, now).await {
-        Ok(collected) => tracing::debug!(
-            snapshots = collected.snapshots.len(),
-            files = collected.files.len(),
-            "garbage collected"
-        ),
+        Ok(collected) => {
+            tracing::debug!(
+                snapshots = collected.snapshots.len(),
+                files = collected.files.len(),
+                "garbage collected"
+            );
+            if let Err(error) = engine.forget(&collected.snapshots).await {
+                tracing::warn!(%error, "snapshots that were removed are listed still");
+            }
+        }
         Err(error) => tracing::warn!(%error, "old snapshots could not be removed"),
     }
 }

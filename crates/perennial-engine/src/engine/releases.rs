@@ -52,7 +52,7 @@ pub(super) struct Releases {
     /// otherwise put the older release into force.
     manifests: tokio::sync::Mutex<BTreeMap<u64, Arc<Manifest>>>,
     /// The releases that somebody may still hold.
-    held: Mutex<BTreeMap<u64, Weak<Release>>>,
+    held: Mutex<Vec<(u64, Weak<Release>)>>,
     /// The snapshots that somebody is about to hold, with how many of them there are.
     wanted: Mutex<BTreeMap<u64, usize>>,
     /// What this process leases, while it does.
@@ -100,8 +100,8 @@ impl Releases {
     fn hold(&self, release: Release) -> Arc<Release> {
         let release = Arc::new(release);
         let mut held = self.held.lock();
-        held.retain(|_, known| known.strong_count() > 0);
-        held.insert(release.number(), Arc::downgrade(&release));
+        held.retain(|(_, known)| known.strong_count() > 0);
+        held.push((release.number(), Arc::downgrade(&release)));
         release
     }
 
@@ -151,6 +151,24 @@ impl Engine {
         Ok(number)
     }
 
+    /// Takes note of snapshots that are no longer kept: later statements do not find them in `perennial.snapshots`.
+    ///
+    /// # Errors
+    /// When the release cannot be made anew; the present one stays in force.
+    pub async fn forget(&self, snapshots: &[u64]) -> Result<()> {
+        let mut manifests = self.releases.manifests.lock().await;
+        let before = manifests.len();
+        manifests.retain(|number, _| !snapshots.contains(number));
+        let current = self.release();
+        let Some(manifest) = current.manifest().filter(|_| manifests.len() < before) else {
+            return Ok(());
+        };
+        let kept: Vec<_> = manifests.values().cloned().collect();
+        let release = self.release_of(Some(Arc::clone(manifest)), &kept).await?;
+        *self.releases.current.write() = self.releases.hold(release);
+        Ok(())
+    }
+
     /// The release of a snapshot that is kept: what was known then.
     ///
     /// # Errors
@@ -160,7 +178,9 @@ impl Engine {
         if current.number() == number {
             return Ok(current);
         }
-        if let Some(held) = self.releases.held.lock().get(&number).and_then(Weak::upgrade) {
+        let held = self.releases.held.lock().clone();
+        let held = held.iter().filter(|(held, _)| *held == number);
+        if let Some(held) = held.filter_map(|(_, release)| release.upgrade()).last() {
             return Ok(held);
         }
         // Leased first, then read: what is there then stays.
