@@ -200,10 +200,10 @@ fn cases() -> Vec<Case> {
             written(with("float", 2, "amount", floats), WriterProperties::builder()),
             2,
         ),
-        live(
+        refused(
             "integers",
             written(with("int", 2, "amount", integers), WriterProperties::builder()),
-            2,
+            "has another type: Int32 in this file, Float64 in the files before",
         ),
         live(
             "more-columns",
@@ -426,7 +426,9 @@ async fn a_scan_gives_one_version_of_a_file_or_says_that_it_changed() {
                 if let Ok(rows) = client.simple_query(sql).await {
                     for row in rows {
                         if let tokio_postgres::SimpleQueryMessage::Row(row) = row {
-                            assert_eq!((row.get(0), row.get(3)), (Some("3000"), Some("3000")));
+                            // All of it, or nothing where it was not there.
+                            assert!(matches!(row.get(0), Some("3000" | "0")), "{row:?}");
+                            assert_eq!(row.get(0), row.get(3));
                             assert_eq!(row.get(1), row.get(2));
                         }
                     }

@@ -12,13 +12,14 @@ use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::{ParquetFileMetrics, ParquetFileReaderFactory};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
-use futures::FutureExt;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, OBJECT_STORE_COALESCE_DEFAULT,
-    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, coalesce_ranges,
+    CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
+    PutResult, coalesce_ranges,
 };
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
@@ -131,21 +132,7 @@ impl PinnedReader {
             .bytes_scanned
             .add(usize::try_from(asked).unwrap_or(usize::MAX));
         let read = self.store.get_ranges(&self.meta.location, ranges).await;
-        let read = read.map_err(|error| self.failed(&error))?;
-        let whole = ranges
-            .iter()
-            .zip(&read)
-            .all(|(range, bytes)| bytes.len() as u64 == range.end - range.start);
-        if read.len() == ranges.len() && whole {
-            return Ok(read);
-        }
-        Err(ParquetError::External(Box::new(
-            perennial_lake::Error::Unavailable {
-                operation: "read",
-                path: self.name.clone(),
-                reason: "the store delivered less than was asked for".to_owned(),
-            },
-        )))
+        read.map_err(|error| self.failed(&error))
     }
 }
 
@@ -213,19 +200,39 @@ impl ObjectStore for PinnedStore {
             if_match: self.e_tag.clone(),
             ..options
         };
-        self.store.get_opts(location, options).await
+        let head = options.head;
+        let found = self.store.get_opts(location, options).await?;
+        if head {
+            return Ok(found);
+        }
+        let (meta, range, attributes) = (found.meta.clone(), found.range.clone(), found.attributes.clone());
+        let bytes = found.bytes().await?;
+        check(&range, &bytes)?;
+        let whole = stream::once(std::future::ready(Ok(bytes))).boxed();
+        Ok(GetResult {
+            payload: GetResultPayload::Stream(whole),
+            meta,
+            range,
+            attributes,
+        })
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> object_store::Result<Vec<Bytes>> {
         if self.e_tag.is_none() {
-            return self.store.get_ranges(location, ranges).await;
+            let read = self.store.get_ranges(location, ranges).await?;
+            for (range, bytes) in ranges.iter().zip(&read) {
+                check(range, bytes)?;
+            }
+            return Ok(read);
         }
-        let read = |range: Range<u64>| async {
+        let read = |range: Range<u64>| async move {
             let options = GetOptions {
-                range: Some(range.into()),
+                range: Some(range.clone().into()),
                 ..GetOptions::default()
             };
-            self.get_opts(location, options).await?.bytes().await
+            let bytes = self.get_opts(location, options).await?.bytes().await?;
+            check(&range, &bytes)?;
+            Ok(bytes)
         };
         coalesce_ranges(ranges, read, OBJECT_STORE_COALESCE_DEFAULT).await
     }
@@ -248,4 +255,15 @@ impl ObjectStore for PinnedStore {
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> object_store::Result<()> {
         self.store.copy_opts(from, to, options).await
     }
+}
+
+/// Refuses a body that ends early and claims success: the decoder would panic over it, or take the file for damaged.
+fn check(range: &Range<u64>, bytes: &Bytes) -> object_store::Result<()> {
+    if bytes.len() as u64 == range.end.saturating_sub(range.start) {
+        return Ok(());
+    }
+    Err(object_store::Error::Generic {
+        store: "a data file",
+        source: Box::new(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
+    })
 }

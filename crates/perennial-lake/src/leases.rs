@@ -107,13 +107,14 @@ mod tests {
     use std::sync::Arc;
 
     use object_store::memory::InMemory;
+    use perennial_base::{Clock, SystemClock};
 
     use super::*;
 
     #[tokio::test]
     async fn a_lease_holds_until_it_expires_or_is_withdrawn() {
         let lake = Lake::with_store(Arc::new(InMemory::new()), "s3://b", "").unwrap();
-        let now = chrono::Utc::now().timestamp_micros();
+        let now = SystemClock.now();
         let (one, other) = (
             Leases::new(lake.clone(), "one"),
             Leases::new(lake.clone(), "other"),

@@ -90,15 +90,16 @@ impl TestServer {
                     "the server cannot listen",
                     Server::bind(Arc::clone(&engine), options).await,
                 );
-                if let Some(refresh) = engine.config().lake.refresh {
-                    tokio::spawn(perennial_unify::follow(
-                        Arc::clone(&engine),
-                        Some(refresh),
-                        stopped.clone(),
-                    ));
-                }
+                let following = engine.config().lake.refresh.map(|refresh| {
+                    let follow = perennial_unify::follow(Arc::clone(&engine), Some(refresh), stopped.clone());
+                    tokio::spawn(follow)
+                });
                 if sender.send((engine, server.local_addr())).is_ok() {
                     told("the server has failed", server.serve(stopped).await);
+                }
+                if let Some(following) = following {
+                    // It ends with the server; a panic of it was shown where it happened.
+                    let _ended = following.await;
                 }
             });
         });
@@ -210,10 +211,27 @@ impl TestLake {
     /// # Errors
     /// As [`TestLake::try_query`].
     pub fn try_queries(&self, setup: Setup, queries: &[&str]) -> Result<Vec<Vec<Option<String>>>, String> {
+        self.try_queries_after(setup, None, queries)
+    }
+
+    /// As [`TestLake::try_queries`], after a run in the same engine.
+    ///
+    /// # Errors
+    /// As [`TestLake::try_query`] and [`TestLake::try_run`].
+    pub fn try_queries_after(
+        &self,
+        setup: Setup,
+        options: Option<RunOptions>,
+        queries: &[&str],
+    ) -> Result<Vec<Vec<Option<String>>>, String> {
         let config = self.config();
         let queries: Vec<String> = queries.iter().map(|sql| (*sql).to_owned()).collect();
         apart(move || async move {
             let engine = open(config, setup).await.map_err(|error| shown(&error))?;
+            if let Some(options) = options {
+                let ran = perennial_unify::run(&engine, &mut Looks::default(), options, &Quiet).await;
+                ran.map_err(|error| shown(&error))?;
+            }
             let mut session = EmbeddedSession::open(&engine);
             let mut all = Vec::new();
             for sql in queries {

@@ -12,11 +12,13 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::execute_stream;
 use futures::{FutureExt, StreamExt};
+use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 use perennial_base::{ErrorClass, UserError};
 use perennial_engine::pinned::{lake_error, store_error};
 use perennial_engine::provider::FileTable;
 use perennial_identity::{GraphBuilder, IdentifierId, Normaliser, Outcome, Rules, SetId, Tally};
+use perennial_lake::{Lake, SourceFile};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bounded::{Piece, pieces};
@@ -229,6 +231,26 @@ impl FileReader {
             }
         }
         Ok(sets)
+    }
+}
+
+/// Makes sure that a file is the one that was admitted.
+pub(crate) async fn still(lake: &Lake, file: &SourceFile) -> Result<()> {
+    let replaced = || perennial_lake::Error::Replaced {
+        path: file.path.clone(),
+    };
+    match lake.store().head(&lake.path(&file.path)?).await {
+        // Times of listings are finer than those of other answers (Google's XML API).
+        Ok(found)
+            if found.size == file.size
+                && found.e_tag == file.e_tag
+                && (file.e_tag.is_some()
+                    || found.last_modified.timestamp() == file.last_modified.div_euclid(1_000_000)) =>
+        {
+            Ok(())
+        }
+        Ok(_) | Err(object_store::Error::NotFound { .. }) => Err(replaced().into()),
+        Err(error) => Err(perennial_lake::Error::store("read", &file.path, &error).into()),
     }
 }
 

@@ -10,7 +10,6 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
 use futures::StreamExt;
-use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 use perennial_base::config::SourceConfig;
 use perennial_base::{ErrorClass, Kind};
@@ -18,14 +17,14 @@ use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
 use perennial_identity::{GraphBuilder, Rules, SetId, SignatureId, Tally};
-use perennial_lake::{Contract, FileState, Lake, SourceFile, SourceManifest};
+use perennial_lake::{Contract, FileState, SourceFile, SourceManifest};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::bounded::bound;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::mapping::Mapping;
-use crate::reader::{FileReader, UNDECODABLE};
+use crate::reader::{FileReader, UNDECODABLE, still};
 use crate::scratch::{Heap, Scratch, Stored};
 
 /// No signature, no customer.
@@ -418,26 +417,6 @@ pub(crate) fn place(key: &mut String, file: Option<&SourceFile>, row: i64) {
     key.push_str(file.map_or("", |file| file.path.as_str()));
     // Writing to a string cannot fail.
     let _ = write!(key, ":{row}");
-}
-
-/// Makes sure that a file is the one that was admitted.
-async fn still(lake: &Lake, file: &SourceFile) -> Result<()> {
-    let replaced = || perennial_lake::Error::Replaced {
-        path: file.path.clone(),
-    };
-    match lake.store().head(&lake.path(&file.path)?).await {
-        // Times of listings are finer than those of other answers (Google's XML API).
-        Ok(found)
-            if found.size == file.size
-                && found.e_tag == file.e_tag
-                && (file.e_tag.is_some()
-                    || found.last_modified.timestamp() == file.last_modified.div_euclid(1_000_000)) =>
-        {
-            Ok(())
-        }
-        Ok(_) | Err(object_store::Error::NotFound { .. }) => Err(replaced().into()),
-        Err(error) => Err(perennial_lake::Error::store("read", &file.path, &error).into()),
-    }
 }
 
 /// Quarantines files that could not be read, or of which too many rows are rejected.

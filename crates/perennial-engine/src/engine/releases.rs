@@ -8,7 +8,8 @@ use futures::{StreamExt, stream};
 use parking_lot::{Mutex, RwLock};
 use perennial_base::ErrorClass;
 use perennial_lake::{Leases, Manifest};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -24,14 +25,21 @@ const RENEWALS: u32 = 20;
 /// See [`Engine::lease`].
 #[derive(Debug)]
 pub struct LeaseGuard {
+    engine: Weak<Engine>,
     leases: Arc<Leases>,
-    task: AbortHandle,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
 }
 
 impl LeaseGuard {
-    /// Gives the leases up at once; otherwise they expire.
-    pub async fn release(self) {
-        self.task.abort();
+    /// Gives the leases up at once; when the guard is dropped instead, they expire.
+    pub async fn release(mut self) {
+        if let Some(engine) = self.engine.upgrade() {
+            *engine.releases.leases.lock() = None;
+        }
+        // A put that is under way must not arrive behind the withdrawal.
+        self.stop.cancel();
+        let _ended = (&mut self.task).await;
         if let Err(error) = self.leases.withdraw().await {
             tracing::debug!(%error, "a lease could not be withdrawn; it expires");
         }
@@ -40,7 +48,7 @@ impl LeaseGuard {
 
 impl Drop for LeaseGuard {
     fn drop(&mut self) {
-        self.task.abort();
+        self.stop.cancel();
     }
 }
 
@@ -179,8 +187,8 @@ impl Engine {
             return Ok(current);
         }
         let held = self.releases.held.lock().clone();
-        let held = held.iter().filter(|(held, _)| *held == number);
-        if let Some(held) = held.filter_map(|(_, release)| release.upgrade()).last() {
+        let mut held = held.iter().rev().filter(|(held, _)| *held == number);
+        if let Some(held) = held.find_map(|(_, release)| release.upgrade()) {
             return Ok(held);
         }
         // Leased first, then read: what is there then stays.
@@ -220,23 +228,13 @@ impl Engine {
         let leases = Arc::new(Leases::new(self.lake.as_ref().clone(), name));
         *self.releases.leases.lock() = Some(Arc::clone(&leases));
         let engine = Arc::downgrade(self);
-        let task = self.cpu().spawn(async move {
-            let mut known = BTreeSet::new();
-            let mut ticks = 0_u32;
-            while let Some(engine) = engine.upgrade() {
-                let held = engine.held();
-                if held != known || ticks.is_multiple_of(RENEWALS) {
-                    engine.renew_leases().await;
-                    known = held;
-                }
-                drop(engine);
-                ticks = ticks.wrapping_add(1);
-                tokio::time::sleep(LEASE_TICK).await;
-            }
-        });
+        let stop = CancellationToken::new();
+        let renewing = renew(Weak::clone(&engine), stop.clone());
         LeaseGuard {
+            task: self.cpu().spawn(renewing),
+            engine,
             leases,
-            task: task.abort_handle(),
+            stop,
         }
     }
 
@@ -277,5 +275,24 @@ impl Engine {
             &planner,
         )
         .await
+    }
+}
+
+/// Renews the leases of an engine until it is told to stop, or is gone.
+async fn renew(engine: Weak<Engine>, stop: CancellationToken) {
+    let mut known = BTreeSet::new();
+    let mut ticks = 0_u32;
+    while let Some(engine) = engine.upgrade() {
+        let held = engine.held();
+        if held != known || ticks.is_multiple_of(RENEWALS) {
+            engine.renew_leases().await;
+            known = held;
+        }
+        drop(engine);
+        ticks = ticks.wrapping_add(1);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LEASE_TICK) => {}
+        }
     }
 }

@@ -403,6 +403,8 @@ fn generic(error: std::io::Error) -> Error {
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
+    use perennial_base::{Clock, SystemClock};
+
     use super::*;
 
     async fn names(store: &LocalStore, prefix: Option<&str>) -> Vec<String> {
@@ -542,7 +544,7 @@ mod tests {
             std::fs::write(below.join(name), "x").unwrap();
         }
         let hour = 3_600_000_000;
-        let now = Utc::now().timestamp_micros();
+        let now = SystemClock.now();
         assert_eq!(stale_staged(folder.path(), now, hour).unwrap(), 0);
         assert_eq!(stale_staged(folder.path(), now + 2 * hour, hour).unwrap(), 1);
         let mut left: Vec<_> = std::fs::read_dir(&below)
