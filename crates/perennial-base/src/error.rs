@@ -87,6 +87,8 @@ pub enum ErrorClass {
     Unavailable,
     /// A data file that was admitted and can no longer be read.
     DamagedFile,
+    /// A data file that was admitted and is no longer there.
+    MissingFile,
     /// A setting that cannot be changed now.
     FixedSetting,
     /// A parameter that the statement does not have.
@@ -117,7 +119,7 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// Every class, for tests that must not forget one.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 52] = [
         Self::Syntax,
         Self::UndefinedTable,
         Self::UndefinedDatabase,
@@ -156,6 +158,7 @@ impl ErrorClass {
         Self::Shutdown,
         Self::Unavailable,
         Self::DamagedFile,
+        Self::MissingFile,
         Self::FixedSetting,
         Self::UndefinedParameter,
         Self::NotInState,

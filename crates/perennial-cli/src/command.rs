@@ -107,6 +107,7 @@ pub(crate) async fn open(config: Arc<Config>) -> Result<Arc<Engine>> {
     let options = EngineOptions {
         front: Some(front),
         clock: Some(clock),
+        ..EngineOptions::default()
     };
     Engine::open(config, options).await.context(lake)
 }

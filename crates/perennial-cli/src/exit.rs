@@ -118,6 +118,7 @@ fn code(class: ErrorClass) -> u8 {
         | ErrorClass::DiskFull
         | ErrorClass::OutOfMemory
         | ErrorClass::DamagedFile
+        | ErrorClass::MissingFile
         | ErrorClass::Conflict
         | ErrorClass::Shutdown => ENVIRONMENT,
         _ => INPUT,

@@ -11,7 +11,7 @@ use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 use perennial_base::{Clock, Config, ErrorClass, SystemClock};
-use perennial_lake::{Lake, Snapshots};
+use perennial_lake::{Lake, Snapshots, StoreWrapper};
 
 use crate::catalog::SEARCH_PATH;
 use crate::description::{DATABASE, FunctionDescription, SystemCatalog};
@@ -25,18 +25,32 @@ use crate::system::{Run, Runs};
 
 mod releases;
 
+pub use releases::LeaseGuard;
+
 /// Stack of the threads that hold, plan and run statements: deep expressions recurse. Only what is used of it takes memory.
 pub const STACK_BYTES: usize = 64 << 20;
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8_192;
 
 /// What an engine can be given.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct EngineOptions {
     /// The system catalog of the front that serves.
     pub front: Option<Arc<dyn SystemCatalog>>,
     /// The clock; the system's when absent.
     pub clock: Option<Arc<dyn Clock>>,
+    /// Something between the engine and the store of its lake, such as one that counts or fails.
+    pub store: Option<StoreWrapper>,
+}
+
+impl std::fmt::Debug for EngineOptions {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("EngineOptions")
+            .field("front", &self.front)
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
+    }
 }
 
 /// See the module.
@@ -66,7 +80,11 @@ impl Engine {
     /// # Errors
     /// When the lake cannot be read, or the limits of the configuration cannot be set up.
     pub async fn open(config: Arc<Config>, options: EngineOptions) -> Result<Arc<Self>> {
-        let lake = Arc::new(Lake::open(&config.lake.url, &config.base)?);
+        let lake = Lake::open(&config.lake.url, &config.base)?;
+        let lake = Arc::new(match &options.store {
+            Some(wrap) => lake.wrapped(wrap),
+            None => lake,
+        });
         let store = ObjectStoreUrl::parse(lake.store_url())?;
         let memory = config.server.memory.unwrap_or_else(limits::default_memory);
         let memory = usize::try_from(memory).unwrap_or(usize::MAX);

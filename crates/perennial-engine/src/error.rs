@@ -158,6 +158,9 @@ fn translate(error: &DataFusionError) -> Error {
     if let Some(own) = own_error(error) {
         return own;
     }
+    if let Some(lake) = crate::pinned::lake_error(error) {
+        return statement(lake);
+    }
     let root = error.find_root();
     match root {
         DataFusionError::SchemaError(schema, _) => translate_schema(schema),
@@ -166,15 +169,10 @@ fn translate(error: &DataFusionError) -> Error {
         DataFusionError::ResourcesExhausted(message) => exhausted(message),
         DataFusionError::NotImplemented(message) => wording::reworded(message)
             .unwrap_or_else(|| Error::new(ErrorClass::Unsupported, lower_first(first_line(message)))),
-        DataFusionError::ObjectStore(store) => match store.as_ref() {
-            object_store::Error::NotFound { .. } => Error::new(
-                ErrorClass::DamagedFile,
-                "a data file of the snapshot no longer exists",
-            )
-            .with_hint("Run the statement again; the next snapshot leaves the file out."),
-            _ => Error::new(ErrorClass::Unavailable, "the object store does not answer")
-                .with_detail(first_line(&store.to_string())),
-        },
+        // The text of a store can have paths of the server in it, and worse.
+        DataFusionError::ObjectStore(store) => {
+            statement(&perennial_lake::Error::store("read", "a data file", store))
+        }
         DataFusionError::IoError(io) => io_error(io),
         DataFusionError::ParquetError(parquet) => {
             Error::new(ErrorClass::DamagedFile, "a data file cannot be read")
@@ -196,19 +194,24 @@ fn translate(error: &DataFusionError) -> Error {
     }
 }
 
+/// An error of another crate as one of a statement.
+fn statement(error: &impl UserError) -> Error {
+    Error::Statement {
+        class: error.class(),
+        message: error.to_string(),
+        detail: error.detail(),
+        hint: error.hint(),
+        position: None,
+    }
+}
+
 /// An error of ours that travelled through the engine as an external one.
 fn own_error(error: &DataFusionError) -> Option<Error> {
     let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(current) = source {
         if let Some(DataFusionError::External(inner)) = current.downcast_ref::<DataFusionError>() {
             if let Some(function) = inner.downcast_ref::<FunctionError>() {
-                return Some(Error::Statement {
-                    class: function.class(),
-                    message: function.to_string(),
-                    detail: function.detail(),
-                    hint: function.hint(),
-                    position: None,
-                });
+                return Some(statement(function));
             }
             if let Some(Error::Statement {
                 class,
@@ -462,8 +465,9 @@ fn io_error(error: &std::io::Error) -> Error {
     if error.kind() == std::io::ErrorKind::StorageFull {
         return Error::new(ErrorClass::DiskFull, "no space left on the disk");
     }
+    // The text of the system can have a path of the server in it.
     Error::new(ErrorClass::Unavailable, "a file cannot be read or written")
-        .with_detail(sentence(&error.to_string()))
+        .with_detail(sentence(&error.kind().to_string()))
 }
 
 fn internal(text: &str) -> Error {

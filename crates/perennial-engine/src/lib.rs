@@ -11,6 +11,7 @@ pub mod error;
 pub mod expression;
 pub mod functions;
 pub mod limits;
+pub mod pinned;
 pub mod provider;
 pub mod release;
 pub mod rows;
@@ -25,7 +26,7 @@ pub use description::{
     RelationDescription, RelationKind, RoleDescription, SchemaDescription, SessionFacts, SettingDescription,
     SystemCatalog, SystemRelation,
 };
-pub use engine::{Engine, EngineOptions};
+pub use engine::{Engine, EngineOptions, LeaseGuard};
 pub use error::{Error, Result, StopReason};
 pub use release::Release;
 pub use rows::Rows;

@@ -10,7 +10,6 @@ use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DFSchema, Result, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -23,13 +22,17 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use perennial_lake::{ColumnStats, Scalar};
+use object_store::ObjectMeta;
+use object_store::path::Path;
+use perennial_lake::{ColumnStats, Lake, Scalar};
+
+use crate::pinned::PinnedReaders;
 
 /// One file of a table.
 #[derive(Debug, Clone)]
 pub struct StoredFile {
     /// Its path in the store.
-    pub path: String,
+    pub path: Path,
     /// Its size.
     pub bytes: u64,
     /// Its rows.
@@ -48,6 +51,7 @@ pub struct StoredFile {
 /// A table made of immutable Parquet files.
 #[derive(Debug)]
 pub struct FileTable {
+    lake: Lake,
     store: ObjectStoreUrl,
     schema: TableSchema,
     files: Vec<PartitionedFile>,
@@ -63,25 +67,32 @@ pub struct FileTable {
 impl FileTable {
     /// A table over `files`. `partition_columns` stand behind the columns of the files and take the values that
     /// each file carries; `sort` names the columns that every file is sorted by.
+    ///
+    /// # Errors
+    /// When the lake's store has no url.
     pub fn new(
-        store: ObjectStoreUrl,
+        lake: &Lake,
         schema: SchemaRef,
         partition_columns: Vec<arrow::datatypes::FieldRef>,
         files: Vec<StoredFile>,
         sort: &[String],
-    ) -> Self {
-        Self::with_virtual_columns(store, schema, partition_columns, Vec::new(), files, sort)
+    ) -> Result<Self> {
+        Self::with_virtual_columns(lake, schema, partition_columns, Vec::new(), files, sort)
     }
 
     /// As [`FileTable::new`], with columns that the reader makes, such as the row's number in its file.
+    ///
+    /// # Errors
+    /// As [`FileTable::new`].
     pub fn with_virtual_columns(
-        store: ObjectStoreUrl,
+        lake: &Lake,
         schema: SchemaRef,
         partition_columns: Vec<arrow::datatypes::FieldRef>,
         virtual_columns: Vec<arrow::datatypes::FieldRef>,
         files: Vec<StoredFile>,
         sort: &[String],
-    ) -> Self {
+    ) -> Result<Self> {
+        let store = ObjectStoreUrl::parse(lake.store_url())?;
         let sort = sort.iter().map_while(|name| schema.index_of(name).ok()).collect();
         let rows = files.iter().map(|file| file.rows).sum();
         let bytes = files.iter().map(|file| file.bytes).sum();
@@ -91,11 +102,12 @@ impl FileTable {
             .build();
         let bounds = files
             .iter()
-            .map(|file| Arc::new(statistics(&schema, file, Precision::Exact)))
+            .map(|file| Arc::new(typed(&schema, statistics(&schema, file, Precision::Exact))))
             .collect();
         let files: Vec<_> = files.into_iter().map(|file| planned(&schema, file)).collect();
         let statistics = summed(schema.table_schema(), &files);
-        Self {
+        Ok(Self {
+            lake: lake.clone(),
             store,
             schema,
             files,
@@ -104,7 +116,7 @@ impl FileTable {
             sort,
             rows,
             bytes,
-        }
+        })
     }
 
     /// Rows of all files.
@@ -212,10 +224,7 @@ impl TableProvider for FileTable {
                 .nulls_last()
         }));
         let runtime = state.runtime_env();
-        let footers = CachedParquetFileReaderFactory::new(
-            runtime.object_store(&self.store)?,
-            runtime.cache_manager.get_file_metadata_cache(),
-        );
+        let footers = PinnedReaders::new(&self.lake, runtime.cache_manager.get_file_metadata_cache());
         let source = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(state.default_table_options().parquet)
             .with_parquet_file_reader_factory(Arc::new(footers))
@@ -242,14 +251,17 @@ impl TableProvider for FileTable {
 
 fn planned(schema: &TableSchema, file: StoredFile) -> PartitionedFile {
     let statistics = statistics(schema, &file, Precision::Inexact);
-    let mut planned = PartitionedFile::new(file.path, file.bytes)
+    // A path from text would be encoded once more.
+    let meta = ObjectMeta {
+        location: file.path,
+        last_modified: chrono::DateTime::from_timestamp_micros(file.last_modified).unwrap_or_default(),
+        size: file.bytes,
+        e_tag: file.e_tag,
+        version: None,
+    };
+    PartitionedFile::new_from_meta(meta)
         .with_partition_values(file.partitions)
-        .with_statistics(Arc::new(statistics));
-    planned.object_meta.e_tag = file.e_tag;
-    if let Some(written) = chrono::DateTime::from_timestamp_micros(file.last_modified) {
-        planned.object_meta.last_modified = written;
-    }
-    planned
+        .with_statistics(Arc::new(statistics))
 }
 
 /// What is known of a file's columns. Bounds of text may be cut; `text` says as what they count.
@@ -275,6 +287,23 @@ fn statistics(
             column.min_value = Precision::Exact(value.clone());
             column.max_value = Precision::Exact(value.clone());
             column.null_count = Precision::Exact(if value.is_null() { file.rows as usize } else { 0 });
+        }
+    }
+    statistics
+}
+
+/// Bounds as columns of one type: a bound that is not known is a NULL of the column's type. The library takes a NULL
+/// without a type beside values for a mixture, and then knows the bounds of no file at all
+/// (datafusion-common `pruning.rs`, `get_exact_column_statistics`).
+fn typed(schema: &TableSchema, mut statistics: Statistics) -> Statistics {
+    let fields = schema.table_schema().fields();
+    for (column, field) in statistics.column_statistics.iter_mut().zip(fields) {
+        for bound in [&mut column.min_value, &mut column.max_value] {
+            if matches!(bound, Precision::Absent)
+                && let Ok(null) = ScalarValue::try_from(field.data_type())
+            {
+                *bound = Precision::Exact(null);
+            }
         }
     }
     statistics

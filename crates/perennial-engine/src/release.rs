@@ -9,7 +9,6 @@ use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{MemTable, TableProvider};
 use datafusion::common::ScalarValue;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use perennial_base::Config;
@@ -69,7 +68,6 @@ impl Release {
     ) -> Result<Self> {
         let mut builder = Builder {
             lake,
-            store: ObjectStoreUrl::parse(lake.store_url())?,
             schemas: BTreeMap::new(),
         };
         for (name, comment) in SCHEMAS {
@@ -216,7 +214,6 @@ impl Schema {
 
 struct Builder<'a> {
     lake: &'a Lake,
-    store: ObjectStoreUrl,
     schemas: BTreeMap<String, Schema>,
 }
 
@@ -237,7 +234,7 @@ impl Builder<'_> {
                     .iter()
                     .map(|file| {
                         Ok(StoredFile {
-                            path: self.lake.path(&file.path)?.to_string(),
+                            path: self.lake.path(&file.path)?,
                             bytes: file.bytes,
                             rows: file.rows,
                             columns: file.columns.clone(),
@@ -247,13 +244,7 @@ impl Builder<'_> {
                         })
                     })
                     .collect::<Result<_>>()?;
-                let table = FileTable::new(
-                    self.store.clone(),
-                    Arc::clone(&columns),
-                    Vec::new(),
-                    files,
-                    &stored.sort,
-                );
+                let table = FileTable::new(self.lake, Arc::clone(&columns), Vec::new(), files, &stored.sort)?;
                 let (rows, bytes) = (table.rows(), table.bytes());
                 (Arc::new(table), columns, rows, bytes)
             }
@@ -320,7 +311,7 @@ impl Builder<'_> {
         stored: Option<&SourceManifest>,
     ) -> Result<()> {
         let Some(stored) = stored else { return Ok(()) };
-        let table = source_table(self.lake, &self.store, stored)?;
+        let table = source_table(self.lake, stored)?;
         let columns = table
             .schema()
             .fields()
@@ -438,7 +429,7 @@ impl Builder<'_> {
 }
 
 /// The table over the live files of a source; hive partition columns stand last, as text.
-pub fn source_table(lake: &Lake, store: &ObjectStoreUrl, stored: &SourceManifest) -> Result<FileTable> {
+pub fn source_table(lake: &Lake, stored: &SourceManifest) -> Result<FileTable> {
     let columns = with_views(stored.contract.schema());
     let mut partition_names: Vec<String> = Vec::new();
     let live = || stored.files.iter().filter(|file| file.state == FileState::Live);
@@ -456,7 +447,7 @@ pub fn source_table(lake: &Lake, store: &ObjectStoreUrl, stored: &SourceManifest
                 .map(|name| ScalarValue::Utf8(file.partition(name).map(str::to_owned)))
                 .collect();
             Ok(StoredFile {
-                path: lake.path(&file.path)?.to_string(),
+                path: lake.path(&file.path)?,
                 bytes: file.size,
                 rows: file.landed,
                 columns: file.stats.clone(),
@@ -470,13 +461,7 @@ pub fn source_table(lake: &Lake, store: &ObjectStoreUrl, stored: &SourceManifest
         .iter()
         .map(|name| Arc::new(Field::new(name, DataType::Utf8, true)))
         .collect();
-    Ok(FileTable::new(
-        store.clone(),
-        columns,
-        partition_columns,
-        files,
-        &[],
-    ))
+    Ok(FileTable::new(lake, columns, partition_columns, files, &[])?)
 }
 
 fn memory(batch: RecordBatch) -> Result<Arc<dyn TableProvider>> {

@@ -16,6 +16,7 @@ use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::error::{Error, Result, StopReason};
+use crate::release::Release;
 use crate::rules::stoppable::stoppable;
 use crate::session::cursor::Fetch;
 use crate::session::request::{Canceller, Request};
@@ -32,6 +33,8 @@ pub struct Rows {
     canceller: Canceller,
     /// The request of a caller who began none.
     _request: Option<Request>,
+    /// What is read: its files stay while there are rows to come.
+    release: Option<Arc<Release>>,
 }
 
 #[derive(Debug)]
@@ -68,6 +71,7 @@ impl Rows {
             source: Source::Ready(batches.into_iter()),
             canceller: Canceller::default(),
             _request: None,
+            release: None,
         }
     }
 
@@ -79,6 +83,7 @@ impl Rows {
             source: Source::Cursor(Box::new(fetch)),
             canceller,
             _request: request,
+            release: None,
         }
     }
 
@@ -129,7 +134,14 @@ impl Rows {
             },
             canceller,
             _request: request,
+            release: None,
         }
+    }
+
+    /// The same rows, which keep a release in use.
+    pub(crate) fn of(mut self, release: Arc<Release>) -> Self {
+        self.release = Some(release);
+        self
     }
 
     /// The columns.

@@ -132,6 +132,8 @@ pub struct Session {
     /// Set by `pg_terminate_backend`.
     terminated: CancellationToken,
     state: Mutex<Option<CachedState>>,
+    /// The release that `perennial.snapshot` selects.
+    chosen: Mutex<Option<Arc<Release>>>,
 }
 
 /// What functions of the session (`current_setting`, …) see as well.
@@ -181,6 +183,7 @@ impl Session {
             canceller,
             terminated,
             state: Mutex::default(),
+            chosen: Mutex::default(),
         })
     }
 
@@ -277,7 +280,8 @@ impl Session {
 
     /// What session functions answer.
     pub fn facts(&self) -> Arc<dyn SessionFacts> {
-        Arc::new(Facts::new(self, &self.release()))
+        let chosen = self.chosen.lock().clone();
+        Arc::new(Facts::new(self, &chosen.unwrap_or_else(|| self.release())))
     }
 
     /// The engine.
@@ -292,7 +296,22 @@ impl Session {
         });
     }
 
-    /// The release that a statement which starts now reads.
+    /// The release that a statement which starts now reads, as `perennial.snapshot` says.
+    pub(crate) async fn selected(&self) -> Result<Arc<Release>> {
+        let Some(number) = self.shared.settings.lock().snapshot() else {
+            *self.chosen.lock() = None;
+            return Ok(self.release());
+        };
+        let known = self.chosen.lock().clone();
+        if let Some(known) = known.filter(|known| known.number() == number) {
+            return Ok(known);
+        }
+        let chosen = self.engine.release_at(number).await?;
+        *self.chosen.lock() = Some(Arc::clone(&chosen));
+        Ok(chosen)
+    }
+
+    /// The release that a statement which starts now reads where no other one is selected.
     pub(crate) fn release(&self) -> Arc<Release> {
         self.shared
             .transaction

@@ -21,7 +21,7 @@ use parquet::arrow::arrow_reader::{
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader};
 
-use crate::admission::source::Source;
+use crate::admission::source::{Source, whole_range};
 use crate::admission::thrift::{FooterShape, footer_shape, page_shape};
 use crate::contract::StoredSchema;
 use crate::discovery::Landed;
@@ -142,17 +142,15 @@ async fn judge(lake: &Lake, landed: &Landed, path: &object_store::path::Path) ->
     if size == 0 {
         return Ok(Err(Rejection::new("is empty")));
     }
-    let head = store.get_range(path, 0..size.min(8)).await.map_err(failed)?;
-    let tail = store
-        .get_range(path, size.saturating_sub(8)..size)
+    let head = whole_range(&store, path, 0..size.min(8)).await.map_err(failed)?;
+    let tail = whole_range(&store, path, size.saturating_sub(8)..size)
         .await
         .map_err(failed)?;
     let footer_range = match footer_range(size, &head, &tail) {
         Ok(range) => range,
         Err(rejection) => return Ok(Err(rejection)),
     };
-    let footer = store
-        .get_range(path, footer_range.clone())
+    let footer = whole_range(&store, path, footer_range.clone())
         .await
         .map_err(failed)?;
     let parsed = caught(move || parse_footer(&footer, footer_range.start)).await?;

@@ -128,7 +128,8 @@ impl UserError for Error {
                 ErrorClass::Unavailable
             }
             Self::DiskFull { .. } => ErrorClass::DiskFull,
-            Self::NotFound { .. } | Self::DamagedSnapshot { .. } => ErrorClass::DamagedFile,
+            Self::NotFound { .. } => ErrorClass::MissingFile,
+            Self::DamagedSnapshot { .. } => ErrorClass::DamagedFile,
             Self::Replaced { .. } => ErrorClass::Conflict,
             Self::NewerFormat { .. } | Self::Unconditional { .. } => ErrorClass::Unsupported,
             Self::Malformed { .. } => ErrorClass::Internal,
@@ -159,6 +160,12 @@ impl UserError for Error {
             Self::Folder { .. } => "Create the folder, or correct \"url\" in the section [lake].",
             Self::InvalidPath { .. } => {
                 "Give a path below the lake, such as \"shop/orders/\" or \"shop/**/*.parquet\"."
+            }
+            Self::Unavailable { reason, .. } if reason == NO_BUCKET => {
+                "Create it, or correct \"url\" in the section [lake]."
+            }
+            Self::Unavailable { reason, .. } if reason == PLAIN_HTTP => {
+                "Set AWS_ALLOW_HTTP, AZURE_ALLOW_HTTP or GOOGLE_ALLOW_HTTP to true in the environment, or use https://."
             }
             Self::Unavailable { .. } => {
                 "Check that the store can be reached from here; the same call may succeed later."
@@ -192,6 +199,12 @@ impl Error {
         use object_store::Error as Store;
         let path = path.to_owned();
         match error {
+            // A folder without files is an empty listing.
+            Store::NotFound { .. } if operation == "list" => Self::Unavailable {
+                operation,
+                path,
+                reason: NO_BUCKET.to_owned(),
+            },
             Store::NotFound { .. } => Self::NotFound { path },
             Store::Precondition { .. } | Store::NotModified { .. } => Self::Replaced { path },
             Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => {
@@ -241,12 +254,23 @@ impl Error {
                     path,
                     reason: match status {
                         Some(status) => format!("the store answered with HTTP status {status}"),
+                        None if says(error, "URL scheme is not allowed") => PLAIN_HTTP.to_owned(),
                         None => "the store gave no usable answer".to_owned(),
                     },
                 },
             },
         }
     }
+}
+
+/// What a listing says when there is nothing to list in.
+const NO_BUCKET: &str = "the bucket or container does not exist";
+/// What the network says to an endpoint without encryption.
+const PLAIN_HTTP: &str = "the endpoint is http://, which the environment does not allow";
+
+/// Whether an error, or one behind it, says just this.
+fn says(error: &(dyn StdError + 'static), text: &str) -> bool {
+    error.to_string() == text || error.source().is_some_and(|cause| says(cause, text))
 }
 
 /// Whether the operating system refused the access to a folder.
@@ -361,6 +385,44 @@ mod tests {
             "cannot read \"a\": the store answered with HTTP status 503"
         );
     }
+
+    #[test]
+    fn what_an_operator_can_set_right_is_told() {
+        let source = || "NoSuchBucket".into();
+        let path = String::new();
+        let error = Error::store(
+            "list",
+            "crm",
+            &object_store::Error::NotFound {
+                path,
+                source: source(),
+            },
+        );
+        assert_eq!(
+            error.to_string(),
+            "cannot list \"crm\": the bucket or container does not exist"
+        );
+        assert!(error.hint().is_some_and(|hint| hint.contains("[lake]")));
+        assert_eq!(error.class(), ErrorClass::Unavailable);
+        let source = io::Error::other("URL scheme is not allowed");
+        let http = object_store::Error::Generic {
+            store: "S3",
+            source: Box::new(object_store::Error::Generic {
+                store: "HTTP client",
+                source: Box::new(Caused(source)),
+            }),
+        };
+        let error = Error::store("list", "crm", &http);
+        assert!(
+            error.hint().is_some_and(|hint| hint.contains("AWS_ALLOW_HTTP")),
+            "{error}"
+        );
+    }
+
+    /// A failure of the network whose cause is told by `source` alone.
+    #[derive(Debug, thiserror::Error)]
+    #[error("builder error")]
+    struct Caused(#[source] io::Error);
 
     #[test]
     fn a_refusal_is_told_apart_from_a_failure() {

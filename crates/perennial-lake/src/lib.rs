@@ -8,6 +8,7 @@ pub mod admission;
 pub mod contract;
 pub mod discovery;
 pub mod error;
+pub mod leases;
 pub mod manifest;
 pub mod snapshots;
 pub mod statistics;
@@ -20,10 +21,11 @@ pub use admission::{FileFacts, Inspection, Rejection, inspect};
 pub use contract::{Contract, Misfit, StoredSchema};
 pub use discovery::{Landed, Settling, SourcePath, discover};
 pub use error::{Error, Result};
+pub use leases::{LEASE, Leases, leased};
 pub use manifest::{
     ColumnStats, DataFile, FileState, Manifest, Phase, RunSummary, Scalar, SourceFile, SourceManifest,
     TableManifest,
 };
 pub use snapshots::{Collected, Commit, Retention, Snapshots};
-pub use store::{LOCAL_STORE_URL, Lake, PLATFORM_FOLDER};
+pub use store::{LOCAL_STORE_URL, Lake, PLATFORM_FOLDER, StoreWrapper};
 pub use writer::{DataFileWriter, WriterOptions};

@@ -4,20 +4,26 @@
 //! first. Readers look for the highest number. Nothing else is needed for atomicity: before the create the files
 //! of a run are orphans, after it they are the lake.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStoreExt, PutPayload};
+use parking_lot::Mutex;
 use serde::Deserialize;
 
 use crate::error::{Error, Result};
+use crate::leases::leased;
 use crate::manifest::Manifest;
 use crate::store::{Lake, PLATFORM_FOLDER, create_only};
 
 const FOLDER: &str = "_perennial/snapshots";
 /// The folder of all data files.
 pub(crate) const DATA_FOLDER: &str = "_perennial/data";
+/// Where stores are tried out; what is left there is of a process that died.
+pub(crate) const PROBE_FOLDER: &str = "_perennial/probe";
 /// How often a request is repeated that met another one under way.
 const ATTEMPTS: u32 = 5;
 
@@ -25,6 +31,8 @@ const ATTEMPTS: u32 = 5;
 #[derive(Debug, Clone)]
 pub struct Snapshots {
     lake: Lake,
+    /// The files that snapshots name, by number: a snapshot never changes.
+    named: Arc<Mutex<BTreeMap<u64, Arc<HashSet<String>>>>>,
 }
 
 /// How a commit ended.
@@ -65,7 +73,10 @@ pub struct Collected {
 impl Snapshots {
     /// The snapshots of `lake`.
     pub fn new(lake: Lake) -> Self {
-        Self { lake }
+        Self {
+            lake,
+            named: Arc::default(),
+        }
     }
 
     /// The newest snapshot; none in a lake that has not been unified.
@@ -246,20 +257,26 @@ impl Snapshots {
             .try_collect()
             .await
             .map_err(failed)?;
-        let mut named = HashSet::new();
-        for number in self.list().await? {
-            match self.read(number).await {
-                Ok(manifest) => named.extend(manifest.data_files().map(str::to_owned)),
+        let mut named = Vec::new();
+        let numbers = self.list().await?;
+        self.named.lock().retain(|number, _| numbers.contains(number));
+        for number in numbers {
+            match self.named(number).await {
+                Ok(files) => named.push(files),
                 Err(Error::NotFound { .. }) => {}
                 Err(error) => return Err(error),
             }
         }
+        let named = |path: &String| named.iter().any(|files| files.contains(path));
         let old = |meta: &ObjectMeta| now.saturating_sub(meta.last_modified.timestamp_micros()) >= grace;
         let disposable = |path: &String| {
             let data = path
                 .strip_prefix(DATA_FOLDER)
                 .is_some_and(|rest| rest.starts_with('/'));
-            (data || path.ends_with(".tmp")) && !named.contains(path)
+            let probe = path
+                .strip_prefix(PROBE_FOLDER)
+                .is_some_and(|rest| rest.starts_with('/'));
+            (data || probe || path.ends_with(".tmp")) && !named(path)
         };
         Ok(files
             .iter()
@@ -288,19 +305,75 @@ impl Snapshots {
             .map(|((number, _), _)| *number)
             .filter(|number| !retention.pinned.contains(number))
             .collect();
-        let mut freed = HashSet::new();
+        let leased = if snapshots.is_empty() {
+            BTreeSet::new()
+        } else {
+            leased(&self.lake, now).await?
+        };
+        let mut snapshots: Vec<u64> = snapshots
+            .into_iter()
+            .filter(|number| !leased.contains(number))
+            .collect();
+        let mut freed: BTreeMap<u64, Arc<HashSet<String>>> = BTreeMap::new();
+        let mut removed = BTreeMap::new();
         for number in &snapshots {
-            match self.read(*number).await {
-                Ok(manifest) => freed.extend(manifest.data_files().map(str::to_owned)),
+            match self.named(*number).await {
+                Ok(files) => drop(freed.insert(*number, files)),
                 // Its files are orphans then, which go when they are old.
                 Err(Error::NotFound { .. } | Error::DamagedSnapshot { .. }) => {}
                 Err(error) => return Err(error),
             }
+            if let Some(bytes) = self.bytes(*number).await? {
+                removed.insert(*number, bytes);
+            }
             self.delete(&[snapshot_path(*number)]).await?;
         }
+        if !snapshots.is_empty() {
+            // A reader that leased one meanwhile has found it still there: it gets it back.
+            let late = self::leased(&self.lake, now).await?;
+            for (number, bytes) in removed.into_iter().filter(|(number, _)| late.contains(number)) {
+                let relative = snapshot_path(number);
+                let path = self.lake.path(&relative)?;
+                let put = self
+                    .lake
+                    .store()
+                    .put_opts(&path, bytes.into(), create_only())
+                    .await;
+                match put {
+                    Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+                    Err(error) => return Err(Error::store("write", &relative, &error)),
+                }
+                freed.remove(&number);
+                snapshots.retain(|removed| *removed != number);
+            }
+        }
+        let freed: HashSet<String> = freed.values().flat_map(|files| files.iter().cloned()).collect();
         let files = self.disposable(now, retention.grace, &freed).await?;
         self.delete(&files).await?;
+        self.lake.remove_staged(now, retention.grace).await?;
         Ok(Collected { snapshots, files })
+    }
+
+    /// A snapshot's document as it is; none when it is not there.
+    async fn bytes(&self, number: u64) -> Result<Option<Bytes>> {
+        let relative = snapshot_path(number);
+        let failed = |error: object_store::Error| Error::store("read", &relative, &error);
+        match self.lake.store().get(&self.lake.path(&relative)?).await {
+            Ok(found) => Ok(Some(found.bytes().await.map_err(failed)?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(failed(error)),
+        }
+    }
+
+    /// The files that a snapshot names.
+    async fn named(&self, number: u64) -> Result<Arc<HashSet<String>>> {
+        if let Some(known) = self.named.lock().get(&number) {
+            return Ok(Arc::clone(known));
+        }
+        let manifest = self.read(number).await?;
+        let files: Arc<HashSet<String>> = Arc::new(manifest.data_files().map(str::to_owned).collect());
+        self.named.lock().insert(number, Arc::clone(&files));
+        Ok(files)
     }
 
     /// The answer to a commit whose number is taken already.

@@ -1,18 +1,26 @@
 //! Where a lake is, and the object store behind it. Only this module builds stores.
 
 mod local;
+mod tagged;
 
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
-use object_store::aws::AmazonS3Builder;
-use object_store::azure::MicrosoftAzureBuilder;
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::client::ClientConfigKey;
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::limit::LimitStore;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{
+    BackoffConfig, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
+};
 
 use crate::error::{Error, Result};
-use crate::store::local::LocalStore;
+use crate::snapshots::PROBE_FOLDER;
+use crate::store::local::{LocalStore, stale_staged};
+use crate::store::tagged::TaggedStore;
 
 /// The folder below a lake that belongs to the platform.
 pub const PLATFORM_FOLDER: &str = "_perennial";
@@ -21,13 +29,31 @@ pub const PLATFORM_FOLDER: &str = "_perennial";
 /// relative to the lake, so that no statement can name a file outside of it.
 pub const LOCAL_STORE_URL: &str = "lake://local/";
 
+/// The most requests to a remote store that are under way at once.
+const REQUESTS: usize = 64;
+
+/// Something put between a lake and its store, such as one that counts or fails.
+pub type StoreWrapper = Arc<dyn Fn(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> + Send + Sync>;
+
 /// A folder of a store. Cheap to clone.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Lake {
     store: Arc<dyn ObjectStore>,
     store_url: Arc<str>,
     url: Arc<str>,
     prefix: Path,
+    /// Where a local lake is.
+    folder: Option<Arc<FilePath>>,
+}
+
+/// Without the store, whose own text can have credentials in it.
+impl std::fmt::Debug for Lake {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Lake")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Lake {
@@ -79,7 +105,15 @@ impl Lake {
             store_url: store_url.into(),
             url: url.trim_end_matches('/').into(),
             prefix,
+            folder: None,
         })
+    }
+
+    /// The lake, with something between it and its store.
+    #[must_use]
+    pub fn wrapped(mut self, wrap: &StoreWrapper) -> Self {
+        self.store = wrap(self.store);
+        self
     }
 
     /// The store.
@@ -131,29 +165,52 @@ impl Lake {
     /// # Errors
     /// [`Error::Unconditional`] when the same name can be created twice, and whatever the store answers.
     pub async fn verify(&self, unique: &str) -> Result<()> {
-        let relative = format!("{PLATFORM_FOLDER}/probe/{unique}");
+        let relative = format!("{PROBE_FOLDER}/{unique}");
         let path = self.path(&relative)?;
         let create = || {
             self.store
                 .put_opts(&path, PutPayload::from_static(b"probe"), create_only())
         };
-        create()
-            .await
-            .map_err(|error| Error::store("write", &relative, &error))?;
+        let unconditional = || Error::Unconditional {
+            url: self.url().to_owned(),
+        };
+        create().await.map_err(|error| match error {
+            object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. } => {
+                unconditional()
+            }
+            error => Error::store("write", &relative, &error),
+        })?;
         let second = create().await;
         self.store
             .delete(&path)
             .await
             .map_err(|error| Error::store("delete", &relative, &error))?;
         match second {
-            Ok(_) => Err(Error::Unconditional {
-                url: self.url().to_owned(),
-            }),
+            Ok(_) => Err(unconditional()),
             Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
                 Ok(())
             }
             Err(error) => Err(Error::store("write", &relative, &error)),
         }
+    }
+
+    /// Removes what uploads that died have left where no listing shows it: in a local lake, files that the library
+    /// had begun and nobody has written to for `grace` microseconds before `now`. Answers how many.
+    ///
+    /// # Errors
+    /// When the folder cannot be read or written.
+    pub async fn remove_staged(&self, now: i64, grace: i64) -> Result<usize> {
+        let Some(folder) = self.folder.clone() else {
+            return Ok(0);
+        };
+        let removed =
+            tokio::task::spawn_blocking(move || stale_staged(&folder.join(PLATFORM_FOLDER), now, grace));
+        let removed = removed
+            .await
+            .map_err(|source| object_store::Error::JoinError { source });
+        removed
+            .and_then(|removed| removed)
+            .map_err(|error| Error::store("delete", PLATFORM_FOLDER, &error))
     }
 
     fn open_folder(url: &str, folder: &FilePath) -> Result<Self> {
@@ -183,6 +240,7 @@ impl Lake {
             store_url: LOCAL_STORE_URL.into(),
             url,
             prefix: Path::default(),
+            folder: Some(folder.into()),
         })
     }
 }
@@ -260,20 +318,64 @@ impl Location {
     }
 }
 
+/// A request is tried for half a minute: who waits for an answer wants to know that the store is away.
+fn retries() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(5),
+            base: 2.0,
+        },
+        max_retries: 6,
+        retry_timeout: Duration::from_secs(30),
+    }
+}
+
+/// How long one request may take where the environment does not say (`AWS_TIMEOUT` and its like): large files need more
+/// than the library's thirty seconds.
+const TIMEOUT: &str = "120 seconds";
+const TIMEOUT_KEY: ClientConfigKey = ClientConfigKey::Timeout;
+
 fn remote_store(url: &str, scheme: &str, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
     let built: object_store::Result<Arc<dyn ObjectStore>> = match scheme {
-        "s3" => AmazonS3Builder::from_env()
-            .with_bucket_name(bucket)
-            .build()
-            .map(|store| Arc::new(store) as _),
-        "gs" => GoogleCloudStorageBuilder::from_env()
-            .with_bucket_name(bucket)
-            .build()
-            .map(|store| Arc::new(store) as _),
-        _ => MicrosoftAzureBuilder::from_env()
-            .with_container_name(bucket)
-            .build()
-            .map(|store| Arc::new(store) as _),
+        "s3" => {
+            let mut builder = AmazonS3Builder::from_env()
+                .with_bucket_name(bucket)
+                .with_retry(retries())
+                // Commits rely on it, whatever the environment says.
+                .with_conditional_put(S3ConditionalPut::ETagMatch);
+            let key = AmazonS3ConfigKey::Client(TIMEOUT_KEY);
+            if builder.get_config_value(&key) == AmazonS3Builder::new().get_config_value(&key) {
+                builder = builder.with_config(key, TIMEOUT);
+            }
+            builder
+                .build()
+                .map(|store| Arc::new(LimitStore::new(store, REQUESTS)) as _)
+        }
+        "gs" => {
+            let mut builder = GoogleCloudStorageBuilder::from_env()
+                .with_bucket_name(bucket)
+                .with_retry(retries());
+            let key = GoogleConfigKey::Client(TIMEOUT_KEY);
+            if builder.get_config_value(&key) == GoogleCloudStorageBuilder::new().get_config_value(&key) {
+                builder = builder.with_config(key, TIMEOUT);
+            }
+            builder
+                .build()
+                .map(|store| Arc::new(LimitStore::new(store, REQUESTS)) as _)
+        }
+        _ => {
+            let mut builder = MicrosoftAzureBuilder::from_env()
+                .with_container_name(bucket)
+                .with_retry(retries());
+            let key = AzureConfigKey::Client(TIMEOUT_KEY);
+            if builder.get_config_value(&key) == MicrosoftAzureBuilder::new().get_config_value(&key) {
+                builder = builder.with_config(key, TIMEOUT);
+            }
+            builder
+                .build()
+                .map(|store| Arc::new(TaggedStore(Arc::new(LimitStore::new(store, REQUESTS)))) as _)
+        }
     };
     built.map_err(|_| Error::InvalidUrl {
         url: url.to_owned(),

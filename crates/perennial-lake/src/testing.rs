@@ -3,7 +3,8 @@
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -12,9 +13,12 @@ use futures::stream::{self, BoxStream};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
+    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    UploadPart,
 };
 use parking_lot::Mutex;
+
+use crate::store::{Lake, StoreWrapper};
 
 /// What a request wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +48,19 @@ pub enum Fault {
     Full,
     /// This request and all after it fail without an effect, as after the death of the process.
     Die,
+    /// The process dies at once, before the request has an effect.
+    Kill,
+    /// The request takes this much longer.
+    Slow(Duration),
+    /// The request has no effect, and fails with this HTTP status.
+    Status(u16),
+    /// A get delivers the first half of what was asked for, and then fails; others fail.
+    Break,
+    /// What the request is about is not there.
+    Vanish,
 }
 
-/// A store in front of another one; the n-th request of a kind goes wrong as planned.
+/// A store in front of another one; requests of a kind go wrong as planned.
 #[derive(Debug)]
 pub struct FaultyStore {
     inner: Arc<dyn ObjectStore>,
@@ -54,11 +68,64 @@ pub struct FaultyStore {
     unconditional: bool,
 }
 
+/// What is to go wrong with a store, to be changed while it is in use. Clones share one plan.
+#[derive(Debug, Clone, Default)]
+pub struct Faults(Arc<Plan>);
+
 #[derive(Debug, Default)]
 struct Plan {
-    faults: Mutex<Vec<(Operation, usize, Fault)>>,
+    faults: Mutex<Vec<(Operation, When, Fault)>>,
     counts: [AtomicUsize; 5],
-    dead: std::sync::atomic::AtomicBool,
+    dead: AtomicBool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum When {
+    /// The request of this number, from 1.
+    Nth(usize),
+    /// Every so many requests.
+    Every(usize),
+}
+
+impl Faults {
+    /// Nothing goes wrong.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The `nth` request of the kind, counted from 1 and from the beginning, goes wrong.
+    pub fn nth(&self, operation: Operation, nth: usize, fault: Fault) {
+        self.0.faults.lock().push((operation, When::Nth(nth), fault));
+    }
+
+    /// Every so many requests of the kind, one goes wrong.
+    pub fn every(&self, operation: Operation, requests: usize, fault: Fault) {
+        let when = When::Every(requests.max(1));
+        self.0.faults.lock().push((operation, when, fault));
+    }
+
+    /// From now on nothing goes wrong.
+    pub fn clear(&self) {
+        self.0.faults.lock().clear();
+        self.0.dead.store(false, Ordering::SeqCst);
+    }
+
+    /// How many requests of the kind there have been.
+    pub fn requests(&self, operation: Operation) -> usize {
+        self.0.count(operation).load(Ordering::SeqCst)
+    }
+
+    /// Puts a store that fails by this plan in front of others.
+    pub fn wrapper(&self) -> StoreWrapper {
+        let plan = Arc::clone(&self.0);
+        Arc::new(move |inner| {
+            Arc::new(FaultyStore {
+                inner,
+                plan: Arc::clone(&plan),
+                unconditional: false,
+            })
+        })
+    }
 }
 
 impl FaultyStore {
@@ -73,7 +140,7 @@ impl FaultyStore {
 
     /// The same store, whose `nth` request (from 1) of the kind goes wrong.
     pub fn with_fault(self, operation: Operation, nth: usize, fault: Fault) -> Self {
-        self.plan.faults.lock().push((operation, nth, fault));
+        self.plan.faults.lock().push((operation, When::Nth(nth), fault));
         self
     }
 
@@ -109,12 +176,23 @@ impl Plan {
             return Some(Fault::Refuse);
         }
         let faults = self.faults.lock();
-        let planned = faults.iter().find(|(kind, nth, _)| {
-            *kind == Operation::Any && *nth == any || *kind == operation && *nth == own
+        let planned = faults.iter().find(|(kind, when, _)| {
+            let count = match kind {
+                Operation::Any => any,
+                kind if *kind == operation => own,
+                _ => return false,
+            };
+            match when {
+                When::Nth(nth) => count == *nth,
+                When::Every(requests) => count.is_multiple_of(*requests),
+            }
         });
         let fault = planned.map(|(_, _, fault)| *fault);
-        if fault == Some(Fault::Die) {
-            self.dead.store(true, Ordering::SeqCst);
+        match fault {
+            Some(Fault::Die) => self.dead.store(true, Ordering::SeqCst),
+            // Nothing of the process runs on, as after `kill -9`.
+            Some(Fault::Kill) => std::process::abort(),
+            _ => {}
         }
         fault
     }
@@ -123,6 +201,10 @@ impl Plan {
     async fn run<T>(&self, operation: Operation, request: impl Future<Output = Result<T>>) -> Result<T> {
         match self.next(operation) {
             None => request.await,
+            Some(Fault::Slow(by)) => {
+                tokio::time::sleep(by).await;
+                request.await
+            }
             Some(Fault::LoseReply) => {
                 request.await?;
                 Err(failure(Fault::LoseReply))
@@ -136,7 +218,21 @@ fn failure(fault: Fault) -> Error {
     let kind = match fault {
         Fault::Full => io::ErrorKind::StorageFull,
         Fault::LoseReply => io::ErrorKind::TimedOut,
-        Fault::Refuse | Fault::Cut | Fault::Die => io::ErrorKind::ConnectionReset,
+        Fault::Status(status) => {
+            return Error::Generic {
+                store: "FaultyStore",
+                source: format!("Server returned non-2xx status code: {status} : busy").into(),
+            };
+        }
+        Fault::Vanish => {
+            return Error::NotFound {
+                path: "a place that nobody is told".to_owned(),
+                source: "no such object".into(),
+            };
+        }
+        Fault::Refuse | Fault::Cut | Fault::Die | Fault::Kill | Fault::Slow(_) | Fault::Break => {
+            io::ErrorKind::ConnectionReset
+        }
     };
     Error::Generic {
         store: "FaultyStore",
@@ -182,17 +278,21 @@ impl ObjectStore for FaultyStore {
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         let fault = self.plan.next(Operation::Get);
         match fault {
-            None | Some(Fault::Cut) => {}
+            None | Some(Fault::Cut | Fault::Break) => {}
+            Some(Fault::Slow(by)) => tokio::time::sleep(by).await,
             Some(fault) => return Err(failure(fault)),
         }
+        let head = options.head;
         let whole = self.inner.get_opts(location, options).await?;
-        if fault.is_none() {
+        if head || !matches!(fault, Some(Fault::Cut | Fault::Break)) {
             return Ok(whole);
         }
         let (meta, range, attributes) = (whole.meta.clone(), whole.range.clone(), whole.attributes.clone());
         let bytes = whole.bytes().await?;
         let half = bytes.slice(..bytes.len() / 2);
-        let payload = GetResultPayload::Stream(stream::iter([Ok(half)]).boxed());
+        let end = (fault == Some(Fault::Break)).then(|| Err(failure(Fault::Break)));
+        let pieces = stream::iter(std::iter::once(Ok(half)).chain(end));
+        let payload = GetResultPayload::Stream(pieces.boxed());
         Ok(GetResult {
             payload,
             meta,
@@ -202,17 +302,35 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let whole = self
-            .plan
-            .run(Operation::Get, self.inner.get_ranges(location, ranges));
-        whole.await
+        let fault = self.plan.next(Operation::Get);
+        match fault {
+            None | Some(Fault::Cut) => {}
+            Some(Fault::Slow(by)) => tokio::time::sleep(by).await,
+            Some(fault) => return Err(failure(fault)),
+        }
+        let mut whole = self.inner.get_ranges(location, ranges).await?;
+        if fault == Some(Fault::Cut) {
+            for bytes in &mut whole {
+                bytes.truncate(bytes.len() / 2);
+            }
+        }
+        Ok(whole)
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let plan = Arc::clone(&self.plan);
-        let checked = locations.map(move |location| match plan.next(Operation::Delete) {
-            None => location,
-            Some(fault) => Err(failure(fault)),
+        let checked = locations.then(move |location| {
+            let fault = plan.next(Operation::Delete);
+            async move {
+                match fault {
+                    None => location,
+                    Some(Fault::Slow(by)) => {
+                        tokio::time::sleep(by).await;
+                        location
+                    }
+                    Some(fault) => Err(failure(fault)),
+                }
+            }
         });
         self.inner.delete_stream(checked.boxed())
     }
@@ -220,6 +338,14 @@ impl ObjectStore for FaultyStore {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.plan.next(Operation::List) {
             None => self.inner.list(prefix),
+            Some(Fault::Slow(by)) => {
+                let listing = self.inner.list(prefix);
+                let late = async move {
+                    tokio::time::sleep(by).await;
+                    listing
+                };
+                stream::once(late).flatten().boxed()
+            }
             // Fails in the middle, after what the store would have said first.
             Some(fault) => self
                 .inner
@@ -255,6 +381,10 @@ impl MultipartUpload for FaultyUpload {
         let part = self.upload.put_part(data);
         match self.plan.next(Operation::Put) {
             None => part,
+            Some(Fault::Slow(by)) => Box::pin(async move {
+                tokio::time::sleep(by).await;
+                part.await
+            }),
             Some(fault) => Box::pin(async move { part.await.and(Err(failure(fault))) }),
         }
     }
@@ -266,4 +396,39 @@ impl MultipartUpload for FaultyUpload {
     async fn abort(&mut self) -> Result<()> {
         self.upload.abort().await
     }
+}
+
+/// Puts an object into a lake.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn put(lake: &Lake, relative: &str, bytes: Bytes) -> crate::error::Result<()> {
+    let put = lake.store().put(&lake.path(relative)?, bytes.into()).await;
+    put.map(|_| ())
+        .map_err(|error| crate::Error::store("write", relative, &error))
+}
+
+/// Removes an object from a lake.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn remove(lake: &Lake, relative: &str) -> crate::error::Result<()> {
+    let removed = lake.store().delete(&lake.path(relative)?).await;
+    removed.map_err(|error| crate::Error::store("delete", relative, &error))
+}
+
+/// The paths of all objects below a folder of a lake, in order.
+///
+/// # Errors
+/// Whatever the store answers.
+pub async fn names(lake: &Lake, folder: &str) -> crate::error::Result<Vec<String>> {
+    let prefix = lake.path(folder)?;
+    let listed: Vec<Result<ObjectMeta>> = lake.store().list(Some(&prefix)).collect().await;
+    let mut names = Vec::new();
+    for meta in listed {
+        let meta = meta.map_err(|error| crate::Error::store("list", folder, &error))?;
+        names.extend(lake.relative(&meta.location));
+    }
+    names.sort();
+    Ok(names)
 }

@@ -19,6 +19,9 @@ use crate::statistics::column_stats;
 use crate::store::Lake;
 use crate::writer::upload::Upload;
 
+/// Rows of a page: who looks up one customer decodes this many of each column.
+const PAGE_ROWS: usize = 2_048;
+
 /// How a table's files are laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriterOptions {
@@ -196,6 +199,8 @@ fn properties(
         .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("perennial ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_max_row_group_row_count(Some(rows))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        .set_write_batch_size(PAGE_ROWS)
         .set_sorting_columns((!sorting.is_empty()).then_some(sorting));
     for name in &options.bloom {
         let (_, path) = leaf(name)?;

@@ -65,6 +65,7 @@ pub fn class(class: ErrorClass) -> &'static str {
         ErrorClass::Shutdown => "57P01",
         ErrorClass::Unavailable => "58030",
         ErrorClass::DamagedFile => "XX001",
+        ErrorClass::MissingFile => "58P01",
         ErrorClass::FixedSetting => "55P02",
         ErrorClass::TransactionAborted => "25P02",
         ErrorClass::UndefinedCursor => "34000",

@@ -2,6 +2,7 @@
 
 mod embedded;
 pub mod environment;
+pub mod gcs;
 pub mod lake;
 pub mod oracle;
 mod server;
@@ -9,7 +10,10 @@ pub mod servers;
 pub mod slt;
 
 pub use lake::TestLake;
-pub use server::TestServer;
+pub use perennial_base::{Clock, FixedClock, SystemClock};
+pub use perennial_lake::testing::{Fault, Faults, Operation};
+pub use perennial_unify::{Report, RunOptions};
+pub use server::{Setup, TestServer};
 
 /// The value, or the end of the test.
 #[expect(clippy::panic, reason = "a test that cannot be set up has failed")]

@@ -7,6 +7,8 @@ use std::thread::JoinHandle;
 
 use perennial_base::{Clock, SystemClock, UserError};
 use perennial_engine::{DATABASE, Engine, EngineOptions};
+use perennial_lake::StoreWrapper;
+use perennial_lake::testing::Faults;
 use perennial_pgserver::{PgCatalog, ServeOptions, Server};
 use perennial_unify::{CheckReport, Looks, Quiet, Report, RunOptions};
 use tokio::runtime::Runtime;
@@ -15,7 +17,32 @@ use tokio_util::sync::CancellationToken;
 use crate::embedded::EmbeddedSession;
 use crate::lake::TestLake;
 use crate::must;
-use crate::slt::TextQuery;
+use crate::slt::{TextQuery, TextResult};
+
+/// What an engine of a test has of the test's own.
+#[derive(Clone, Default)]
+pub struct Setup {
+    /// Something between the engine and its store.
+    pub store: Option<StoreWrapper>,
+    /// The clock; the system's when absent.
+    pub clock: Option<Arc<dyn Clock>>,
+}
+
+impl Setup {
+    /// A store that fails as planned.
+    pub fn failing(faults: &Faults) -> Self {
+        Self {
+            store: Some(faults.wrapper()),
+            ..Self::default()
+        }
+    }
+}
+
+impl std::fmt::Debug for Setup {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Setup").finish_non_exhaustive()
+    }
+}
 
 /// A server over a lake. It stops when it is dropped; the lake's folder goes with its last owner.
 #[derive(Debug)]
@@ -31,6 +58,11 @@ impl TestServer {
     /// Serves a lake on a free port of the loopback. Landed files are unified first, unless the lake has a snapshot;
     /// with a `refresh` in the configuration the lake is followed, as `perennial serve` does.
     pub fn start(lake: TestLake) -> Self {
+        Self::start_with(lake, Setup::default())
+    }
+
+    /// As [`TestServer::start`], with a store or a clock of the test's own.
+    pub fn start_with(lake: TestLake, setup: Setup) -> Self {
         let stop = CancellationToken::new();
         let (sender, receiver) = channel();
         let (config, stopped) = (lake.config(), stop.clone());
@@ -38,7 +70,7 @@ impl TestServer {
         let serving = std::thread::spawn(move || {
             let runtime = must("the server's threads cannot be started", runtime());
             runtime.block_on(async {
-                let engine = open(config).await;
+                let engine = told("the engine cannot be opened", open(config, setup).await);
                 if engine.release().manifest().is_none() && !engine.config().sources.is_empty() {
                     run(
                         &engine,
@@ -58,15 +90,16 @@ impl TestServer {
                     "the server cannot listen",
                     Server::bind(Arc::clone(&engine), options).await,
                 );
-                if let Some(refresh) = engine.config().lake.refresh {
-                    tokio::spawn(perennial_unify::follow(
-                        Arc::clone(&engine),
-                        Some(refresh),
-                        stopped.clone(),
-                    ));
-                }
+                let following = engine.config().lake.refresh.map(|refresh| {
+                    let follow = perennial_unify::follow(Arc::clone(&engine), Some(refresh), stopped.clone());
+                    tokio::spawn(follow)
+                });
                 if sender.send((engine, server.local_addr())).is_ok() {
                     told("the server has failed", server.serve(stopped).await);
+                }
+                if let Some(following) = following {
+                    // It ends with the server; a panic of it was shown where it happened.
+                    let _ended = following.await;
                 }
             });
         });
@@ -144,7 +177,71 @@ impl TestLake {
                 settle: true,
                 ..RunOptions::default()
             };
-            run(&open(config).await, options).await
+            let engine = told(
+                "the engine cannot be opened",
+                open(config, Setup::default()).await,
+            );
+            run(&engine, options).await
+        })
+    }
+
+    /// One run in an engine of its own, as a process of its own; what a user is told when it fails.
+    ///
+    /// # Errors
+    /// As `perennial_unify::run`, and when the engine cannot be opened.
+    pub fn try_run(&self, setup: Setup, options: RunOptions) -> Result<Report, String> {
+        let config = self.config();
+        apart(move || async move {
+            let engine = open(config, setup).await.map_err(|error| shown(&error))?;
+            let ran = perennial_unify::run(&engine, &mut Looks::default(), options, &Quiet).await;
+            ran.map_err(|error| shown(&error))
+        })
+    }
+
+    /// Rows of a query in an engine of its own, each in text; what a user is told when it fails.
+    ///
+    /// # Errors
+    /// As a statement, and when the engine cannot be opened.
+    pub fn try_query(&self, setup: Setup, sql: &str) -> Result<Vec<Vec<Option<String>>>, String> {
+        self.try_queries(setup, &[sql])
+    }
+
+    /// Rows of several queries, one after the other, in one engine.
+    ///
+    /// # Errors
+    /// As [`TestLake::try_query`].
+    pub fn try_queries(&self, setup: Setup, queries: &[&str]) -> Result<Vec<Vec<Option<String>>>, String> {
+        self.try_queries_after(setup, None, queries)
+    }
+
+    /// As [`TestLake::try_queries`], after a run in the same engine.
+    ///
+    /// # Errors
+    /// As [`TestLake::try_query`] and [`TestLake::try_run`].
+    pub fn try_queries_after(
+        &self,
+        setup: Setup,
+        options: Option<RunOptions>,
+        queries: &[&str],
+    ) -> Result<Vec<Vec<Option<String>>>, String> {
+        let config = self.config();
+        let queries: Vec<String> = queries.iter().map(|sql| (*sql).to_owned()).collect();
+        apart(move || async move {
+            let engine = open(config, setup).await.map_err(|error| shown(&error))?;
+            if let Some(options) = options {
+                let ran = perennial_unify::run(&engine, &mut Looks::default(), options, &Quiet).await;
+                ran.map_err(|error| shown(&error))?;
+            }
+            let mut session = EmbeddedSession::open(&engine);
+            let mut all = Vec::new();
+            for sql in queries {
+                match session.query(&sql).await {
+                    Ok(TextResult::Rows { rows, .. }) => all.extend(rows),
+                    Ok(TextResult::Complete(_)) => {}
+                    Err(error) => return Err(format!("{}: {}", error.sqlstate, error.message)),
+                }
+            }
+            Ok(all)
         })
     }
 
@@ -154,13 +251,21 @@ impl TestLake {
     /// As `perennial_unify::check`.
     pub fn check(&self) -> Result<CheckReport, Vec<String>> {
         let config = self.config();
-        let checked = apart(move || async move { perennial_unify::check(&open(config).await).await });
+        let checked = apart(move || async move {
+            let engine = told(
+                "the engine cannot be opened",
+                open(config, Setup::default()).await,
+            );
+            perennial_unify::check(&engine).await
+        });
         checked.map_err(|errors| errors.iter().map(shown).collect())
     }
 }
 
 /// Does work on a thread and a runtime of its own, so that a test may be asynchronous itself.
-fn apart<T: Send + 'static, F: Future<Output = T>>(work: impl FnOnce() -> F + Send + 'static) -> T {
+pub(crate) fn apart<T: Send + 'static, F: Future<Output = T>>(
+    work: impl FnOnce() -> F + Send + 'static,
+) -> T {
     let working = std::thread::spawn(move || {
         let runtime = must("the threads of the work cannot be started", runtime());
         runtime.block_on(work())
@@ -179,14 +284,15 @@ fn runtime() -> std::io::Result<Runtime> {
         .build()
 }
 
-async fn open(config: Arc<perennial_base::Config>) -> Arc<Engine> {
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+async fn open(config: Arc<perennial_base::Config>, setup: Setup) -> perennial_engine::Result<Arc<Engine>> {
+    let clock: Arc<dyn Clock> = setup.clock.unwrap_or_else(|| Arc::new(SystemClock));
     let front = Arc::new(PgCatalog::new(Arc::clone(&clock)));
     let options = EngineOptions {
         front: Some(front),
         clock: Some(clock),
+        store: setup.store,
     };
-    told("the engine cannot be opened", Engine::open(config, options).await)
+    Engine::open(config, options).await
 }
 
 async fn run(engine: &Arc<Engine>, options: RunOptions) -> Report {

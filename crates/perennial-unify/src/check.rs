@@ -10,7 +10,6 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::DFSchema;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::functions_aggregate::expr_fn::min;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use datafusion::physical_plan::{collect, execute_stream};
@@ -208,8 +207,7 @@ impl Checking<'_> {
         let Some(file) = live(manifest).last() else {
             return Ok(());
         };
-        let store = ObjectStoreUrl::parse(self.engine.lake().store_url())?;
-        let table = one_file(self.engine, &store, mapping.input(), &partitions, file)?;
+        let table = one_file(self.engine, mapping.input(), &partitions, file)?;
         let plan = table.scan(self.state, None, &[], None).await?;
         let mut stream = execute_stream(plan, self.state.task_ctx())?;
         if let Some(first) = stream.next().await {
@@ -331,8 +329,7 @@ impl Checking<'_> {
         names: &[&str],
         earliest: bool,
     ) -> Result<Vec<RecordBatch>> {
-        let store = ObjectStoreUrl::parse(self.engine.lake().store_url())?;
-        let table: Arc<dyn TableProvider> = Arc::new(source_table(self.engine.lake(), &store, manifest)?);
+        let table: Arc<dyn TableProvider> = Arc::new(source_table(self.engine.lake(), manifest)?);
         let schema = DFSchema::try_from(table.schema())?;
         let planned = |name: &str| -> Result<Option<Expr>> {
             let written = source

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::landing::Looks;
 use crate::progress::Quiet;
-use crate::run::{RunOptions, run};
+use crate::run::{RunOptions, random, run};
 
 /// How often a server that does not look for files looks for snapshots of others.
 const SNAPSHOTS: Duration = Duration::from_secs(10);
@@ -23,12 +23,17 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// pauses that grow; the former snapshot is served on. It works on the engine's compute threads.
 pub async fn follow(engine: Arc<Engine>, refresh: Option<Duration>, stop: CancellationToken) {
     let cpu = engine.cpu().clone();
+    // Without a name of its own the process leases nothing, and relies on `lake.keep_for`.
+    let leasing = random().ok().map(|name| engine.lease(&format!("{name:032x}")));
     let following = match refresh {
         Some(refresh) => cpu.spawn(runs(engine, refresh, stop)),
         None => cpu.spawn(snapshots(engine, stop)),
     };
     // A panic in it was logged by the runtime.
     let _ = following.await;
+    if let Some(leasing) = leasing {
+        leasing.release().await;
+    }
 }
 
 async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {

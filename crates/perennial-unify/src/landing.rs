@@ -22,6 +22,10 @@ const INSPECTIONS: usize = 16;
 
 /// How many looks in a row a run waits for a served file that is being written anew.
 const POSTPONEMENTS: u32 = 3;
+/// How many looks in a row may find no verdict on a file that is new.
+const UNJUDGED_LOOKS: u32 = 3;
+/// Why a file is left out that is another one whenever it is opened. It is looked at again every time.
+const CHANGING: &str = "changes while it is read";
 /// Why a file is left out that never comes to rest.
 const RESTLESS: &str = "is being written again and again";
 
@@ -30,6 +34,8 @@ const RESTLESS: &str = "is being written again and again";
 pub struct Looks {
     sources: HashMap<String, Settling>,
     postponed: u32,
+    /// By path, how many looks in a row have found no verdict on a file.
+    unjudged: HashMap<String, u32>,
     /// The snapshot of another configuration that was last warned of.
     foreign: Option<u64>,
 }
@@ -51,6 +57,7 @@ impl Looks {
     /// Whether a file of the last look is still being written, as far as can be told.
     pub(crate) fn waiting(&self) -> bool {
         self.sources.values().any(|settling| settling.waiting() > 0)
+            || self.unjudged.values().any(|looks| *looks < UNJUDGED_LOOKS)
     }
 
     /// Warns, once for each snapshot, that it was made with another configuration than this process has.
@@ -108,7 +115,9 @@ pub(crate) async fn look(
             .look(landed, now);
         let known = previous.and_then(|previous| previous.sources.get(&source.name));
         let kept = known.filter(|known| known.kind == source.kind.name());
-        judge.source(source, kept, &listed, settled, &mut landing).await?;
+        judge
+            .source(source, kept, &listed, settled, &mut looks.unjudged, &mut landing)
+            .await?;
     }
     Ok(landing)
 }
@@ -129,6 +138,7 @@ impl Judge<'_> {
         known: Option<&SourceManifest>,
         listed: &HashSet<String>,
         settled: Vec<Landed>,
+        unjudged: &mut HashMap<String, u32>,
         landing: &mut Landing,
     ) -> Result<()> {
         let lake = self.engine.lake();
@@ -158,7 +168,8 @@ impl Judge<'_> {
         let anew = self.afresh || gone > 0 || settled.iter().any(|file| unchanged(file).is_none());
         let keeps = |file: &Landed| {
             unchanged(file).filter(|known| {
-                known.state == FileState::Live || !(anew || known.reason.as_deref() == Some(NOT_ALLOWED))
+                let passing = matches!(known.reason.as_deref(), Some(NOT_ALLOWED | CHANGING));
+                known.state == FileState::Live || !(anew || passing)
             })
         };
         let judged = settled
@@ -204,11 +215,23 @@ impl Judge<'_> {
             let was = before.get(file.path.as_str()).copied();
             let same = unchanged(&file).is_some();
             // It went or changed while it was looked at: the next look sees what it is then.
-            let Some(Some(inspection)) = inspections.remove(&file.path) else {
-                if was.is_some_and(|known| known.state == FileState::Live) {
-                    landing.rewriting = Some(file.path.clone());
+            let inspection = match inspections.remove(&file.path) {
+                Some(Some(inspection)) => {
+                    unjudged.remove(&file.path);
+                    inspection
                 }
-                continue;
+                _ if was.is_some_and(|known| known.state == FileState::Live) => {
+                    landing.rewriting = Some(file.path.clone());
+                    continue;
+                }
+                _ => {
+                    let looks = unjudged.entry(file.path.clone()).or_default();
+                    *looks += 1;
+                    if *looks < UNJUDGED_LOOKS {
+                        continue;
+                    }
+                    Err(Rejection::new(CHANGING))
+                }
             };
             let first_seen_at = was.map_or(self.now, |known| known.first_seen_at);
             let refusal = |facts: &FileFacts| fitting.refusal(needs.as_ref()?, &facts.schema);

@@ -5,6 +5,7 @@
 //! memory follows the size of a bucket and not of the lake; what does not fit waits in files. The former snapshot
 //! stays in force until the commit, and after a failure.
 
+mod bounded;
 mod bucket;
 mod check;
 mod columns;
@@ -43,5 +44,5 @@ pub use follow::follow;
 pub use landing::Looks;
 pub use money::MissingRate;
 pub use progress::{Progress, Quiet};
-pub use run::{Report, RunOptions, run};
+pub use run::{Report, RunOptions, random, run};
 pub use survey::{Survey, survey};

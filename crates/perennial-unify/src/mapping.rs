@@ -37,6 +37,8 @@ pub(crate) struct Mapping {
     columns: Vec<MappedColumn>,
     /// Columns of the files that no expression names, for `properties`.
     rest: Vec<usize>,
+    /// Columns of the files that expressions name.
+    named: Vec<usize>,
     zone: Tz,
     timed: bool,
     /// Nothing later is known: the run describes this moment.
@@ -186,6 +188,7 @@ impl Mapping {
             identifiers,
             columns,
             rest,
+            named: named.into_iter().collect(),
             zone: source.zone.unwrap_or(zone),
             timed: source.kind.timed(),
             until,
@@ -222,6 +225,11 @@ impl Mapping {
                 ))
             })
             .collect()
+    }
+
+    /// The columns of the files that are read.
+    pub(crate) fn reads(&self) -> Vec<usize> {
+        self.named.iter().chain(&self.rest).copied().collect()
     }
 
     /// Whether rows have a key of their own.

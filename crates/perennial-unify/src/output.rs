@@ -19,6 +19,10 @@ use crate::error::Result;
 
 /// Rows of a row group: a customer's rows are found by reading few of them.
 const ROW_GROUP_ROWS: usize = 32_768;
+/// The same of tables with a row for each customer: one of them is looked up with all its columns.
+const PERSON_GROUP_ROWS: usize = 4_096;
+/// Columns that rows are looked up by, besides those that files are sorted by.
+const LOOK_UPS: [&str; 2] = ["order_id", "value"];
 
 /// Collects the files of all tables.
 #[derive(Debug)]
@@ -79,12 +83,15 @@ impl Output {
         let batch = &ordered(batch, sort)?;
         let options = WriterOptions {
             sort: sort.iter().map(|column| (*column).to_owned()).collect(),
-            bloom: batch
-                .schema()
-                .index_of("customer_id")
-                .map(|_| vec!["customer_id".to_owned()])
-                .unwrap_or_default(),
-            row_group_rows: ROW_GROUP_ROWS,
+            bloom: LOOK_UPS
+                .iter()
+                .filter(|column| batch.schema().index_of(column).is_ok() && sort.first() != Some(column))
+                .map(|column| (*column).to_owned())
+                .collect(),
+            row_group_rows: match name {
+                "public.customers" | "public.customer_360" => PERSON_GROUP_ROWS,
+                _ => ROW_GROUP_ROWS,
+            },
         };
         let unique = format!("{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed));
         let folder = name.rsplit('.').next().unwrap_or(name);

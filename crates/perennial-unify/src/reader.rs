@@ -1,6 +1,6 @@
 //! One landed file, read to its end: rows in canonical form with their sets of identifiers.
 
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -12,15 +12,25 @@ use datafusion::common::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::execute_stream;
 use futures::{FutureExt, StreamExt};
+use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
+use perennial_base::{ErrorClass, UserError};
+use perennial_engine::pinned::{lake_error, store_error};
 use perennial_engine::provider::FileTable;
 use perennial_identity::{GraphBuilder, IdentifierId, Normaliser, Outcome, Rules, SetId, Tally};
+use perennial_lake::{Lake, SourceFile};
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::bounded::{Piece, pieces};
 use crate::error::{Error, Result};
 use crate::mapping::Mapping;
 use crate::records::Counts;
 use crate::scratch::Heap;
+
+/// Why a file is refused whose bytes are not what they say.
+pub(crate) const UNDECODABLE: &str = "cannot be decoded";
+/// Why a row is rejected.
+const TOO_LONG: &str = "a value is longer than 16 MiB";
 
 /// Reads one file to its end.
 pub(crate) struct FileReader {
@@ -34,6 +44,10 @@ pub(crate) struct FileReader {
     pub(crate) rules: Arc<Rules>,
     pub(crate) graph: Arc<Mutex<GraphBuilder>>,
     pub(crate) state: SessionState,
+    /// The columns that the mapping reads.
+    pub(crate) read: Arc<Vec<usize>>,
+    /// What the values of those may take, every one counted.
+    pub(crate) bound: u64,
 }
 
 impl FileReader {
@@ -42,38 +56,71 @@ impl FileReader {
         let mut stream = execute_stream(plan, self.state.task_ctx())?;
         let mut counts = Counts::default();
         let mut next_row = 0;
+        let mut unpacked = 0;
         let mut normaliser = Normaliser::new(&self.rules);
         loop {
             // Bytes that make a decoder panic are bytes that cannot be decoded.
             let next = AssertUnwindSafe(stream.next()).catch_unwind().await;
             let Ok(next) = next else {
-                counts.failed = Some("cannot be decoded".to_owned());
+                counts.failed = Some(UNDECODABLE.to_owned());
                 return Ok(counts);
             };
             let batch = match next {
                 None => return Ok(counts),
                 Some(Ok(batch)) => batch,
                 Some(Err(error)) if is_of_the_file(&error) => {
-                    counts.failed = Some(format!("cannot be decoded: {}", described(error)));
+                    counts.failed = Some(format!("{UNDECODABLE}: {}", described(error)));
                     return Ok(counts);
                 }
                 // A store that fails, or too little memory, says nothing about the file.
                 Some(Err(error)) => return Err(self.elsewhere(error)),
             };
-            self.take(&batch, next_row, &mut normaliser, &mut counts)?;
+            for piece in pieces(&batch, &self.read) {
+                let (rows, bytes) = match piece {
+                    Piece::TooLong => {
+                        *counts.rejected.entry(TOO_LONG).or_default() += 1;
+                        continue;
+                    }
+                    Piece::Rows(rows, bytes) => (rows, bytes),
+                };
+                unpacked += bytes;
+                if unpacked > self.bound {
+                    counts.failed = Some(format!("unpacks to more than {} bytes", self.bound));
+                    return Ok(counts);
+                }
+                let slice = batch.slice(rows.start, rows.len());
+                let taken = || self.take(&slice, next_row + rows.start as i64, &mut normaliser, &mut counts);
+                match catch_unwind(AssertUnwindSafe(taken)) {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) if is_of_the_rows(&error) => {
+                        counts.failed = Some(format!("has values that the mapping cannot take: {error}"));
+                        return Ok(counts);
+                    }
+                    Ok(Err(error)) => return Err(error),
+                    Err(_) => {
+                        counts.failed = Some("has values that the mapping cannot take".to_owned());
+                        return Ok(counts);
+                    }
+                }
+            }
             next_row += batch.num_rows() as i64;
         }
     }
 
     /// An error that the file is not the cause of.
     fn elsewhere(&self, error: DataFusionError) -> Error {
-        match store_error(&error) {
-            Some(object_store::Error::NotFound { .. } | object_store::Error::Precondition { .. }) => {
-                perennial_lake::Error::Replaced {
-                    path: self.path.clone(),
+        if let Some(own) = lake_error(&error) {
+            return match own {
+                perennial_lake::Error::NotFound { .. } | perennial_lake::Error::Replaced { .. } => {
+                    perennial_lake::Error::Replaced {
+                        path: self.path.clone(),
+                    }
+                    .into()
                 }
-                .into()
-            }
+                _ => error.into(),
+            };
+        }
+        match store_error(&error) {
             Some(cause) => perennial_lake::Error::store("read", &self.path, cause).into(),
             None => error.into(),
         }
@@ -187,29 +234,60 @@ impl FileReader {
     }
 }
 
+/// Makes sure that a file is the one that was admitted.
+pub(crate) async fn still(lake: &Lake, file: &SourceFile) -> Result<()> {
+    let replaced = || perennial_lake::Error::Replaced {
+        path: file.path.clone(),
+    };
+    match lake.store().head(&lake.path(&file.path)?).await {
+        // Times of listings are finer than those of other answers (Google's XML API).
+        Ok(found)
+            if found.size == file.size
+                && found.e_tag == file.e_tag
+                && (file.e_tag.is_some()
+                    || found.last_modified.timestamp() == file.last_modified.div_euclid(1_000_000)) =>
+        {
+            Ok(())
+        }
+        Ok(_) | Err(object_store::Error::NotFound { .. }) => Err(replaced().into()),
+        Err(error) => Err(perennial_lake::Error::store("read", &file.path, &error).into()),
+    }
+}
+
 /// Whether the bytes of the file are at fault, and not what delivered them.
 fn is_of_the_file(error: &DataFusionError) -> bool {
     let exhausted = matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
-    !exhausted && store_error(error).is_none() && !caused_by::<std::io::Error>(error)
+    !exhausted
+        && lake_error(error).is_none()
+        && store_error(error).is_none()
+        && !caused_by::<std::io::Error>(error)
+}
+
+/// Whether an expression of the mapping failed over values, such as a division by zero.
+fn is_of_the_rows(error: &Error) -> bool {
+    let Error::Engine(error) = error else { return false };
+    matches!(
+        error.class(),
+        ErrorClass::DivisionByZero
+            | ErrorClass::NumericOverflow
+            | ErrorClass::DatetimeOverflow
+            | ErrorClass::InvalidText
+            | ErrorClass::InvalidDatetime
+            | ErrorClass::InvalidRegex
+            | ErrorClass::InvalidArgument
+            | ErrorClass::DataError
+            | ErrorClass::TooLarge
+    )
 }
 
 fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |error| error.source()).any(|error| error.is::<E>())
 }
 
-fn store_error(error: &DataFusionError) -> Option<&object_store::Error> {
-    let error: &(dyn std::error::Error + 'static) = error;
-    std::iter::successors(Some(error), |error| error.source()).find_map(|error| match error.downcast_ref() {
-        Some(DataFusionError::ObjectStore(cause)) => Some(cause.as_ref()),
-        Some(_) => None,
-        None => error.downcast_ref::<object_store::Error>(),
-    })
-}
-
 /// An engine error in one line, for the reason of a quarantine.
 fn described(error: DataFusionError) -> String {
     let error = perennial_engine::Error::from(error);
-    match perennial_base::UserError::detail(&error) {
+    match error.detail() {
         Some(detail) => format!("{error} ({})", detail.trim_end_matches('.')),
         None => error.to_string(),
     }

@@ -9,23 +9,22 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::execution::SessionState;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use futures::StreamExt;
-use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
-use perennial_base::Kind;
 use perennial_base::config::SourceConfig;
+use perennial_base::{ErrorClass, Kind};
 use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
 use perennial_identity::{GraphBuilder, Rules, SetId, SignatureId, Tally};
-use perennial_lake::{Contract, FileState, Lake, SourceFile, SourceManifest};
+use perennial_lake::{Contract, FileState, SourceFile, SourceManifest};
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::bounded::bound;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::mapping::Mapping;
-use crate::reader::FileReader;
+use crate::reader::{FileReader, UNDECODABLE, still};
 use crate::scratch::{Heap, Scratch, Stored};
 
 /// No signature, no customer.
@@ -189,7 +188,7 @@ impl Reading<'_> {
         live: &[usize],
     ) -> Result<Vec<Counts>> {
         let mut counts = vec![Counts::default(); manifest.files.len()];
-        let store = ObjectStoreUrl::parse(self.engine.lake().store_url())?;
+        let read = Arc::new(mapping.reads());
         let tasks = live
             .iter()
             .filter_map(|at| manifest.files.get(*at).map(|file| (*at, file)))
@@ -204,17 +203,25 @@ impl Reading<'_> {
                     rules: Arc::clone(self.rules),
                     graph: Arc::clone(self.graph),
                     state: self.state.clone(),
+                    read: Arc::clone(&read),
+                    bound: bound(file.size),
                 };
-                let table = one_file(self.engine, &store, mapping.input(), partitions, file);
+                let table = one_file(self.engine, mapping.input(), partitions, file);
                 async move {
                     let table = table?;
                     let read = self.engine.cpu().spawn(reader.read(table));
-                    let outcome = read.await.map_err(|_| {
-                        perennial_engine::Error::new(
-                            perennial_base::ErrorClass::Internal,
-                            format!("\"{}\" could not be read", file.path),
-                        )
-                    })??;
+                    let outcome = match read.await {
+                        Ok(outcome) => outcome?,
+                        // Whatever it is that panics over the bytes of one file, the others are read.
+                        Err(error) if error.is_panic() => Counts {
+                            failed: Some(UNDECODABLE.to_owned()),
+                            ..Counts::default()
+                        },
+                        Err(_) => {
+                            let message = format!("\"{}\" could not be read", file.path);
+                            return Err(perennial_engine::Error::new(ErrorClass::Internal, message).into());
+                        }
+                    };
                     // What was read of a file that changed meanwhile is of neither version.
                     still(self.engine.lake(), file).await?;
                     Ok::<_, crate::error::Error>((at, outcome, file.landed))
@@ -412,24 +419,6 @@ pub(crate) fn place(key: &mut String, file: Option<&SourceFile>, row: i64) {
     let _ = write!(key, ":{row}");
 }
 
-/// Makes sure that a file is the one that was admitted.
-async fn still(lake: &Lake, file: &SourceFile) -> Result<()> {
-    let replaced = || perennial_lake::Error::Replaced {
-        path: file.path.clone(),
-    };
-    match lake.store().head(&lake.path(&file.path)?).await {
-        Ok(found)
-            if found.size == file.size
-                && found.e_tag == file.e_tag
-                && found.last_modified.timestamp_micros() == file.last_modified =>
-        {
-            Ok(())
-        }
-        Ok(_) | Err(object_store::Error::NotFound { .. }) => Err(replaced().into()),
-        Err(error) => Err(perennial_lake::Error::store("read", &file.path, &error).into()),
-    }
-}
-
 /// Quarantines files that could not be read, or of which too many rows are rejected.
 fn judge(
     source: &SourceConfig,
@@ -500,7 +489,6 @@ pub(crate) fn with_partitions(contract: &Contract, names: &[String]) -> SchemaRe
 
 pub(crate) fn one_file(
     engine: &Engine,
-    store: &ObjectStoreUrl,
     input: &SchemaRef,
     partitions: &[String],
     file: &SourceFile,
@@ -515,7 +503,7 @@ pub(crate) fn one_file(
         .map(|name| ScalarValue::Utf8(file.partition(name).map(str::to_owned)))
         .collect();
     let stored = StoredFile {
-        path: engine.lake().path(&file.path)?.to_string(),
+        path: engine.lake().path(&file.path)?,
         bytes: file.size,
         rows: file.landed,
         columns: Vec::new(),
@@ -523,13 +511,14 @@ pub(crate) fn one_file(
         last_modified: file.last_modified,
         e_tag: file.e_tag.clone(),
     };
+    let lake = engine.lake();
     Ok(FileTable::new(
-        store.clone(),
+        lake,
         columns,
         partition_columns,
         vec![stored],
         &[],
-    ))
+    )?)
 }
 
 fn staged_schema(columns: &SchemaRef) -> SchemaRef {

@@ -1,6 +1,5 @@
 //! One run from the look at the lake to the commit.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -92,10 +91,10 @@ pub async fn run(
     for attempt in 1..=ATTEMPTS {
         match self::attempt(engine, looks, options, progress).await {
             Ok(Some(report)) => {
+                engine.refresh().await?;
                 if report.snapshot.is_some() {
                     collect_garbage(engine).await;
                 }
-                engine.refresh().await?;
                 return Ok(report);
             }
             Ok(None) => {}
@@ -115,15 +114,20 @@ async fn collect_garbage(engine: &Engine) {
         keep: lake.keep_snapshots,
         min_age: i64::try_from(lake.keep_for.as_micros()).unwrap_or(i64::MAX),
         grace: LONGEST_RUN,
-        pinned: BTreeSet::new(),
+        pinned: engine.held(),
     };
     let now = engine.clock().now();
     match engine.snapshots().collect_garbage(&retention, now).await {
-        Ok(collected) => tracing::debug!(
-            snapshots = collected.snapshots.len(),
-            files = collected.files.len(),
-            "garbage collected"
-        ),
+        Ok(collected) => {
+            tracing::debug!(
+                snapshots = collected.snapshots.len(),
+                files = collected.files.len(),
+                "garbage collected"
+            );
+            if let Err(error) = engine.forget(&collected.snapshots).await {
+                tracing::warn!(%error, "snapshots that were removed are listed still");
+            }
+        }
         Err(error) => tracing::warn!(%error, "old snapshots could not be removed"),
     }
 }
@@ -387,8 +391,11 @@ fn knew(previous: &Manifest, source: &str, file: &SourceFile) -> bool {
     })
 }
 
-/// What tells a run from every other one, in other processes and on other machines too.
-fn random() -> Result<u128> {
+/// What tells a run, or a process, from every other one, on other machines too.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn random() -> Result<u128> {
     let mut bytes = [0; 16];
     getrandom::getrandom(&mut bytes).map_err(|error| {
         perennial_engine::Error::new(

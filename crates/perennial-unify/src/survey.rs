@@ -7,7 +7,6 @@ use arrow::array::{Array, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::catalog::TableProvider;
-use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use perennial_base::propose::{ColumnFacts, ColumnShape, FolderFacts};
@@ -51,7 +50,6 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
             Err(error) => return Err(error.into()),
         }
     }
-    let store = ObjectStoreUrl::parse(lake.store_url())?;
     let mut folders = Vec::new();
     for (path, files) in groups {
         let mut contract = Contract::default();
@@ -87,7 +85,7 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
             contract,
             files: live,
         };
-        let table = source_table(lake, &store, &manifest)?;
+        let table = source_table(lake, &manifest)?;
         let columns = columns(engine, &table, rows).await?;
         folders.push(FolderFacts {
             path,

@@ -8,6 +8,7 @@ mod examples;
 mod postgres;
 mod setup;
 mod shell;
+mod stores;
 mod suite;
 mod tidy;
 

@@ -19,6 +19,10 @@ pub(crate) struct Tools {
     pub(crate) pgjdbc: Option<OsString>,
     /// The folder with PostgreSQL's programs.
     pub(crate) postgres: Option<PathBuf>,
+    /// The interpreter of an environment with an S3 server.
+    pub(crate) moto: Option<PathBuf>,
+    /// The program that is an Azure server, for `node`.
+    pub(crate) azurite: Option<PathBuf>,
 }
 
 /// The drivers that the client tests use, and the databases that answer beside us.
@@ -30,6 +34,11 @@ psycopg[binary]==3.3.9
 psycopg2-binary==2.9.13
 SQLAlchemy==2.1.9
 ";
+
+/// The S3 server of the store tests.
+const MOTO: &str = "moto[s3,server]==5.2.5\n";
+/// The Azure server of the store tests.
+const AZURITE: &str = "azurite@3.37.0";
 
 /// The driver and what it needs for SCRAM.
 const PGJDBC_PACKAGES: [&str; 3] = ["libpostgresql-jdbc-java", "libscram-java", "libstringprep-java"];
@@ -64,6 +73,11 @@ const REQUIREMENTS: &[Requirement] = &[
         present: || answers("javac", &["--version"]),
         used_by: "the tests with the JDBC driver",
     },
+    Requirement {
+        package: "npm",
+        present: || answers("npm", &["--version"]),
+        used_by: "the tests with an Azure store",
+    },
 ];
 
 /// Installs what is absent and says what could not be installed; that alone is no error.
@@ -73,9 +87,14 @@ pub(crate) fn run() -> Result<Tools> {
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let postgres = PathBuf::from(POSTGRES_PROGRAMS);
     Ok(Tools {
-        python: optional("the Python environment", install_python(&folder.join("python"))),
+        python: optional(
+            "the Python environment",
+            install_python(&folder.join("python"), PYTHON_PACKAGES),
+        ),
         pgjdbc: optional("the JDBC driver", install_pgjdbc(&folder.join("pgjdbc"))),
         postgres: postgres.join("postgres").is_file().then_some(postgres),
+        moto: optional("the S3 server", install_python(&folder.join("moto"), MOTO)),
+        azurite: optional("the Azure server", install_azurite(&folder.join("azurite"))),
     })
 }
 
@@ -129,9 +148,9 @@ fn is_root() -> bool {
     output(Command::new("id").arg("--user")).is_ok_and(|user| user.trim() == "0")
 }
 
-fn install_python(folder: &Path) -> Result<PathBuf> {
+fn install_python(folder: &Path, packages: &str) -> Result<PathBuf> {
     let python = folder.join("bin/python");
-    once(folder, PYTHON_PACKAGES, || {
+    once(folder, packages, || {
         output(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
         let pip = [
             "-m",
@@ -141,10 +160,21 @@ fn install_python(folder: &Path) -> Result<PathBuf> {
             "--disable-pip-version-check",
             "--only-binary=:all:",
         ];
-        output(Command::new(&python).args(pip).args(PYTHON_PACKAGES.lines()))?;
+        output(Command::new(&python).args(pip).args(packages.lines()))?;
         Ok(())
     })?;
     Ok(python)
+}
+
+fn install_azurite(folder: &Path) -> Result<PathBuf> {
+    once(folder, AZURITE, || {
+        fs::create_dir_all(folder)?;
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
+        output(npm.arg(folder).arg(AZURITE))?;
+        Ok(())
+    })?;
+    Ok(folder.join("node_modules/azurite/dist/src/blob/main.js"))
 }
 
 /// Debian's driver, unpacked into `folder`: this needs no root, and no second Java.

@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::postgres::Cluster;
 use crate::setup::{self, Tools};
 use crate::shell::{Repository, call, environment, say};
+use crate::stores::Stores;
 
 /// Runs `cargo test` over the workspace; `arguments` go to it. Nothing is printed after its last line.
 pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<()> {
@@ -23,11 +24,15 @@ pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<()> {
 /// Tests and benches find their tools through the environment. A variable is set only where the tool is there: a test whose
 /// variable is absent says so and is skipped, one whose variable names something absent fails.
 pub(crate) fn with_tools(command: &mut Command) -> Result<()> {
+    let tools = setup::run()?;
+    let stores = Stores::start(&tools);
     let Tools {
         python,
         pgjdbc,
         postgres,
-    } = setup::run()?;
+        ..
+    } = tools;
+    command.envs(stores.environment.iter().map(|(name, value)| (name, value)));
     if let Some(python) = python {
         command.env("PERENNIAL_TEST_PYTHON", python);
     }

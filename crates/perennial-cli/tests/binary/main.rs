@@ -7,4 +7,5 @@
 mod environment;
 mod input;
 mod interrupted;
+mod secrets;
 mod support;

@@ -139,7 +139,10 @@ impl Place {
     fn prepared(&self, mut command: Command) -> Command {
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("PERENNIAL_") || text.starts_with("AWS_") {
+            if ["PERENNIAL_", "AWS_", "AZURE_", "GOOGLE_"]
+                .iter()
+                .any(|prefix| text.starts_with(prefix))
+            {
                 command.env_remove(&name);
             }
         }

@@ -94,7 +94,7 @@ impl Session {
         if !utility::is_query(&statement)? {
             return self.plan_utility(parsed).await;
         }
-        let release = self.release();
+        let release = self.selected().await?;
         let basis = self.basis(&release);
         let state = self.state(&release, &basis)?;
         normalised(&mut statement, &state, self.engine.config())?;
@@ -137,7 +137,7 @@ impl Session {
     /// Binds parameters and starts the plan.
     pub(crate) async fn start(&self, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<Rows> {
         let request = self.own_request();
-        let release = self.release();
+        let release = self.selected().await?;
         let basis = self.basis(&release);
         let state = self.state(&release, &basis)?;
         let statement = Arc::clone(&prepared.0);
@@ -173,7 +173,7 @@ impl Session {
         };
         let canceller = self.canceller();
         let rows = Rows::start(self.engine.cpu(), physical, context, output, canceller, request);
-        Ok(rows.with_tag(tag))
+        Ok(rows.with_tag(tag).of(release))
     }
 }
 

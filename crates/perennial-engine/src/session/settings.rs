@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono_tz::Tz;
 use perennial_base::{ErrorClass, nearest};
 
-use self::declared::{Domain, SETTINGS, Setting, check, declared, fixed};
+use self::declared::{Domain, SETTINGS, SNAPSHOT, Setting, check, declared, fixed};
 use crate::error::{Error, Result};
 
 mod declared;
@@ -105,6 +105,11 @@ impl Settings {
         })
     }
 
+    /// The snapshot that is selected; none for the newest.
+    pub(crate) fn snapshot(&self) -> Option<u64> {
+        self.known_value(SNAPSHOT)?.parse().ok()
+    }
+
     fn known_value(&self, name: &str) -> Option<String> {
         [&self.local, &self.values, &self.defaults]
             .into_iter()
@@ -151,7 +156,7 @@ impl Settings {
     }
 
     /// The values of now, for a savepoint.
-    pub(crate) fn snapshot(&self) -> Values {
+    pub(crate) fn all_values(&self) -> Values {
         Values {
             values: self.values.clone(),
             local: self.local.clone(),

@@ -126,7 +126,16 @@ impl Session {
     pub(crate) async fn utility(&self, prepared: &Prepared, _: Vec<ScalarValue>) -> Result<Outcome> {
         let statement = prepared.0.parsed.statement();
         match statement {
-            Statement::Set(set) => self.set(set),
+            Statement::Set(set) => {
+                let before = self.shared.settings.lock().all_values();
+                let outcome = self.set(set)?;
+                // A snapshot that is not kept is told at once, and not selected.
+                if let Err(error) = self.selected().await {
+                    self.shared.settings.lock().restore(before);
+                    return Err(error);
+                }
+                Ok(outcome)
+            }
             Statement::Reset(reset) => {
                 match &reset.reset {
                     Reset::ALL => self.shared.settings.lock().reset_all(),
@@ -160,7 +169,7 @@ impl Session {
                 self.in_transaction("SAVEPOINT")?;
                 let savepoint = Savepoint {
                     name: folded(name),
-                    settings: self.shared.settings.lock().snapshot(),
+                    settings: self.shared.settings.lock().all_values(),
                     cursors: self.opened.load(Ordering::Relaxed),
                 };
                 self.shared.transaction.lock().savepoint(savepoint);

@@ -15,6 +15,31 @@ use tokio::runtime::Handle;
 /// How much is read at once where nobody said how much is needed.
 const BLOCK: u64 = 64 * 1024;
 
+/// A part of an object, all of it: a body that ends early is the failure of whoever delivers it, not of the file.
+pub(super) async fn whole_range(
+    store: &Arc<dyn ObjectStore>,
+    path: &Path,
+    range: Range<u64>,
+) -> object_store::Result<Bytes> {
+    let bytes = store.get_range(path, range.clone()).await?;
+    if is_whole(&range, &bytes) {
+        Ok(bytes)
+    } else {
+        Err(cut())
+    }
+}
+
+fn is_whole(range: &Range<u64>, bytes: &Bytes) -> bool {
+    bytes.len() as u64 == range.end - range.start
+}
+
+fn cut() -> object_store::Error {
+    object_store::Error::Generic {
+        store: "a landed file",
+        source: Box::new(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)),
+    }
+}
+
 /// A file, some parts of it in memory. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
@@ -41,6 +66,14 @@ impl Source {
         ranges: &[Range<u64>],
     ) -> object_store::Result<Self> {
         let parts = store.get_ranges(&path, ranges).await?;
+        if parts.len() != ranges.len()
+            || ranges
+                .iter()
+                .zip(&parts)
+                .any(|(range, part)| !is_whole(range, part))
+        {
+            return Err(cut());
+        }
         let parts = ranges.iter().map(|range| range.start).zip(parts).collect();
         let inner = Inner {
             store,
@@ -80,7 +113,7 @@ impl Source {
         }
         inner
             .runtime
-            .block_on(inner.store.get_range(&inner.path, start..end))
+            .block_on(whole_range(&inner.store, &inner.path, start..end))
             .map_err(|error| {
                 let text = ParquetError::General("the store could not be read".to_owned());
                 *inner.failure.lock() = Some(error);

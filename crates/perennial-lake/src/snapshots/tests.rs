@@ -314,6 +314,7 @@ async fn garbage_is_what_nobody_can_read() {
     }
     put("_perennial/data/t/all-orphan.parquet").await;
     put("_perennial/snapshots/x.json.1-1.tmp").await;
+    put("_perennial/probe/dead").await;
     put("_perennial/models/kept").await;
     put("crm/a.parquet").await;
 
@@ -336,6 +337,7 @@ async fn garbage_is_what_nobody_can_read() {
         orphans,
         [
             "_perennial/data/t/all-orphan.parquet",
+            "_perennial/probe/dead",
             "_perennial/snapshots/x.json.1-1.tmp"
         ]
     );
@@ -352,6 +354,7 @@ async fn garbage_is_what_nobody_can_read() {
             "_perennial/data/t/all-1.parquet",
             "_perennial/data/t/all-3.parquet",
             "_perennial/data/t/all-orphan.parquet",
+            "_perennial/probe/dead",
             "_perennial/snapshots/x.json.1-1.tmp"
         ]
     );

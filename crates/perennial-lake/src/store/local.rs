@@ -4,7 +4,7 @@
 use std::collections::hash_map::RandomState;
 use std::fs::{File, Metadata};
 use std::hash::BuildHasher;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,8 +18,8 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
-    CopyMode, CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    CopyMode, CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
     RenameOptions, Result, UploadPart,
 };
 
@@ -143,7 +143,9 @@ impl ObjectStore for LocalStore {
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.refuse_links(location).await?;
-        self.inner.get_opts(location, options).await
+        let pinned = options.if_match.is_some() && !options.head;
+        let found = self.inner.get_opts(location, options).await?;
+        if pinned { unwritten(found).await } else { Ok(found) }
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -186,6 +188,85 @@ impl ObjectStore for LocalStore {
         self.refuse_links(from).await?;
         self.inner.rename_opts(from, to, options).await
     }
+}
+
+/// Reads what was asked for, and makes sure that nobody has written into the file meanwhile: the condition on the tag
+/// was checked when it was opened, which a file that takes another one's place cannot undo, and a writer can.
+async fn unwritten(found: GetResult) -> Result<GetResult> {
+    let GetResult {
+        payload,
+        meta,
+        range,
+        attributes,
+    } = found;
+    let GetResultPayload::File(mut file, path) = payload else {
+        return Ok(GetResult {
+            payload,
+            meta,
+            range,
+            attributes,
+        });
+    };
+    let (from, length) = (range.start, range.end.saturating_sub(range.start));
+    let location = meta.location.clone();
+    let (bytes, now) = blocking(move || {
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+        file.seek(SeekFrom::Start(from)).map_err(generic)?;
+        file.by_ref()
+            .take(length)
+            .read_to_end(&mut bytes)
+            .map_err(generic)?;
+        let now = describe(location, &file.metadata().map_err(generic)?);
+        Ok((bytes, now))
+    })
+    .await?;
+    if now.e_tag != meta.e_tag || bytes.len() as u64 != length {
+        return Err(Error::Precondition {
+            path: path.display().to_string(),
+            source: "the file was written to while it was read".into(),
+        });
+    }
+    let whole = stream::once(std::future::ready(Ok(Bytes::from(bytes)))).boxed();
+    Ok(GetResult {
+        payload: GetResultPayload::Stream(whole),
+        meta,
+        range,
+        attributes,
+    })
+}
+
+/// Removes the files below a folder that the library has begun and nobody has written to for so long.
+pub(super) fn stale_staged(folder: &FilePath, now: i64, grace: i64) -> Result<usize> {
+    let mut removed = 0;
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let entries = match std::fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(generic(error)),
+        };
+        for entry in entries {
+            let entry = entry.map_err(generic)?;
+            let kind = entry.file_type().map_err(generic)?;
+            let path = entry.path();
+            if kind.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let staged = object_path(&folder, &path).is_some_and(|location| staged_by_library(&location));
+            let Some(written) = entry.metadata().ok().filter(|_| kind.is_file() && staged) else {
+                continue;
+            };
+            let written = describe(Path::default(), &written)
+                .last_modified
+                .timestamp_micros();
+            if now.saturating_sub(written) >= grace {
+                std::fs::remove_file(&path).map_err(generic)?;
+                removed += 1;
+            }
+        }
+    }
+    Ok(removed)
 }
 
 /// An upload whose end waits for the disk.
@@ -322,6 +403,8 @@ fn generic(error: std::io::Error) -> Error {
 #[cfg(unix)]
 #[cfg(test)]
 mod tests {
+    use perennial_base::{Clock, SystemClock};
+
     use super::*;
 
     async fn names(store: &LocalStore, prefix: Option<&str>) -> Vec<String> {
@@ -418,6 +501,61 @@ mod tests {
         assert_eq!(
             store.get(&path).await.unwrap().bytes().await.unwrap().as_ref(),
             b"one"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_pinned_read_is_of_the_version_that_was_listed() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a.parquet");
+        std::fs::write(&file, "first").unwrap();
+        let store = LocalStore::try_new(folder.path()).unwrap();
+        let path = Path::from("a.parquet");
+        let listed = store.head(&path).await.unwrap();
+        let pinned = || GetOptions {
+            if_match: listed.e_tag.clone(),
+            range: Some((1..3).into()),
+            ..GetOptions::default()
+        };
+        let read = store.get_opts(&path, pinned()).await.unwrap();
+        assert_eq!(read.bytes().await.unwrap().as_ref(), b"ir");
+        // In its place, and into it.
+        std::fs::write(folder.path().join("b"), "other").unwrap();
+        std::fs::rename(folder.path().join("b"), &file).unwrap();
+        let read = store.get_opts(&path, pinned()).await;
+        assert!(matches!(read, Err(Error::Precondition { .. })));
+
+        let opened = GetResult {
+            payload: GetResultPayload::File(File::open(&file).unwrap(), file.clone()),
+            meta: store.head(&path).await.unwrap(),
+            range: 0..5,
+            attributes: object_store::Attributes::new(),
+        };
+        std::fs::write(&file, "longer").unwrap();
+        assert!(matches!(unwritten(opened).await, Err(Error::Precondition { .. })));
+    }
+
+    #[tokio::test]
+    async fn uploads_that_died_are_removed_when_they_are_old() {
+        let folder = tempfile::tempdir().unwrap();
+        let below = folder.path().join("data/t");
+        std::fs::create_dir_all(&below).unwrap();
+        for name in ["a.parquet#1", "a.parquet", "b#x"] {
+            std::fs::write(below.join(name), "x").unwrap();
+        }
+        let hour = 3_600_000_000;
+        let now = SystemClock.now();
+        assert_eq!(stale_staged(folder.path(), now, hour).unwrap(), 0);
+        assert_eq!(stale_staged(folder.path(), now + 2 * hour, hour).unwrap(), 1);
+        let mut left: Vec<_> = std::fs::read_dir(&below)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["a.parquet", "b#x"]);
+        assert_eq!(
+            stale_staged(&folder.path().join("nowhere"), now, hour).unwrap(),
+            0
         );
     }
 }

@@ -18,6 +18,8 @@ pub(super) enum Domain {
     Zone,
     DateStyle,
     Encoding,
+    /// The number of a snapshot, or nothing.
+    Snapshot,
     /// Cannot be changed.
     Fixed,
 }
@@ -187,6 +189,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting("max_index_keys", "32", Domain::Fixed, "Columns of a key"),
     setting(
+        SNAPSHOT,
+        "",
+        Domain::Snapshot,
+        "The snapshot that is read: what was known when it was committed; empty = the newest",
+    ),
+    setting(
         "row_security",
         "on",
         Domain::Bool,
@@ -266,6 +274,9 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
 ];
 
+/// The setting that selects a snapshot.
+pub(super) const SNAPSHOT: &str = "perennial.snapshot";
+
 const ISOLATION: &[&str] = &[
     "serializable",
     "repeatable read",
@@ -298,6 +309,15 @@ pub(super) fn check(name: &str, value: &str) -> Result<String> {
     match setting.domain {
         Domain::Text => Ok(value.to_owned()),
         Domain::Fixed => Err(fixed(name)),
+        Domain::Snapshot => match value.trim() {
+            "" => Ok(String::new()),
+            number => match number.parse::<u64>() {
+                Ok(number) if number > 0 => Ok(number.to_string()),
+                _ => Err(invalid().with_hint(
+                    "Give the number of a snapshot, or '' for the newest; SELECT snapshot FROM perennial.snapshots lists them.",
+                )),
+            },
+        },
         Domain::Bool => match value.to_lowercase().as_str() {
             "on" | "true" | "yes" | "1" | "t" => Ok("on".to_owned()),
             "off" | "false" | "no" | "0" | "f" => Ok("off".to_owned()),

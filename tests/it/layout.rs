@@ -1,0 +1,141 @@
+//! What a statement reads of a lake: the files, row groups and pages that can hold an answer, and no others.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use perennial_testkit::{TestLake, TestServer};
+
+use crate::support::{connect, lines, one, parquet};
+
+pub(crate) const CONFIG: &str = r#"
+[lake]
+url = "./lake"
+refresh = "off"
+[money]
+currency = "EUR"
+[time]
+as_of = "2026-03-01T00:00:00Z"
+[[source]]
+name = "shop"
+kind = "order"
+path = "orders/"
+record_key = "id"
+time = "at"
+identifiers = { email = "email" }
+columns = { amount = "amount" }
+[server]
+authentication = "trust"
+"#;
+
+/// Orders of January 2026: keys, and of each the address.
+pub(crate) fn orders(keys: &[&str], address: impl Fn(usize) -> Option<String>) -> Vec<u8> {
+    let times = TimestampMicrosecondArray::from_iter_values(
+        (0..keys.len()).map(|row| 1_767_225_600_000_000 + row as i64),
+    );
+    let columns: [(&str, ArrayRef); 4] = [
+        ("id", Arc::new(StringArray::from(keys.to_vec()))),
+        (
+            "email",
+            Arc::new((0..keys.len()).map(address).collect::<StringArray>()),
+        ),
+        ("amount", Arc::new(Float64Array::from(vec![1.0; keys.len()]))),
+        ("at", Arc::new(times.with_timezone("UTC"))),
+    ];
+    parquet(&RecordBatch::try_from_iter(columns).unwrap())
+}
+
+/// The files that the plan of a query reads.
+pub(crate) async fn files(client: &tokio_postgres::Client, sql: &str) -> Vec<String> {
+    let plan = lines(client, &format!("EXPLAIN {sql}")).await.join("\n");
+    let mut files: Vec<String> = plan
+        .split(|symbol: char| symbol == '[' || symbol == ']' || symbol == ',' || symbol.is_whitespace())
+        .filter(|word| word.contains(".parquet"))
+        .map(|word| word.split(':').next().unwrap_or(word).to_owned())
+        .collect();
+    files.sort();
+    files.dedup();
+    files
+}
+
+#[tokio::test]
+async fn a_file_without_a_value_does_not_hide_the_bounds_of_the_others() {
+    let known = |row: usize| Some(format!("p{row}@example.org"));
+    let lake = TestLake::of(
+        CONFIG,
+        &[
+            ("orders/a.parquet", &orders(&["a1", "a2"], known)),
+            ("orders/b.parquet", &orders(&["b1", "b2"], known)),
+            // Orders of nobody.
+            ("orders/c.parquet", &orders(&["c1", "c2"], |_| None)),
+        ],
+    );
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+
+    // As they landed: the address of no file is beyond p1, and c has none.
+    let sql = "SELECT id FROM raw.shop WHERE id = 'b1'";
+    assert_eq!(files(&client, sql).await, ["orders/b.parquet"]);
+    assert_eq!(lines(&client, sql).await, ["b1"]);
+    let sql = "SELECT id FROM raw.shop WHERE email = 'p1@example.org'";
+    assert_eq!(
+        files(&client, sql).await,
+        ["orders/a.parquet", "orders/b.parquet"]
+    );
+
+    // Unified: one file of customers, one of nobody.
+    assert_eq!(files(&client, "SELECT order_id FROM orders").await.len(), 2);
+    let id = one(&client, "SELECT customer_id FROM orders WHERE order_id = 'a1'").await;
+    let sql = format!("SELECT order_id FROM orders WHERE customer_id = '{id}' ORDER BY 1");
+    assert_eq!(files(&client, &sql).await.len(), 1);
+    assert_eq!(lines(&client, &sql).await, ["a1", "b1"]);
+    let sql = "SELECT order_id FROM orders WHERE customer_id IS NULL ORDER BY 1";
+    assert_eq!(files(&client, sql).await.len(), 1);
+    assert_eq!(lines(&client, sql).await, ["c1", "c2"]);
+}
+
+/// What a plan's metrics say, by name, of all its scans together.
+async fn metric(client: &tokio_postgres::Client, sql: &str, name: &str) -> Vec<String> {
+    let plan = lines(client, &format!("EXPLAIN ANALYZE {sql}")).await.join("\n");
+    plan.split(name)
+        .skip(1)
+        .filter_map(|rest| rest.strip_prefix('='))
+        .map(|rest| rest.split([',', ']']).next().unwrap_or_default().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn one_customer_is_found_by_reading_a_few_pages() {
+    // 40,000 customers: more than a bucket, ten row groups of customers in it.
+    const CUSTOMERS: usize = 40_000;
+    let keys: Vec<String> = (0..CUSTOMERS).map(|row| format!("k{row}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let file = orders(&keys, |row| Some(format!("p{row}@example.org")));
+    let server = TestServer::start(TestLake::of(CONFIG, &[("orders/a.parquet", &file)]));
+    let client = connect(&server).await;
+    let id = one(
+        &client,
+        "SELECT customer_id FROM orders WHERE order_id = 'k31415'",
+    )
+    .await;
+    let of = |table: &str| format!("SELECT * FROM {table} WHERE customer_id = '{id}'");
+    for table in ["customer_360", "customers", "orders", "lifecycle_history"] {
+        let sql = of(table);
+        assert_eq!(files(&client, &sql).await.len(), 1, "{table}");
+        assert!(!lines(&client, &sql).await.is_empty(), "{table}");
+        // At most two groups of rows, of the ten or the two that the file has, and of them a few pages.
+        let groups = metric(&client, &sql, "row_groups_pruned_statistics")
+            .await
+            .concat();
+        let matched = groups.rsplit("→ ").next().unwrap_or_default();
+        let matched: usize = matched
+            .split_whitespace()
+            .next()
+            .unwrap_or_default()
+            .parse()
+            .unwrap_or(99);
+        assert!(matched <= 2, "{table}: {groups}");
+    }
+    // By the address, of which no file is sorted.
+    let sql = "SELECT customer_id FROM identities WHERE value = 'p31415@example.org'";
+    assert_eq!(one(&client, sql).await, id);
+}

@@ -1,0 +1,457 @@
+//! The faults of files that land, one row each (reliability catalogue, area "Landing"): every one is named or taken, none
+//! disturbs the healthy files beside it, and of every live file the rows add up.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, DictionaryArray, Float32Array, Float64Array, Int32Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
+use perennial_testkit::{TestLake, TestServer};
+
+use crate::support::{code, connect, lines, one, told};
+
+const CONFIG: &str = r#"
+[lake]
+url = "./lake"
+refresh = "off"
+[money]
+currency = "EUR"
+[time]
+as_of = "2026-03-01T00:00:00Z"
+[[source]]
+name = "shop"
+kind = "order"
+path = "orders/"
+record_key = "id"
+time = "at"
+identifiers = { email = "email" }
+columns = { amount = "amount", status = "state" }
+[server]
+authentication = "trust"
+"#;
+
+const UNEQUAL: &str = "SELECT path, rows_landed, rows_unified, rows_superseded, rows_filtered, rows_rejected \
+                       FROM perennial.files WHERE state = 'live' \
+                       AND rows_landed <> rows_unified + rows_superseded + rows_filtered + rows_rejected";
+
+/// The columns of orders of 1.0 each, with keys that begin with `name`.
+fn columns(name: &str, rows: usize) -> Vec<(&'static str, ArrayRef)> {
+    let text = |make: &dyn Fn(usize) -> String| -> ArrayRef {
+        Arc::new((0..rows).map(|row| Some(make(row))).collect::<StringArray>())
+    };
+    let times =
+        TimestampMicrosecondArray::from_iter_values((0..rows).map(|row| 1_767_225_600_000_000 + row as i64));
+    vec![
+        ("id", text(&|row| format!("{name}-{row}"))),
+        ("email", text(&|row| format!("{name}{row}@example.org"))),
+        ("amount", Arc::new(Float64Array::from(vec![1.0; rows]))),
+        ("state", text(&|_| "paid".to_owned())),
+        ("at", Arc::new(times.with_timezone("UTC"))),
+    ]
+}
+
+fn written(columns: Vec<(&'static str, ArrayRef)>, properties: WriterPropertiesBuilder) -> Vec<u8> {
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build())).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+fn orders(name: &str, rows: usize) -> Vec<u8> {
+    written(columns(name, rows), WriterProperties::builder())
+}
+
+/// The columns with one of them replaced, or added.
+fn with(name: &str, rows: usize, column: &'static str, values: ArrayRef) -> Vec<(&'static str, ArrayRef)> {
+    let mut columns = columns(name, rows);
+    columns.retain(|(known, _)| *known != column);
+    columns.push((column, values));
+    columns
+}
+
+/// The footer's length, as the last eight bytes say it.
+fn lying(length: u32) -> Vec<u8> {
+    let mut file = orders("lying", 3);
+    let at = file.len() - 8;
+    file[at..at + 4].copy_from_slice(&length.to_le_bytes());
+    file
+}
+
+fn zstd() -> WriterPropertiesBuilder {
+    WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap()))
+}
+
+/// 2,000 times the same mebibyte, which the file has once: 2 GiB of addresses in some kilobytes.
+fn dictionary_bomb() -> Vec<u8> {
+    let values: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(1 << 20)]));
+    let addresses: ArrayRef = Arc::new(DictionaryArray::new(Int32Array::from(vec![0; 2_000]), values));
+    let properties = zstd().set_dictionary_page_size_limit(16 << 20);
+    let file = written(with("bomb", 2_000, "email", addresses), properties);
+    assert!(file.len() < 200_000, "{} bytes", file.len());
+    file
+}
+
+/// 300 addresses of a mebibyte each, packed to next to nothing.
+fn compression_bomb() -> Vec<u8> {
+    let addresses = (0..300).map(|row| Some(format!("{row}{}", "x".repeat(1 << 20))));
+    let addresses: ArrayRef = Arc::new(addresses.collect::<StringArray>());
+    let file = written(
+        with("squeezed", 300, "email", addresses),
+        zstd().set_dictionary_enabled(false),
+    );
+    assert!(file.len() < 250_000, "{} bytes", file.len());
+    file
+}
+
+/// One of 200 rows has a value of 17 MiB.
+fn long_value() -> Vec<u8> {
+    let long = |row: usize| {
+        if row == 7 {
+            "x".repeat(17 << 20)
+        } else {
+            "paid".to_owned()
+        }
+    };
+    let states: ArrayRef = Arc::new((0..200).map(|row| Some(long(row))).collect::<StringArray>());
+    written(with("long", 200, "state", states), zstd())
+}
+
+fn cut(at: impl Fn(usize) -> usize) -> Vec<u8> {
+    let file = orders("cut", 50);
+    file[..at(file.len())].to_vec()
+}
+
+enum Is {
+    /// Live, with so many rows, so many of them rejected.
+    Live(u64, u64),
+    /// Quarantined, for a reason with these words.
+    Refused(&'static str),
+}
+
+struct Case {
+    name: &'static str,
+    file: Vec<u8>,
+    is: Is,
+}
+
+fn cases() -> Vec<Case> {
+    let case = |name, file, is| Case { name, file, is };
+    let refused = |name, file, words| case(name, file, Is::Refused(words));
+    let live = |name, file, rows| case(name, file, Is::Live(rows, 0));
+    let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
+    let floats: ArrayRef = Arc::new(Float32Array::from(vec![1.0; 2]));
+    let integers: ArrayRef = Arc::new(Int32Array::from(vec![1; 2]));
+    let more: ArrayRef = Arc::new(StringArray::from(vec!["new", "new"]));
+    let without: Vec<_> = columns("less", 2)
+        .into_iter()
+        .filter(|(name, _)| *name != "amount")
+        .collect();
+    let twice: Vec<_> = columns("twice", 1);
+    vec![
+        refused("empty", Vec::new(), "is empty"),
+        refused(
+            "text",
+            b"id,email,amount\n1,ann@example.org,10\n".to_vec(),
+            "is not a Parquet file",
+        ),
+        refused("magic", b"PAR1".to_vec(), "is cut"),
+        refused("magic-twice", b"PAR1PAR1".to_vec(), "is cut"),
+        refused("zeros", vec![0; 4_096], "is not a Parquet file"),
+        refused("cut-at-1", cut(|_| 1), "is not a Parquet file"),
+        refused("cut-at-half", cut(|length| length / 2), "is cut"),
+        refused("cut-at-7/8", cut(|length| length * 7 / 8), "is cut"),
+        refused("cut-by-1", cut(|length| length - 1), "is cut"),
+        refused("footer-0", lying(0), "damaged footer"),
+        refused("footer-short", lying(9), "damaged footer"),
+        refused("footer-2^31", lying(i32::MAX as u32), "is cut: the footer says"),
+        refused("footer-2^32", lying(u32::MAX), "is cut: the footer says"),
+        refused("encrypted", b"PARE0123456789PARE".to_vec(), "is encrypted"),
+        refused(
+            "words",
+            written(
+                with("words", 1, "amount", text("a lot")),
+                WriterProperties::builder(),
+            ),
+            "amount",
+        ),
+        refused(
+            "less",
+            written(without, WriterProperties::builder()),
+            "has no column \"amount\"",
+        ),
+        refused(
+            "dictionary-bomb",
+            dictionary_bomb(),
+            "unpacks to more than 268435456 bytes",
+        ),
+        refused(
+            "compression-bomb",
+            compression_bomb(),
+            "more than 10000 times as much",
+        ),
+        case("long-value", long_value(), Is::Live(200, 1)),
+        live("no-rows", orders("none", 0), 0),
+        live(
+            "narrower",
+            written(with("float", 2, "amount", floats), WriterProperties::builder()),
+            2,
+        ),
+        refused(
+            "integers",
+            written(with("int", 2, "amount", integers), WriterProperties::builder()),
+            "has another type: Int32 in this file, Float64 in the files before",
+        ),
+        live(
+            "more-columns",
+            written(with("more", 2, "channel", more), WriterProperties::builder()),
+            2,
+        ),
+        live("once", written(twice, zstd()), 1),
+        // Names: of files that are as good as any.
+        live("'; DROP TABLE orders; --", orders("n1", 1), 1),
+        live("größe 100% *?[x]#1", orders("n2", 1), 1),
+        live("back\\slash", orders("n3", 1), 1),
+        live("%2F%2e%2e", orders("n4", 1), 1),
+        live("month=2026-01", orders("n5", 1), 1),
+        live("\u{1f4a5}", orders("n6", 1), 1),
+        live("Case", orders("n7", 1), 1),
+        live("case", orders("n8", 1), 1),
+        live("dot.", orders("n9", 1), 1),
+        live("$(id) `id` \"quoted\"", orders("n10", 1), 1),
+    ]
+}
+
+/// Names that are not looked at.
+const IGNORED: [&str; 5] = [
+    "orders/_SUCCESS",
+    "orders/.a.parquet.crc",
+    "orders/x.parquet.tmp",
+    "orders/_temporary/0/a.parquet",
+    "orders/.hidden/a.parquet",
+];
+
+/// The path of a case: a folder in the name would be one of the lake's.
+fn path(name: &str) -> String {
+    format!("orders/z-{}.parquet", name.replace('/', "|"))
+}
+
+#[tokio::test]
+async fn every_fault_is_named_and_disturbs_nothing_beside_it() {
+    let healthy: Vec<(String, Vec<u8>)> = ["a", "b", "c"]
+        .iter()
+        .map(|name| (format!("orders/{name}.parquet"), orders(name, 100)))
+        .collect();
+    let healthy: Vec<(&str, &[u8])> = healthy
+        .iter()
+        .map(|(path, file)| (path.as_str(), file.as_slice()))
+        .collect();
+    let server = TestServer::start(TestLake::of(CONFIG, &healthy));
+    let client = connect(&server).await;
+    let sums = "SELECT count(*), sum(amount), count(DISTINCT customer_id) FROM orders \
+                WHERE order_id ~ '^[abc]-'";
+    let raw = "SELECT count(*), sum(amount) FROM raw.shop WHERE id ~ '^[abc]-'";
+    let well = async |when: &str| {
+        assert_eq!(one(&client, sums).await, "300|300.0000|300", "{when}");
+        assert_eq!(one(&client, raw).await, "300|300", "{when}");
+        assert_eq!(lines(&client, UNEQUAL).await, Vec::<String>::new(), "{when}");
+    };
+    well("before").await;
+
+    let cases = cases();
+    for case in &cases {
+        server.lake().land(&path(case.name), &case.file);
+    }
+    for name in IGNORED {
+        server.lake().land(name, b"not looked at");
+    }
+    // What is landed and not yet judged is in no answer.
+    well("landed").await;
+    let report = server.look().await;
+    assert_eq!(report.snapshot, Some(2));
+    well("judged").await;
+
+    let sql = "SELECT path, state, rows_landed, rows_rejected, reason FROM perennial.files";
+    let found = crate::support::rows(&client, sql).await;
+    assert_eq!(found.len(), healthy.len() + cases.len());
+    for case in &cases {
+        let row = found
+            .iter()
+            .find(|row| row[0].as_deref() == Some(&path(case.name)))
+            .unwrap_or_else(|| panic!("{} is in no table", case.name));
+        let field = |at: usize| row[at].as_deref().unwrap_or_default();
+        match case.is {
+            Is::Live(rows, rejected) => assert_eq!(
+                (field(1), field(2), field(3)),
+                ("live", rows.to_string().as_str(), rejected.to_string().as_str()),
+                "{}: {}",
+                case.name,
+                field(4)
+            ),
+            Is::Refused(words) => {
+                assert_eq!(field(1), "quarantined", "{}", case.name);
+                assert!(field(4).contains(words), "{}: {}", case.name, field(4));
+                assert!(!field(4).contains("/tmp"), "{}: {}", case.name, field(4));
+            }
+        }
+    }
+    let long = "SELECT rejections FROM perennial.files WHERE path = 'orders/z-long-value.parquet'";
+    assert!(one(&client, long).await.contains("longer than 16 MiB"));
+    // The rows of the names are there, as they landed and unified.
+    let named = "SELECT count(*) FROM orders WHERE order_id ~ '^n[0-9]+-0$'";
+    assert_eq!(one(&client, named).await, "10");
+    let named = "SELECT count(*) FROM raw.shop WHERE id ~ '^n[0-9]+-0$' AND channel IS NULL";
+    assert_eq!(one(&client, named).await, "10");
+    assert_eq!(
+        one(&client, "SELECT count(*) FROM raw.shop WHERE channel = 'new'").await,
+        "2"
+    );
+
+    // A server that starts now finds the same.
+    let again = TestServer::start(server.lake().clone());
+    let other = connect(&again).await;
+    assert_eq!(one(&other, sums).await, "300|300.0000|300");
+    assert_eq!(again.look().await.snapshot, None);
+
+    for case in &cases {
+        server.lake().remove(&path(case.name));
+    }
+    assert_eq!(server.look().await.snapshot, Some(3));
+    well("gone").await;
+    assert_eq!(one(&client, "SELECT count(*) FROM perennial.files").await, "3");
+}
+
+#[tokio::test]
+async fn flipped_bits_stay_with_their_file() {
+    let lake = TestLake::of(CONFIG, &[("orders/a.parquet", &orders("a", 100))]);
+    // 4,000 rows: most of the bytes are behind the rows that are looked at before a file is taken.
+    let whole = orders("flip", 4_000);
+    for flip in 0..40 {
+        let mut file = orders(&format!("f{flip}"), 4_000);
+        let at = 4 + (file.len() - 8) * flip / 40;
+        file[at] ^= 1 << (flip % 8);
+        lake.land(&format!("orders/flip-{flip}.parquet"), &file);
+    }
+    assert!(whole.len() > 40_000);
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+    assert_eq!(
+        one(
+            &client,
+            "SELECT count(*), sum(amount) FROM orders WHERE order_id LIKE 'a-%'"
+        )
+        .await,
+        "100|100.0000"
+    );
+    assert_eq!(lines(&client, UNEQUAL).await, Vec::<String>::new());
+    assert_eq!(one(&client, "SELECT count(*) FROM perennial.files").await, "41");
+    // A file that is live can be read to its end.
+    let sql = "SELECT count(*) FROM (SELECT id, email, amount, state, at FROM raw.shop) WHERE id LIKE 'a-%'";
+    assert_eq!(one(&client, sql).await, "100");
+}
+
+#[tokio::test]
+async fn two_thousand_files_are_one_table() {
+    let lake = TestLake::of(CONFIG, &[]);
+    for file in 0..2_000 {
+        lake.land(&format!("orders/{file}.parquet"), &orders(&format!("f{file}"), 2));
+    }
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+    assert_eq!(
+        one(&client, "SELECT count(*), sum(amount) FROM orders").await,
+        "4000|4000.0000"
+    );
+    assert_eq!(
+        one(&client, "SELECT count(DISTINCT id) FROM raw.shop").await,
+        "4000"
+    );
+    assert_eq!(
+        one(
+            &client,
+            "SELECT count(*), sum(rows_unified) FROM perennial.files WHERE state = 'live'"
+        )
+        .await,
+        "2000|4000"
+    );
+}
+
+#[tokio::test]
+async fn one_bad_row_of_very_many_is_one_row() {
+    const ROWS: usize = 300_000;
+    let amount = |row: usize| (row != 123_456).then_some(1.0);
+    let amounts: ArrayRef = Arc::new((0..ROWS).map(amount).collect::<Float64Array>());
+    assert_eq!(amounts.null_count(), 1);
+    let file = written(with("big", ROWS, "amount", amounts), WriterProperties::builder());
+    let server = TestServer::start(TestLake::of(CONFIG, &[("orders/a.parquet", &file)]));
+    let client = connect(&server).await;
+    let sql = "SELECT state, rows_landed, rows_unified, rows_rejected FROM perennial.files";
+    assert_eq!(one(&client, sql).await, "live|300000|299999|1");
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "299999");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_gives_one_version_of_a_file_or_says_that_it_changed() {
+    let version = |number: usize| {
+        let states: ArrayRef = Arc::new(StringArray::from(vec![format!("v{number}"); 3_000]));
+        written(with("a", 3_000, "state", states), WriterProperties::builder())
+    };
+    let config = CONFIG.replace("refresh = \"off\"", "refresh = \"50ms\"");
+    let server = TestServer::start(TestLake::of(&config, &[("orders/a.parquet", &version(0))]));
+    let mut readers = Vec::new();
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    for _ in 0..3 {
+        let (client, stopped) = (connect(&server).await, stopped.clone());
+        readers.push(tokio::spawn(async move {
+            let sql =
+                "SELECT count(*), min(state || '!'), max(state || '!'), count(DISTINCT id) FROM raw.shop";
+            let mut answers = 0;
+            while !*stopped.borrow() {
+                match client.simple_query(sql).await {
+                    Ok(_) => {
+                        let line = lines(&client, "SELECT 1").await;
+                        assert_eq!(line, ["1"]);
+                        answers += 1;
+                    }
+                    Err(error) => {
+                        let shown = told(&error);
+                        assert!(matches!(code(&error).as_str(), "40001" | "58P01"), "{shown}");
+                        assert!(!shown.contains("/tmp"), "{shown}");
+                        continue;
+                    }
+                }
+                if let Ok(rows) = client.simple_query(sql).await {
+                    for row in rows {
+                        if let tokio_postgres::SimpleQueryMessage::Row(row) = row {
+                            // All of it, or nothing where it was not there.
+                            assert!(matches!(row.get(0), Some("3000" | "0")), "{row:?}");
+                            assert_eq!(row.get(0), row.get(3));
+                            assert_eq!(row.get(1), row.get(2));
+                        }
+                    }
+                }
+            }
+            answers
+        }));
+    }
+    let client = connect(&server).await;
+    for number in 1..=60 {
+        server.lake().land("orders/a.parquet", &version(number));
+        // In between the file is not there at all.
+        if number % 10 == 0 {
+            server.lake().remove("orders/a.parquet");
+            server.lake().land("orders/a.parquet", &version(number));
+        }
+        assert_eq!(one(&client, "SELECT 1").await, "1");
+    }
+    crate::support::becomes(&client, "SELECT min(status) || max(status) FROM orders", "v60v60").await;
+    stop.send(true).unwrap();
+    for reader in readers {
+        reader.await.unwrap();
+    }
+    let sql = "SELECT count(*), min(state), max(state) FROM raw.shop";
+    assert_eq!(one(&client, sql).await, "3000|v60|v60");
+}
