@@ -7,6 +7,7 @@ use std::collections::HashSet;
 
 use crate::config::{IdentifierConfig, RoleConfig, SourceConfig, render};
 
+mod age;
 mod identity;
 mod kinds;
 mod money;
@@ -27,6 +28,8 @@ pub struct FolderFacts {
     pub columns: Vec<ColumnFacts>,
     /// Names of the hive partitions.
     pub partitions: Vec<String>,
+    /// Where the files have little in common: one file of each kind, by its path below the lake's root.
+    pub unlike: Vec<String>,
 }
 
 /// What is known of a column.
@@ -80,8 +83,12 @@ pub struct Proposal {
     pub sources: Vec<ProposedSource>,
     /// The types of identifiers, strongest first, each with its reason.
     pub identifiers: Vec<(IdentifierConfig, String)>,
-    /// The reporting currency, where the files agree on one, with its reason.
-    pub currency: Option<(String, String)>,
+    /// The reporting currency, where the files agree on one.
+    pub currency: Option<String>,
+    /// Why it is that currency, or none.
+    pub currency_reason: String,
+    /// The moment of the newest row, where it is long ago, with what follows from that: `[time] as_of`.
+    pub as_of: Option<(String, String)>,
     /// What a person should know before the configuration is used, in full sentences.
     pub notes: Vec<String>,
 }
@@ -97,22 +104,31 @@ pub struct ProposedSource {
     pub unmapped: Vec<String>,
 }
 
-/// Proposes a configuration for the folders of a lake.
-pub fn propose(folders: &[FolderFacts]) -> Proposal {
+/// Proposes a configuration for the folders of a lake. `now` is the present in microseconds since 1970.
+pub fn propose(folders: &[FolderFacts], now: i64) -> Proposal {
     let mut taken = HashSet::new();
     let mut drafts: Vec<source::Draft<'_>> = folders
         .iter()
         .map(|facts| source::draft(facts, &mut taken))
         .collect();
     identity::map_customer_keys(&mut drafts);
-    let (currency, mut notes) = money::currency(&drafts);
+    let money = money::currency(&drafts);
+    let mut notes = money.notes;
     let sources: Vec<ProposedSource> = drafts.iter().map(source::Draft::finish).collect();
     let identifiers = identity::identifiers(&drafts, &sources);
+    notes.extend(drafts.iter().filter_map(source::Draft::mixed_note));
     notes.extend(identity::notes(&sources));
+    notes.extend(drafts.iter().filter_map(identity::unused));
+    let as_of = age::as_of(&drafts, now);
+    if let Some((moment, reason)) = &as_of {
+        notes.push(age::note(moment, reason));
+    }
     Proposal {
         sources,
         identifiers,
-        currency,
+        currency: money.currency,
+        currency_reason: money.reason,
+        as_of,
         notes,
     }
 }
@@ -136,15 +152,21 @@ impl Proposal {
             "[lake]\nurl = {}\n\n[money]\n",
             render::string(lake_url)
         ));
+        let reason = &self.currency_reason;
         match &self.currency {
-            Some((currency, reason)) => {
+            Some(currency) => {
                 text.push_str(&render::comment(reason));
                 text.push_str(&format!("currency = {}\n", render::string(currency)));
             }
             None => {
-                text.push_str("# no column says in which currency amounts are: without this key it is EUR\n");
+                text.push_str(&render::comment(&format!("{reason}: without this key it is EUR")));
                 text.push_str("# currency = \"EUR\"\n");
             }
+        }
+        if let Some((moment, reason)) = &self.as_of {
+            text.push_str("\n[time]\n");
+            text.push_str(&render::comment(reason));
+            text.push_str(&render::comment(&format!("as_of = {}", render::string(moment))));
         }
         for source in &self.sources {
             text.push('\n');

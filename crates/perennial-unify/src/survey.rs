@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, StringArray};
+use arrow::compute::{SortOptions, cast, concat, sort_to_indices};
+use arrow::datatypes::{DataType, Schema};
 use datafusion::catalog::TableProvider;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
@@ -55,7 +55,9 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
         let mut contract = Contract::default();
         let mut live = Vec::new();
         let mut partitions: Vec<String> = Vec::new();
+        let mut likes: Vec<(String, HashSet<String>)> = Vec::new();
         for (file, facts) in files {
+            sort_in(&mut likes, &file.path, &facts.schema);
             match contract.fit(&facts.schema) {
                 Ok(extended) => contract = extended,
                 Err(misfit) => {
@@ -93,9 +95,26 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
             rows,
             columns,
             partitions,
+            unlike: if likes.len() > 1 {
+                likes.into_iter().map(|(path, _)| path).collect()
+            } else {
+                Vec::new()
+            },
         });
     }
     Ok(Survey { folders, unreadable })
+}
+
+/// Puts a file among those of its folder that have at least half of the columns in common with it, each kind of them by
+/// its first file and all their columns. Columns that come and go over the years make no kind of their own.
+fn sort_in(likes: &mut Vec<(String, HashSet<String>)>, path: &str, schema: &Schema) {
+    let names: HashSet<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+    let alike =
+        |known: &HashSet<String>| known.intersection(&names).count() * 2 >= known.len().min(names.len());
+    match likes.iter_mut().find(|(_, known)| alike(known)) {
+        Some((_, known)) => known.extend(names),
+        None => likes.push((path.to_owned(), names)),
+    }
 }
 
 /// The folder of a file without its hive partitions. A file in the root is a source of its own.
@@ -123,8 +142,9 @@ struct Gathering {
     /// None once a value came twice, or there were too many to remember.
     seen: Option<HashSet<u64>>,
     repeated: bool,
-    min: Option<String>,
-    max: Option<String>,
+    /// The smallest and the largest value so far, each as a column of one row.
+    min: Option<ArrayRef>,
+    max: Option<ArrayRef>,
 }
 
 async fn columns(engine: &Engine, table: &dyn TableProvider, rows: u64) -> Result<Vec<ColumnFacts>> {
@@ -152,6 +172,7 @@ async fn columns(engine: &Engine, table: &dyn TableProvider, rows: u64) -> Resul
         for (gathering, column) in gathered.iter_mut().zip(batch.columns()) {
             gathering.nulls += column.null_count() as u64;
             gathering.values += column.len() as u64;
+            gathering.bound(column);
             if gathering.seen.is_none() && gathering.sampled_values >= SAMPLED {
                 continue;
             }
@@ -178,13 +199,27 @@ async fn columns(engine: &Engine, table: &dyn TableProvider, rows: u64) -> Resul
                 None => gathering.repeated.then_some(false),
             },
             samples: gathering.samples,
-            min: gathering.min,
-            max: gathering.max,
+            min: gathering.min.as_ref().and_then(text_of),
+            max: gathering.max.as_ref().and_then(text_of),
         })
         .collect())
 }
 
 impl Gathering {
+    /// Widens the bounds by the values of a batch. What has no order has no bounds.
+    fn bound(&mut self, column: &ArrayRef) {
+        for (bound, descending) in [(&mut self.min, false), (&mut self.max, true)] {
+            let found = first(column, descending);
+            let joined = match (&*bound, &found) {
+                (Some(known), Some(new)) => concat(&[known, new])
+                    .ok()
+                    .and_then(|both| first(&both, descending)),
+                _ => None,
+            };
+            *bound = joined.or_else(|| bound.take()).or(found);
+        }
+    }
+
     fn take(&mut self, text: &StringArray) {
         for value in text.iter().flatten() {
             let hash = xxh3_64(value.as_bytes());
@@ -192,12 +227,6 @@ impl Gathering {
                 self.sampled_values += 1;
                 if self.sampled.insert(hash) && self.samples.len() < SAMPLES {
                     self.samples.push(value.to_owned());
-                }
-                if self.min.as_deref().is_none_or(|min| value < min) {
-                    self.min = Some(value.to_owned());
-                }
-                if self.max.as_deref().is_none_or(|max| value > max) {
-                    self.max = Some(value.to_owned());
                 }
             }
             if let Some(seen) = &mut self.seen {
@@ -210,6 +239,23 @@ impl Gathering {
             }
         }
     }
+}
+
+/// The smallest or largest value that is not null, as a column of one row.
+fn first(column: &ArrayRef, descending: bool) -> Option<ArrayRef> {
+    let order = SortOptions {
+        descending,
+        nulls_first: false,
+    };
+    let place = sort_to_indices(column, Some(order), Some(1)).ok()?;
+    let row = place.values().first().copied()? as usize;
+    column.is_valid(row).then(|| column.slice(row, 1))
+}
+
+fn text_of(one: &ArrayRef) -> Option<String> {
+    let text = cast(one, &DataType::Utf8).ok()?;
+    let text = text.as_any().downcast_ref::<StringArray>()?;
+    text.iter().flatten().next().map(str::to_owned)
 }
 
 fn can_be_key(data_type: &DataType) -> bool {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::source::Draft;
-use super::words::plain;
+use super::words::{Concept, plain};
 use super::{ColumnFacts, ProposedSource};
 use crate::config::{IdentifierConfig, Normalise};
 use crate::kind::Kind;
@@ -143,6 +143,31 @@ pub(super) fn notes(sources: &[ProposedSource]) -> Vec<String> {
         }
     }
     notes
+}
+
+/// That a folder is served as a table although its rows point to persons, and what to write where they mean something.
+pub(super) fn unused(draft: &Draft<'_>) -> Option<String> {
+    if draft.config.kind != Kind::Table {
+        return None;
+    }
+    let who = [
+        Concept::UserId,
+        Concept::CrmId,
+        Concept::Email,
+        Concept::Phone,
+        Concept::NationalId,
+        Concept::AnonymousId,
+    ];
+    let column = who.into_iter().find_map(|concept| {
+        let named = draft.concepts.iter().find(|(known, _)| *known == concept);
+        named.map(|(_, column)| *column)
+    })?;
+    let name = &draft.config.name;
+    Some(format!(
+        "{name} is served as a table, and joins no customer, although \"{column}\" points to persons: nothing says what \
+         its rows are. Where each describes a person write kind = \"profile\", where each is something that a person \
+         did kind = \"event\" with time and columns = {{ name = … }}; then list \"{column}\" in identifiers."
+    ))
 }
 
 /// In how many sources each type stands.

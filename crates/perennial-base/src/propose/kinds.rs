@@ -1,7 +1,7 @@
 //! Which kind the rows of a folder are: rules in order, the most telling first.
 
 use super::FolderFacts;
-use super::words::Concept;
+use super::words::{Concept, plain};
 use crate::kind::Kind;
 
 /// What a folder offers: concepts with the columns that may say them, and the words of its path.
@@ -43,6 +43,14 @@ impl Offer<'_> {
         .find_map(|concept| self.column(concept))
     }
 
+    /// How many columns describe a person, without those that are `named` something else already.
+    fn traits(&self, named: Option<&str>) -> usize {
+        let traits = self.concepts.iter().filter(|(concept, column)| {
+            matches!(concept, Concept::Trait(_)) && named.is_none_or(|named| named != *column)
+        });
+        traits.count()
+    }
+
     fn moment(&self) -> Option<&str> {
         self.column(Concept::Occurred)
             .or_else(|| self.column(Concept::Updated))
@@ -82,7 +90,40 @@ const INTERACTION_WORDS: &[&str] = &[
     "anfrage",
 ];
 const PERSON_WORDS: &[&str] = &[
-    "customer", "contact", "user", "profile", "account", "member", "lead", "person", "kunde", "kontakt",
+    "customer",
+    "contact",
+    "user",
+    "profile",
+    "account",
+    "member",
+    "lead",
+    "person",
+    "people",
+    "subscriber",
+    "kunde",
+    "kontakt",
+    "nutzer",
+    "mitglied",
+];
+const CONTRACT_WORDS: &[&str] = &[
+    "subscription",
+    "contract",
+    "membership",
+    "billing",
+    "abo",
+    "vertrag",
+];
+/// Moments at which somebody becomes known, as opposed to moments at which something happens.
+const REGISTERED: &[&str] = &[
+    "created_at",
+    "created",
+    "created_on",
+    "creation_date",
+    "signup_date",
+    "signed_up_at",
+    "registered_at",
+    "erstellt_am",
+    "angelegt_am",
 ];
 
 /// A kind and why, if the folder offers what it needs.
@@ -159,14 +200,26 @@ fn refund(offer: &Offer<'_>) -> Option<(Kind, String)> {
 }
 
 fn subscription(offer: &Offer<'_>) -> Option<(Kind, String)> {
-    let id = offer.column(Concept::SubscriptionId)?;
-    let revenue = offer.column(Concept::Mrr).or_else(|| {
+    let planned = |concept| {
         offer.column(Concept::Plan)?;
-        offer.column(Concept::Amount)
-    })?;
+        offer.column(concept)
+    };
     let moment = offer.moment()?;
+    if let Some(id) = offer.column(Concept::SubscriptionId) {
+        let revenue = offer.column(Concept::Mrr).or_else(|| planned(Concept::Amount))?;
+        let reason = format!(
+            "a contract (\"{id}\"), its recurring revenue (\"{revenue}\") and a time (\"{moment}\") on each row"
+        );
+        return Some((Kind::Subscription, reason));
+    }
+    let person = offer.person()?;
+    let revenue = offer
+        .column(Concept::Mrr)
+        .filter(|_| offer.has(Concept::Plan) || offer.has(Concept::Status));
+    let named = || planned(Concept::Amount).filter(|_| offer.speaks_of(CONTRACT_WORDS));
+    let revenue = revenue.or_else(named)?;
     let reason = format!(
-        "a contract (\"{id}\"), its recurring revenue (\"{revenue}\") and a time (\"{moment}\") on each row"
+        "a person (\"{person}\"), recurring revenue (\"{revenue}\") and a time (\"{moment}\") on each row"
     );
     Some((Kind::Subscription, reason))
 }
@@ -203,11 +256,7 @@ fn event(offer: &Offer<'_>) -> Option<(Kind, String)> {
     );
     // "name" and "type" are names of anything; they are events where the folder or an anonymous id says so.
     let telling = !["name", "type"].contains(&name.to_lowercase().as_str());
-    let traits = offer
-        .concepts
-        .iter()
-        .filter(|(concept, _)| matches!(concept, Concept::Trait(_)))
-        .count();
+    let traits = offer.traits(Some(name));
     let sure = telling || offer.has(Concept::AnonymousId) || offer.speaks_of(EVENT_WORDS);
     (sure && traits < 3 && !offer.speaks_of(INTERACTION_WORDS)).then(|| {
         (Kind::Event, format!("a name of what happened (\"{name}\"), a time (\"{moment}\") and a person (\"{person}\") on each row"))
@@ -250,11 +299,7 @@ fn interaction(offer: &Offer<'_>) -> Option<(Kind, String)> {
     let (moment, person) = (offer.moment()?, offer.person()?);
     let word = [Concept::Direction, Concept::Outcome, Concept::Sentiment];
     let told = word.into_iter().find_map(|concept| offer.column(concept));
-    let traits = offer
-        .concepts
-        .iter()
-        .filter(|(concept, _)| matches!(concept, Concept::Trait(_)))
-        .count();
+    let traits = offer.traits(None);
     let why = match told {
         Some(column) if traits < 3 => format!("\"{column}\""),
         _ if offer.speaks_of(INTERACTION_WORDS) && traits < 3 => "the folder's name".to_owned(),
@@ -267,30 +312,89 @@ fn interaction(offer: &Offer<'_>) -> Option<(Kind, String)> {
 }
 
 fn profile(offer: &Offer<'_>) -> Option<(Kind, String)> {
-    let telling: Vec<&str> = offer
+    let columns_of = |wanted: fn(Concept) -> bool| -> Vec<&str> {
+        let mut columns: Vec<&str> = Vec::new();
+        for (concept, column) in offer.concepts {
+            // A bare "name" or "state" is that of anything where nothing else describes a person.
+            let bare = ["name", "state"].contains(&plain(column).as_str());
+            if wanted(*concept) && !columns.contains(column) && !bare {
+                columns.push(column);
+            }
+        }
+        columns
+    };
+    let telling = columns_of(|concept| {
+        matches!(
+            concept,
+            Concept::Email
+                | Concept::Phone
+                | Concept::NationalId
+                | Concept::Trait("first_name" | "last_name" | "full_name" | "birth_date")
+        )
+    });
+    let identity = columns_of(|concept| {
+        matches!(
+            concept,
+            Concept::UserId | Concept::CrmId | Concept::Email | Concept::Phone | Concept::NationalId
+        )
+    });
+    let mut described = columns_of(|concept| matches!(concept, Concept::Trait(_)));
+    let reached = offer.has(Concept::Email) || offer.has(Concept::Phone);
+    if let (true, true, Some(name)) = (
+        reached,
+        described.is_empty(),
+        offer.column(Concept::Trait("full_name")),
+    ) {
+        described.push(name);
+    }
+    let person = offer.person();
+    let columns = if telling.len() >= 2 {
+        telling
+    } else if person.is_some() && offer.speaks_of(PERSON_WORDS) {
+        if telling.is_empty() {
+            return Some((Kind::Profile, "the folder's name speaks of persons".to_owned()));
+        }
+        telling
+    } else if !identity.is_empty() && identity.len() + described.len() >= 2 && nothing_happened(offer) {
+        let mut columns = identity;
+        columns.extend(
+            described
+                .into_iter()
+                .filter(|column| !columns.contains(column))
+                .collect::<Vec<_>>(),
+        );
+        columns
+    } else {
+        return None;
+    };
+    let columns: Vec<String> = columns.iter().map(|column| format!("\"{column}\"")).collect();
+    let reason = format!("columns that describe a person: {}", columns.join(", "));
+    Some((Kind::Profile, reason))
+}
+
+/// Whether no column and no word speaks of something that a person did, so that identifiers beside a country or a
+/// name are what a system knows of persons.
+fn nothing_happened(offer: &Offer<'_>) -> bool {
+    let facts = [
+        Concept::AnonymousId,
+        Concept::OrderId,
+        Concept::ProductId,
+        Concept::Quantity,
+        Concept::Amount,
+        Concept::UnitPrice,
+        Concept::SubscriptionId,
+        Concept::Mrr,
+        Concept::Score,
+        Concept::Purpose,
+        Concept::Campaign,
+    ];
+    let moments = offer
         .concepts
         .iter()
-        .filter(|(concept, _)| {
-            matches!(
-                concept,
-                Concept::Email
-                    | Concept::Phone
-                    | Concept::NationalId
-                    | Concept::Trait("first_name" | "last_name" | "full_name" | "birth_date")
-            )
-        })
-        .map(|(_, column)| *column)
-        .collect();
-    let enough = telling.len() >= 2 || (offer.person().is_some() && offer.speaks_of(PERSON_WORDS));
-    let columns = telling
-        .iter()
-        .map(|column| format!("\"{column}\""))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let reason = if telling.is_empty() {
-        "the folder's name speaks of persons".to_owned()
-    } else {
-        format!("columns that describe a person: {columns}")
-    };
-    enough.then_some((Kind::Profile, reason))
+        .filter(|(concept, _)| *concept == Concept::Occurred)
+        .all(|(_, column)| REGISTERED.contains(&plain(column).as_str()));
+    let named = [EVENT_WORDS, ORDER_WORDS, INTERACTION_WORDS, SURVEY_WORDS];
+    moments
+        && !facts.into_iter().any(|concept| offer.has(concept))
+        && !named.into_iter().any(|words| offer.speaks_of(words))
 }

@@ -74,6 +74,9 @@ pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> 
         names => format!(", partitioned by {}", names.join(", ")),
     };
     draft.reason("path", format!("{files} {plural}, {rows} rows{partitions}"));
+    if let Some(mixed) = mixed(facts) {
+        draft.reason("path", mixed);
+    }
     draft.map_key();
     draft.map_time();
     draft.map_identifiers();
@@ -94,6 +97,11 @@ impl<'a> Draft<'a> {
             reasons: self.reasons.clone(),
             unmapped,
         }
+    }
+
+    /// That the folder holds more than one kind of files.
+    pub(super) fn mixed_note(&self) -> Option<String> {
+        mixed(self.facts).map(|mixed| format!("{}: {mixed}.", self.config.name))
     }
 
     fn reason(&mut self, key: &str, reason: impl Into<String>) {
@@ -128,7 +136,9 @@ impl<'a> Draft<'a> {
                     "names the contract: the rows with one key are its changes",
                 );
                 self.use_column(column);
+                return;
             }
+            self.map_contract();
             return;
         }
         let facts = self.facts;
@@ -185,18 +195,55 @@ impl<'a> Draft<'a> {
         if self.config.kind == Kind::Table {
             return;
         }
-        let any_unique = facts.columns.iter().any(|column| unique(&column));
-        let unchecked = facts
-            .columns
+        if self.config.kind == Kind::FxRate {
+            self.reason(
+                "record_key",
+                "no record_key: a rate is known by its day and currency",
+            );
+            return;
+        }
+        let named: Vec<&ColumnFacts> = facts.columns.iter().filter(key_like).collect();
+        let quoted: Vec<String> = named
             .iter()
-            .filter(key_like)
-            .any(|column| column.unique_over_all_rows.is_none());
-        let why = if any_unique || unchecked {
-            "no record_key: no column is known to be a key that is unique in the files: every row counts as its own fact"
-        } else {
-            "no record_key: no column is unique: every row counts as its own fact"
+            .map(|column| format!("\"{}\"", column.name))
+            .collect();
+        let unchecked = named.iter().any(|column| column.unique_over_all_rows.is_none());
+        let why = match quoted.as_slice() {
+            [] => "no column is named like a key".to_owned(),
+            [..] if unchecked => format!("whether {} is unique is not known", quoted.join(" or ")),
+            [only] => format!("{only} is named like a key and is not unique, or has nulls"),
+            several => format!("{} are named like keys, and none is unique", several.join(", ")),
         };
+        let why = format!("no record_key: {why}: every row counts as its own fact");
         self.reason("record_key", why);
+    }
+
+    /// The key of contracts that have no id of their own: that of the rows where there is one, else the person, who is
+    /// taken to have one contract at a time.
+    fn map_contract(&mut self) {
+        if let Some(column) = self.free(Concept::Key) {
+            self.config.record_key = Some(column_sql(column));
+            self.reason(
+                "record_key",
+                "taken to name the contract: the rows with one key are its changes",
+            );
+            self.use_column(column);
+            return;
+        }
+        let persons = [
+            Concept::UserId,
+            Concept::CrmId,
+            Concept::Email,
+            Concept::Phone,
+            Concept::NationalId,
+        ];
+        if let Some(column) = persons.into_iter().find_map(|concept| self.free(concept)) {
+            self.config.record_key = Some(column_sql(column));
+            self.reason(
+                "record_key",
+                "no column names the contract: a person is taken to have one at a time, of which the rows are the changes",
+            );
+        }
     }
 
     fn map_time(&mut self) {
@@ -461,6 +508,28 @@ impl<'a> Draft<'a> {
         self.config.columns.push((name.to_owned(), expression(sql)));
         self.reason(&format!("columns.{name}"), why);
     }
+}
+
+/// What is said of a folder whose files have little in common, with what to do.
+fn mixed(facts: &FolderFacts) -> Option<String> {
+    let [first, others @ ..] = facts.unlike.as_slice() else {
+        return None;
+    };
+    let others: Vec<String> = others.iter().map(|file| format!("\"{file}\"")).collect();
+    let (folder, file) = first
+        .rfind('/')
+        .map_or(("", first.as_str()), |slash| first.split_at(slash + 1));
+    let stem: String = file
+        .chars()
+        .take_while(|c| !c.is_ascii_digit() && *c != '.')
+        .collect();
+    (!others.is_empty()).then(|| {
+        format!(
+            "\"{first}\" and {} have few columns in common, but lie in one folder, which becomes one source: give each \
+             kind of file a folder of its own, or a source with a pattern such as path = \"{folder}{stem}*.parquet\"",
+            others.join(", ")
+        )
+    })
 }
 
 /// A name for the source from the last folder of its path that is none of `taken`.

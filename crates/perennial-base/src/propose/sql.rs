@@ -93,8 +93,12 @@ pub(super) fn time_sql(column: &ColumnFacts) -> (String, &'static str) {
         ),
         Some(TimeForm::Seconds) => (format!("to_timestamp({name})"), "; seconds since 1970"),
         Some(TimeForm::Milliseconds) => (
-            format!("to_timestamp({name} / 1000)"),
-            "; milliseconds since 1970, cut to seconds",
+            format!("to_timestamp_millis({name})"),
+            "; milliseconds since 1970",
+        ),
+        Some(TimeForm::Microseconds) => (
+            format!("to_timestamp_micros({name})"),
+            "; microseconds since 1970",
         ),
         Some(TimeForm::Native) | None => (name, ""),
     }

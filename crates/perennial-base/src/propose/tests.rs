@@ -6,6 +6,11 @@ use super::*;
 use crate::config::{Config, Normalise};
 use crate::kind::Kind;
 
+mod reasons;
+
+/// 2026-07-01, in microseconds since 1970.
+const NOW: i64 = 1_782_864_000_000_000;
+
 struct Column(ColumnFacts);
 
 fn column(name: &str, shape: ColumnShape, samples: &[&str]) -> Column {
@@ -50,6 +55,7 @@ fn folder(path: &str, rows: u64, columns: Vec<Column>) -> FolderFacts {
         rows,
         columns,
         partitions: Vec::new(),
+        unlike: Vec::new(),
     }
 }
 
@@ -148,7 +154,7 @@ fn check(
     time: Option<&str>,
     pairs: [&str; 3],
 ) -> Proposal {
-    let proposal = propose(&[facts]);
+    let proposal = propose(&[facts], NOW);
     let config = read_back(&proposal);
     let source = &config.sources[0];
     let joined = |list: &[(String, crate::config::Expression)]| {
@@ -194,15 +200,20 @@ fn cdnow_is_orders_without_a_key() {
         assert_eq!(proposal.sources[0].unmapped, ["cds"]);
         assert_eq!(
             proposal.notes,
-            [format!(
-                "No column says in which currency the amounts of {} are; set [money] currency.",
-                path.trim_end_matches(".parquet")
-            )]
+            [
+                format!(
+                    "No column says in which currency the amounts of {} are; set [money] currency.",
+                    path.trim_end_matches(".parquet")
+                ),
+                "Nothing has happened since 1998-06-30: by the clock every customer has lapsed; to describe the end of \
+                 the data instead, set [time] as_of = \"1998-07-01T00:00:00Z\"."
+                    .to_owned()
+            ]
         );
         let text = proposal.to_toml("./lake", &[]);
         for line in [
             "# an amount (\"amount\"), a time (\"purchased_on\") and a person (\"customer_id\") on each row\nkind = \"order\"\n",
-            "# no record_key: no column is unique: every row counts as its own fact\n",
+            "# no record_key: \"customer_id\" is named like a key and is not unique, or has nulls: every row counts as its own fact\n",
             "# user_id: called user_id, because customer_id is the person that Perennial resolves\nidentifiers = { user_id = \"customer_id\" }\n",
             "# currency = \"EUR\"\n",
         ] {
@@ -237,7 +248,7 @@ fn febrl_is_profiles_joined_by_a_national_number() {
 fn a_profile_without_any_identifier_says_so() {
     let mut facts = febrl("people/", 1_000);
     facts.columns.retain(|column| column.name != "soc_sec_id");
-    let proposal = propose(&[facts]);
+    let proposal = propose(&[facts], NOW);
     let config = read_back(&proposal);
     assert!(config.sources[0].identifiers.is_empty());
     assert_eq!(
@@ -518,7 +529,7 @@ fn a_lake_of_several_systems_is_joined_where_it_can_be() {
             column("birthday", ColumnShape::Date, &[]),
         ],
     );
-    let proposal = propose(&[people, orders, crm]);
+    let proposal = propose(&[people, orders, crm], NOW);
     let config = read_back(&proposal);
     assert_eq!(config.sources[0].identifiers[0].0, "user_id");
     let types: Vec<&str> = config
@@ -554,7 +565,7 @@ fn hostile_names_make_a_valid_file() {
             column("order", ColumnShape::Timestamp, &[]),
         ],
     );
-    let proposal = propose(&[facts.clone(), facts, folder("", 0, Vec::new())]);
+    let proposal = propose(&[facts.clone(), facts, folder("", 0, Vec::new())], NOW);
     let config = read_back(&proposal);
     assert!(config.roles.is_empty());
 }
@@ -563,6 +574,6 @@ fn hostile_names_make_a_valid_file() {
 fn a_key_that_was_not_checked_is_not_proposed() {
     let mut facts = fake_1000();
     facts.columns[0].unique_over_all_rows = None;
-    let proposal = propose(&[facts]);
+    let proposal = propose(&[facts], NOW);
     assert_eq!(proposal.sources[0].config.record_key, None);
 }

@@ -79,7 +79,7 @@ const NAMES: &[(Concept, &[&str])] = &[
         "last_name", "lastname", "lname", "surname", "family_name", "familyname", "nachname", "familienname"
     ]),
     (Concept::Trait("full_name"), &[
-        "full_name", "fullname", "customer_name", "contact_name", "display_name"
+        "full_name", "fullname", "customer_name", "contact_name", "display_name", "name"
     ]),
     (Concept::Trait("birth_date"), &[
         "birth_date", "birthdate", "date_of_birth", "dob", "birthday", "geburtsdatum", "geburtstag"
@@ -157,7 +157,8 @@ const NAMES: &[(Concept, &[&str])] = &[
         "creation_date", "occurred_at", "event_time", "event_timestamp", "event_at", "happened_at",
         "order_date", "ordered_at", "ordered_on", "purchased_at", "purchased_on", "purchase_date",
         "invoice_date", "transaction_date", "refunded_at", "answered_at", "responded_at", "submitted_at",
-        "received_at", "started_at", "changed_at", "valid_from", "signup_date", "signed_up_at",
+        "received_at", "started_at", "started_on", "start_date", "starts_at", "changed_at", "valid_from",
+        "effective_date", "effective_from", "startdatum", "beginn", "signup_date", "signed_up_at",
         "registered_at", "day", "datum", "zeit", "zeitpunkt", "zeitstempel", "bestelldatum", "kaufdatum",
         "erstellt_am", "angelegt_am", "tag"
     ]),
@@ -289,11 +290,13 @@ pub(super) enum TimeForm {
     Seconds,
     /// As milliseconds since 1970.
     Milliseconds,
+    /// As microseconds since 1970.
+    Microseconds,
 }
 
 /// The form in which the column says a moment, if it can.
 pub(super) fn time_form(column: &ColumnFacts) -> Option<TimeForm> {
-    // Between 2001 and 2033 seconds have ten digits that begin with 1, and milliseconds thirteen.
+    // Between 2001 and 2033 seconds have ten digits that begin with 1, milliseconds thirteen, microseconds sixteen.
     let digits = |text: &str, count: usize| {
         text.len() == count && text.starts_with('1') && text.bytes().all(|byte| byte.is_ascii_digit())
     };
@@ -302,6 +305,7 @@ pub(super) fn time_form(column: &ColumnFacts) -> Option<TimeForm> {
         ColumnShape::Text => mostly(column, iso_date_like).then_some(TimeForm::IsoText),
         ColumnShape::Int if mostly(column, |text| digits(text, 10)) => Some(TimeForm::Seconds),
         ColumnShape::Int if mostly(column, |text| digits(text, 13)) => Some(TimeForm::Milliseconds),
+        ColumnShape::Int if mostly(column, |text| digits(text, 16)) => Some(TimeForm::Microseconds),
         _ => None,
     }
 }

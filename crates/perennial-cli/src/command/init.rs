@@ -70,7 +70,7 @@ impl Init {
             statement_memory: None,
             line: 0,
         };
-        let proposal = propose(&survey.folders);
+        let proposal = propose(&survey.folders, engine.clock().now());
         let toml = proposal.to_toml(&url, &[admin]);
         // First the password: a file without it lets nobody in.
         show::line(&format!("admin password: {password}"))?;
