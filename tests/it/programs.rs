@@ -52,10 +52,34 @@ fn psql_describes_what_is_served() {
         ("\\dt+", vec!["customer_360", "One row per customer"]),
         ("\\dn", vec!["perennial", "public", "raw"]),
         ("\\l", vec!["perennial", "UTF8"]),
-        ("\\dv", vec![""]),
-        ("\\df", vec![""]),
-        ("\\df nps", vec!["nps"]),
-        ("\\du", vec![""]),
+        ("\\dv", vec!["public | cohort_retention_monthly | view"]),
+        (
+            "\\df",
+            vec![
+                "bgnbd_p_alive",
+                "cohort_retention",
+                "| SETOF record ",
+                "mask_email",
+                "address text",
+                "ts timestamp without time zone, gap interval",
+            ],
+        ),
+        (
+            "\\df nps",
+            vec!["nps", "| double precision", "score numeric, strict boolean"],
+        ),
+        ("\\du", vec!["perennial", "Superuser"]),
+        (
+            "\\d orders",
+            vec![
+                "Foreign-key constraints:",
+                "FOREIGN KEY (customer_id) REFERENCES customers(customer_id)",
+            ],
+        ),
+        (
+            "\\d customers",
+            vec!["Referenced by:", "TABLE \"orders\" CONSTRAINT"],
+        ),
         (
             "\\d raw.shop_orders",
             vec!["Table \"raw.shop_orders\"", "total_cents", "updated_at"],

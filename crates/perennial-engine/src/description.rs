@@ -127,6 +127,20 @@ pub struct FunctionDescription {
     pub example: Option<String>,
     /// Names and descriptions of the arguments.
     pub arguments: Vec<(String, String)>,
+    /// The SQL types of the arguments, in their order; none where the declaration does not say it.
+    pub argument_types: Vec<Option<String>>,
+    /// The SQL type of the answer, where the declaration says it.
+    pub result: Option<String>,
+}
+
+impl FunctionDescription {
+    /// The statement of the example, without the answer and the fences of the page.
+    pub fn example_sql(&self) -> Option<&str> {
+        let example = self.example.as_deref()?.trim();
+        let sql = example.strip_prefix("```sql").unwrap_or(example);
+        let end = ["\n+--", "```"].into_iter().filter_map(|end| sql.find(end)).min();
+        Some(sql.get(..end.unwrap_or(sql.len())).unwrap_or(sql).trim())
+    }
 }
 
 /// One role.

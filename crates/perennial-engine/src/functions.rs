@@ -110,7 +110,39 @@ fn window(function: &Arc<WindowUDF>) -> Option<FunctionDescription> {
         .map(|doc| describe("public", function.name(), FunctionKind::Window, doc))
 }
 
+/// The SQL types of the arguments in a declaration such as `nps(score numeric [, strict boolean]) → double precision`,
+/// and of its answer. The arguments of table functions are constants in text.
+fn types(
+    kind: FunctionKind,
+    syntax: &str,
+    arguments: &[(String, String)],
+) -> (Vec<Option<String>>, Option<String>) {
+    if kind == FunctionKind::Table {
+        return (vec![Some("text".to_owned()); arguments.len()], None);
+    }
+    let (call, result) = syntax.split_once('→').map_or((syntax, None), |(call, result)| {
+        (call, Some(result.trim().to_owned()))
+    });
+    let list = call.split_once('(').map_or("", |(_, rest)| rest);
+    let list = list.split_once(')').map_or(list, |(list, _)| list);
+    let declared: Vec<(&str, &str)> = list
+        .split([',', '[', ']'])
+        .filter_map(|argument| argument.trim().trim_end_matches('…').trim_end().split_once(' '))
+        .collect();
+    let of = |name: &str| {
+        let found = declared.iter().find(|(declared, _)| *declared == name);
+        found.map(|(_, sql_type)| (*sql_type).trim().to_owned())
+    };
+    (arguments.iter().map(|(name, _)| of(name)).collect(), result)
+}
+
 fn describe(schema: &str, name: &str, kind: FunctionKind, doc: &Documentation) -> FunctionDescription {
+    let arguments = doc.arguments.clone().unwrap_or_default();
+    let (argument_types, result) = if schema == "public" {
+        types(kind, &doc.syntax_example, &arguments)
+    } else {
+        (vec![None; arguments.len()], None)
+    };
     FunctionDescription {
         schema: schema.to_owned(),
         name: name.to_owned(),
@@ -119,6 +151,8 @@ fn describe(schema: &str, name: &str, kind: FunctionKind, doc: &Documentation) -
         syntax: doc.syntax_example.clone(),
         description: doc.description.trim().to_owned(),
         example: doc.sql_example.clone(),
-        arguments: doc.arguments.clone().unwrap_or_default(),
+        arguments,
+        argument_types,
+        result,
     }
 }

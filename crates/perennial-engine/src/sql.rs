@@ -6,6 +6,7 @@ pub(crate) mod names;
 pub(crate) mod normalise;
 pub(crate) mod offset;
 pub(crate) mod parse;
+pub(crate) mod partitions;
 pub(crate) mod postgres;
 pub(crate) mod subquery;
 pub(crate) mod using;

@@ -186,7 +186,7 @@ fn function_rows(functions: &[FunctionDescription]) -> Vec<ArrayRef> {
         text(own.iter().map(|function| Some(function.family.as_str()))),
         text(own.iter().map(|function| Some(function.syntax.as_str()))),
         text(own.iter().map(|function| Some(function.description.as_str()))),
-        text(own.iter().map(|function| function.example.as_deref())),
+        text(own.iter().map(|function| function.example_sql())),
     ]
 }
 

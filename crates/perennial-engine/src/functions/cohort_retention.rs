@@ -14,6 +14,7 @@
 //! returned so far and never falls.
 
 use datafusion::logical_expr::{DocSection, Documentation};
+use perennial_udf_kit::family::RETENTION;
 
 use crate::error::Result;
 use crate::functions::period::{PERIODS, Period, local};
@@ -76,7 +77,7 @@ const PARAMETERS: &[Parameter] = &[
 pub(crate) fn documentation() -> Documentation {
     let section = DocSection {
         include: true,
-        label: "Retention",
+        label: RETENTION,
         description: None,
     };
     let mut builder = Documentation::builder(
@@ -86,7 +87,7 @@ pub(crate) fn documentation() -> Documentation {
          orders, a whole number, or revenue, a numeric), `ratio` (value by the value of period 0; for customers by the \
          cohort's size), `complete`. The periods go on to the one that the present lies in; those in which nobody came \
          back are there with 0. The ratio of a period that has not ended is NULL. What is unbounded counts whoever has \
-         come back by now.",
+         come back by now. The example is of `perennial demo --customers 300`.",
         "cohort_retention(period [, measure => 'customers'|'orders'|'revenue', mode => 'bounded'|'unbounded'|'rolling', from, to, zone])",
     );
     for parameter in PARAMETERS {
@@ -94,7 +95,19 @@ pub(crate) fn documentation() -> Documentation {
     }
     builder
         .with_sql_example(
-            "```sql\nSELECT cohort, period, value, round(ratio::numeric, 3) FROM cohort_retention('month') WHERE period <= 2 ORDER BY 1, 2;\n```",
+            "```sql\n\
+             SELECT cohort, period, cohort_customers, value, ratio::numeric(5, 3) AS ratio FROM cohort_retention('quarter') WHERE period <= 2 ORDER BY 1, 2 LIMIT 6;\n\
+             +------------+--------+------------------+-------+-------+\n\
+             | cohort     | period | cohort_customers | value | ratio |\n\
+             +------------+--------+------------------+-------+-------+\n\
+             | 2023-01-01 | 0      | 5                | 5     | 1.000 |\n\
+             | 2023-01-01 | 1      | 5                | 1     | 0.200 |\n\
+             | 2023-01-01 | 2      | 5                | 0     | 0.000 |\n\
+             | 2023-04-01 | 0      | 13               | 13    | 1.000 |\n\
+             | 2023-04-01 | 1      | 13               | 6     | 0.462 |\n\
+             | 2023-04-01 | 2      | 13               | 6     | 0.462 |\n\
+             +------------+--------+------------------+-------+-------+\n\
+             ```",
         )
         .build()
 }

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use datafusion::logical_expr::Documentation;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, Query, Statement, TableAlias,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, TableAlias,
     TableAliasColumnDef, TableFactor, TableFunctionArgs, UnaryOperator, Value, visit_expressions,
 };
 use perennial_base::{Config, ErrorClass, nearest};
@@ -15,7 +15,7 @@ use perennial_base::{Config, ErrorClass, nearest};
 use crate::error::{Error, Result};
 use crate::functions::period::local;
 use crate::functions::{cohort_retention, explain_identity, lifecycle};
-use crate::sql::parse::parse;
+use crate::sql::parse::parse_query;
 
 /// One table function.
 #[derive(Debug)]
@@ -175,7 +175,7 @@ pub(crate) fn expand(factor: &mut TableFactor, config: Option<&Config>) -> Resul
     };
     let arguments = read(function, args, config)?;
     let sql = (function.query)(&arguments)?;
-    let subquery = Box::new(query(&sql)?);
+    let subquery = Box::new(parse_query(&sql)?);
     let alias = alias.take().unwrap_or_else(|| TableAlias {
         explicit: false,
         name: Ident::new(function.name),
@@ -224,24 +224,13 @@ fn list_as_table(
     } else {
         format!("unnest({item})")
     };
-    let subquery = Box::new(query(&format!("SELECT {item} AS {}", alias.name))?);
+    let subquery = Box::new(parse_query(&format!("SELECT {item} AS {}", alias.name))?);
     Ok(Some(TableFactor::Derived {
         lateral: true,
         subquery,
         alias: Some(alias),
         sample: None,
     }))
-}
-
-fn query(sql: &str) -> Result<Query> {
-    let parsed = parse(sql)?;
-    match parsed.first().map(|parsed| parsed.statement()) {
-        Some(Statement::Query(query)) => Ok(query.as_ref().clone()),
-        _ => Err(Error::new(
-            ErrorClass::Internal,
-            "a table function does not stand for a query",
-        )),
-    }
 }
 
 fn read<'a>(

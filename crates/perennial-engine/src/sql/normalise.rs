@@ -17,6 +17,7 @@ use crate::functions::table;
 use crate::rules::array_literal::elements;
 use crate::sql::names::{folded, name_columns};
 use crate::sql::offset;
+use crate::sql::partitions;
 use crate::sql::postgres;
 use crate::sql::subquery::{self, call};
 use crate::sql::using::{self, Names};
@@ -75,6 +76,9 @@ impl VisitorMut for Rules<'_> {
             return ControlFlow::Break(specified_twice(&name));
         }
         name_columns(select);
+        if let Err(error) = partitions::in_select_list(select) {
+            return ControlFlow::Break(error);
+        }
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
                 values_of_exists(expr, self.context.aggregates);
@@ -92,7 +96,7 @@ impl VisitorMut for Rules<'_> {
         {
             name.0.remove(0);
         }
-        match table::expand(factor, self.context.config) {
+        match partitions::in_from(factor).and_then(|()| table::expand(factor, self.context.config)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }

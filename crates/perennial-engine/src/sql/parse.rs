@@ -66,6 +66,17 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Parsed>> {
     Ok(statements)
 }
 
+/// A query of our own making as a tree.
+pub(crate) fn parse_query(sql: &str) -> Result<Query> {
+    match parse(sql)?.first().map(Parsed::statement) {
+        Some(Statement::Query(query)) => Ok(query.as_ref().clone()),
+        _ => Err(Error::new(
+            ErrorClass::Internal,
+            "a table function does not stand for a query",
+        )),
+    }
+}
+
 /// What the tokenizer misses, in Postgres' words; `rest` begins with what is not ended.
 fn unterminated(message: &str, rest: &str) -> String {
     let what = match message {

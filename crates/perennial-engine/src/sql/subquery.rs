@@ -2,16 +2,20 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, ObjectName, OrderBy, OrderByKind, Query,
-    Select, SelectItem, SetExpr, Value, Visit, Visitor,
+    FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, OrderBy,
+    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Visit, Visitor,
 };
 use std::ops::ControlFlow;
 
 use crate::functions::{or_empty, single_value};
 
 /// `(SELECT x FROM t WHERE …)` becomes `(SELECT perennial_single_value(x) FROM t WHERE …)`: the same by the
-/// definition of a scalar subquery.
+/// definition of a scalar subquery. `(SELECT x FROM t WHERE … ORDER BY y LIMIT 1)` becomes
+/// `(SELECT first_value(x ORDER BY y) FROM t WHERE …)`.
 pub(crate) fn scalar(query: &mut Query, aggregates: &dyn Fn(&str) -> bool) {
+    if first_of_rows(query, aggregates) {
+        return;
+    }
     let plain = query.limit_clause.is_none() && query.fetch.is_none() && query.order_by.is_none();
     let SetExpr::Select(select) = query.body.as_mut() else {
         return;
@@ -28,6 +32,58 @@ pub(crate) fn scalar(query: &mut Query, aggregates: &dyn Fn(&str) -> bool) {
         }
         _ => {}
     }
+}
+
+/// Puts an aggregate in the place of ORDER BY and LIMIT 1; says whether it did.
+fn first_of_rows(query: &mut Query, aggregates: &dyn Fn(&str) -> bool) -> bool {
+    let one = matches!(
+        &query.limit_clause,
+        Some(LimitClause::LimitOffset { limit: Some(Expr::Value(limit)), offset: None, limit_by })
+            if limit_by.is_empty() && matches!(&limit.value, Value::Number(number, _) if number.to_string() == "1")
+    );
+    let keys = match &query.order_by {
+        None => Vec::new(),
+        Some(OrderBy {
+            kind: OrderByKind::Expressions(keys),
+            ..
+        }) => keys.clone(),
+        Some(_) => return false,
+    };
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return false;
+    };
+    if !one || query.fetch.is_some() || !one_row_each(select, aggregates) {
+        return false;
+    }
+    let [item] = select.projection.as_mut_slice() else {
+        return false;
+    };
+    let (expr, named) = match item {
+        SelectItem::UnnamedExpr(expr) => (expr, None),
+        SelectItem::ExprWithAlias { expr, alias } => (expr, Some(alias.value.clone())),
+        _ => return false,
+    };
+    let of_the_list = |key: &Expr| match key {
+        Expr::Value(value) => matches!(value.value, Value::Number(..)),
+        Expr::Identifier(name) => named.as_ref() == Some(&name.value),
+        _ => false,
+    };
+    let keys: Vec<OrderByExpr> = keys
+        .into_iter()
+        .map(|mut key| {
+            if of_the_list(&key.expr) {
+                key.expr = expr.clone();
+            }
+            key
+        })
+        .collect();
+    let mut first = function("first_value", vec![expr.clone()]);
+    if let (FunctionArguments::List(list), false) = (&mut first.args, keys.is_empty()) {
+        list.clauses.push(FunctionArgumentClause::OrderBy(keys));
+    }
+    *expr = Expr::Function(first);
+    (query.order_by, query.limit_clause) = (None, None);
+    true
 }
 
 /// `EXISTS (SELECT …)` as a value becomes `(SELECT count(*) FROM …) > 0`.

@@ -69,6 +69,9 @@ pub(crate) struct Class {
     pub(crate) definition: Option<String>,
     /// Position of the primary key among the keys.
     pub(crate) primary_key: Option<usize>,
+    /// Whether it has a foreign key or one refers to it, which PostgreSQL watches by triggers: clients ask for foreign
+    /// keys where this says that there are some.
+    pub(crate) triggers: bool,
 }
 
 /// A column.

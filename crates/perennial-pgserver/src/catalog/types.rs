@@ -125,6 +125,8 @@ pub(crate) fn format_builtin(oid: i64, modifier: Option<i64>) -> Option<String> 
         1266 => format!("time{} with time zone", parenthesised(given)),
         1114 => format!("timestamp{} without time zone", parenthesised(given)),
         1184 => format!("timestamp{} with time zone", parenthesised(given)),
+        // A keyword, and still no name that needs quotes.
+        1186 => "interval".to_owned(),
         1560 => format!("bit{}", parenthesised(given)),
         1562 => format!("bit varying{}", parenthesised(given)),
         1700 => match given {

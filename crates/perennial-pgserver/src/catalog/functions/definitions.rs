@@ -68,6 +68,8 @@ pub(super) const FUNCTIONS: &[SystemFunction] = &[
     SystemFunction::reads("pg_get_function_sqlbody", &[&[Kind::Oid]], "text", nothing),
     SystemFunction::reads("pg_get_userbyid", &[&[Kind::Oid]], "name", userbyid),
     SystemFunction::reads("pg_get_partkeydef", &[&[Kind::Oid]], "text", nothing),
+    // What calls it in a select list has no rows, see the engine's `sql::partitions`.
+    SystemFunction::reads("pg_partition_ancestors", &[&[Kind::Object]], "regclass", nothing),
     SystemFunction::reads("pg_get_partition_constraintdef", &[&[Kind::Oid]], "text", nothing),
     SystemFunction::reads(
         "pg_get_triggerdef",

@@ -13,7 +13,7 @@ use crate::catalog::builtin::{
 use crate::catalog::functions;
 use crate::catalog::oid::{Key as Name, Kind, Oids};
 use crate::catalog::shape::{INFORMATION_SCHEMA, PG_CATALOG, SHAPES, Shape};
-use crate::catalog::types::ColumnType;
+use crate::catalog::types::{ColumnType, type_keyword};
 
 const PUBLIC: &str = "public";
 /// Bytes of a name in PostgreSQL.
@@ -94,6 +94,7 @@ impl Model {
             bytes: None,
             definition: None,
             primary_key: None,
+            triggers: false,
         };
         let position = self.classes.len();
         self.class_by_name.insert((namespace, name.clone()), position);
@@ -174,6 +175,11 @@ impl Model {
             &format!("{schema}.{}", relation.name),
             &number.to_string(),
         );
+        for end in [class, target] {
+            if let Some(end) = self.classes.get_mut(end) {
+                end.triggers = true;
+            }
+        }
         let target = Some(Target {
             class: target,
             columns: target_columns,
@@ -327,6 +333,7 @@ fn system_class(shape: &Shape) -> Class {
         bytes: None,
         definition: None,
         primary_key: None,
+        triggers: false,
     }
 }
 
@@ -368,6 +375,7 @@ fn user_class(
         bytes: relation.bytes,
         definition: relation.definition.clone(),
         primary_key: None,
+        triggers: false,
     }
 }
 
@@ -405,13 +413,23 @@ fn procedures(description: &CatalogDescription, oids: &Oids) -> Vec<Procedure> {
         result: if function.kind == FunctionKind::Table {
             RECORD
         } else {
-            ANY
+            declared(function.result.as_deref())
         },
-        arguments: vec![ANY; function.arguments.len()],
+        arguments: function
+            .argument_types
+            .iter()
+            .map(|sql_type| declared(sql_type.as_deref()))
+            .collect(),
         argument_names: function.arguments.iter().map(|(name, _)| name.clone()).collect(),
         description: function.description.clone(),
     });
     own.chain(documented).collect()
+}
+
+/// The type that a declaration names in SQL; any where it names none.
+fn declared(sql_type: Option<&str>) -> i64 {
+    let built_in = sql_type.and_then(|words| type_named(type_keyword(words)));
+    built_in.map_or(ANY, |built_in| built_in.oid)
 }
 
 fn roles(description: &CatalogDescription, oids: &Oids) -> Vec<Role> {

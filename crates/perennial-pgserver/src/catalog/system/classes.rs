@@ -67,6 +67,7 @@ fn fill_classes(model: &Model, system: &mut System) -> Result<(), ArrowError> {
                 Cell::Int(saturated(class.columns.len() as u64))
             }),
             ("relhasrules", |class| Cell::Bool(class.kind == "v")),
+            ("relhastriggers", |class| Cell::Bool(class.triggers)),
             ("relispopulated", |_| Cell::Bool(true)),
             ("relreplident", |class| {
                 Cell::text(if class.kind == "r" && !class.system {

@@ -356,6 +356,9 @@ fn what_is_described_is_shown() {
         [["perennial"]]
     );
     assert_eq!(relations.texts("pg_trigger", "tgname"), [""; 0]);
+    // Clients ask for foreign keys where a relation says that it has triggers: on both ends, and nowhere else.
+    let with_triggers = relations.select("pg_class", &["relname"], "relhastriggers", "true");
+    assert_eq!(with_triggers, [["customers"], ["orders"]]);
 }
 
 #[test]

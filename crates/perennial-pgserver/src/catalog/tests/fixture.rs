@@ -156,6 +156,8 @@ fn function(schema: &str, name: &str, kind: FunctionKind, arguments: &[&str]) ->
             .iter()
             .map(|argument| ((*argument).to_owned(), String::new()))
             .collect(),
+        argument_types: vec![None; arguments.len()],
+        result: None,
     }
 }
 
