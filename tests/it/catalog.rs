@@ -92,6 +92,26 @@ async fn every_relation_and_column_has_a_comment() {
 }
 
 #[tokio::test]
+async fn comments_say_by_which_rule_a_value_was_chosen() {
+    let server = TestServer::start(TestLake::demo_small());
+    let client = connect(&server).await;
+    for relation in ["customers", "customer_360"] {
+        for (column, told) in [
+            ("email", "seen last"),
+            ("phone", "seen last"),
+            ("first_name", "survivorship rule"),
+        ] {
+            let sql = format!(
+                "SELECT col_description(attrelid, attnum) FROM pg_attribute \
+                 WHERE attrelid = '{relation}'::regclass AND attname = '{column}'"
+            );
+            let comment = one(&client, &sql).await;
+            assert!(comment.contains(told), "{relation}.{column}: {comment}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn both_catalogs_tell_the_same_columns() {
     let server = TestServer::start(TestLake::demo_small());
     let client = connect(&server).await;

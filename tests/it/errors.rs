@@ -33,6 +33,8 @@ const FAILURES: &[(&str, u32, &str, &str)] = &[
         "each UNION query must have the same number of columns",
         "SELECT 1 UNION SELECT 1, 2",
     ),
+    ("22003", 0, "integer out of range", "SELECT 99999999999::int"),
+    ("22003", 0, "smallint out of range", "SELECT 99999::smallint"),
     (
         "42P01",
         15,

@@ -356,3 +356,66 @@ async fn revenue_is_unknown_and_not_zero_while_a_rate_is_missing() {
         "25.0000"
     );
 }
+
+#[tokio::test]
+async fn a_currency_is_written_as_iso_4217_has_it_wherever_it_is_read() {
+    let sources = format!(
+        r#"{}
+[[source]]
+name = "ads"
+kind = "spend"
+path = "ads/"
+columns = {{ date = "day", channel = "channel", amount = "amount", currency = "currency" }}
+[[source]]
+name = "rates"
+kind = "fx_rate"
+path = "rates/"
+columns = {{ date = "day", currency = "currency", rate = "rate" }}
+"#,
+        orders_of("shop")
+    );
+    let placed = orders(&[
+        ("A", "ann@example.org", "usd", 1),
+        ("B", "bob@example.org", " Usd ", 1),
+        ("C", "cleo@example.org", "USD", 1),
+        ("D", "dan@example.org", "", 1),
+    ]);
+    let day = || -> ArrayRef { Arc::new(Date32Array::from(vec![(NEW_YEAR / DAY) as i32])) };
+    let ads = file(vec![
+        ("day", day()),
+        ("channel", texts(["search"])),
+        ("amount", numbers([100.0])),
+        ("currency", texts(["usd"])),
+    ]);
+    let rates = file(vec![
+        ("day", day()),
+        ("currency", texts(["usd "])),
+        ("rate", numbers([0.5])),
+    ]);
+    let lake = TestLake::of(
+        &config(&sources),
+        &[
+            ("shop/1.parquet", &placed),
+            ("ads/1.parquet", &ads),
+            ("rates/1.parquet", &rates),
+        ],
+    );
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+    assert_eq!(
+        lines(
+            &client,
+            "SELECT order_id, currency, amount FROM orders ORDER BY 1"
+        )
+        .await,
+        ["A|USD|5.0000", "B|USD|5.0000", "C|USD|5.0000", "D|EUR|10.0000"]
+    );
+    assert_eq!(
+        one(&client, "SELECT currency || ' ' || amount FROM spend").await,
+        "USD 50.0000"
+    );
+    assert_eq!(
+        one(&client, "SELECT currency FROM perennial.fx_rates").await,
+        "USD"
+    );
+}

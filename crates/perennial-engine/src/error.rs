@@ -423,21 +423,24 @@ fn invalid_text(line: &str) -> Option<Error> {
             format!("invalid input syntax for type timestamp: \"{value}\""),
         ));
     }
-    for (start, class, type_name) in [
-        ("Cannot parse string '", ErrorClass::InvalidDatetime, "date"),
-        ("Can't cast value ", ErrorClass::NumericOverflow, ""),
-    ] {
+    for (start, class, type_name) in [("Cannot parse string '", ErrorClass::InvalidDatetime, "date")] {
         if let Some(rest) = line.strip_prefix(start) {
-            return Some(if type_name.is_empty() {
-                Error::new(class, "value out of range").with_detail(sentence(line))
-            } else {
-                let value = rest.split('\'').next()?;
-                Error::new(
-                    class,
-                    format!("invalid input syntax for type {type_name}: \"{value}\""),
-                )
-            });
+            let value = rest.split('\'').next()?;
+            return Some(Error::new(
+                class,
+                format!("invalid input syntax for type {type_name}: \"{value}\""),
+            ));
         }
+    }
+    if let Some((_, target)) = line
+        .strip_prefix("Can't cast value ")
+        .and_then(|rest| rest.rsplit_once(" to type "))
+    {
+        let target = postgres_type(target.trim_end_matches('.'));
+        return Some(Error::new(
+            ErrorClass::NumericOverflow,
+            format!("{target} out of range"),
+        ));
     }
     if line.contains("is too large to store in a") || line.contains("cannot be represented") {
         return Some(

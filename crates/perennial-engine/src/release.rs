@@ -1,7 +1,7 @@
 //! One snapshot as it is served: its relations and what clients may know of them. Built once per snapshot and
 //! shared by all sessions; never changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -66,8 +66,13 @@ impl Release {
         front: Option<&dyn SystemCatalog>,
         planner: &ViewPlanner<'_>,
     ) -> Result<Self> {
+        let identifiers = &config.identity.identifiers;
         let mut builder = Builder {
             lake,
+            identifiers: identifiers
+                .iter()
+                .map(|identifier| identifier.name.as_str())
+                .collect(),
             schemas: BTreeMap::new(),
         };
         for (name, comment) in SCHEMAS {
@@ -214,6 +219,8 @@ impl Schema {
 
 struct Builder<'a> {
     lake: &'a Lake,
+    /// The types of identifiers, each of which is a column of golden records.
+    identifiers: HashSet<&'a str>,
     schemas: BTreeMap<String, Schema>,
 }
 
@@ -276,7 +283,7 @@ impl Builder<'_> {
                         .metadata()
                         .get("comment")
                         .cloned()
-                        .unwrap_or_else(|| added_column(field.name())),
+                        .unwrap_or_else(|| added_column(field.name(), &self.identifiers)),
                 },
             })
             .collect();
@@ -469,8 +476,12 @@ fn memory(batch: RecordBatch) -> Result<Arc<dyn TableProvider>> {
 }
 
 /// Traits and identifier types of the configuration stand in golden records.
-fn added_column(name: &str) -> String {
-    format!("{name} of the customer, chosen among the records by its survivorship rule")
+fn added_column(name: &str, identifiers: &HashSet<&str>) -> String {
+    if identifiers.contains(name) {
+        format!("The {name} of the customer that was seen last; all of them are in identities")
+    } else {
+        format!("{name} of the customer, chosen among the records by its survivorship rule")
+    }
 }
 
 /// Facts and identities refer to the golden record.

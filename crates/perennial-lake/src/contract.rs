@@ -178,15 +178,69 @@ impl fmt::Display for Misfit {
         match (&self.expected, &self.found) {
             (Some(expected), Some(found)) => write!(
                 formatter,
-                ": {found} in this file, {expected} in the files before"
+                ": {} in this file, {} in the files before",
+                type_name(found),
+                type_name(expected)
             ),
-            (Some(expected), None) => write!(formatter, " ({expected})"),
+            (Some(expected), None) => write!(formatter, " ({})", type_name(expected)),
             (None, _) => Ok(()),
         }
     }
 }
 
 impl std::error::Error for Misfit {}
+
+/// The type in the words of SQL, which a person who writes such files knows. Types that SQL has no word for keep their
+/// own.
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text".to_owned(),
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            "binary".to_owned()
+        }
+        DataType::Boolean => "boolean".to_owned(),
+        DataType::Int8 => "8-bit integer".to_owned(),
+        DataType::Int16 => "smallint".to_owned(),
+        DataType::Int32 => "integer".to_owned(),
+        DataType::Int64 => "bigint".to_owned(),
+        DataType::UInt8 => "unsigned 8-bit integer".to_owned(),
+        DataType::UInt16 => "unsigned smallint".to_owned(),
+        DataType::UInt32 => "unsigned integer".to_owned(),
+        DataType::UInt64 => "unsigned bigint".to_owned(),
+        DataType::Float16 => "half precision".to_owned(),
+        DataType::Float32 => "real".to_owned(),
+        DataType::Float64 => "double precision".to_owned(),
+        DataType::Decimal32(precision, scale)
+        | DataType::Decimal64(precision, scale)
+        | DataType::Decimal128(precision, scale)
+        | DataType::Decimal256(precision, scale) => format!("numeric({precision},{scale})"),
+        DataType::Date32 | DataType::Date64 => "date".to_owned(),
+        DataType::Time32(_) | DataType::Time64(_) => "time".to_owned(),
+        DataType::Timestamp(_, None) => "timestamp without time zone".to_owned(),
+        DataType::Timestamp(_, Some(zone)) if matches!(zone.as_ref(), "UTC" | "+00:00") => {
+            "timestamp with time zone".to_owned()
+        }
+        DataType::Timestamp(_, Some(zone)) => format!("timestamp with time zone {zone}"),
+        DataType::Interval(_) | DataType::Duration(_) => "interval".to_owned(),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _) => format!("{}[]", type_name(item.data_type())),
+        DataType::Dictionary(_, value) => type_name(value),
+        DataType::RunEndEncoded(_, value) => type_name(value.data_type()),
+        DataType::Struct(fields) => {
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|field| format!("{} {}", field.name(), type_name(field.data_type())))
+                .collect();
+            format!("struct({})", fields.join(", "))
+        }
+        DataType::Map(..) => "map".to_owned(),
+        DataType::Null => "no type (all null)".to_owned(),
+        other => other.to_string(),
+    }
+}
 
 /// The type without metadata in nested fields (Parquet readers put field ids there).
 fn without_metadata(data_type: &DataType) -> DataType {

@@ -311,6 +311,7 @@ impl Mapping {
         let mut columns = Vec::with_capacity(self.columns.len() + 1);
         for column in &self.columns {
             let array = match &column.expr {
+                Some(expr) if column.name == "currency" => currencies(&text(&evaluate(expr)?)?),
                 Some(expr) => convert(&evaluate(expr)?, &column.target, self.zone)?,
                 None => new_null_array(&column.target, rows),
             };
@@ -413,6 +414,26 @@ fn text(array: &ArrayRef) -> Result<StringArray> {
         .downcast_ref::<StringArray>()
         .cloned()
         .unwrap_or_else(|| StringArray::new_null(array.len())))
+}
+
+/// Codes of currencies as ISO 4217 writes them: three letters in upper case. Text of another form keeps its case, blank
+/// text is no currency.
+fn currencies(array: &StringArray) -> ArrayRef {
+    let code = |text: &str| {
+        let text = text.trim();
+        let iso = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        match text {
+            "" => None,
+            _ if iso => Some(text.to_ascii_uppercase()),
+            other => Some(other.to_owned()),
+        }
+    };
+    Arc::new(
+        array
+            .iter()
+            .map(|text| text.and_then(code))
+            .collect::<StringArray>(),
+    )
 }
 
 /// Traits keep simple types; everything else is text.

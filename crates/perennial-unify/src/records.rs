@@ -441,7 +441,7 @@ fn judge(
                     .map(|(reason, rows)| format!("{reason} ({rows} rows)"))
                     .collect();
                 Some(format!(
-                    "has {rejected} bad rows of {}, above max_bad_rows = {}: {}",
+                    "has {rejected} bad rows of {}, above max_bad_rows = {} of its [[source]]: {}",
                     file.landed,
                     source.max_bad_rows,
                     reasons.join(", ")

@@ -128,7 +128,7 @@ fn columns_come_and_go_as_far_as_they_may() {
     let misfit = first.fit(&schema(&[("a", true)])).unwrap_err();
     assert_eq!(
         misfit.to_string(),
-        "column \"id\" is missing, and is required in the files before (Int64)"
+        "column \"id\" is missing, and is required in the files before (bigint)"
     );
     let twice = first
         .fit(&schema(&[("id", false), ("a", true), ("a", true)]))
@@ -142,6 +142,46 @@ fn columns_come_and_go_as_far_as_they_may() {
             .field(0)
             .is_nullable()
     );
+}
+
+#[test]
+fn a_misfit_is_told_in_the_words_of_sql() {
+    let zone = || Some("UTC".into());
+    let item = |data_type| Arc::new(Field::new_list_field(data_type, true));
+    for (before, found, told) in [
+        (
+            DataType::Float64,
+            DataType::Utf8,
+            "text in this file, double precision in the files before",
+        ),
+        (
+            DataType::Utf8View,
+            DataType::Int64,
+            "bigint in this file, text in the files before",
+        ),
+        (
+            DataType::Boolean,
+            DataType::Int32,
+            "integer in this file, boolean in the files before",
+        ),
+        (
+            DataType::Timestamp(TimeUnit::Microsecond, zone()),
+            DataType::Decimal128(18, 2),
+            "numeric(18,2) in this file, timestamp with time zone in the files before",
+        ),
+        (
+            DataType::List(item(DataType::Utf8)),
+            DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)),
+            "text in this file, text[] in the files before",
+        ),
+    ] {
+        let schema = Schema::new(vec![Field::new("c", found, true)]);
+        let misfit = contract(before).fit(&schema).unwrap_err();
+        assert_eq!(
+            misfit.to_string(),
+            format!("column \"c\" has another type: {told}")
+        );
+    }
 }
 
 #[test]
