@@ -1,12 +1,32 @@
 //! The configuration of the demo lake.
 
-/// The text of `perennial.toml`.
-pub(crate) const TEXT: &str = include_str!("perennial.toml");
+use std::fs;
+use std::path::Path;
+
+use crate::DemoOptions;
+
+/// The text of `perennial.toml` below its first line.
+const TEXT: &str = include_str!("perennial.toml");
+
+/// The text of `perennial.toml`, with what the demo was made of in its first line.
+pub(crate) fn text(options: &DemoOptions) -> String {
+    let (customers, seed) = (options.customers, options.seed);
+    format!("# Made by `perennial demo --customers {customers} --seed {seed}`.\n{TEXT}")
+}
+
+/// How many people the business of an existing demo knows, and its seed; none where the folder does not say.
+pub fn made_with(folder: &Path) -> Option<(u64, u64)> {
+    let text = fs::read_to_string(folder.join("perennial.toml")).ok()?;
+    let told = text
+        .lines()
+        .next()?
+        .strip_prefix("# Made by `perennial demo --customers ")?;
+    let (customers, seed) = told.strip_suffix("`.")?.split_once(" --seed ")?;
+    Some((customers.parse().ok()?, seed.parse().ok()?))
+}
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use perennial_base::Config;
 
     use super::*;
@@ -14,7 +34,12 @@ mod tests {
 
     #[test]
     fn the_configuration_is_valid() {
-        let config = Config::parse(TEXT, Path::new("."), &|_| None);
+        let options = DemoOptions {
+            dir: ".".into(),
+            customers: 300,
+            seed: 7,
+        };
+        let config = Config::parse(&text(&options), Path::new("."), &|_| None);
         assert!(
             config.is_ok(),
             "{}",

@@ -25,6 +25,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
+pub use crate::config::made_with;
 pub use crate::error::{Error, Result};
 use crate::{
     lake::{Lake, Table, write_truth},
@@ -34,6 +35,13 @@ use crate::{
 
 /// The largest number of customers that can be asked for. Telephone numbers begin to repeat above it.
 pub const MOST_CUSTOMERS: u64 = 10_000_000;
+
+/// Statements to begin with, which the demo prints when it is served.
+pub const QUERIES: [&str; 3] = [
+    "SELECT lifecycle_stage, count(*), avg(net_revenue)::numeric(12, 2) AS net_revenue FROM customer_360 GROUP BY 1 ORDER BY 2 DESC;",
+    "SELECT * FROM cohort_retention('quarter') WHERE period <= 4 ORDER BY cohort, period LIMIT 20;",
+    "SELECT first_touch_channel, nps(nps_latest) FROM customer_360 WHERE nps_latest IS NOT NULL GROUP BY 1 ORDER BY 2 DESC;",
+];
 
 /// Customers are made and written this many at a time, which bounds the memory and gives each month's file a size
 /// that is worth opening.
@@ -154,7 +162,7 @@ fn generate_in_batches(
 
     io(&lake_path, fs::rename(&unfinished_lake, &lake_path))?;
     io(&truth_path, fs::rename(&unfinished_truth, &truth_path))?;
-    io(&config_path, fs::write(&config_path, config::TEXT))?;
+    io(&config_path, fs::write(&config_path, config::text(options)))?;
     Ok(summary(&lake, config_path, truth_path))
 }
 

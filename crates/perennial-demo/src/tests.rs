@@ -132,6 +132,11 @@ const KEYS: [(Source, &str); 8] = [
     (Source::Subscriptions, "subscription_id"),
 ];
 
+fn below_the_first_line(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|byte| *byte == b'\n').unwrap();
+    &text[end..]
+}
+
 #[test]
 fn a_seed_gives_the_same_bytes_and_another_seed_others() {
     let first = Made::new(300, 7, 1_000).bytes();
@@ -141,8 +146,14 @@ fn a_seed_gives_the_same_bytes_and_another_seed_others() {
     );
     let other = Made::new(300, 8, 1_000).bytes();
     for (name, bytes) in &first {
+        // The configuration says in its first line what the demo was made of.
+        let (mut ours, mut theirs) = (bytes.as_slice(), other.get(name).map(Vec::as_slice));
+        if name.ends_with("perennial.toml") {
+            assert_ne!(Some(ours), theirs);
+            (ours, theirs) = (below_the_first_line(ours), theirs.map(below_the_first_line));
+        }
         let fixed = name.ends_with("perennial.toml") || name.ends_with("products.parquet");
-        assert_eq!(other.get(name) == Some(bytes), fixed, "{}", name.display());
+        assert_eq!(theirs == Some(ours), fixed, "{}", name.display());
     }
 }
 

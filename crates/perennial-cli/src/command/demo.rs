@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::Result;
 use clap::Args;
 use perennial_base::Config;
-use perennial_demo::{DemoOptions, generate_until};
+use perennial_demo::{DemoOptions, QUERIES, generate_until, made_with};
 use perennial_unify::RunOptions;
 
 use crate::command::open;
@@ -43,8 +43,11 @@ impl Demo {
         let mut signals = Signals::new()?;
         let file = self.dir.join("perennial.toml");
         if file.exists() {
+            let made = made_with(&self.dir)
+                .map(|(customers, seed)| format!(" of {customers} people with seed {seed}"));
             show::note(&format!(
-                "using the demo in {}; remove the folder for another one",
+                "using the demo{} in {}; remove the folder for another one",
+                made.unwrap_or_default(),
                 self.dir.display()
             ));
         } else {
@@ -77,9 +80,10 @@ impl Demo {
         early.abort();
         show::line(&format!(
             "\nThe demo's people are made up: it is open to everybody on this machine, without a password. Connect with\n\n  \
-             psql -h {} -p {} -d perennial\n\nand try\n\n{QUERIES}\nCtrl-C ends it.",
+             psql -h {} -p {} -d perennial\n\nand try\n\n  {}\n\nCtrl-C ends it.",
             address.ip(),
-            address.port()
+            address.port(),
+            QUERIES.join("\n  ")
         ))?;
         serve(engine, server, signals).await
     }
@@ -117,8 +121,3 @@ impl Demo {
         Ok(())
     }
 }
-
-const QUERIES: &str = "  SELECT lifecycle_stage, count(*), avg(net_revenue)::numeric(12, 2) AS net_revenue FROM customer_360 GROUP BY 1 ORDER BY 2 DESC;
-  SELECT * FROM cohort_retention('quarter') WHERE period <= 4 ORDER BY cohort, period LIMIT 20;
-  SELECT first_touch_channel, nps(nps_latest) FROM customer_360 WHERE nps_latest IS NOT NULL GROUP BY 1 ORDER BY 2 DESC;
-";

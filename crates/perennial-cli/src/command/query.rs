@@ -55,6 +55,9 @@ pub(crate) async fn answer(config: ConfigArgument, sql: &str, format: Format) ->
         pid: 1,
     };
     let session = engine.session(login)?;
+    if engine.release().number() == 0 && !engine.config().sources.is_empty() {
+        show::note("nothing has been unified yet, so the relations have no rows: run `perennial unify` first");
+    }
     let statements = session.parse(sql)?;
     let [statement] = statements.as_slice() else {
         bail!("give exactly one statement, not {}", statements.len())

@@ -86,7 +86,7 @@ fn a_demo_that_is_interrupted_is_in_nobodys_way() {
     assert_eq!(there, ["lake", "perennial.toml", "truth.parquet"]);
 
     place.run(&demo("50")).exits(0).says(&[
-        "using the demo in demo; remove the folder for another one",
+        "using the demo of 50 people with seed 7 in demo; remove the folder for another one",
         "snapshot 1: ",
     ]);
     let count = [
@@ -129,11 +129,11 @@ fn files_that_are_not_whole_are_named_once_and_keep_nobody_out() {
         ),
         (
             "orders/e-words.parquet",
-            "column \"amount\" has another type: Utf8 in this file, Float64 in the files before",
+            "column \"amount\" has another type: text in this file, double precision in the files before",
         ),
         (
             "orders/f-rejected.parquet",
-            "has 1 bad rows of 1, above max_bad_rows = 0.01: amount is missing or is not a number (1 rows)",
+            "has 1 bad rows of 1, above max_bad_rows = 0.01 of its [[source]]: amount is missing or is not a number (1 rows)",
         ),
     ];
     // The first run, one that has nothing to do, and one that judges anew.

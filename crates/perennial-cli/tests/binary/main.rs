@@ -5,6 +5,7 @@
 #![cfg(test)]
 
 mod environment;
+mod first_steps;
 mod input;
 mod interrupted;
 mod secrets;

@@ -1,0 +1,159 @@
+//! The first hour: files that are called as plainly as can be, the commands of the README over them, and the demo.
+
+use std::fs;
+
+use crate::support::Place;
+
+const README: &str = include_str!("../../../../README.md");
+
+/// Files of a small business: persons, contracts, clicks in milliseconds, sales in two currencies.
+const PEOPLE: &str = "SELECT * FROM (VALUES ('p1', 'ann@example.org', 'Ann', TIMESTAMPTZ '2026-01-01 00:00:00Z'), \
+     ('p2', 'bob@example.org', 'Bob', TIMESTAMPTZ '2026-01-02 00:00:00Z')) AS t (id, email, name, created_at)";
+const CLICKS: &str =
+    "SELECT * FROM (VALUES ('ann@example.org', 'click', 1767225600123::bigint)) AS t (email, event, ts)";
+const PLANS: &str = "SELECT email, plan, monthly_price::float8 AS monthly_price, status, start_date FROM (VALUES \
+     ('ann@example.org', 'pro', 20.0, 'active', DATE '2026-02-01')) AS t (email, plan, monthly_price, status, start_date)";
+const SALES: &str = "SELECT order_id, email, amount::float8 AS amount, currency, ordered_at FROM (VALUES \
+     ('o1', 'ann@example.org', 10.0, 'eur', TIMESTAMPTZ '2026-01-05 00:00:00Z')) \
+     AS t (order_id, email, amount, currency, ordered_at)";
+
+/// The commands of the README for files of one's own, without `perennial` and without what follows a `#`.
+fn commands() -> Vec<String> {
+    let block = README
+        .split("```sh\n")
+        .find(|block| block.starts_with("perennial init"))
+        .unwrap();
+    let block = block.split("```").next().unwrap();
+    let command = |line: &str| line.split(" #").next().unwrap().trim().to_owned();
+    block.lines().map(command).collect()
+}
+
+#[test]
+fn the_commands_of_the_readme_lead_from_files_to_answers() {
+    let place = Place::new();
+    fs::remove_file(place.path("perennial.toml")).unwrap();
+    for (path, sql) in [
+        ("people/1.parquet", PEOPLE),
+        ("clicks/1.parquet", CLICKS),
+        ("plans/1.parquet", PLANS),
+        ("orders/1.parquet", SALES),
+    ] {
+        let bytes = place.parquet(sql);
+        place.land(path, &bytes);
+    }
+    let commands = commands();
+    assert_eq!(commands.len(), 5, "{commands:?}");
+    let mut answer = String::new();
+    for command in commands {
+        let arguments = command.replacen("perennial", "\"$0\"", 1);
+        if command.starts_with("perennial serve") {
+            place.run(&["serve", "--help"]).exits(0);
+            continue;
+        }
+        let told = crate::support::Told::by(place.script(&arguments)).exits(0);
+        if command.starts_with("perennial query") {
+            answer = told.stdout;
+        }
+    }
+    assert!(
+        answer.contains("(1 row)") || answer.contains("(2 rows)"),
+        "{answer}"
+    );
+
+    assert_eq!(
+        place.answers("SELECT full_name, email, mrr, orders FROM customer_360 ORDER BY 1"),
+        ["Ann,ann@example.org,20.0000,1", "Bob,bob@example.org,,0"]
+    );
+    // No millisecond is lost, and a currency is written as ISO 4217 has it.
+    assert_eq!(
+        place.answers("SELECT date_part('milliseconds', time)::int FROM events"),
+        ["123"]
+    );
+    assert_eq!(place.answers("SELECT currency FROM orders"), ["EUR"]);
+}
+
+#[test]
+fn init_says_what_it_is_not_sure_of() {
+    let place = Place::new();
+    let old = "SELECT order_id, email, amount::float8 AS amount, ordered_at FROM (VALUES \
+         ('o1', 'ann@example.org', 10.0, TIMESTAMPTZ '2019-01-05 00:00:00Z'), \
+         ('o2', 'bob@example.org', 10.0, TIMESTAMPTZ '2019-03-01 00:00:00Z')) AS t (order_id, email, amount, ordered_at)";
+    let items = "SELECT * FROM (VALUES ('o1', 'beans', 2::bigint, 5.0::float8)) AS t (order_id, sku, qty, unit_price)";
+    let opens = "SELECT * FROM (VALUES ('ann@example.org', 'spring')) AS t (email, mailing)";
+    for (path, sql) in [
+        ("shop/orders_2019.parquet", old),
+        ("shop/items_2019.parquet", items),
+        ("opens/1.parquet", opens),
+    ] {
+        let bytes = place.parquet(sql);
+        place.land(path, &bytes);
+    }
+    place.run(&["init", "./lake", "--out", "new.toml"]).exits(0).says(&[
+        "note: shop: \"shop/items_2019.parquet\" and \"shop/orders_2019.parquet\" have few columns in common",
+        "give each kind of file a folder of its own",
+        "note: opens is served as a table, and joins no customer, although \"email\" points to persons",
+    ]);
+    let text = fs::read_to_string(place.path("new.toml")).unwrap();
+    assert!(text.matches("have few columns in common").count() == 2, "{text}");
+
+    // Without the other kind of files the newest order is known, and it is old.
+    fs::remove_file(place.path("lake/shop/items_2019.parquet")).unwrap();
+    place
+        .run(&["init", "./lake", "--out", "old.toml"])
+        .exits(0)
+        .says(&["note: Nothing has happened since 2019-03-01: by the clock every customer has lapsed"]);
+    let text = fs::read_to_string(place.path("old.toml")).unwrap();
+    assert!(text.contains("# as_of = \"2019-03-02T00:00:00Z\"\n"), "{text}");
+    assert!(!text.contains("have few columns in common"), "{text}");
+    // With the comment taken away the run describes that day: who bought the day before has not lapsed.
+    place.write("old.toml", &text.replace("# as_of", "as_of"));
+    place.run(&["unify", "--config", "old.toml"]).exits(0);
+    let told = place
+        .run(&[
+            "query",
+            "--config",
+            "old.toml",
+            "--format",
+            "csv",
+            "SELECT recency_days FROM customer_360 ORDER BY 1",
+        ])
+        .exits(0);
+    assert_eq!(told.stdout.lines().nth(1), Some("1.0"), "{}", told.stdout);
+}
+
+#[test]
+fn a_query_before_the_first_run_says_that_there_was_none() {
+    let place = Place::new();
+    let bytes = place.parquet(&crate::support::orders(&[crate::support::ANN]));
+    place.land("orders/a.parquet", &bytes);
+    let note = "nothing has been unified yet";
+    let told = place
+        .run(&["query", "SELECT * FROM customers"])
+        .exits(0)
+        .says(&[note, "`perennial unify`"]);
+    assert!(told.stdout.contains("(0 rows)"), "{}", told.stdout);
+    place.run(&["unify"]).exits(0);
+    let told = place.run(&["query", "SELECT * FROM customers"]).exits(0);
+    assert!(!told.stderr.contains(note), "{}", told.stderr);
+}
+
+#[test]
+fn a_demo_that_is_there_says_what_it_is() {
+    let place = Place::new();
+    let demo = |customers: &str| {
+        let arguments = [
+            "demo",
+            "--no-serve",
+            "--dir",
+            "demo",
+            "--customers",
+            customers,
+            "--seed",
+            "3",
+        ];
+        place.run(&arguments).exits(0)
+    };
+    demo("40").says(&["making 40 people"]);
+    demo("5000")
+        .says(&["using the demo of 40 people with seed 3 in demo; remove the folder for another one"]);
+}
