@@ -111,15 +111,12 @@ fn window(function: &Arc<WindowUDF>) -> Option<FunctionDescription> {
 }
 
 /// The SQL types of the arguments in a declaration such as `nps(score numeric [, strict boolean]) → double precision`,
-/// and of its answer. The arguments of table functions are constants in text.
+/// and of its answer. An argument of a table function that says none is a constant in text.
 fn types(
     kind: FunctionKind,
     syntax: &str,
     arguments: &[(String, String)],
 ) -> (Vec<Option<String>>, Option<String>) {
-    if kind == FunctionKind::Table {
-        return (vec![Some("text".to_owned()); arguments.len()], None);
-    }
     let (call, result) = syntax.split_once('→').map_or((syntax, None), |(call, result)| {
         (call, Some(result.trim().to_owned()))
     });
@@ -128,10 +125,14 @@ fn types(
     let declared: Vec<(&str, &str)> = list
         .split([',', '[', ']'])
         .filter_map(|argument| argument.trim().trim_end_matches('…').trim_end().split_once(' '))
+        .filter(|(_, sql_type)| !sql_type.contains("=>"))
         .collect();
+    let text = || (kind == FunctionKind::Table).then(|| "text".to_owned());
     let of = |name: &str| {
         let found = declared.iter().find(|(declared, _)| *declared == name);
-        found.map(|(_, sql_type)| (*sql_type).trim().to_owned())
+        found
+            .map(|(_, sql_type)| (*sql_type).trim().to_owned())
+            .or_else(text)
     };
     (arguments.iter().map(|(name, _)| of(name)).collect(), result)
 }

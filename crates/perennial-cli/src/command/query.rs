@@ -56,7 +56,9 @@ pub(crate) async fn answer(config: ConfigArgument, sql: &str, format: Format) ->
     };
     let session = engine.session(login)?;
     if engine.release().number() == 0 && !engine.config().sources.is_empty() {
-        show::note("nothing has been unified yet, so the relations have no rows: run `perennial unify` first");
+        show::note(
+            "nothing has been unified yet, so the relations have no rows: run `perennial unify` first",
+        );
     }
     let statements = session.parse(sql)?;
     let [statement] = statements.as_slice() else {

@@ -31,7 +31,7 @@ const PARAMETERS: &[Parameter] = &[Parameter {
 pub(crate) fn documentation() -> Documentation {
     let section = DocSection {
         include: true,
-        label: "Identity",
+        label: perennial_udf_kit::family::IDENTITY,
         description: None,
     };
     let mut builder = Documentation::builder(

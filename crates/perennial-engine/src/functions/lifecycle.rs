@@ -42,7 +42,7 @@ const fn period(default: Option<&'static str>, description: &'static str) -> Par
 fn documented(parameters: &[Parameter], description: &str, syntax: &str, example: &str) -> Documentation {
     let section = DocSection {
         include: true,
-        label: "Lifecycle",
+        label: perennial_udf_kit::family::LIFECYCLE,
         description: None,
     };
     let mut builder = Documentation::builder(section, description, syntax);

@@ -7,8 +7,8 @@ use std::ops::ControlFlow;
 
 use datafusion::logical_expr::Documentation;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, TableAlias,
-    TableAliasColumnDef, TableFactor, TableFunctionArgs, UnaryOperator, Value, visit_expressions,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, TableAlias, TableAliasColumnDef,
+    TableFactor, TableFunctionArgs, UnaryOperator, Value, visit_expressions,
 };
 use perennial_base::{Config, ErrorClass, nearest};
 
