@@ -42,14 +42,25 @@ pub(crate) fn documentation() -> Documentation {
          identifiers as record a), `records` for which record b stands, `reason` (shared_identifier, equal_identifiers, \
          override; limit; merged, split, gone, returned), `type` and `value` of the identifier, `at`, `snapshot` that has \
          it first, `other_customer_id` (from whom the record stays apart; the other id of a merge or split). A retired id \
-         is followed to the current one. An id that was never published has no rows.",
+         is followed to the current one. An id that was never published has no rows. The example is of `perennial demo \
+         --customers 300`.",
         "explain_identity(customer_id)",
     );
     for parameter in PARAMETERS {
         builder = builder.with_argument(parameter.name, parameter.description);
     }
     builder
-        .with_sql_example("```sql\nSELECT what, record_a, record_b, reason, type, value, at FROM explain_identity('0123456789abcdef');\n```")
+        .with_sql_example(
+            "```sql\n\
+             SELECT reason, source_a, record_a, source_b, record_b, type FROM explain_identity('k4vgqpxqtbvmsack') WHERE at > '2024-01-20' ORDER BY at, type;\n\
+             +-------------------+--------------+------------------------------+----------------------+------------------+-------+\n\
+             | reason            | source_a     | record_a                     | source_b             | record_b         | type  |\n\
+             +-------------------+--------------+------------------------------+----------------------+------------------+-------+\n\
+             | shared_identifier | crm_contacts | C00000431                    | support_interactions | 216a06111d15e569 | phone |\n\
+             | shared_identifier | consent_log  | consents/2024-0000.parquet:4 | crm_contacts         | C00000431        | email |\n\
+             +-------------------+--------------+------------------------------+----------------------+------------------+-------+\n\
+             ```",
+        )
         .build()
 }
 

@@ -45,6 +45,7 @@ fn documented(parameters: &[Parameter], description: &str, syntax: &str, example
         label: perennial_udf_kit::family::LIFECYCLE,
         description: None,
     };
+    let description = format!("{description} The example is of `perennial demo --customers 300`.");
     let mut builder = Documentation::builder(section, description, syntax);
     for parameter in parameters {
         builder = builder.with_argument(parameter.name, parameter.description);

@@ -35,7 +35,21 @@ fn documentation() -> Documentation {
          identities the answer for a past moment is what was computed on that day. No rows for NULL, and none for a \
          moment after the one that the snapshot describes (`[time] as_of`, else `now()`).",
         "lifecycle_at(ts timestamptz)",
-        "SELECT stage, count(*) FROM lifecycle_at('2026-01-01') GROUP BY stage ORDER BY stage;",
+        "SELECT stage, count(*) FROM lifecycle_at('2026-01-01') GROUP BY stage ORDER BY stage;\n\
+         +-------------+-------+\n\
+         | stage       | count |\n\
+         +-------------+-------+\n\
+         | acquisition | 141   |\n\
+         | advocacy    | 8     |\n\
+         | at_risk     | 25    |\n\
+         | awareness   | 286   |\n\
+         | conversion  | 29    |\n\
+         | lapsed      | 94    |\n\
+         | loyalty     | 12    |\n\
+         | retention   | 18    |\n\
+         | terminated  | 4     |\n\
+         | won_back    | 6     |\n\
+         +-------------+-------+",
     )
 }
 

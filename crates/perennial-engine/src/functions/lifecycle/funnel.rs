@@ -42,7 +42,17 @@ fn documentation() -> Documentation {
          (ever in it), `converted` (who entered the next stage at or after their first time in this one), `ratio`, \
          `median_days` (of 24 hours, from the first entry to the next stage's). The last stage has no next one: NULL.",
         "lifecycle_funnel([from date, to date, stages text, zone])",
-        "SELECT stage, customers, converted, round(ratio::numeric, 3) AS ratio FROM lifecycle_funnel() ORDER BY position;",
+        "SELECT stage, customers, converted, ratio::numeric(5, 3) AS ratio FROM lifecycle_funnel() ORDER BY position;\n\
+         +-------------+-----------+-----------+-------+\n\
+         | stage       | customers | converted | ratio |\n\
+         +-------------+-----------+-----------+-------+\n\
+         | awareness   | 457       | 128       | 0.280 |\n\
+         | acquisition | 367       | 193       | 0.526 |\n\
+         | conversion  | 238       | 99        | 0.416 |\n\
+         | retention   | 99        | 38        | 0.384 |\n\
+         | loyalty     | 40        | 9         | 0.225 |\n\
+         | advocacy    | 38        |           |       |\n\
+         +-------------+-----------+-----------+-------+",
     )
 }
 

@@ -38,7 +38,21 @@ fn documentation() -> Documentation {
          `cohort` date, `stage`, `customers`, `intervals`, `open` (not ended), `days` (of 24 hours, all of them, open ones \
          up to the moment that the snapshot describes), `mean_days` and `median_days` of the ended ones, NULL without any.",
         "time_in_stage([period => 'month'|'day'|'week'|'quarter'|'year', from date, to date, zone])",
-        "SELECT stage, sum(intervals) AS intervals, round(sum(days)::numeric) AS days FROM time_in_stage() GROUP BY stage ORDER BY stage;",
+        "SELECT stage, sum(intervals) AS intervals, sum(days)::bigint AS days FROM time_in_stage() GROUP BY stage ORDER BY stage;\n\
+         +-------------+-----------+--------+\n\
+         | stage       | intervals | days   |\n\
+         +-------------+-----------+--------+\n\
+         | acquisition | 372       | 88407  |\n\
+         | advocacy    | 47        | 7050   |\n\
+         | at_risk     | 237       | 23669  |\n\
+         | awareness   | 457       | 182694 |\n\
+         | conversion  | 240       | 20351  |\n\
+         | lapsed      | 162       | 50632  |\n\
+         | loyalty     | 53        | 7825   |\n\
+         | retention   | 114       | 12947  |\n\
+         | terminated  | 8         | 2443   |\n\
+         | won_back    | 46        | 3645   |\n\
+         +-------------+-----------+--------+",
     )
 }
 

@@ -39,7 +39,25 @@ fn documentation() -> Documentation {
          `complete`. Moves are counted, not their net. Pairs and periods without moves are there with 0; the period that \
          has not ended at the moment that the snapshot describes is not complete.",
         "stage_transitions([from date, to date, period => 'month'|'day'|'week'|'quarter'|'year', zone])",
-        "SELECT from_stage, to_stage, moves FROM stage_transitions('2026-01-01', '2026-01-31') WHERE moves > 0 ORDER BY 1, 2;",
+        "SELECT from_stage, to_stage, moves FROM stage_transitions('2026-01-01', '2026-01-31') WHERE moves > 0 ORDER BY 1, 2;\n\
+         +-------------+-------------+-------+\n\
+         | from_stage  | to_stage    | moves |\n\
+         +-------------+-------------+-------+\n\
+         | acquisition | conversion  | 6     |\n\
+         | at_risk     | lapsed      | 4     |\n\
+         | at_risk     | retention   | 2     |\n\
+         | awareness   | acquisition | 3     |\n\
+         | conversion  | acquisition | 1     |\n\
+         | conversion  | advocacy    | 3     |\n\
+         | conversion  | at_risk     | 4     |\n\
+         | conversion  | retention   | 1     |\n\
+         | lapsed      | won_back    | 3     |\n\
+         | loyalty     | advocacy    | 1     |\n\
+         | retention   | at_risk     | 4     |\n\
+         | retention   | loyalty     | 2     |\n\
+         |             | acquisition | 8     |\n\
+         |             | awareness   | 8     |\n\
+         +-------------+-------------+-------+",
     )
 }
 
