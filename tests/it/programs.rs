@@ -52,7 +52,7 @@ fn psql_describes_what_is_served() {
         ("\\dt+", vec!["customer_360", "One row per customer"]),
         ("\\dn", vec!["perennial", "public", "raw"]),
         ("\\l", vec!["perennial", "UTF8"]),
-        ("\\dv", vec!["public | cohort_retention_monthly | view"]),
+        ("\\dv", vec!["cohort_retention_monthly", "| view |"]),
         (
             "\\df",
             vec![
