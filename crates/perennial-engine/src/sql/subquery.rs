@@ -39,7 +39,7 @@ fn first_of_rows(query: &mut Query, aggregates: &dyn Fn(&str) -> bool) -> bool {
     let one = matches!(
         &query.limit_clause,
         Some(LimitClause::LimitOffset { limit: Some(Expr::Value(limit)), offset: None, limit_by })
-            if limit_by.is_empty() && matches!(&limit.value, Value::Number(number, _) if number.to_string() == "1")
+            if limit_by.is_empty() && matches!(&limit.value, Value::Number(number, _) if number == "1")
     );
     let keys = match &query.order_by {
         None => Vec::new(),
