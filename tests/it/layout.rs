@@ -139,3 +139,27 @@ async fn one_customer_is_found_by_reading_a_few_pages() {
     let sql = "SELECT customer_id FROM identities WHERE value = 'p31415@example.org'";
     assert_eq!(one(&client, sql).await, id);
 }
+
+#[tokio::test]
+async fn the_first_rows_of_an_order_are_the_first_of_all() {
+    // Customers in several files, and rows of nobody beside them.
+    let keys: Vec<String> = (0..70_000).map(|row| format!("o{row:05}")).collect();
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    let landed = orders(&keys, |row| (row % 7 != 0).then(|| format!("c{row}@example.org")));
+    let server = TestServer::start(TestLake::of(CONFIG, &[("orders/a.parquet", &landed)]));
+    let client = connect(&server).await;
+    let mut all = lines(
+        &client,
+        "SELECT customer_id FROM orders WHERE customer_id IS NOT NULL",
+    )
+    .await;
+    all.sort();
+    for limit in [1, 10, 1_000] {
+        let first = lines(
+            &client,
+            &format!("SELECT customer_id FROM orders ORDER BY customer_id LIMIT {limit}"),
+        )
+        .await;
+        assert_eq!(first, all[..limit], "{limit}");
+    }
+}

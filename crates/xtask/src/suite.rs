@@ -10,12 +10,25 @@ use crate::setup::{self, Tools};
 use crate::shell::{Repository, call, environment, say};
 use crate::stores::Stores;
 
+/// Names the folder of the real data sets; by default the one beside the checkout.
+const DATA: &str = "PERENNIAL_TEST_DATA";
+
 /// Runs `cargo test` over the workspace; `arguments` go to it. Nothing is printed after its last line.
 pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<()> {
     let mut command = repository.command("cargo");
     command
         .args(["test", "--workspace", "--locked", "--no-fail-fast"])
         .args(arguments);
+    if environment(DATA).is_none() {
+        let beside = repository.root.join("../shared/data");
+        if beside.is_dir() {
+            command.env(DATA, beside);
+        } else {
+            say(format_args!(
+                "no real data sets, so the tests on them are skipped: name their folder in {DATA} to run them"
+            ));
+        }
+    }
     with_tools(&mut command)
 }
 
