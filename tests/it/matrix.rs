@@ -203,7 +203,7 @@ fn cases() -> Vec<Case> {
         refused(
             "integers",
             written(with("int", 2, "amount", integers), WriterProperties::builder()),
-            "has another type: Int32 in this file, Float64 in the files before",
+            "has another type: integer in this file, double precision in the files before",
         ),
         live(
             "more-columns",
