@@ -27,7 +27,8 @@ const QUESTIONS: &[Question] = &[
                SELECT f.cohort, c.month, count(*) FROM counted c JOIN firsts f USING (customer_id) GROUP BY 1, 2",
         duckdb: None,
     },
-    // The calendar is that of the demo's zone, in which the function counts by default.
+    // The calendar is that of the demo's zone, in which the function counts by default; the demo describes the start of July 2026,
+    // a month that is there and has no ratio.
     Question {
         name: "cohort_retention('month')",
         ours: "SELECT cohort, period, cohort_customers, value, ratio FROM cohort_retention('month')",
@@ -41,9 +42,10 @@ const QUESTIONS: &[Question] = &[
                FROM counted c JOIN firsts f USING (customer_id) GROUP BY 1, 2),
              grid AS (
                SELECT cohort, count(*) AS size,
-                      unnest(range(date_diff('month', cohort, (SELECT max(month) FROM counted)) + 1)) AS period
+                      unnest(range(date_diff('month', cohort, date '2026-07-01') + 1)) AS period
                FROM firsts GROUP BY cohort)
-             SELECT cohort, period, size, coalesce(customers, 0), coalesce(customers, 0) / size
+             SELECT cohort, period, size, coalesce(customers, 0),
+                    CASE WHEN cohort + to_months(period::int) < date '2026-07-01' THEN coalesce(customers, 0) / size END
              FROM grid LEFT JOIN active USING (cohort, period)",
         ),
     },
