@@ -5,13 +5,10 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
-use crate::shell::output;
-
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+use crate::shell::{output, wait_until};
 
 /// A running server. It is stopped and its folder removed when this is dropped.
 #[derive(Debug)]
@@ -85,19 +82,20 @@ impl Cluster {
     }
 
     fn wait(&mut self) -> Result<()> {
-        let start = Instant::now();
-        while start.elapsed() < START_TIMEOUT {
-            let mut ready = Command::new(self.programs.join("pg_isready"));
-            if output(ready.arg("--quiet").arg("--host").arg(&self.folder)).is_ok() {
-                return Ok(());
-            }
-            if self.server.try_wait()?.is_some() {
-                let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-                bail!("the server has stopped: {}", log.trim());
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        bail!("the server is not ready after {} s", START_TIMEOUT.as_secs())
+        let Self {
+            programs,
+            folder,
+            server,
+            ..
+        } = self;
+        let ready = || {
+            let mut ready = Command::new(programs.join("pg_isready"));
+            output(ready.arg("--quiet").arg("--host").arg(&*folder)).is_ok()
+        };
+        wait_until(server, ready).with_context(|| {
+            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+            log.trim().to_owned()
+        })
     }
 }
 

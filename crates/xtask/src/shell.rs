@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
@@ -139,6 +140,24 @@ pub(crate) fn say(text: impl Display) {
 )]
 pub(crate) fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// How long a server may take until it is ready.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Waits until a server is ready. A program of somebody else tells nobody when it is, so it is asked again and again.
+pub(crate) fn wait_until(server: &mut Child, mut ready: impl FnMut() -> bool) -> Result<()> {
+    let start = Instant::now();
+    while start.elapsed() < START_TIMEOUT {
+        if ready() {
+            return Ok(());
+        }
+        if let Some(status) = server.try_wait()? {
+            bail!("the server has stopped: {status}");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    bail!("the server is not ready after {} s", START_TIMEOUT.as_secs())
 }
 
 /// The folder for what can be made again: `$XDG_CACHE_HOME/perennial`, by default `~/.cache/perennial`.

@@ -4,14 +4,12 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::setup::Tools;
-use crate::shell::{output, say};
+use crate::shell::{output, say, wait_until};
 
-const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// The bucket, and the container.
 const BUCKET: &str = "perennial-tests";
 /// The account that every Azurite has, and its key.
@@ -124,19 +122,10 @@ impl Stores {
             .spawn()
             .context("cannot start the server")?;
         self.servers.push(server);
-        let start = Instant::now();
-        while start.elapsed() < START_TIMEOUT {
-            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Ok(());
-            }
-            if let Some(server) = self.servers.last_mut()
-                && let Some(status) = server.try_wait()?
-            {
-                bail!("the server has stopped: {status}");
-            }
-            std::thread::sleep(Duration::from_millis(50));
+        match self.servers.last_mut() {
+            Some(server) => wait_until(server, || TcpStream::connect(("127.0.0.1", port)).is_ok()),
+            None => Ok(()),
         }
-        bail!("the server is not ready after {} s", START_TIMEOUT.as_secs())
     }
 }
 
