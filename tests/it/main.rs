@@ -9,6 +9,7 @@ mod copy;
 mod demo;
 mod errors;
 mod identity;
+mod incremental;
 mod jdbc;
 mod landing;
 mod login;

@@ -252,6 +252,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionState> {
         .with_config(SessionConfig::from(options).with_batch_size(BATCH_ROWS))
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(crate::rules::ordered_scan::OrderedScans))
         .with_physical_optimizer_rule(Arc::new(crate::rules::yielding::YieldingJoins))
         .with_analyzer_rule(Arc::new(crate::rules::dependent_join::DependentJoin::default()))
         .with_analyzer_rule(Arc::new(crate::rules::postgres::Numbers))

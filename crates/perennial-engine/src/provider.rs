@@ -10,7 +10,7 @@ use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DFSchema, Result, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{CachedParquetFileReaderFactory, ParquetRowSelection};
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -23,7 +23,8 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
-use perennial_lake::{ColumnStats, Scalar};
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use perennial_lake::{ColumnStats, RowSet, Scalar};
 
 /// One file of a table.
 #[derive(Debug, Clone)]
@@ -32,8 +33,12 @@ pub struct StoredFile {
     pub path: String,
     /// Its size.
     pub bytes: u64,
-    /// Its rows.
+    /// Its rows, masked ones too.
     pub rows: u64,
+    /// The rows that do not count.
+    pub mask: Option<Arc<RowSet>>,
+    /// Whether its rows may lie anywhere in the order of the table, so that it is read beside all other files.
+    pub apart: bool,
     /// Bounds of its columns.
     pub columns: Vec<ColumnStats>,
     /// Values of the hive partition columns.
@@ -44,6 +49,17 @@ pub struct StoredFile {
     /// The store's tag of the content, where the store gives one.
     pub e_tag: Option<String>,
 }
+
+impl StoredFile {
+    fn rows_left(&self) -> u64 {
+        let masked = self.mask.as_ref().map_or(0, |mask| mask.count());
+        self.rows.saturating_sub(masked)
+    }
+}
+
+/// Marks a file that shares its group with no other.
+#[derive(Debug)]
+struct Apart;
 
 /// A table made of immutable Parquet files.
 #[derive(Debug)]
@@ -83,7 +99,11 @@ impl FileTable {
         sort: &[String],
     ) -> Self {
         let sort = sort.iter().map_while(|name| schema.index_of(name).ok()).collect();
-        let rows = files.iter().map(|file| file.rows).sum();
+        let files: Vec<_> = files
+            .into_iter()
+            .filter(|file| file.mask.is_none() || file.rows_left() > 0)
+            .collect();
+        let rows = files.iter().map(StoredFile::rows_left).sum();
         let bytes = files.iter().map(|file| file.bytes).sum();
         let schema = TableSchema::builder(schema)
             .with_table_partition_cols(partition_columns)
@@ -141,12 +161,14 @@ impl FileTable {
     }
 
     /// Shares the files among `partitions` groups of about equal size, in their order. Files without a value in the first
-    /// column of the order, which are those of nobody, have a group each: beside others they would hide the order.
+    /// column of the order, which are those of nobody, and files apart have a group each: beside others they would hide the
+    /// order.
     fn groups(&self, files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
         let first = self.sort.first();
         let valued = |file: &PartitionedFile| {
             let column = first.and_then(|at| file.statistics.as_ref()?.column_statistics.get(*at));
             column.is_none_or(|column| column.min_value.get_value().is_some())
+                && file.extensions.get::<Apart>().is_none()
         };
         let (files, rest): (Vec<_>, Vec<_>) = files.into_iter().partition(valued);
         let mut groups = Self::shared(files, partitions);
@@ -241,15 +263,40 @@ impl TableProvider for FileTable {
 }
 
 fn planned(schema: &TableSchema, file: StoredFile) -> PartitionedFile {
-    let statistics = statistics(schema, &file, Precision::Inexact);
+    let mut statistics = statistics(schema, &file, Precision::Inexact);
+    if file.mask.is_some() {
+        // What is masked may be what the bounds are of.
+        statistics = statistics.to_inexact();
+        statistics.num_rows = Precision::Exact(file.rows_left() as usize);
+    }
     let mut planned = PartitionedFile::new(file.path, file.bytes)
         .with_partition_values(file.partitions)
         .with_statistics(Arc::new(statistics));
+    if let Some(mask) = &file.mask {
+        planned = planned.with_extension(ParquetRowSelection::new(selection(mask, file.rows)));
+    }
+    if file.apart {
+        planned = planned.with_extension(Apart);
+    }
     planned.object_meta.e_tag = file.e_tag;
     if let Some(written) = chrono::DateTime::from_timestamp_micros(file.last_modified) {
         planned.object_meta.last_modified = written;
     }
     planned
+}
+
+/// The rows of a file that are left, as the reader wants them.
+fn selection(mask: &RowSet, rows: u64) -> RowSelection {
+    let mut selectors = Vec::with_capacity(2 * mask.runs().len() + 1);
+    let mut from = 0;
+    for (start, end) in mask.runs() {
+        let (start, end) = ((*start).min(rows), (*end).min(rows));
+        selectors.push(RowSelector::select((start - from) as usize));
+        selectors.push(RowSelector::skip((end - start) as usize));
+        from = end;
+    }
+    selectors.push(RowSelector::select((rows - from) as usize));
+    RowSelection::from(selectors)
 }
 
 /// What is known of a file's columns. Bounds of text may be cut; `text` says as what they count.

@@ -14,7 +14,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use perennial_base::Config;
 use perennial_base::relation::{PERENNIAL, PUBLIC, RAW, Relation, SCHEMAS, unified};
-use perennial_lake::{FileState, Lake, Manifest, SourceManifest, TableManifest};
+use perennial_lake::{FileState, Lake, Manifest, Masks, SourceManifest, TableManifest};
 
 use crate::catalog::{Relations, SessionCatalog};
 use crate::description::{
@@ -67,8 +67,13 @@ impl Release {
         front: Option<&dyn SystemCatalog>,
         planner: &ViewPlanner<'_>,
     ) -> Result<Self> {
+        let masks = match &manifest {
+            Some(manifest) => Masks::read(lake, manifest).await?,
+            None => Masks::default(),
+        };
         let mut builder = Builder {
             lake,
+            masks,
             store: ObjectStoreUrl::parse(lake.store_url())?,
             schemas: BTreeMap::new(),
         };
@@ -199,6 +204,7 @@ impl Schema {
 
 struct Builder<'a> {
     lake: &'a Lake,
+    masks: Masks,
     store: ObjectStoreUrl,
     schemas: BTreeMap<String, Schema>,
 }
@@ -223,6 +229,8 @@ impl Builder<'_> {
                             path: self.lake.path(&file.path)?.to_string(),
                             bytes: file.bytes,
                             rows: file.rows,
+                            mask: self.masks.of(&file.path).cloned(),
+                            apart: file.delta,
                             columns: file.columns.clone(),
                             partitions: Vec::new(),
                             last_modified: 0,
@@ -442,6 +450,8 @@ pub fn source_table(lake: &Lake, store: &ObjectStoreUrl, stored: &SourceManifest
                 path: lake.path(&file.path)?.to_string(),
                 bytes: file.size,
                 rows: file.landed,
+                mask: None,
+                apart: false,
                 columns: file.stats.clone(),
                 partitions,
                 last_modified: file.last_modified,

@@ -1,7 +1,8 @@
-//! Rules of ours over logical plans.
+//! Rules of ours over plans.
 
 pub(crate) mod array_literal;
 pub(crate) mod dependent_join;
+pub(crate) mod ordered_scan;
 pub(crate) mod postgres;
 pub(crate) mod stoppable;
 pub(crate) mod yielding;

@@ -9,6 +9,7 @@ pub mod contract;
 pub mod discovery;
 pub mod error;
 pub mod manifest;
+pub mod masks;
 pub mod snapshots;
 pub mod statistics;
 pub mod store;
@@ -21,9 +22,10 @@ pub use contract::{Contract, Misfit, StoredSchema};
 pub use discovery::{Landed, Settling, SourcePath, discover};
 pub use error::{Error, Result};
 pub use manifest::{
-    ColumnStats, DataFile, FileState, Manifest, Phase, RunSummary, Scalar, SourceFile, SourceManifest,
-    TableManifest,
+    ColumnStats, DataFile, FileState, Manifest, Phase, RunState, RunSummary, Scalar, SourceFile,
+    SourceManifest, TableManifest,
 };
+pub use masks::{Masks, RowSet};
 pub use snapshots::{Collected, Commit, Retention, Snapshots};
 pub use store::{LOCAL_STORE_URL, Lake, PLATFORM_FOLDER};
 pub use writer::{DataFileWriter, WriterOptions};

@@ -87,6 +87,27 @@ impl TestLake {
         must("a file cannot land", landed());
     }
 
+    /// A lake of its own with the same files, none of which is written to: each is the same one under another name.
+    #[must_use]
+    pub fn twin(&self) -> Self {
+        fn link(from: &Path, to: &Path) -> std::io::Result<()> {
+            fs::create_dir_all(to)?;
+            for entry in fs::read_dir(from)? {
+                let entry = entry?;
+                let to = to.join(entry.file_name());
+                if entry.file_type()?.is_dir() {
+                    link(&entry.path(), &to)?;
+                } else {
+                    fs::hard_link(entry.path(), &to)?;
+                }
+            }
+            Ok(())
+        }
+        let twin = Self::new();
+        must("a lake cannot be copied", link(self.folder(), twin.folder()));
+        twin
+    }
+
     /// The folder of the configuration.
     pub fn folder(&self) -> &Path {
         self.folder.path()

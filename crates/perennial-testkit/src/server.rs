@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::embedded::EmbeddedSession;
 use crate::lake::TestLake;
 use crate::must;
-use crate::slt::TextQuery;
+use crate::slt::{TextQuery, TextResult};
 
 /// A server over a lake. It stops when it is dropped; the lake's folder goes with its last owner.
 #[derive(Debug)]
@@ -145,6 +145,38 @@ impl TestLake {
                 ..RunOptions::default()
             };
             run(&open(config).await, options).await
+        })
+    }
+
+    /// One run over what has landed, of everything when it is asked for, and then queries: the rows of each as lines of
+    /// values between bars, sorted.
+    pub fn answers(&self, full: bool, queries: &[String]) -> (Report, Vec<Vec<String>>) {
+        let (config, queries) = (self.config(), queries.to_vec());
+        apart(move || async move {
+            let engine = open(config).await;
+            let options = RunOptions {
+                full,
+                settle: true,
+                ..RunOptions::default()
+            };
+            let report = run(&engine, options).await;
+            let mut session = EmbeddedSession::open(&engine);
+            let mut answers = Vec::new();
+            for query in &queries {
+                let TextResult::Rows { rows, .. } = must(query, session.query(query).await) else {
+                    continue;
+                };
+                let line = |row: Vec<Option<String>>| {
+                    let values = row
+                        .into_iter()
+                        .map(|value| value.unwrap_or_else(|| "∅".to_owned()));
+                    values.collect::<Vec<_>>().join("|")
+                };
+                let mut lines: Vec<String> = rows.into_iter().map(line).collect();
+                lines.sort_unstable();
+                answers.push(lines);
+            }
+            (report, answers)
         })
     }
 
