@@ -121,14 +121,17 @@ where = "mrr > 0"
 "#;
 
 #[tokio::test]
-async fn a_contract_on_trial_is_no_recurring_revenue() {
-    // The words of three billing systems; Bob pays after his trial, Cleo pays for one contract and tries another.
+async fn a_contract_on_trial_or_cancelled_is_no_recurring_revenue() {
+    // The words of three billing systems; Bob pays after his trial, Cleo pays for one contract and tries another, and Dan's
+    // was cancelled at the price that he had paid.
     let contracts = [
         ("1", "ann@example.org", "trialing", 20.0, 0),
         ("2", "bob@example.org", "trial", 20.0, 0),
         ("2", "bob@example.org", "active", 20.0, 14),
         ("3", "cleo@example.org", "active", 30.0, 0),
         ("4", "cleo@example.org", "In_Trial", 50.0, 3),
+        ("5", "dan@example.org", "active", 40.0, 0),
+        ("5", "dan@example.org", "canceled", 40.0, 9),
     ];
     let billing = file(vec![
         ("id", texts(contracts.iter().map(|row| row.0))),
@@ -148,7 +151,17 @@ async fn a_contract_on_trial_is_no_recurring_revenue() {
         .await,
         ["bob@example.org|20.0000", "cleo@example.org|30.0000"]
     );
-    assert_eq!(one(&client, "SELECT count(*) FROM customer_360").await, "3");
+    assert_eq!(one(&client, "SELECT count(*) FROM customer_360").await, "4");
+    assert_eq!(
+        lines(
+            &client,
+            "SELECT c.email FROM lifecycle_history h JOIN customers c USING (customer_id) \
+             WHERE h.stage = 'at_risk' ORDER BY 1"
+        )
+        .await,
+        ["dan@example.org"],
+        "only he whose contract has ended falls silent"
+    );
     assert_eq!(
         lines(
             &client,

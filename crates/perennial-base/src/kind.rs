@@ -220,7 +220,7 @@ impl Kind {
             optional(
                 "status",
                 ColumnType::Text,
-                "State of the contract, as the source names it",
+                "State of the contract, as the source names it: trial, trialing and in_trial are not paid for yet; past_due, overdue and unpaid are late; canceled, cancelled, ended, expired, terminated, churned and incomplete_expired end it whatever its mrr; everything else is paid for",
             ),
         ];
         const SURVEY: &[CanonicalColumn] = &[

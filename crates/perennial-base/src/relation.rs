@@ -225,7 +225,7 @@ const UNIFIED: &[Relation] = &[
             null(
                 "mrr",
                 Money,
-                "Monthly recurring revenue of active subscriptions; null when the customer never had one",
+                "Monthly recurring revenue: the sum over subscriptions that are paid for; null for a customer who never had a subscription or a trial",
             ),
             not_null("sources", TextList, "Sources that the records came from"),
         ],

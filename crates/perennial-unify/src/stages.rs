@@ -446,6 +446,9 @@ pub(crate) fn subscription_status(status: Option<&str>) -> SubscriptionStatus {
     match status.map(|status| status.trim().to_lowercase()).as_deref() {
         Some("trial" | "trialing" | "in_trial") => SubscriptionStatus::Trial,
         Some("past_due" | "overdue" | "unpaid") => SubscriptionStatus::PastDue,
+        Some(
+            "canceled" | "cancelled" | "ended" | "expired" | "terminated" | "churned" | "incomplete_expired",
+        ) => SubscriptionStatus::Ended,
         _ => SubscriptionStatus::Paying,
     }
 }

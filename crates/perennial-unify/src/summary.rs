@@ -221,11 +221,11 @@ impl Walk<'_> {
             facts,
             |_, _| {},
             |place, row| {
-                // Nobody pays for a trial.
-                let trial = subscription_status(optional(status, row)) == SubscriptionStatus::Trial;
+                let status = subscription_status(optional(status, row));
+                let paid = !matches!(status, SubscriptionStatus::Trial | SubscriptionStatus::Ended);
                 newest.insert(
                     (place, facts.source(row), facts.key(row)),
-                    if mrr.is_valid(row) && !trial {
+                    if mrr.is_valid(row) && paid {
                         mrr.value(row)
                     } else {
                         0

@@ -100,6 +100,8 @@ pub enum SubscriptionStatus {
     PastDue,
     /// Not paid for yet, whatever its MRR: no order, and no end of silence.
     Trial,
+    /// Ended, whatever MRR it had.
+    Ended,
 }
 
 /// An answer to a survey.

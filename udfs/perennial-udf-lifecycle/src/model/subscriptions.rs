@@ -74,7 +74,7 @@ impl Subscriptions {
         };
         let next = match (change.status, change.mrr) {
             (SubscriptionStatus::Trial, _) => Running::Trial,
-            (_, Some(0)) => Running::No,
+            (SubscriptionStatus::Ended, _) | (_, Some(0)) => Running::No,
             (status, mrr) => Running::Paying {
                 mrr,
                 past_due: status == SubscriptionStatus::PastDue,

@@ -301,6 +301,21 @@ fn an_active_subscription_is_an_order_and_never_silent() {
             ("lapsed", 780, "silence reached the lapse window"),
         ],
     );
+    // Billing systems mostly leave the price of a contract that is cancelled as it was.
+    let cancelled = SubscriptionChange::only(600 * DAY, 0, Some(150), SubscriptionStatus::Ended);
+    let customer = Customer {
+        subscriptions: vec![change(5, 100), change(400, 150), cancelled],
+        ..Customer::default()
+    };
+    check(
+        &customer,
+        700,
+        &[
+            ("awareness", 0, "first seen"),
+            ("conversion", 5, "subscription"),
+            ("at_risk", 690, "silence reached the active window"),
+        ],
+    );
     let model = StageModel::preset("subscription").unwrap();
     let customer = Customer {
         subscriptions: vec![

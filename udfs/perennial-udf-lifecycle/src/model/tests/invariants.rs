@@ -77,6 +77,7 @@ fn subscription_changes() -> impl Strategy<Value = Vec<SubscriptionChange>> {
         3 => Just(SubscriptionStatus::Paying),
         1 => Just(SubscriptionStatus::PastDue),
         1 => Just(SubscriptionStatus::Trial),
+        1 => Just(SubscriptionStatus::Ended),
     ]
     .boxed();
     let later = prop_oneof![Just(30 * DAY), 0..200 * DAY];

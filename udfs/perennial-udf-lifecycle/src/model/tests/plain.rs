@@ -90,7 +90,11 @@ impl Plain<'_> {
         let newest = changes
             .into_iter()
             .rfind(|c| c.subscription == subscription && c.at <= at);
-        newest.filter(|change| change.mrr != Some(0) || change.status == SubscriptionStatus::Trial)
+        newest.filter(|change| match change.status {
+            SubscriptionStatus::Trial => true,
+            SubscriptionStatus::Ended => false,
+            _ => change.mrr != Some(0),
+        })
     }
 
     fn paying(&self, subscription: u32, at: i64) -> bool {
