@@ -16,7 +16,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use bench_support::{Result, Run, Table, arguments, python, run, say};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use perennial_identity::{
-    GraphBuilder, IdentifierId, IdentifierRule, Normaliser, Outcome, PreviousIds, Rules, Source,
+    Batch, GraphBuilder, IdentifierRule, Normaliser, Outcome, PreviousIds, Rules, Source,
 };
 
 #[global_allocator]
@@ -207,6 +207,7 @@ fn read(
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?
         .with_batch_size(8192)
         .build()?;
+    let (mut rows, mut out) = (Batch::default(), String::new());
     for batch in reader {
         let batch: RecordBatch = batch?;
         let key = batch
@@ -230,30 +231,19 @@ fn read(
                 ))
             })
             .collect();
-        let (mut arena, mut values, mut out) = (String::new(), Vec::new(), String::new());
+        rows.clear();
         for row in 0..batch.num_rows() {
             for (of_type, column) in &columns {
                 if column.is_valid(row)
                     && normaliser.normalise(*of_type, column.value(row), &mut out) == Outcome::Value
                 {
-                    let start = arena.len();
-                    arena.push_str(&out);
-                    values.push((row, *of_type, start..arena.len()));
+                    rows.push(*of_type, &out);
                 }
             }
+            rows.end_row();
         }
         let mut graph = graph.lock().map_err(|_| "a thread has failed")?;
-        let mut members: Vec<IdentifierId> = Vec::new();
-        let mut rest = values.as_slice();
-        for row in 0..batch.num_rows() {
-            members.clear();
-            while let Some(((_, of_type, range), more)) =
-                rest.split_first().filter(|((of_row, ..), _)| *of_row == row)
-            {
-                members.push(graph.intern(*of_type, arena.get(range.clone()).unwrap_or_default())?);
-                rest = more;
-            }
-            let set = graph.set(&members)?;
+        for (row, set) in graph.sets(&rows)?.into_iter().enumerate() {
             graph.record(source, set, at.value(row), key.value(row))?;
         }
     }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashTable};
-use xxhash_rust::xxh3::xxh3_64;
+use hashbrown::HashMap;
 
 use crate::graph::{Bounds, Graph, NONE, Signature};
-use crate::intern::{IdentifierTable, SetTable, next_number};
+use crate::intern::{IdentifierTable, Key, SetTable, next_number};
 use crate::overrides::{self, Override, Word};
+use crate::store::{Column, Texts};
 use crate::warnings::Tally;
-use crate::{Error, Partition, PreviousIds, Rules, record_hash};
+use crate::{Batch, Error, Partition, PreviousIds, Rules, record_hash};
 
 /// How many sources there may be: as many as a [`SourceSet`] has places.
 const MAX_SOURCES: usize = 128;
@@ -48,7 +48,8 @@ pub struct SignatureId(pub(crate) u32);
 #[derive(Debug)]
 pub struct GraphBuilder {
     graph: Graph,
-    signatures_by_set: HashTable<u32>,
+    /// The first signature of each set that records of facts share; each knows the next.
+    shared: Column<u32>,
     previous: PreviousIds,
     /// The signature of the founding record of each previous id, as far as the record still exists.
     founders: Vec<u32>,
@@ -159,15 +160,16 @@ impl GraphBuilder {
                 .map(|source| sources.iter().filter(|other| other.name < source.name).count())
                 .collect(),
             sources,
-            identifiers: IdentifierTable::default(),
+            identifiers: IdentifierTable::new(),
             sets: SetTable::new(),
-            signatures: Vec::new(),
+            signatures: Column::default(),
+            keys: Texts::default(),
             words: Vec::new(),
             sightings: HashMap::new(),
         };
         Ok(Self {
             graph,
-            signatures_by_set: HashTable::new(),
+            shared: Column::default(),
             previous,
             founders,
             named: HashMap::new(),
@@ -195,17 +197,35 @@ impl GraphBuilder {
     /// # Errors
     /// A type that the rules do not have; more than 2^32 - 1 values.
     pub fn intern(&mut self, identifier_type: usize, normalised: &str) -> Result<IdentifierId, Error> {
-        let number = u8::try_from(identifier_type)
-            .ok()
-            .filter(|_| identifier_type < self.graph.bounds.len())
-            .ok_or(Error::UnknownIndex {
-                what: "identifier type",
-                index: identifier_type,
-            })?;
+        let of_type = u8::try_from(identifier_type).unwrap_or(u8::MAX);
+        self.check_type(of_type)?;
         self.graph
             .identifiers
-            .intern(number, normalised)
+            .intern(Key::of_value(of_type, normalised), of_type, normalised)
             .map(IdentifierId)
+    }
+
+    /// The number of the set of identifiers of each row.
+    ///
+    /// # Errors
+    /// As [`Self::intern`] and [`Self::set`].
+    pub fn sets(&mut self, rows: &Batch) -> Result<Vec<SetId>, Error> {
+        let types = self.graph.bounds.len();
+        let Graph {
+            identifiers, sets, ..
+        } = &mut self.graph;
+        let mut numbers = Vec::new();
+        for (value, text) in rows.values() {
+            check_type(value.identifier_type, types)?;
+            numbers.push(identifiers.intern(value.key, value.identifier_type, text)?);
+        }
+        let mut start = 0;
+        let set_of_row = |end: &usize| {
+            let members = numbers.get(start..*end).unwrap_or_default();
+            start = *end;
+            sets.intern(members.iter().copied()).map(SetId)
+        };
+        rows.ends().iter().map(set_of_row).collect()
     }
 
     /// The number of a set of identifiers, which may come in any order and repeat.
@@ -267,7 +287,7 @@ impl GraphBuilder {
             sightings,
             ..
         } = &mut self.graph;
-        let known = &mut signatures[signature.0 as usize].last_at;
+        let known = &mut signatures[signature.0].last_at;
         *known = last.max(*known);
         if !alike {
             for (set, time) in versions {
@@ -367,13 +387,18 @@ impl GraphBuilder {
     pub fn resolve(self) -> Result<Partition, Error> {
         let Self {
             mut graph,
-            signatures_by_set,
+            shared,
             previous,
             founders,
             named,
             tally,
         } = self;
-        drop(signatures_by_set);
+        drop(shared);
+        graph.sets.forget_keys();
+        if previous.is_empty() {
+            // Nobody asks who holds a value now.
+            graph.identifiers.forget_keys();
+        }
         for Word { word, a, b } in &mut graph.words {
             let signature = |(source, key): &(String, String)| {
                 named.get(&record_hash(source, key)).copied().unwrap_or(NONE)
@@ -381,8 +406,11 @@ impl GraphBuilder {
             (*a, *b) = (signature(&word.a), signature(&word.b));
         }
         overrides::sort(&mut graph.words);
-        graph.signatures.shrink_to_fit();
         Partition::try_new(graph, previous, founders, tally)
+    }
+
+    fn check_type(&self, identifier_type: u8) -> Result<(), Error> {
+        check_type(identifier_type, self.graph.bounds.len())
     }
 
     fn check_set(&self, set: SetId) -> Result<(), Error> {
@@ -398,47 +426,54 @@ impl GraphBuilder {
     /// A signature of its own for a record.
     fn push(&mut self, source: u16, set: u32, time: i64, key: &str) -> Result<u32, Error> {
         let number = next_number(self.graph.signatures.len(), "groups of records")?;
+        let key = self.graph.keys.push(key)?;
         self.graph.signatures.push(Signature {
             source,
             set,
             records: 1,
             first_at: time,
             last_at: time,
-            key: key.into(),
+            key,
+            next: NONE,
         });
         Ok(number)
     }
 
     /// The signature that a record shares with all of its source and set.
     fn join(&mut self, source: u16, set: u32, time: i64, key: &str) -> Result<u32, Error> {
-        let hash = signature_hash(source, set);
-        let Graph { signatures, .. } = &mut self.graph;
-        let equal = |other: &u32| {
-            let other: &Signature = &signatures[*other as usize];
-            other.set == set && other.source == source
-        };
-        if let Some(number) = self.signatures_by_set.find(hash, equal).copied() {
-            let signature = &mut signatures[number as usize];
-            signature.records += 1;
-            signature.last_at = signature.last_at.max(time);
-            if (time, key) < (signature.first_at, &signature.key) {
-                signature.first_at = time;
-                signature.key = key.into();
+        while self.shared.len() <= set as usize {
+            self.shared.push(NONE);
+        }
+        let mut number = self.shared[set];
+        while number != NONE {
+            let signature = &mut self.graph.signatures[number];
+            if signature.source == source {
+                signature.records += 1;
+                signature.last_at = signature.last_at.max(time);
+                if time < signature.first_at
+                    || time == signature.first_at && key < self.graph.keys.get(signature.key)
+                {
+                    signature.first_at = time;
+                    signature.key = self.graph.keys.replace(signature.key, key)?;
+                }
+                return Ok(number);
             }
-            return Ok(number);
+            number = signature.next;
         }
         let number = self.push(source, set, time, key)?;
-        let signatures = &self.graph.signatures;
-        self.signatures_by_set.insert_unique(hash, number, |other| {
-            let other = &signatures[*other as usize];
-            signature_hash(other.source, other.set)
-        });
+        self.graph.signatures[number].next = std::mem::replace(&mut self.shared[set], number);
         Ok(number)
     }
 }
 
-fn signature_hash(source: u16, set: u32) -> u64 {
-    xxh3_64(&(u64::from(source) << 32 | u64::from(set)).to_le_bytes())
+fn check_type(identifier_type: u8, types: usize) -> Result<(), Error> {
+    if usize::from(identifier_type) < types {
+        return Ok(());
+    }
+    Err(Error::UnknownIndex {
+        what: "identifier type",
+        index: usize::from(identifier_type),
+    })
 }
 
 #[cfg(test)]

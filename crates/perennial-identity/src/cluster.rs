@@ -61,7 +61,7 @@ pub(crate) fn cluster(graph: &Graph, holders: &Groups) -> Result<Clusters, Error
             limits.iter().position(|(limited, _)| *limited == of_type),
         );
     }
-    for (node, signature) in (identifiers..).zip(&graph.signatures) {
+    for (node, signature) in (identifiers..).zip(graph.signatures.iter()) {
         if graph.person(signature) {
             forest.make_somebody(node, None);
         }
@@ -179,7 +179,7 @@ fn label(
     let mut of_root = vec![NONE; graph.identifiers.len() + graph.signatures.len()];
     let mut count = 0;
     let mut signatures = Vec::with_capacity(graph.signatures.len());
-    for (node, _) in (identifiers..).zip(&graph.signatures) {
+    for (node, _) in (identifiers..).zip(graph.signatures.iter()) {
         let root = forest.find(node);
         let component = &mut of_root[root as usize];
         if *component == NONE && forest.somebody(root) {

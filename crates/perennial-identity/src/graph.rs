@@ -7,6 +7,7 @@ use hashbrown::HashMap;
 use crate::intern::{IdentifierTable, SetTable};
 use crate::overrides::Word;
 use crate::published::{salted_place_hash, salted_record_hash};
+use crate::store::{Column, Texts};
 use crate::{IdentifierRule, Source};
 
 /// The number that stands for none.
@@ -23,7 +24,9 @@ pub(crate) struct Graph {
     pub(crate) ranks: Vec<usize>,
     pub(crate) identifiers: IdentifierTable,
     pub(crate) sets: SetTable,
-    pub(crate) signatures: Vec<Signature>,
+    pub(crate) signatures: Column<Signature>,
+    /// The keys of the founding records.
+    pub(crate) keys: Texts,
     /// What persons say of records, newest first once all records are in.
     pub(crate) words: Vec<Word>,
     /// The first and the last time that a record carried an identifier, where it did not always.
@@ -47,8 +50,10 @@ pub(crate) struct Signature {
     /// The time of the founding record: the least of all.
     pub(crate) first_at: i64,
     pub(crate) last_at: i64,
-    /// The key of the founding record: the record with the least (time, key).
-    pub(crate) key: Box<str>,
+    /// Where the key of the founding record is: the record with the least (time, key).
+    pub(crate) key: u32,
+    /// Another signature with the same set whose records share it; none behind the last.
+    pub(crate) next: u32,
 }
 
 impl Bounds {
@@ -63,7 +68,12 @@ impl Bounds {
 
 impl Graph {
     pub(crate) fn signature(&self, number: u32) -> &Signature {
-        &self.signatures[number as usize]
+        &self.signatures[number]
+    }
+
+    /// The key of the founding record of a signature.
+    pub(crate) fn key(&self, signature: &Signature) -> &str {
+        self.keys.get(signature.key)
     }
 
     /// The first and the last time that the records of a signature carried one of its identifiers.
@@ -126,16 +136,18 @@ impl Graph {
 
     /// Every edge as (identifier, signature).
     pub(crate) fn edges(&self) -> impl Iterator<Item = (u32, u32)> + Clone {
-        (0_u32..).zip(&self.signatures).flat_map(|(number, signature)| {
-            self.sets
-                .members_of(signature.set)
-                .iter()
-                .map(move |identifier| (*identifier, number))
-        })
+        (0_u32..)
+            .zip(self.signatures.iter())
+            .flat_map(|(number, signature)| {
+                self.sets
+                    .members_of(signature.set)
+                    .iter()
+                    .map(move |identifier| (*identifier, number))
+            })
     }
 
     fn name_order(&self, a: &Signature, b: &Signature) -> Ordering {
         let rank = |signature: &Signature| self.ranks[usize::from(signature.source)];
-        rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key))
+        rank(a).cmp(&rank(b)).then_with(|| self.key(a).cmp(self.key(b)))
     }
 }

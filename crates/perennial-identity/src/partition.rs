@@ -216,7 +216,7 @@ impl Partition {
             published.reserve_exact(minted.len());
             published.extend(minted);
         }
-        self.graph.identifiers.forget_hashes();
+        self.graph.identifiers.forget_keys();
         Resolution::try_new(
             self.graph,
             self.holders,
@@ -271,14 +271,15 @@ impl Partition {
     /// earlier record has it.
     fn mint(&self, ids: &mut [Option<CustomerId>], snapshot: u64, at: i64) -> Vec<PublishedId> {
         let hash = |founder: u32, salt: u32| {
+            let signature = self.graph.signature(founder);
             let Signature {
                 source,
                 set,
                 first_at,
-                key,
                 ..
-            } = self.graph.signature(founder);
-            self.graph.founding_hash(*source, *set, *first_at, key, salt)
+            } = *signature;
+            let key = self.graph.key(signature);
+            self.graph.founding_hash(source, set, first_at, key, salt)
         };
         let mut wanted: Vec<(CustomerId, u32)> = (0..)
             .zip(&self.founders)

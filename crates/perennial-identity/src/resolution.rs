@@ -415,7 +415,7 @@ impl Resolution {
         let signature = self.graph.signature(signature);
         Record {
             source: signature.source,
-            key: &signature.key,
+            key: self.graph.key(signature),
         }
     }
 }
