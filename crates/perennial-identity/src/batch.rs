@@ -50,12 +50,16 @@ impl Batch {
         self.rows.clear();
     }
 
-    /// The values with their texts.
-    pub(crate) fn values(&self) -> impl Iterator<Item = (&Value, &str)> {
+    pub(crate) fn values(&self) -> &[Value] {
+        &self.values
+    }
+
+    /// The texts of the values.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
         self.values.iter().scan(0, |start, value| {
             let text = self.text.get(*start..value.end)?;
             *start = value.end;
-            Some((value, text))
+            Some(text)
         })
     }
 

@@ -150,6 +150,8 @@ pub(crate) struct Blocklist {
     /// The values as each normalisation spells them: one entry blocks every spelling.
     spelt: Vec<(Normalisation, HashSet<String>)>,
     mailboxes: HashSet<String>,
+    /// The length of the longest value or mailbox, in bytes.
+    longest: usize,
     zeros: bool,
     one_digit: bool,
     counting: bool,
@@ -188,6 +190,7 @@ impl Blocklist {
             .filter(|entry| !entry.ends_with('@'))
             .cloned()
             .collect();
+        let longest = entries.iter().map(String::len).max().unwrap_or(0);
         let mut spelt: Vec<(Normalisation, HashSet<String>)> = Vec::new();
         for normalisation in normalisations {
             if spelt.iter().all(|(known, _)| *known != normalisation) {
@@ -203,6 +206,7 @@ impl Blocklist {
             values,
             spelt,
             mailboxes,
+            longest,
             zeros,
             one_digit,
             counting,
@@ -223,17 +227,22 @@ impl Blocklist {
 
     fn blocks_value(&self, value: &str) -> bool {
         let lower;
-        let value = if value.chars().any(char::is_uppercase) {
+        let capital = |value: &str| match value.is_ascii() {
+            true => value.bytes().any(|byte| byte.is_ascii_uppercase()),
+            false => value.chars().any(char::is_uppercase),
+        };
+        let value = if capital(value) {
             lower = value.to_lowercase();
             &lower
         } else {
             value
         };
-        self.values.contains(value)
+        let longest = self.longest;
+        value.len() <= longest && self.values.contains(value)
             || value.rsplit_once('@').is_some_and(|(mailbox, _)| {
                 // The tag of `info+shop@…` is the office's own.
                 let mailbox = mailbox.split_once('+').map_or(mailbox, |(mailbox, _)| mailbox);
-                self.mailboxes.contains(mailbox)
+                mailbox.len() <= longest && self.mailboxes.contains(mailbox)
             })
     }
 
@@ -244,22 +253,22 @@ impl Blocklist {
     }
 
     fn blocks_phone(&self, value: &str) -> bool {
-        let digits: Vec<i16> = value
-            .bytes()
-            .filter(u8::is_ascii_digit)
-            .map(|digit| i16::from(digit - b'0'))
-            .collect();
+        let digits = || {
+            value
+                .bytes()
+                .rev()
+                .filter(u8::is_ascii_digit)
+                .map(|digit| i16::from(digit - b'0'))
+        };
         let run_of = |step: i16| {
             // The digits after 9 and before 0 are 0 and 9: 1234567890 counts up to its end.
-            let follows = |pair: &&[i16]| {
-                pair.iter()
-                    .skip(1)
-                    .eq([(pair.first().copied().unwrap_or(0) + step).rem_euclid(10)].iter())
-            };
-            1 + digits.windows(2).rev().take_while(follows).count()
+            let pairs = digits().zip(digits().skip(1));
+            1 + pairs
+                .take_while(|(digit, before)| *digit == (before + step).rem_euclid(10))
+                .count()
         };
         let equal = run_of(0);
-        self.one_digit && (equal >= EQUAL_DIGITS || equal == digits.len() && equal > 2)
+        self.one_digit && (equal >= EQUAL_DIGITS || equal == digits().count() && equal > 2)
             || self.counting && run_of(1).max(run_of(-1)) >= COUNTED_DIGITS
     }
 }

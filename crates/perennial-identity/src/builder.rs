@@ -210,22 +210,11 @@ impl GraphBuilder {
     /// # Errors
     /// As [`Self::intern`] and [`Self::set`].
     pub fn sets(&mut self, rows: &Batch) -> Result<Vec<SetId>, Error> {
-        let types = self.graph.bounds.len();
-        let Graph {
-            identifiers, sets, ..
-        } = &mut self.graph;
-        let mut numbers = Vec::new();
-        for (value, text) in rows.values() {
-            check_type(value.identifier_type, types)?;
-            numbers.push(identifiers.intern(value.key, value.identifier_type, text)?);
-        }
-        let mut start = 0;
-        let set_of_row = |end: &usize| {
-            let members = numbers.get(start..*end).unwrap_or_default();
-            start = *end;
-            sets.intern(members.iter().copied()).map(SetId)
-        };
-        rows.ends().iter().map(set_of_row).collect()
+        let types = rows.values().iter().map(|value| value.identifier_type);
+        types.max().map_or(Ok(()), |greatest| self.check_type(greatest))?;
+        let mut members = self.graph.identifiers.intern_all(rows)?;
+        let sets = self.graph.sets.intern_all(&mut members, rows.ends())?;
+        Ok(sets.into_iter().map(SetId).collect())
     }
 
     /// The number of a set of identifiers, which may come in any order and repeat.
@@ -410,7 +399,13 @@ impl GraphBuilder {
     }
 
     fn check_type(&self, identifier_type: u8) -> Result<(), Error> {
-        check_type(identifier_type, self.graph.bounds.len())
+        if usize::from(identifier_type) < self.graph.bounds.len() {
+            return Ok(());
+        }
+        Err(Error::UnknownIndex {
+            what: "identifier type",
+            index: usize::from(identifier_type),
+        })
     }
 
     fn check_set(&self, set: SetId) -> Result<(), Error> {
@@ -464,16 +459,6 @@ impl GraphBuilder {
         self.graph.signatures[number].next = std::mem::replace(&mut self.shared[set], number);
         Ok(number)
     }
-}
-
-fn check_type(identifier_type: u8, types: usize) -> Result<(), Error> {
-    if usize::from(identifier_type) < types {
-        return Ok(());
-    }
-    Err(Error::UnknownIndex {
-        what: "identifier type",
-        index: usize::from(identifier_type),
-    })
 }
 
 #[cfg(test)]

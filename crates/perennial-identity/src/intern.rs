@@ -5,33 +5,46 @@
 //! billion runs. So looking a value up reads one entry, and never the value.
 
 use std::hash::BuildHasher;
+use std::hint::black_box;
 use std::sync::LazyLock;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use crate::Error;
+use crate::batch::Value;
 use crate::store::{Column, Texts};
+use crate::{Batch, Error};
 
 static SEED: LazyLock<u64> = LazyLock::new(|| DefaultHashBuilder::default().hash_one(0));
 
 /// How many tables share the entries: each grows on its own, so that little is copied and held twice at once.
 const TABLES: usize = 64;
+/// How many keys are looked up together.
+const TOGETHER: usize = 128;
 
 /// The hash by which a thing is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Key([u32; 3]);
 
 /// Which number the thing of each key has.
 #[derive(Debug)]
 struct Numbers {
-    tables: Vec<HashTable<Entry>>,
+    tables: Vec<Table>,
 }
 
-#[derive(Debug, Clone, Copy)]
+/// A hash table that is probed in a line. Unlike those of the library it can be touched ahead, many keys at a time, which
+/// is what takes the time when tables are larger than the caches; and it grows by half.
+#[derive(Debug, Default)]
+struct Table {
+    entries: Vec<Entry>,
+    length: usize,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
 struct Entry {
     key: Key,
-    number: u32,
+    /// The number and one; 0 where nothing is.
+    follower: u32,
 }
 
 /// The identifiers: typed values.
@@ -86,10 +99,6 @@ impl Key {
         Self([hash as u32, (hash >> 32) as u32, (hash >> 64) as u32])
     }
 
-    fn bits(self) -> u64 {
-        u64::from(self.0[0]) << 32 | u64::from(self.0[1])
-    }
-
     fn table(self) -> usize {
         self.0[2] as usize % TABLES
     }
@@ -98,32 +107,87 @@ impl Key {
 impl Numbers {
     fn new() -> Self {
         Self {
-            tables: (0..TABLES).map(|_| HashTable::new()).collect(),
+            tables: (0..TABLES).map(|_| Table::default()).collect(),
         }
     }
 
+    /// Brings what the look-up of these keys reads into the caches, all at once instead of one after the other.
+    fn touch(&self, keys: impl Iterator<Item = Key>) {
+        let touched = |key: Key| self.tables[key.table()].first(key).follower;
+        black_box(keys.fold(0, |all, key| all ^ touched(key)));
+    }
+
     fn find(&self, key: Key) -> Option<u32> {
-        self.tables
-            .get(key.table())?
-            .find(key.bits(), |entry| entry.key == key)
-            .map(|entry| entry.number)
+        let table = self.tables.get(key.table())?;
+        if table.entries.is_empty() {
+            return None;
+        }
+        let entry = table.entries[table.place(key)];
+        entry.follower.checked_sub(1)
     }
 
     /// The number of the thing of a key; where it is new, the number `next`, and true.
     fn find_or_insert(&mut self, key: Key, next: u32) -> (u32, bool) {
-        let entry =
-            self.tables[key.table()].entry(key.bits(), |entry| entry.key == key, |entry| entry.key.bits());
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(known) => (known.get().number, false),
-            hashbrown::hash_table::Entry::Vacant(vacant) => {
-                vacant.insert(Entry { key, number: next });
+        let table = &mut self.tables[key.table()];
+        if 4 * (table.length + 1) > 3 * table.entries.len() {
+            table.grow();
+        }
+        let place = table.place(key);
+        let entry = &mut table.entries[place];
+        match entry.follower {
+            0 => {
+                *entry = Entry {
+                    key,
+                    follower: next + 1,
+                };
+                table.length += 1;
                 (next, true)
             }
+            follower => (follower - 1, false),
         }
     }
 
     fn memory(&self) -> usize {
-        self.tables.iter().map(HashTable::allocation_size).sum()
+        let entries: usize = self.tables.iter().map(|table| table.entries.capacity()).sum();
+        entries * size_of::<Entry>()
+    }
+}
+
+impl Table {
+    /// Where the search for a key begins.
+    fn start(&self, key: Key) -> usize {
+        (u64::from(key.0[0]) * self.entries.len() as u64 >> 32) as usize
+    }
+
+    /// The entry where the search for a key begins.
+    fn first(&self, key: Key) -> Entry {
+        self.entries.get(self.start(key)).copied().unwrap_or_default()
+    }
+
+    /// Where a key is or would be, in a table that has room.
+    fn place(&self, key: Key) -> usize {
+        let mut place = self.start(key);
+        loop {
+            let entry = &self.entries[place];
+            if entry.follower == 0 || entry.key == key {
+                return place;
+            }
+            place += 1;
+            if place == self.entries.len() {
+                place = 0;
+            }
+        }
+    }
+
+    fn grow(&mut self) {
+        let room = (self.entries.len() * 3 / 2).max(8);
+        let entries = std::mem::replace(&mut self.entries, vec![Entry::default(); room]);
+        for entry in entries {
+            if entry.follower != 0 {
+                let place = self.place(entry.key);
+                self.entries[place] = entry;
+            }
+        }
     }
 }
 
@@ -147,6 +211,25 @@ impl IdentifierTable {
             self.types.push(identifier_type);
         }
         Ok(number)
+    }
+
+    /// The numbers of all values of a batch.
+    pub(crate) fn intern_all(&mut self, batch: &Batch) -> Result<Vec<u32>, Error> {
+        let mut numbers = Vec::with_capacity(batch.values().len());
+        let mut texts = batch.texts();
+        for values in batch.values().chunks(TOGETHER) {
+            self.numbers.touch(values.iter().map(|value| value.key));
+            for (
+                Value {
+                    key, identifier_type, ..
+                },
+                text,
+            ) in values.iter().zip(&mut texts)
+            {
+                numbers.push(self.intern(*key, *identifier_type, text)?);
+            }
+        }
+        Ok(numbers)
     }
 
     pub(crate) fn find(&self, identifier_type: u8, value: &str) -> Option<u32> {
@@ -197,9 +280,42 @@ impl SetTable {
         scratch.extend(members);
         scratch.sort_unstable();
         scratch.dedup();
-        let number = self.intern_sorted(&scratch);
+        let number = self.intern_sorted(Key::of_set(&scratch), &scratch);
         self.scratch = scratch;
         number
+    }
+
+    /// The numbers of sets whose members end at `ends`.
+    pub(crate) fn intern_all(&mut self, members: &mut [u32], ends: &[usize]) -> Result<Vec<u32>, Error> {
+        let mut sets = Vec::with_capacity(ends.len());
+        let mut keys = [Key::default(); TOGETHER];
+        let mut rest = members;
+        let mut done = 0;
+        for ends in ends.chunks(TOGETHER) {
+            let last = ends.last().copied().unwrap_or(done);
+            let (members, more) = std::mem::take(&mut rest)
+                .split_at_mut_checked(last - done)
+                .unwrap_or_default();
+            rest = more;
+            let mut lengths = [0; TOGETHER];
+            let mut start = 0;
+            for ((end, key), length) in ends.iter().zip(&mut keys).zip(&mut lengths) {
+                let set = &mut members[start..end - done];
+                set.sort_unstable();
+                start = end - done;
+                *length = distinct(set);
+                *key = Key::of_set(&set[..*length]);
+            }
+            let keys = &keys[..ends.len()];
+            self.numbers.touch(keys.iter().copied());
+            let mut start = 0;
+            for ((end, key), length) in ends.iter().zip(keys).zip(lengths) {
+                sets.push(self.intern_sorted(*key, &members[start..start + length])?);
+                start = end - done;
+            }
+            done = last;
+        }
+        Ok(sets)
     }
 
     pub(crate) fn union(&mut self, a: u32, b: u32) -> Result<u32, Error> {
@@ -212,7 +328,7 @@ impl SetTable {
         scratch.extend_from_slice(self.members_of(b));
         scratch.sort_unstable();
         scratch.dedup();
-        let number = self.intern_sorted(&scratch);
+        let number = self.intern_sorted(Key::of_set(&scratch), &scratch);
         self.scratch = scratch;
         number
     }
@@ -245,9 +361,9 @@ impl SetTable {
         self.numbers.memory() + members * size_of::<u32>() + self.starts.memory()
     }
 
-    fn intern_sorted(&mut self, sorted: &[u32]) -> Result<u32, Error> {
+    fn intern_sorted(&mut self, key: Key, sorted: &[u32]) -> Result<u32, Error> {
         let next = next_number(self.starts.len(), "sets of identifiers")?;
-        let (number, new) = self.numbers.find_or_insert(Key::of_set(sorted), next);
+        let (number, new) = self.numbers.find_or_insert(key, next);
         if new {
             // A piece begins where it is told from the end of another: sets start below its length of old.
             if self
@@ -267,6 +383,18 @@ impl SetTable {
         }
         Ok(number)
     }
+}
+
+/// Moves the distinct ones of sorted numbers to the front and counts them.
+fn distinct(sorted: &mut [u32]) -> usize {
+    let mut length = 0;
+    for place in 0..sorted.len() {
+        if length == 0 || sorted[place] != sorted[length - 1] {
+            sorted[length] = sorted[place];
+            length += 1;
+        }
+    }
+    length
 }
 
 /// `length` as the number of the next thing. The greatest number stays free: it stands for none.

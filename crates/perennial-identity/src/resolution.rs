@@ -174,11 +174,10 @@ impl Resolution {
                 .filter(|(customer, _)| *customer != NONE),
         );
         for customer in 0..clusters.count {
-            held.of_mut(customer).sort_unstable_by_key(|identifier| {
-                (
-                    graph.identifiers.type_of(*identifier),
-                    graph.identifiers.value_of(*identifier),
-                )
+            held.of_mut(customer).sort_unstable_by(|a, b| {
+                let identifiers = &graph.identifiers;
+                let by_type = identifiers.type_of(*a).cmp(&identifiers.type_of(*b));
+                by_type.then_with(|| identifiers.value_of(*a).cmp(identifiers.value_of(*b)))
             });
         }
         let mut warnings = tally.into_warnings();
