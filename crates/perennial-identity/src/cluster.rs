@@ -91,14 +91,13 @@ pub(crate) fn cluster(graph: &Graph, holders: &Groups) -> Result<Clusters, Error
             }
         };
         let values = joining.as_deref().unwrap_or(values);
-        let mut edges: Vec<(i64, u32, u32)> = edges_of(values, holders)
-            .map(|(identifier, signature)| (graph.signature(signature).first_at, identifier, signature))
-            .collect();
-        if !limits.is_empty() || forest.separates() {
-            // Without limits nothing is ever refused, and the order does not matter.
-            edges.sort_unstable_by(|a, b| graph.edge_order(*a, *b));
-        }
-        for (_, identifier, signature) in edges {
+        let edges = edges_of(values, holders);
+        // Without limits nothing is ever refused, and the order does not matter.
+        let edges: Box<dyn Iterator<Item = (u32, u32)>> = match limits.is_empty() && !forest.separates() {
+            true => Box::new(edges),
+            false => Box::new(in_order(graph, edges)),
+        };
+        for (identifier, signature) in edges {
             let node = identifiers + signature;
             let joined = match by_word.contains(&signature) {
                 false => forest.join(identifier, node),
@@ -157,6 +156,17 @@ fn joining(
         }
     }
     joining
+}
+
+/// Edges of one type in the order in which they are tried.
+fn in_order(graph: &Graph, edges: impl Iterator<Item = (u32, u32)>) -> impl Iterator<Item = (u32, u32)> {
+    let mut edges: Vec<(i64, u32, u32)> = edges
+        .map(|(identifier, signature)| (graph.signature(signature).first_at, identifier, signature))
+        .collect();
+    edges.sort_unstable_by(|a, b| graph.edge_order(*a, *b));
+    edges
+        .into_iter()
+        .map(|(_, identifier, signature)| (identifier, signature))
 }
 
 fn edges_of<'a>(values: &'a [u32], holders: &'a Groups) -> impl Iterator<Item = (u32, u32)> + 'a {

@@ -281,29 +281,37 @@ impl Partition {
             let key = self.graph.key(signature);
             self.graph.founding_hash(source, set, first_at, key, salt)
         };
-        let mut wanted: Vec<(CustomerId, u32)> = (0..)
+        let mut wanted: Vec<Wanted> = (0..)
             .zip(&self.founders)
             .filter(|(component, _)| ids[*component as usize].is_none())
-            .map(|(component, founder)| (CustomerId::from_hash(hash(*founder, 0)), component))
+            .map(|(component, founder)| {
+                let signature = self.graph.signature(*founder);
+                Wanted {
+                    hash: hash(*founder, 0),
+                    founding_at: signature.first_at,
+                    component,
+                    source: signature.source,
+                }
+            })
             .collect();
-        wanted.sort_unstable();
+        wanted.sort_unstable_by_key(|wanted| (wanted.id(), wanted.component));
         // Nearly never do two want the same: only those are told apart in the order of their founding records.
         let mut contested: Vec<u32> = Vec::new();
         let mut taken = HashSet::new();
-        for same in wanted.chunk_by(|a, b| a.0 == b.0) {
+        for same in wanted.chunk_by(|a, b| a.id() == b.id()) {
             match same {
-                [(id, component)] if self.previous.number_of(*id).is_none() => {
-                    ids[*component as usize] = Some(*id);
+                [one] if self.previous.number_of(one.id()).is_none() => {
+                    ids[one.component as usize] = Some(one.id());
                 }
-                _ => contested.extend(same.iter().map(|(_, component)| *component)),
+                _ => contested.extend(same.iter().map(|wanted| wanted.component)),
             }
         }
         if !contested.is_empty() {
             taken.extend(
                 wanted
                     .iter()
-                    .filter(|(_, component)| ids[*component as usize].is_some())
-                    .map(|(id, _)| *id),
+                    .filter(|wanted| ids[wanted.component as usize].is_some())
+                    .map(Wanted::id),
             );
         }
         let founder = |component: u32| self.founders[component as usize];
@@ -314,15 +322,13 @@ impl Partition {
                 .into_iter()
                 .find(|id| self.previous.number_of(*id).is_none() && taken.insert(*id));
         }
-        let made = wanted.iter().filter_map(|(_, component)| {
-            let founder = founder(*component);
-            let signature = self.graph.signature(founder);
+        let made = wanted.iter().filter_map(|wanted| {
             Some(PublishedId {
-                id: ids[*component as usize]?,
+                id: ids[wanted.component as usize]?,
                 minted_snapshot: snapshot,
-                founding_source: self.graph.sources[usize::from(signature.source)].name.clone(),
-                founding_at: signature.first_at,
-                founding_hash: hash(founder, 0),
+                founding_source: self.graph.sources[usize::from(wanted.source)].name.clone(),
+                founding_at: wanted.founding_at,
+                founding_hash: wanted.hash,
                 fate: Fate::Current,
                 fate_at: at,
             })
@@ -330,6 +336,21 @@ impl Partition {
         let mut minted = Vec::with_capacity(wanted.len());
         minted.extend(made);
         minted
+    }
+}
+
+/// A component without an id, by its founding record.
+struct Wanted {
+    hash: u128,
+    founding_at: i64,
+    component: u32,
+    source: u16,
+}
+
+impl Wanted {
+    /// The id that it has unless another has it.
+    fn id(&self) -> CustomerId {
+        CustomerId::from_hash(self.hash)
     }
 }
 

@@ -143,21 +143,23 @@ impl Resolution {
             });
         }
         published.sort_unstable_by_key(|entry| entry.id);
-        let mut order: Vec<u32> = (0..clusters.count).collect();
-        order.sort_unstable_by_key(|component| ids[*component as usize]);
+        let mut order: Vec<(CustomerId, u32)> = ids.iter().copied().zip(0..).collect();
+        order.sort_unstable();
         let mut number_of = vec![NONE; ids.len()];
-        for (number, component) in (0_u32..).zip(&order) {
+        for (number, (_, component)) in (0_u32..).zip(&order) {
             number_of[*component as usize] = number;
         }
-        let renumber = |labels: Vec<u32>| -> Vec<u32> {
+        drop(ids);
+        let renumber = |mut labels: Vec<u32>| -> Vec<u32> {
+            for label in &mut labels {
+                *label = number_of.get(*label as usize).copied().unwrap_or(NONE);
+            }
             labels
-                .into_iter()
-                .map(|label| number_of.get(label as usize).copied().unwrap_or(NONE))
-                .collect()
         };
         let customer_of_signature = renumber(clusters.signatures);
         let customer_of_identifier = renumber(clusters.identifiers);
-        let sorted_ids = order.iter().map(|component| ids[*component as usize]);
+        drop(number_of);
+        let sorted_ids = order.iter().map(|(id, _)| *id);
         let customers = gather(
             &graph,
             &holders,
@@ -165,6 +167,7 @@ impl Resolution {
             &customer_of_identifier,
             sorted_ids,
         );
+        drop(order);
         let mut held = Groups::new(
             customers.len(),
             customer_of_identifier
