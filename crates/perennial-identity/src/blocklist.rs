@@ -146,15 +146,46 @@ pub fn builtin_blocked() -> &'static [&'static str] {
 #[derive(Debug, Clone)]
 pub(crate) struct Blocklist {
     entries: Vec<String>,
-    values: HashSet<String>,
+    values: Words,
     /// The values as each normalisation spells them: one entry blocks every spelling.
-    spelt: Vec<(Normalisation, HashSet<String>)>,
-    mailboxes: HashSet<String>,
-    /// The length of the longest value or mailbox, in bytes.
-    longest: usize,
+    spelt: Vec<(Normalisation, Words)>,
+    mailboxes: Words,
     zeros: bool,
     one_digit: bool,
     counting: bool,
+}
+
+/// Words, and the lengths and first letters that they have: most text is none of them at a glance.
+#[derive(Debug, Clone, Default)]
+struct Words {
+    words: HashSet<String>,
+    shapes: [u64; 16],
+}
+
+impl FromIterator<String> for Words {
+    fn from_iter<I: IntoIterator<Item = String>>(words: I) -> Self {
+        let words: HashSet<String> = words.into_iter().collect();
+        let mut shapes = [0; 16];
+        for word in &words {
+            let (place, bit) = Self::shape(word);
+            shapes[place] |= bit;
+        }
+        Self { words, shapes }
+    }
+}
+
+impl Words {
+    fn contains(&self, text: &str) -> bool {
+        let (place, bit) = Self::shape(text);
+        self.shapes[place] & bit != 0 && self.words.contains(text)
+    }
+
+    /// A bit for the length and the first letter of a text.
+    fn shape(text: &str) -> (usize, u64) {
+        let first = usize::from(text.bytes().next().unwrap_or_default());
+        let shape = first * 37 + text.len();
+        (shape / 64 % 16, 1 << (shape % 64))
+    }
 }
 
 impl Blocklist {
@@ -185,16 +216,15 @@ impl Blocklist {
             .filter_map(|entry| entry.strip_suffix('@'))
             .map(str::to_owned)
             .collect();
-        let values: HashSet<String> = entries
+        let values: Words = entries
             .iter()
             .filter(|entry| !entry.ends_with('@'))
             .cloned()
             .collect();
-        let longest = entries.iter().map(String::len).max().unwrap_or(0);
-        let mut spelt: Vec<(Normalisation, HashSet<String>)> = Vec::new();
+        let mut spelt: Vec<(Normalisation, Words)> = Vec::new();
         for normalisation in normalisations {
             if spelt.iter().all(|(known, _)| *known != normalisation) {
-                let spellings = values.iter().filter_map(|value| {
+                let spellings = values.words.iter().filter_map(|value| {
                     let spelling = normalisation.normalise(value)?.into_owned();
                     (spelling != *value).then_some(spelling)
                 });
@@ -206,7 +236,6 @@ impl Blocklist {
             values,
             spelt,
             mailboxes,
-            longest,
             zeros,
             one_digit,
             counting,
@@ -237,12 +266,11 @@ impl Blocklist {
         } else {
             value
         };
-        let longest = self.longest;
-        value.len() <= longest && self.values.contains(value)
+        self.values.contains(value)
             || value.rsplit_once('@').is_some_and(|(mailbox, _)| {
                 // The tag of `info+shop@…` is the office's own.
                 let mailbox = mailbox.split_once('+').map_or(mailbox, |(mailbox, _)| mailbox);
-                mailbox.len() <= longest && self.mailboxes.contains(mailbox)
+                self.mailboxes.contains(mailbox)
             })
     }
 

@@ -17,8 +17,10 @@ use crate::{Batch, Error};
 
 static SEED: LazyLock<u64> = LazyLock::new(|| DefaultHashBuilder::default().hash_one(0));
 
-/// How many tables share the entries: each grows on its own, so that little is copied and held twice at once.
-const TABLES: usize = 64;
+/// How many entries a table has room for.
+const ROOM: usize = 1 << 12;
+/// How many of them may be taken.
+const FULL: usize = ROOM / 4 * 3;
 /// How many keys are looked up together.
 const TOGETHER: usize = 128;
 
@@ -26,18 +28,25 @@ const TOGETHER: usize = 128;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Key([u32; 3]);
 
-/// Which number the thing of each key has.
+/// Which number the thing of each key has. Tables of one size, each for the keys that begin with the same bits; one that is
+/// full is split into two. So nothing is ever copied as a whole, and what a split frees the next one takes. Unlike the tables
+/// of the library they can be touched ahead, many keys at a time: when all together are larger than the caches, waiting for
+/// memory is what a look-up costs.
 #[derive(Debug)]
 struct Numbers {
+    /// The table of each beginning of `depth` bits.
+    directory: Vec<u32>,
+    depth: u32,
     tables: Vec<Table>,
 }
 
-/// A hash table that is probed in a line. Unlike those of the library it can be touched ahead, many keys at a time, which
-/// is what takes the time when tables are larger than the caches; and it grows by half.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Table {
+    /// Probed in a line.
     entries: Vec<Entry>,
     length: usize,
+    /// How many bits the keys have in common.
+    depth: u32,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -99,94 +108,130 @@ impl Key {
         Self([hash as u32, (hash >> 32) as u32, (hash >> 64) as u32])
     }
 
-    fn table(self) -> usize {
-        self.0[2] as usize % TABLES
+    /// Its first bits, at most 32.
+    fn beginning(self, bits: u32) -> usize {
+        (u64::from(self.0[2]) >> (32 - bits)) as usize
+    }
+
+    /// Where in a table the search for it begins.
+    fn start(self) -> usize {
+        self.0[0] as usize % ROOM
     }
 }
 
 impl Numbers {
     fn new() -> Self {
         Self {
-            tables: (0..TABLES).map(|_| Table::default()).collect(),
+            directory: vec![0],
+            depth: 0,
+            tables: vec![Table::new(0)],
         }
+    }
+
+    fn table(&self, key: Key) -> usize {
+        self.directory[key.beginning(self.depth)] as usize
     }
 
     /// Brings what the look-up of these keys reads into the caches, all at once instead of one after the other.
     fn touch(&self, keys: impl Iterator<Item = Key>) {
-        let touched = |key: Key| self.tables[key.table()].first(key).follower;
+        let touched = |key: Key| self.tables[self.table(key)].entries[key.start()].follower;
         black_box(keys.fold(0, |all, key| all ^ touched(key)));
     }
 
+    /// The number of the thing of a key; none after [`Self::forget`].
     fn find(&self, key: Key) -> Option<u32> {
-        let table = self.tables.get(key.table())?;
-        if table.entries.is_empty() {
-            return None;
-        }
-        let entry = table.entries[table.place(key)];
-        entry.follower.checked_sub(1)
+        let table = self.tables.get(self.table(key))?;
+        table.entries[table.place(key)].follower.checked_sub(1)
     }
 
     /// The number of the thing of a key; where it is new, the number `next`, and true.
-    fn find_or_insert(&mut self, key: Key, next: u32) -> (u32, bool) {
-        let table = &mut self.tables[key.table()];
-        if 4 * (table.length + 1) > 3 * table.entries.len() {
-            table.grow();
+    fn find_or_insert(&mut self, key: Key, next: u32) -> Result<(u32, bool), Error> {
+        let mut table = self.table(key);
+        while self.tables[table].length >= FULL {
+            self.split(table)?;
+            table = self.table(key);
         }
+        let table = &mut self.tables[table];
         let place = table.place(key);
         let entry = &mut table.entries[place];
-        match entry.follower {
-            0 => {
-                *entry = Entry {
-                    key,
-                    follower: next + 1,
-                };
-                table.length += 1;
-                (next, true)
-            }
-            follower => (follower - 1, false),
+        if let Some(number) = entry.follower.checked_sub(1) {
+            return Ok((number, false));
         }
+        *entry = Entry {
+            key,
+            follower: next + 1,
+        };
+        table.length += 1;
+        Ok((next, true))
+    }
+
+    /// Gives the keys of a table whose next bit is set a table of their own.
+    fn split(&mut self, number: usize) -> Result<(), Error> {
+        let depth = self.tables[number].depth + 1;
+        if depth > self.depth {
+            if depth > u32::BITS / 2 + 8 {
+                return Err(Error::TooMany {
+                    what: "values and sets",
+                });
+            }
+            self.directory = self.directory.iter().flat_map(|table| [*table; 2]).collect();
+            self.depth += 1;
+        }
+        let entries = std::mem::replace(&mut self.tables[number], Table::new(depth)).entries;
+        let other = next_number(self.tables.len(), "tables")?;
+        self.tables.push(Table::new(depth));
+        let mut beginning = 0;
+        for entry in entries.into_iter().filter(|entry| entry.follower != 0) {
+            beginning = entry.key.beginning(depth);
+            let of = if beginning % 2 == 0 {
+                number
+            } else {
+                other as usize
+            };
+            let table = &mut self.tables[of];
+            let place = table.place(entry.key);
+            table.entries[place] = entry;
+            table.length += 1;
+        }
+        // All beginnings in the directory that go on from the second half's.
+        let width = self.depth - depth;
+        let first = (beginning | 1) << width;
+        self.directory[first..first + (1 << width)].fill(other);
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        *self = Self {
+            directory: vec![0],
+            depth: 0,
+            tables: Vec::new(),
+        };
     }
 
     fn memory(&self) -> usize {
-        let entries: usize = self.tables.iter().map(|table| table.entries.capacity()).sum();
-        entries * size_of::<Entry>()
+        self.tables.len() * (ROOM * size_of::<Entry>() + size_of::<Table>())
+            + self.directory.len() * size_of::<u32>()
     }
 }
 
 impl Table {
-    /// Where the search for a key begins.
-    fn start(&self, key: Key) -> usize {
-        (u64::from(key.0[0]) * self.entries.len() as u64 >> 32) as usize
+    fn new(depth: u32) -> Self {
+        Self {
+            entries: vec![Entry::default(); ROOM],
+            length: 0,
+            depth,
+        }
     }
 
-    /// The entry where the search for a key begins.
-    fn first(&self, key: Key) -> Entry {
-        self.entries.get(self.start(key)).copied().unwrap_or_default()
-    }
-
-    /// Where a key is or would be, in a table that has room.
+    /// Where a key is or would be: a table is never full.
     fn place(&self, key: Key) -> usize {
-        let mut place = self.start(key);
+        let mut place = key.start();
         loop {
             let entry = &self.entries[place];
             if entry.follower == 0 || entry.key == key {
                 return place;
             }
-            place += 1;
-            if place == self.entries.len() {
-                place = 0;
-            }
-        }
-    }
-
-    fn grow(&mut self) {
-        let room = (self.entries.len() * 3 / 2).max(8);
-        let entries = std::mem::replace(&mut self.entries, vec![Entry::default(); room]);
-        for entry in entries {
-            if entry.follower != 0 {
-                let place = self.place(entry.key);
-                self.entries[place] = entry;
-            }
+            place = (place + 1) % ROOM;
         }
     }
 }
@@ -204,7 +249,7 @@ impl IdentifierTable {
     /// The number of a value, whose key is that of [`Key::of_value`].
     pub(crate) fn intern(&mut self, key: Key, identifier_type: u8, value: &str) -> Result<u32, Error> {
         let next = next_number(self.places.len(), "identifiers")?;
-        let (number, new) = self.numbers.find_or_insert(key, next);
+        let (number, new) = self.numbers.find_or_insert(key, next)?;
         if new {
             let place = self.texts.push(value)?;
             self.places.push(place);
@@ -250,7 +295,7 @@ impl IdentifierTable {
 
     /// Frees what only interning and finding need.
     pub(crate) fn forget_keys(&mut self) {
-        self.numbers = Numbers { tables: Vec::new() };
+        self.numbers.forget();
     }
 
     /// What it takes, in bytes.
@@ -261,12 +306,10 @@ impl IdentifierTable {
 
 impl SetTable {
     pub(crate) fn new() -> Self {
-        let mut numbers = Numbers::new();
-        numbers.find_or_insert(Key::of_set(&[]), 0);
         let mut starts = Column::default();
         starts.push(0);
         Self {
-            numbers,
+            numbers: Numbers::new(),
             members: vec![Vec::new()],
             starts,
             scratch: Vec::new(),
@@ -352,7 +395,7 @@ impl SetTable {
 
     /// Frees what only interning needs.
     pub(crate) fn forget_keys(&mut self) {
-        self.numbers = Numbers { tables: Vec::new() };
+        self.numbers.forget();
     }
 
     /// What it takes, in bytes.
@@ -362,8 +405,11 @@ impl SetTable {
     }
 
     fn intern_sorted(&mut self, key: Key, sorted: &[u32]) -> Result<u32, Error> {
+        if sorted.is_empty() {
+            return Ok(0);
+        }
         let next = next_number(self.starts.len(), "sets of identifiers")?;
-        let (number, new) = self.numbers.find_or_insert(key, next);
+        let (number, new) = self.numbers.find_or_insert(key, next)?;
         if new {
             // A piece begins where it is told from the end of another: sets start below its length of old.
             if self

@@ -188,7 +188,12 @@ impl Partition {
                 .map(|published| published.id);
         }
         let mut changes = self.split_off(&ids);
-        let minted = self.mint(&mut ids, snapshot, at);
+        let survive = (0_u32..)
+            .zip(&ids)
+            .filter_map(|(component, id)| Some(((*id)?, component)));
+        let mut order: Vec<(CustomerId, u32)> = survive.collect();
+        let minted = self.mint(&mut ids, &mut order, snapshot, at);
+        order.sort_unstable();
         // Every component has an id by now.
         let ids: Vec<CustomerId> = ids.into_iter().flatten().collect();
         let mut changes: Vec<Change> = changes
@@ -217,11 +222,12 @@ impl Partition {
             published.extend(minted);
         }
         self.graph.identifiers.forget_keys();
+        drop((ids, self.founders, self.places, self.founded));
         Resolution::try_new(
             self.graph,
             self.holders,
             self.clusters,
-            ids,
+            order,
             published,
             changes,
             self.tally,
@@ -269,7 +275,13 @@ impl Partition {
 
     /// Makes the missing ids, and never one that was published before. Where two founding records would make one id, the
     /// earlier record has it.
-    fn mint(&self, ids: &mut [Option<CustomerId>], snapshot: u64, at: i64) -> Vec<PublishedId> {
+    fn mint(
+        &self,
+        ids: &mut [Option<CustomerId>],
+        order: &mut Vec<(CustomerId, u32)>,
+        snapshot: u64,
+        at: i64,
+    ) -> Vec<PublishedId> {
         let hash = |founder: u32, salt: u32| {
             let signature = self.graph.signature(founder);
             let Signature {
@@ -322,9 +334,12 @@ impl Partition {
                 .into_iter()
                 .find(|id| self.previous.number_of(*id).is_none() && taken.insert(*id));
         }
+        order.reserve_exact(wanted.len());
         let made = wanted.iter().filter_map(|wanted| {
+            let id = ids[wanted.component as usize]?;
+            order.push((id, wanted.component));
             Some(PublishedId {
-                id: ids[wanted.component as usize]?,
+                id,
                 minted_snapshot: snapshot,
                 founding_source: self.graph.sources[usize::from(wanted.source)].name.clone(),
                 founding_at: wanted.founding_at,

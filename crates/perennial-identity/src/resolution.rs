@@ -127,12 +127,12 @@ pub struct Conflict<'a> {
 }
 
 impl Resolution {
-    /// Numbers the components by their `ids` and gathers what is known of each.
+    /// Numbers the components in `order`, which is that of their ids, and gathers what is known of each.
     pub(crate) fn try_new(
         graph: Graph,
         holders: Groups,
         clusters: Clusters,
-        ids: Vec<CustomerId>,
+        order: Vec<(CustomerId, u32)>,
         mut published: Vec<PublishedId>,
         changes: Vec<Change>,
         tally: Tally,
@@ -143,13 +143,10 @@ impl Resolution {
             });
         }
         published.sort_unstable_by_key(|entry| entry.id);
-        let mut order: Vec<(CustomerId, u32)> = ids.iter().copied().zip(0..).collect();
-        order.sort_unstable();
-        let mut number_of = vec![NONE; ids.len()];
+        let mut number_of = vec![NONE; order.len()];
         for (number, (_, component)) in (0_u32..).zip(&order) {
             number_of[*component as usize] = number;
         }
-        drop(ids);
         let renumber = |mut labels: Vec<u32>| -> Vec<u32> {
             for label in &mut labels {
                 *label = number_of.get(*label as usize).copied().unwrap_or(NONE);
