@@ -10,6 +10,7 @@ mod demo;
 mod documents;
 mod errors;
 mod identity;
+mod incremental;
 mod jdbc;
 mod kill;
 mod landing;

@@ -10,6 +10,7 @@ use datafusion::common::pruning::PrunableStatistics;
 use datafusion::common::stats::Precision;
 use datafusion::common::{ColumnStatistics, DFSchema, Result, ScalarValue, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
@@ -24,7 +25,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use object_store::ObjectMeta;
 use object_store::path::Path;
-use perennial_lake::{ColumnStats, Lake, Scalar};
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
+use perennial_lake::{ColumnStats, Lake, RowSet, Scalar};
 
 use crate::pinned::PinnedReaders;
 
@@ -35,8 +37,12 @@ pub struct StoredFile {
     pub path: Path,
     /// Its size.
     pub bytes: u64,
-    /// Its rows.
+    /// Its rows, masked ones too.
     pub rows: u64,
+    /// The rows that do not count.
+    pub mask: Option<Arc<RowSet>>,
+    /// Whether its rows may lie anywhere in the order of the table, so that it is read beside all other files.
+    pub apart: bool,
     /// Bounds of its columns.
     pub columns: Vec<ColumnStats>,
     /// Values of the hive partition columns.
@@ -47,6 +53,17 @@ pub struct StoredFile {
     /// The store's tag of the content, where the store gives one.
     pub e_tag: Option<String>,
 }
+
+impl StoredFile {
+    fn rows_left(&self) -> u64 {
+        let masked = self.mask.as_ref().map_or(0, |mask| mask.count());
+        self.rows.saturating_sub(masked)
+    }
+}
+
+/// Marks a file that shares its group with no other.
+#[derive(Debug)]
+struct Apart;
 
 /// A table made of immutable Parquet files.
 #[derive(Debug)]
@@ -94,7 +111,11 @@ impl FileTable {
     ) -> Result<Self> {
         let store = ObjectStoreUrl::parse(lake.store_url())?;
         let sort = sort.iter().map_while(|name| schema.index_of(name).ok()).collect();
-        let rows = files.iter().map(|file| file.rows).sum();
+        let files: Vec<_> = files
+            .into_iter()
+            .filter(|file| file.mask.is_none() || file.rows_left() > 0)
+            .collect();
+        let rows = files.iter().map(StoredFile::rows_left).sum();
         let bytes = files.iter().map(|file| file.bytes).sum();
         let schema = TableSchema::builder(schema)
             .with_table_partition_cols(partition_columns)
@@ -153,12 +174,14 @@ impl FileTable {
     }
 
     /// Shares the files among `partitions` groups of about equal size, in their order. Files without a value in the first
-    /// column of the order, which are those of nobody, have a group each: beside others they would hide the order.
+    /// column of the order, which are those of nobody, and files apart have a group each: beside others they would hide the
+    /// order.
     fn groups(&self, files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
         let first = self.sort.first();
         let valued = |file: &PartitionedFile| {
             let column = first.and_then(|at| file.statistics.as_ref()?.column_statistics.get(*at));
             column.is_none_or(|column| column.min_value.get_value().is_some())
+                && file.extensions.get::<Apart>().is_none()
         };
         let (files, rest): (Vec<_>, Vec<_>) = files.into_iter().partition(valued);
         let mut groups = Self::shared(files, partitions);
@@ -250,7 +273,13 @@ impl TableProvider for FileTable {
 }
 
 fn planned(schema: &TableSchema, file: StoredFile) -> PartitionedFile {
-    let statistics = statistics(schema, &file, Precision::Inexact);
+    let mut statistics = statistics(schema, &file, Precision::Inexact);
+    if file.mask.is_some() {
+        // What is masked may be what the bounds are of.
+        statistics = statistics.to_inexact();
+        statistics.num_rows = Precision::Exact(file.rows_left() as usize);
+    }
+    let mask = file.mask.as_ref().map(|mask| selection(mask, file.rows));
     // A path from text would be encoded once more.
     let meta = ObjectMeta {
         location: file.path,
@@ -259,9 +288,30 @@ fn planned(schema: &TableSchema, file: StoredFile) -> PartitionedFile {
         e_tag: file.e_tag,
         version: None,
     };
-    PartitionedFile::new_from_meta(meta)
+    let mut planned = PartitionedFile::new_from_meta(meta)
         .with_partition_values(file.partitions)
-        .with_statistics(Arc::new(statistics))
+        .with_statistics(Arc::new(statistics));
+    if let Some(mask) = mask {
+        planned = planned.with_extension(ParquetRowSelection::new(mask));
+    }
+    if file.apart {
+        planned = planned.with_extension(Apart);
+    }
+    planned
+}
+
+/// The rows of a file that are left, as the reader wants them.
+fn selection(mask: &RowSet, rows: u64) -> RowSelection {
+    let mut selectors = Vec::with_capacity(2 * mask.runs().len() + 1);
+    let mut from = 0;
+    for (start, end) in mask.runs() {
+        let (start, end) = ((*start).min(rows), (*end).min(rows));
+        selectors.push(RowSelector::select((start - from) as usize));
+        selectors.push(RowSelector::skip((end - start) as usize));
+        from = end;
+    }
+    selectors.push(RowSelector::select((rows - from) as usize));
+    RowSelection::from(selectors)
 }
 
 /// What is known of a file's columns. Bounds of text may be cut; `text` says as what they count.

@@ -13,7 +13,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use perennial_base::Config;
 use perennial_base::relation::{PERENNIAL, PUBLIC, RAW, Relation, SCHEMAS, unified};
-use perennial_lake::{FileState, Lake, Manifest, SourceManifest, TableManifest};
+use perennial_lake::{FileState, Lake, Manifest, Masks, SourceManifest, TableManifest};
 
 use crate::catalog::{Relations, SessionCatalog};
 use crate::description::{
@@ -66,9 +66,14 @@ impl Release {
         front: Option<&dyn SystemCatalog>,
         planner: &ViewPlanner<'_>,
     ) -> Result<Self> {
+        let masks = match &manifest {
+            Some(manifest) => Masks::read(lake, manifest).await?,
+            None => Masks::default(),
+        };
         let identifiers = &config.identity.identifiers;
         let mut builder = Builder {
             lake,
+            masks,
             identifiers: identifiers
                 .iter()
                 .map(|identifier| identifier.name.as_str())
@@ -221,6 +226,7 @@ struct Builder<'a> {
     lake: &'a Lake,
     /// The types of identifiers, each of which is a column of golden records.
     identifiers: HashSet<&'a str>,
+    masks: Masks,
     schemas: BTreeMap<String, Schema>,
 }
 
@@ -244,6 +250,8 @@ impl Builder<'_> {
                             path: self.lake.path(&file.path)?,
                             bytes: file.bytes,
                             rows: file.rows,
+                            mask: self.masks.of(&file.path).cloned(),
+                            apart: file.delta,
                             columns: file.columns.clone(),
                             partitions: Vec::new(),
                             last_modified: 0,
@@ -457,6 +465,8 @@ pub fn source_table(lake: &Lake, stored: &SourceManifest) -> Result<FileTable> {
                 path: lake.path(&file.path)?,
                 bytes: file.size,
                 rows: file.landed,
+                mask: None,
+                apart: false,
                 columns: file.stats.clone(),
                 partitions,
                 last_modified: file.last_modified,

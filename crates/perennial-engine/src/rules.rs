@@ -1,4 +1,4 @@
-//! Rules of ours over logical plans.
+//! Rules of ours over plans.
 
 pub(crate) mod array_literal;
 pub(crate) mod dependent_join;

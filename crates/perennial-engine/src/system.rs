@@ -136,16 +136,12 @@ fn files(manifest: Option<&Manifest>) -> Vec<ArrayRef> {
 }
 
 fn snapshot_rows(snapshots: &[Arc<Manifest>]) -> Vec<ArrayRef> {
-    let files = |number: fn(&perennial_lake::DataFile) -> u64| {
+    // What only runs read takes space, and is no table of anybody's.
+    let served = |name: &str| !name.starts_with("internal.");
+    let files = |number: fn(&perennial_lake::DataFile) -> u64, all: bool| {
         count(snapshots.iter().map(|manifest| {
-            Some(
-                manifest
-                    .tables
-                    .values()
-                    .flat_map(|table| &table.files)
-                    .map(number)
-                    .sum(),
-            )
+            let tables = manifest.tables.iter().filter(|(name, _)| all || served(name));
+            Some(tables.flat_map(|(_, table)| &table.files).map(number).sum())
         }))
     };
     vec![
@@ -155,11 +151,11 @@ fn snapshot_rows(snapshots: &[Arc<Manifest>]) -> Vec<ArrayRef> {
         count(
             snapshots
                 .iter()
-                .map(|manifest| Some(manifest.tables.len() as u64)),
+                .map(|manifest| Some(manifest.tables.keys().filter(|name| served(name)).count() as u64)),
         ),
-        files(|_| 1),
-        files(|file| file.rows),
-        files(|file| file.bytes),
+        files(|_| 1, true),
+        files(perennial_lake::DataFile::rows_left, false),
+        files(|file| file.bytes, true),
         text(
             snapshots
                 .iter()

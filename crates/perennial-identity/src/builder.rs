@@ -9,7 +9,7 @@ use crate::intern::{IdentifierTable, Key, SetTable, next_number};
 use crate::overrides::{self, Override, Word};
 use crate::store::{Column, Texts};
 use crate::warnings::Tally;
-use crate::{Batch, Error, Partition, PreviousIds, Rules, record_hash};
+use crate::{Batch, Error, Partition, PreviousIds, Rules, Warning, record_hash};
 
 /// How many sources there may be: as many as a [`SourceSet`] has places.
 const MAX_SOURCES: usize = 128;
@@ -101,6 +101,13 @@ impl SourceSet {
     /// The set with this source; a builder refuses indices that have no place.
     pub(crate) fn insert(&mut self, source: u16) {
         self.0 |= 1_u128.checked_shl(u32::from(source)).unwrap_or(0);
+    }
+}
+
+impl IdentifierId {
+    /// The identifier as a plain number: they count from 0.
+    pub fn number(self) -> u32 {
+        self.0
     }
 }
 
@@ -362,6 +369,44 @@ impl GraphBuilder {
     /// Takes in what was counted apart, for a file that may be left out.
     pub fn warned(&mut self, tally: &Tally) {
         self.tally.merge(tally);
+    }
+
+    /// Takes over what an earlier run counted of values on the block list and of malformed ones.
+    pub fn counted(&mut self, warning: &Warning) {
+        self.tally.take_over(warning);
+    }
+
+    /// Tells the ids of the past, before the first record is taken in.
+    pub fn remember(&mut self, previous: PreviousIds) {
+        self.founders = vec![NONE; previous.len()];
+        self.previous = previous;
+    }
+
+    /// The members of a set; none for a set of another builder.
+    pub fn members(&self, set: SetId) -> impl Iterator<Item = IdentifierId> + '_ {
+        let known = self.check_set(set).is_ok();
+        let members: &[u32] = if known {
+            self.graph.sets.members_of(set.0)
+        } else {
+            &[]
+        };
+        members.iter().copied().map(IdentifierId)
+    }
+
+    /// The hash by which a published id knows its founding record, of a record with this set, time and key; none for a
+    /// source or a set of another builder.
+    pub fn founding_hash(&self, source: u16, set: SetId, time: i64, key: &str) -> Option<u128> {
+        let known = self.check_set(set).is_ok() && usize::from(source) < self.graph.sources.len();
+        known.then(|| self.graph.founding_hash(source, set.0, time, key, 0))
+    }
+
+    /// The type and the value of an identifier of this builder.
+    pub fn identifier(&self, identifier: IdentifierId) -> (usize, &str) {
+        let identifiers = &self.graph.identifiers;
+        (
+            identifiers.type_of(identifier.0),
+            identifiers.value_of(identifier.0),
+        )
     }
 
     /// How many signatures there are so far; their numbers are below this.

@@ -6,7 +6,7 @@ use crate::groups::Groups;
 use crate::overrides::{self, OverrideLink, OverrideOutcome, OverrideState, Verdict};
 use crate::warnings::Tally;
 use crate::{
-    Change, CustomerId, Error, IdentifierId, PublishedId, SignatureId, SourceSet, Warning, WarningKind,
+    Change, CustomerId, Error, IdentifierId, PublishedId, SetId, SignatureId, SourceSet, Warning, WarningKind,
 };
 
 /// The outcome of a run: customers, numbered from 0 in the order of their ids, and what joins them.
@@ -225,6 +225,26 @@ impl Resolution {
     /// The number of the customer who holds this identifier; none when no record holds it or it joins nobody.
     pub fn customer_of_identifier(&self, identifier: IdentifierId) -> Option<u32> {
         known(&self.customer_of_identifier, identifier.0)
+    }
+
+    /// The type and the value of every member of a set that the builder gave; none for any other set.
+    pub fn members(&self, set: SetId) -> impl Iterator<Item = (usize, &str)> {
+        let sets = &self.graph.sets;
+        let members: &[u32] = match (set.0 as usize) < sets.len() {
+            true => sets.members_of(set.0),
+            false => &[],
+        };
+        members.iter().map(|identifier| self.identifier(*identifier))
+    }
+
+    /// The type and the value of every identifier that was taken in, whether it identifies anybody or not.
+    pub fn identifier_values(&self) -> impl Iterator<Item = (usize, &str)> {
+        (0..self.graph.identifiers.len() as u32).map(|identifier| self.identifier(identifier))
+    }
+
+    fn identifier(&self, identifier: u32) -> (usize, &str) {
+        let identifiers = &self.graph.identifiers;
+        (identifiers.type_of(identifier), identifiers.value_of(identifier))
     }
 
     /// Every id ever published, with its fate, sorted by id: what the next run takes as

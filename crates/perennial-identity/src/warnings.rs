@@ -104,6 +104,27 @@ impl Tally {
         group.rest = group.rest.saturating_add(falls_out);
     }
 
+    /// Adds what another tally has answered.
+    pub(crate) fn take_over(&mut self, warning: &Warning) {
+        let Warning {
+            kind,
+            identifier_type,
+            source: Some(source),
+            value,
+            records,
+        } = warning
+        else {
+            return;
+        };
+        match value {
+            Some(value) => self.add(*kind, *identifier_type, *source, value, *records),
+            None => {
+                let group = self.groups.entry((*kind, *identifier_type, *source)).or_default();
+                group.rest = group.rest.saturating_add(*records);
+            }
+        }
+    }
+
     /// The rows, sorted by kind, type, source and value, the sum of the rest behind its values.
     pub(crate) fn into_warnings(self) -> Vec<Warning> {
         let mut warnings = Vec::new();
@@ -132,6 +153,30 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tally_that_is_taken_over_counts_as_if_it_had_never_been_two() {
+        let values: Vec<String> = (0..REPORTED_VALUES + 70)
+            .map(|number| format!("{:06}", number * 7_919 % 10_070))
+            .collect();
+        let (first, second) = values.split_at(REPORTED_VALUES + 20);
+        let mut whole = Tally::default();
+        let mut before = Tally::default();
+        let mut after = Tally::default();
+        for value in first {
+            whole.add(WarningKind::Blocked, 1, 2, value, 3);
+            before.add(WarningKind::Blocked, 1, 2, value, 3);
+        }
+        before
+            .into_warnings()
+            .iter()
+            .for_each(|warning| after.take_over(warning));
+        for value in second {
+            whole.add(WarningKind::Blocked, 1, 2, value, 1);
+            after.add(WarningKind::Blocked, 1, 2, value, 1);
+        }
+        assert_eq!(after.into_warnings(), whole.into_warnings());
+    }
 
     #[test]
     fn values_beyond_the_bound_are_summed_up_in_any_order() {

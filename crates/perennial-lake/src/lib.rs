@@ -10,6 +10,7 @@ pub mod discovery;
 pub mod error;
 pub mod leases;
 pub mod manifest;
+pub mod masks;
 pub mod snapshots;
 pub mod statistics;
 pub mod store;
@@ -23,9 +24,10 @@ pub use discovery::{Landed, Settling, SourcePath, discover};
 pub use error::{Error, Result};
 pub use leases::{LEASE, Leases, leased};
 pub use manifest::{
-    ColumnStats, DataFile, FileState, Manifest, Phase, RunSummary, Scalar, SourceFile, SourceManifest,
-    TableManifest,
+    ColumnStats, DataFile, FileState, Manifest, Phase, RunState, RunSummary, Scalar, SourceFile,
+    SourceManifest, TableManifest,
 };
+pub use masks::{Masks, RowSet};
 pub use snapshots::{Collected, Commit, Retention, Snapshots};
 pub use store::{LOCAL_STORE_URL, Lake, PLATFORM_FOLDER, StoreWrapper};
 pub use writer::{DataFileWriter, WriterOptions};

@@ -36,11 +36,23 @@ pub struct Manifest {
     pub erasure_epoch: u64,
     /// What the run did.
     pub run: RunSummary,
+    /// What the next run builds on when it works out no more than what is touched; none when it has to be a full one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<RunState>,
+}
+
+/// What is kept between runs besides the tables `internal.…`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunState {
+    /// The version of the shape of those tables.
+    pub version: u32,
+    /// How many groups of records there have ever been; the next one gets this number.
+    pub groups: u32,
 }
 
 impl Manifest {
     /// The shape that this build writes, and the newest that it reads.
-    pub const FORMAT: u32 = 1;
+    pub const FORMAT: u32 = 2;
 
     /// An empty successor of `parent` (or the first manifest): number and parent are set, and everything that a
     /// run carries over (tables, sources, models, erasure epoch) is copied.
@@ -62,6 +74,7 @@ impl Manifest {
             models: parent.map(|parent| parent.models.clone()).unwrap_or_default(),
             erasure_epoch: parent.map_or(0, |parent| parent.erasure_epoch),
             run: RunSummary::default(),
+            state: None,
         }
     }
 
@@ -87,9 +100,9 @@ pub struct TableManifest {
 }
 
 impl TableManifest {
-    /// The rows of all files together.
+    /// The rows of all files together, without the masked ones.
     pub fn rows(&self) -> u64 {
-        self.files.iter().map(|file| file.rows).sum()
+        self.files.iter().map(DataFile::rows_left).sum()
     }
 }
 
@@ -108,9 +121,27 @@ pub struct DataFile {
     /// The bucket whose rows it holds, if the table is bucketed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bucket: Option<u32>,
+    /// How many of the rows are masked: later files took their place.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub masked: u64,
+    /// Whether it was written beside the files of an earlier run; its rows may be of any bucket.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub delta: bool,
     /// Bounds per column, in the order of the schema.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<ColumnStats>,
+}
+
+impl DataFile {
+    /// The rows that are not masked.
+    pub fn rows_left(&self) -> u64 {
+        self.rows.saturating_sub(self.masked)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// What is known of one column of one file.
@@ -171,6 +202,9 @@ pub struct SourceManifest {
     pub contract: Contract,
     /// Every file seen, whatever its state.
     pub files: Vec<SourceFile>,
+    /// The number that the next file of the source gets; numbers are from 1.
+    #[serde(default)]
+    pub next_file: u32,
 }
 
 /// Whether the rows of a landed file are served.
@@ -234,6 +268,9 @@ pub struct SourceFile {
     /// The rejected rows by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rejections: BTreeMap<String, u64>,
+    /// The number by which stored rows name it; 0 while no rows of it are stored.
+    #[serde(default)]
+    pub id: u32,
     /// When a run first saw the file.
     #[serde(with = "instant")]
     pub first_seen_at: i64,
@@ -277,6 +314,9 @@ pub struct RunSummary {
     pub finished_at: i64,
     /// Whether everything was made anew rather than from what changed.
     pub full: bool,
+    /// Why everything was made anew; none where that was not in question.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why_full: Option<String>,
     /// Files that were admitted for the first time, or anew.
     pub files_new: u64,
     /// Files that left the lake.

@@ -159,6 +159,8 @@ impl DataFileWriter {
             bytes,
             e_tag,
             bucket: self.bucket,
+            masked: 0,
+            delta: false,
         })
     }
 

@@ -245,6 +245,41 @@ impl TestLake {
         })
     }
 
+    /// One run over what has landed, of everything when it is asked for, and then queries: the rows of each as lines of
+    /// values between bars, sorted.
+    pub fn answers(&self, full: bool, queries: &[String]) -> (Report, Vec<Vec<String>>) {
+        let (config, queries) = (self.config(), queries.to_vec());
+        apart(move || async move {
+            let engine = must(
+                "the engine cannot be opened",
+                open(config, Setup::default()).await,
+            );
+            let options = RunOptions {
+                full,
+                settle: true,
+                ..RunOptions::default()
+            };
+            let report = run(&engine, options).await;
+            let mut session = EmbeddedSession::open(&engine);
+            let mut answers = Vec::new();
+            for query in &queries {
+                let TextResult::Rows { rows, .. } = must(query, session.query(query).await) else {
+                    continue;
+                };
+                let line = |row: Vec<Option<String>>| {
+                    let values = row
+                        .into_iter()
+                        .map(|value| value.unwrap_or_else(|| "∅".to_owned()));
+                    values.collect::<Vec<_>>().join("|")
+                };
+                let mut lines: Vec<String> = rows.into_iter().map(line).collect();
+                lines.sort_unstable();
+                answers.push(lines);
+            }
+            (report, answers)
+        })
+    }
+
     /// What `perennial check` finds; of each thing that does not fit, all that a user is told.
     ///
     /// # Errors

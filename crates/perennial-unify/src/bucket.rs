@@ -4,18 +4,19 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
 use chrono_tz::Tz;
 use perennial_base::Kind;
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_identity::survivorship::SurvivorshipRule;
-use perennial_identity::{Customer, Resolution};
+use perennial_identity::{Customer, CustomerId, Resolution};
 use perennial_udf_lifecycle::model::{PopulationGapsBuilder, StageModel};
 
 use crate::columns::Facts;
 use crate::error::Result;
 use crate::facts::{OrderFacts, orders, tables};
 use crate::golden::golden;
+use crate::groups::owner;
 use crate::money::Rates;
 use crate::output::{Output, name_of, sort_of};
 use crate::past::Before;
@@ -43,7 +44,9 @@ pub(crate) struct Shared {
     pub(crate) segments: Segments,
     pub(crate) names: Names,
     /// Ids as text, by customer.
-    pub(crate) ids: Vec<[u8; perennial_identity::CustomerId::TEXT_LENGTH]>,
+    pub(crate) ids: Vec<[u8; CustomerId::TEXT_LENGTH]>,
+    /// Groups, by customer.
+    pub(crate) groups: Vec<u32>,
 }
 
 /// The names of the configuration, by number.
@@ -61,6 +64,33 @@ impl Shared {
             .get(customer as usize)
             .and_then(|id| std::str::from_utf8(id).ok())
             .unwrap_or_default()
+    }
+
+    /// The customer that a retired id leads to.
+    fn successor(&self, id: &str) -> Option<u32> {
+        let id: CustomerId = id.parse().ok()?;
+        let ids = self.resolution.ids();
+        let at = ids.binary_search_by_key(&id, |published| published.id).ok()?;
+        owner(&self.resolution, ids.get(at)?)
+    }
+
+    /// The groups of rows by the id of their customer, or of who it became; none for ids that are gone.
+    pub(crate) fn groups_of(&self, ids: &StringArray) -> ArrayRef {
+        let mut last: Option<(&str, Option<u32>)> = None;
+        let groups = ids.iter().map(|id| {
+            let id = id?;
+            let known = last.filter(|(known, _)| *known == id).map(|(_, group)| group);
+            let group = known.unwrap_or_else(|| {
+                let found = self
+                    .ids
+                    .binary_search_by(|known| known.as_slice().cmp(id.as_bytes()));
+                let owner = found.ok().map(|at| at as u32).or_else(|| self.successor(id))?;
+                self.groups.get(owner as usize).copied()
+            });
+            last = Some((id, group));
+            group
+        });
+        Arc::new(groups.collect::<UInt32Array>())
     }
 
     pub(crate) fn customer(&self, customer: u32) -> Option<&Customer> {
@@ -116,11 +146,12 @@ impl Shared {
             (Some(of_orders), Some(refunds)) => orders(self, of_orders, refunds)?,
             _ => OrderFacts::default(),
         };
-        let tables = tables(self, &facts, &order_facts)?;
+        let (tables, groups) = tables(self, &facts, &order_facts)?;
         Ok(Loaded {
             facts,
             order_facts,
             tables,
+            groups,
         })
     }
 }
@@ -129,6 +160,8 @@ struct Loaded {
     facts: HashMap<Kind, Facts>,
     order_facts: OrderFacts,
     tables: Vec<(&'static perennial_base::relation::Relation, RecordBatch)>,
+    /// By table, the groups of its rows.
+    groups: Vec<ArrayRef>,
 }
 
 /// Counts the gaps between the orders of a bucket's customers, for adaptive windows.
@@ -143,10 +176,11 @@ pub(crate) fn gaps(shared: &Shared, bucket: usize, gaps: &mut PopulationGapsBuil
 pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Members> {
     let loaded = shared.load(bucket)?;
     let number = (bucket < shared.buckets.len()).then_some(bucket as u32);
-    for (relation, batch) in &loaded.tables {
+    for ((relation, batch), groups) in loaded.tables.iter().zip(&loaded.groups) {
+        let groups = Some(Arc::clone(groups));
         shared
             .output
-            .write(&name_of(relation), number, batch, &sort_of(relation))
+            .write(&name_of(relation), number, batch, groups, &sort_of(relation))
             .await?;
     }
     if number.is_none() {
@@ -162,10 +196,7 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
         }
     };
     let bits = shared.buckets.len().trailing_zeros();
-    let past = shared
-        .before
-        .of(shared.output.lake(), bucket as u32, bits)
-        .await?;
+    let past = shared.before.of(bucket as u32, bits).await?;
     let golden = golden(&shared, customers.clone(), profiles, past)?;
     let (history, present) = {
         let mut collector = Collector::new(&shared, &loaded.facts, &loaded.order_facts)?;
@@ -191,9 +222,11 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
         ("customer_360", &summary),
     ] {
         if let Some(relation) = relation(PUBLIC, name) {
+            let ids = batch.column(batch.schema_ref().index_of("customer_id")?);
+            let groups = Some(shared.groups_of(ids.as_string::<i32>()));
             shared
                 .output
-                .write(&name_of(relation), number, batch, &sort_of(relation))
+                .write(&name_of(relation), number, batch, groups, &sort_of(relation))
                 .await?;
         }
     }

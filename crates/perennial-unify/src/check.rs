@@ -30,7 +30,8 @@ use crate::landing::{Looks, look};
 use crate::mapping::{Mapping, plain};
 use crate::money::{MissingRate, Rates};
 use crate::records::{input, one_file};
-use crate::run::{READ_MEMORY, rules};
+use crate::rules::rules;
+use crate::run::READ_MEMORY;
 use crate::stages::fixed_columns;
 use crate::values::{convert, day_of, instants};
 

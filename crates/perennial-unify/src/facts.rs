@@ -11,8 +11,10 @@ use perennial_base::relation::{PUBLIC, Relation, relation};
 use crate::bucket::Shared;
 use crate::columns::{Facts, instants, money, optional, texts, written_schema};
 use crate::error::Result;
-use crate::records::{NOBODY, order_hash};
+use crate::records::NOBODY;
+use crate::route::GROUPS;
 use crate::values::day_of;
+use crate::versions::order_hash;
 
 /// What is worked out about the orders of a bucket, by row.
 #[derive(Debug, Default)]
@@ -113,12 +115,15 @@ pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result
     Ok(facts)
 }
 
-/// The tables of a bucket's facts, by relation name.
+/// Tables by relation.
+pub(crate) type Tables = Vec<(&'static Relation, RecordBatch)>;
+
+/// The tables of a bucket's facts, by relation name, and beside each the groups of its rows.
 pub(crate) fn tables(
     shared: &Shared,
     facts: &HashMap<Kind, Facts>,
     order_facts: &OrderFacts,
-) -> Result<Vec<(&'static Relation, RecordBatch)>> {
+) -> Result<(Tables, Vec<ArrayRef>)> {
     let mut out = Vec::new();
     for (kind, facts) in facts {
         let Some(relation) = kind.relation().and_then(|name| relation(PUBLIC, name)) else {
@@ -128,14 +133,17 @@ pub(crate) fn tables(
         if matches!(kind, Kind::Profile | Kind::Spend) {
             continue;
         }
-        let rows = (0..facts.len()).filter(|row| facts.current(*row));
-        out.push((
-            relation,
-            table(shared, *kind, relation, facts, order_facts, rows)?,
-        ));
+        let rows: Vec<usize> = (0..facts.len()).filter(|row| facts.current(*row)).collect();
+        let groups = take(
+            facts.batch.column(GROUPS),
+            &UInt32Array::from_iter_values(rows.iter().map(|row| *row as u32)),
+            None,
+        )?;
+        let table = table(shared, *kind, relation, facts, order_facts, rows.into_iter())?;
+        out.push(((relation, table), groups));
     }
-    out.sort_by_key(|(relation, _)| relation.name);
-    Ok(out)
+    out.sort_by_key(|((relation, _), _)| relation.name);
+    Ok(out.into_iter().unzip())
 }
 
 /// The columns of a relation, of these rows.

@@ -66,6 +66,12 @@ impl<'a> Journal<'a> {
         self.engine.record_run(run.clone());
     }
 
+    /// Everything is worked out, for this reason.
+    pub(crate) fn full(&self, why: &str) {
+        tracing::info!(why, "everything is worked out anew");
+        self.state.lock().run.why_full = Some(why.to_owned());
+    }
+
     /// So many more rows, or buckets, of the phase are done.
     pub(crate) fn advance(&self, by: u64) {
         self.advance_by(by, |_| {});

@@ -15,7 +15,8 @@ use perennial_lake::{
 use crate::error::Result;
 use crate::fitting::Fitting;
 use crate::records::partition_names;
-use crate::run::{READ_MEMORY, rules};
+use crate::rules::rules;
+use crate::run::READ_MEMORY;
 
 /// Files that are looked into at once: most of the time goes to waiting for the store.
 const INSPECTIONS: usize = 16;
@@ -41,7 +42,7 @@ pub struct Looks {
 }
 
 /// The state of all sources.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Landing {
     /// In the order of the configuration.
     pub(crate) sources: Vec<SourceManifest>,
@@ -261,11 +262,13 @@ impl Judge<'_> {
             });
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
+        let kept_next = known.map_or(1, |known| known.next_file.max(1));
         landing.files_removed += gone;
         landing.sources.push(SourceManifest {
             kind: source.kind.name().to_owned(),
             contract,
             files,
+            next_file: kept_next,
         });
         Ok(())
     }

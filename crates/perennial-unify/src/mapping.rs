@@ -232,6 +232,11 @@ impl Mapping {
         self.named.iter().chain(&self.rest).copied().collect()
     }
 
+    /// The identifier types that rows may carry, by their place in the rules, each at most once.
+    pub(crate) fn types(&self) -> Vec<usize> {
+        self.identifiers.iter().map(|(kind, _)| *kind).collect()
+    }
+
     /// Whether rows have a key of their own.
     pub(crate) fn keyed(&self) -> bool {
         self.key.is_some()

@@ -4,18 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arrow::array::RecordBatch;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{
     LexicographicalComparator, SortColumn, SortOptions, lexsort_to_indices, take_record_batch,
 };
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use datafusion::execution::SendableRecordBatchStream;
+use futures::StreamExt;
 use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 use perennial_base::relation::Relation;
 use perennial_engine::release::table_name;
 use perennial_lake::{DataFile, DataFileWriter, Lake, StoredSchema, TableManifest, WriterOptions};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::stored::group_field;
 
 /// Rows of a row group: a customer's rows are found by reading few of them.
 const ROW_GROUP_ROWS: usize = 32_768;
@@ -24,11 +27,21 @@ const PERSON_GROUP_ROWS: usize = 4_096;
 /// Columns that rows are looked up by, besides those that files are sorted by.
 const LOOK_UPS: [&str; 2] = ["order_id", "value"];
 
+/// The rows of a row group of a table.
+pub(crate) fn row_group_rows(name: &str) -> usize {
+    match name {
+        "public.customers" | "public.customer_360" => PERSON_GROUP_ROWS,
+        _ => ROW_GROUP_ROWS,
+    }
+}
+
 /// Collects the files of all tables.
 #[derive(Debug)]
 pub(crate) struct Output {
     lake: Arc<Lake>,
     run: String,
+    /// Whether the files stand beside those of the snapshot before.
+    delta: bool,
     next: AtomicU64,
     tables: Mutex<BTreeMap<String, TableManifest>>,
     /// The paths of all files written.
@@ -36,21 +49,16 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    pub(crate) fn new(lake: Arc<Lake>, run: &str) -> Self {
+    pub(crate) fn new(lake: Arc<Lake>, run: &str, delta: bool) -> Self {
         Self {
             lake,
             run: run.to_owned(),
+            delta,
             next: AtomicU64::new(0),
             tables: Mutex::default(),
             written: Mutex::default(),
         }
     }
-
-    /// The lake that is written to.
-    pub(crate) fn lake(&self) -> &Lake {
-        &self.lake
-    }
-
     /// Makes a table known, so that it is there without rows as well.
     pub(crate) fn declare(&self, name: &str, schema: &SchemaRef, sort: &[&str]) -> Result<()> {
         let schema = StoredSchema::try_new(schema).map_err(|misfit| {
@@ -69,48 +77,144 @@ impl Output {
     }
 
     /// Writes a batch as one file of a table, in the order of `sort`, NULLs last: who plans over the table relies on it.
+    /// The groups of the rows, where they have any, stand behind the columns of the table.
     pub(crate) async fn write(
         &self,
         name: &str,
         bucket: Option<u32>,
         batch: &RecordBatch,
+        groups: Option<ArrayRef>,
         sort: &[&str],
     ) -> Result<()> {
         self.declare(name, &batch.schema(), sort)?;
-        if batch.num_rows() == 0 {
-            return Ok(());
+        let batch = match groups {
+            Some(groups) => &with_groups(batch, groups)?,
+            None => batch,
+        };
+        let batch = ordered(batch, sort)?;
+        self.file(
+            name,
+            bucket,
+            &batch.schema(),
+            sort,
+            row_group_rows(name),
+            std::iter::once(Ok(batch)),
+        )
+        .await
+    }
+
+    /// Writes batches that follow each other in the order of `sort` as one file of a table.
+    pub(crate) async fn parts(
+        &self,
+        name: &str,
+        schema: &SchemaRef,
+        sort: &[&str],
+        row_group_rows: usize,
+        parts: impl Iterator<Item = Result<RecordBatch>> + Send,
+    ) -> Result<()> {
+        self.declare(name, schema, sort)?;
+        self.file(name, None, schema, sort, row_group_rows, parts).await
+    }
+
+    async fn file(
+        &self,
+        name: &str,
+        bucket: Option<u32>,
+        schema: &SchemaRef,
+        sort: &[&str],
+        row_group_rows: usize,
+        parts: impl Iterator<Item = Result<RecordBatch>> + Send,
+    ) -> Result<()> {
+        let mut parts = parts.skip_while(|part| part.as_ref().is_ok_and(|part| part.num_rows() == 0));
+        let Some(first) = parts.next() else { return Ok(()) };
+        let bucket = bucket.filter(|_| !self.delta);
+        let mut writer = self.writer(name, bucket, schema, sort, row_group_rows)?;
+        for part in std::iter::once(first).chain(parts) {
+            let written = match part {
+                Ok(part) => writer.write(&part).await.map_err(Error::from),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
+                writer.abort().await;
+                return Err(error);
+            }
         }
-        let batch = &ordered(batch, sort)?;
+        self.add(name, writer.finish().await?);
+        Ok(())
+    }
+
+    /// Writes the batches of a stream, which has the order of `sort`, as one file of a table.
+    pub(crate) async fn stream(
+        &self,
+        name: &str,
+        schema: &SchemaRef,
+        sort: &[&str],
+        row_group_rows: usize,
+        mut stream: SendableRecordBatchStream,
+    ) -> Result<()> {
+        self.declare(name, schema, sort)?;
+        let mut writer = self.writer(name, None, schema, sort, row_group_rows)?;
+        while let Some(batch) = stream.next().await {
+            let written = match batch {
+                Ok(batch) => writer.write(&batch).await.map_err(Error::from),
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = written {
+                writer.abort().await;
+                return Err(error);
+            }
+        }
+        self.add(name, writer.finish().await?);
+        Ok(())
+    }
+
+    fn writer(
+        &self,
+        name: &str,
+        bucket: Option<u32>,
+        schema: &SchemaRef,
+        sort: &[&str],
+        row_group_rows: usize,
+    ) -> Result<DataFileWriter> {
         let options = WriterOptions {
             sort: sort.iter().map(|column| (*column).to_owned()).collect(),
             bloom: LOOK_UPS
                 .iter()
-                .filter(|column| batch.schema().index_of(column).is_ok() && sort.first() != Some(column))
+                .filter(|column| schema.index_of(column).is_ok() && sort.first() != Some(column))
                 .map(|column| (*column).to_owned())
                 .collect(),
-            row_group_rows: match name {
-                "public.customers" | "public.customer_360" => PERSON_GROUP_ROWS,
-                _ => ROW_GROUP_ROWS,
-            },
+            row_group_rows,
         };
         let unique = format!("{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed));
-        let folder = name.rsplit('.').next().unwrap_or(name);
-        let mut writer =
-            DataFileWriter::try_new(&self.lake, folder, bucket, &unique, batch.schema(), &options)?;
-        let written = writer.write(batch).await;
-        if let Err(error) = written {
-            writer.abort().await;
-            return Err(error.into());
-        }
-        let file = writer.finish().await?;
-        self.add(name, file);
-        Ok(())
+        let folder = name.split('.').nth(1).unwrap_or(name);
+        Ok(DataFileWriter::try_new(
+            &self.lake,
+            folder,
+            bucket,
+            &unique,
+            Arc::clone(schema),
+            &options,
+        )?)
     }
 
     /// Removes everything that was written, because no snapshot will name it. What cannot be removed is left to garbage
     /// collection.
     pub(crate) async fn discard(&self) {
         let written = std::mem::take(&mut *self.written.lock());
+        self.remove(written).await;
+    }
+
+    /// Removes those of the files that this run has written: their rows are in another one.
+    pub(crate) async fn withdraw(&self, files: &[DataFile]) {
+        let superfluous = |path: &String| files.iter().any(|file| file.path == *path);
+        let (gone, rest) = std::mem::take(&mut *self.written.lock())
+            .into_iter()
+            .partition(superfluous);
+        *self.written.lock() = rest;
+        self.remove(gone).await;
+    }
+
+    async fn remove(&self, written: Vec<String>) {
         for relative in written {
             let removed = match self.lake.path(&relative) {
                 Ok(path) => self
@@ -127,7 +231,8 @@ impl Output {
         }
     }
 
-    fn add(&self, name: &str, file: DataFile) {
+    fn add(&self, name: &str, mut file: DataFile) {
+        file.delta = self.delta;
         self.written.lock().push(file.path.clone());
         if let Some(table) = self.tables.lock().get_mut(name) {
             table.files.push(file);
@@ -144,6 +249,15 @@ impl Output {
         }
         tables
     }
+}
+
+/// A batch with the groups of its rows behind its columns.
+fn with_groups(batch: &RecordBatch, groups: ArrayRef) -> Result<RecordBatch> {
+    let mut fields: Vec<FieldRef> = batch.schema().fields().iter().cloned().collect();
+    fields.push(Arc::new(group_field()));
+    let mut columns = batch.columns().to_vec();
+    columns.push(groups);
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
 /// The rows in the order of the columns named, as they are when they have it already.

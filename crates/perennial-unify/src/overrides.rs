@@ -8,7 +8,8 @@ use perennial_lake::SourceManifest;
 use crate::bucket::Shared;
 use crate::columns::{instants, texts, written_schema};
 use crate::error::Result;
-use crate::records::{Rows, Staged, place};
+use crate::records::{Rows, Staged};
+use crate::versions::{path_of, place};
 
 /// The word of a row.
 pub(crate) fn verdict(text: &str) -> Option<Verdict> {
@@ -42,7 +43,7 @@ pub(crate) fn overrides(staged: &Staged, name: &str, manifest: &SourceManifest) 
                 key.clear();
                 key.push_str(rows.key(number));
             } else {
-                place(&mut key, manifest.files.get(rows.file(number)), rows.row(number));
+                place(&mut key, path_of(manifest, rows.file(number)), rows.row(number));
             }
             let Some(verdict) = verdict(&text("verdict", row)) else {
                 continue;

@@ -6,12 +6,12 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_identity::CustomerId;
-use perennial_lake::{DataFile, Lake, Manifest, Scalar, TableManifest};
+use perennial_lake::{DataFile, Manifest, Scalar, TableManifest};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::columns::{counts, instants, texts, written_schema};
 use crate::error::Result;
-use crate::published::read_file;
+use crate::stored::{Tables, Touched};
 
 const TABLES: [&str; 3] = [
     "public.identities",
@@ -22,7 +22,10 @@ const TABLES: [&str; 3] = [
 /// The tables of the snapshot before, and the snapshot that comes.
 #[derive(Debug)]
 pub(crate) struct Before {
+    stored: Tables,
     tables: BTreeMap<&'static str, TableManifest>,
+    /// The groups that are worked out anew, where not all are.
+    touched: Option<Touched>,
     /// The number of the snapshot that this run makes, and its moment.
     pub(crate) number: u64,
     pub(crate) moment: i64,
@@ -58,20 +61,27 @@ struct Closed {
 }
 
 impl Before {
-    pub(crate) fn new(previous: Option<&Manifest>, moment: i64) -> Self {
+    pub(crate) fn new(
+        stored: &Tables,
+        previous: Option<&Manifest>,
+        touched: Option<&Touched>,
+        moment: i64,
+    ) -> Self {
         let tables = TABLES
             .into_iter()
             .filter_map(|name| Some((name, previous?.tables.get(name)?.clone())))
             .collect();
         Self {
+            stored: stored.clone(),
             tables,
+            touched: touched.cloned(),
             number: previous.map_or(1, |previous| previous.number + 1),
             moment,
         }
     }
 
     /// What is known of the ids in bucket `bucket` of 2^`bits`.
-    pub(crate) async fn of(&self, lake: &Lake, bucket: u32, bits: u32) -> Result<Past> {
+    pub(crate) async fn of(&self, bucket: u32, bits: u32) -> Result<Past> {
         let mut past = Past {
             identities: HashMap::new(),
             links: HashMap::new(),
@@ -81,8 +91,16 @@ impl Before {
             moment: self.moment,
         };
         for (name, table) in &self.tables {
-            for file in table.files.iter().filter(|file| overlaps(file, bucket, bits)) {
-                for batch in read_file(lake, file).await? {
+            let schema = table.schema.schema();
+            let columns: Vec<&str> = schema
+                .fields()
+                .iter()
+                .map(|field| field.name().as_str())
+                .collect();
+            let mut overlapping = table.clone();
+            overlapping.files.retain(|file| overlaps(file, bucket, bits));
+            for file in self.stored.files_of(&overlapping, self.touched.as_ref()).await? {
+                for batch in file.rows(&columns).await? {
                     past.take(name, &batch, |id| {
                         id.parse::<CustomerId>().is_ok_and(|id| id.bucket(bits) == bucket)
                     });

@@ -1,20 +1,20 @@
 //! What a run keeps for the next one: the published customer ids, and who has been in a segment since when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
-use object_store::ObjectStoreExt;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use perennial_base::ErrorClass;
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_identity::{Change, ChangeKind, CustomerId, Fate, PreviousIds, PublishedId, Resolution};
-use perennial_lake::{DataFile, Lake, Manifest};
+use perennial_lake::Manifest;
 
 use crate::columns::{counts, instants, texts, written_schema};
 use crate::error::{Error, Result};
+use crate::groups::owner;
+use crate::stored::{Tables, Touched};
 
 /// The table of ids; not served under this name.
 pub(crate) const TABLE: &str = "internal.published_ids";
@@ -66,11 +66,14 @@ pub(crate) fn table(ids: &[PublishedId]) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema(), columns)?)
 }
 
+/// The ids that are not current.
+pub(crate) fn retired(resolution: &Resolution) -> impl Iterator<Item = &PublishedId> {
+    resolution.ids().iter().filter(|id| id.fate != Fate::Current)
+}
+
 /// The redirects, and the ids that are gone.
 pub(crate) fn redirects(resolution: &Resolution) -> Result<RecordBatch> {
-    let retired: Vec<(String, Option<String>, u64, i64)> = resolution
-        .ids()
-        .iter()
+    let retired: Vec<(String, Option<String>, u64, i64)> = retired(resolution)
         .filter_map(|id| match id.fate {
             Fate::Current => None,
             Fate::Redirected { to, snapshot } => {
@@ -90,10 +93,31 @@ pub(crate) fn redirects(resolution: &Resolution) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(schema, columns)?)
 }
 
-/// The ids that the snapshot before published.
-pub(crate) async fn previous(lake: &Lake, manifest: Option<&Manifest>) -> Result<PreviousIds> {
+/// The groups of ids: of the customer that each is or leads to, by the groups of customers.
+pub(crate) fn groups<'a>(
+    resolution: &Resolution,
+    ids: impl Iterator<Item = &'a PublishedId>,
+    of_customer: &[u32],
+) -> ArrayRef {
+    let groups = ids.map(|id| of_customer.get(owner(resolution, id)? as usize).copied());
+    Arc::new(groups.collect::<UInt32Array>())
+}
+
+/// The ids that the snapshot before published; when groups are named, those of them and the ids that are gone.
+pub(crate) async fn previous(
+    tables: &Tables,
+    manifest: Option<&Manifest>,
+    touched: Option<&Touched>,
+) -> Result<PreviousIds> {
+    let schema = schema();
+    let columns: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    let batches = tables.of_touched(manifest, TABLE, &columns, touched).await?;
     let mut ids = Vec::new();
-    for batch in read(lake, manifest, TABLE).await? {
+    for batch in batches {
         let text = |at: usize| -> &StringArray { batch.column(at).as_string::<i32>() };
         let minted = batch.column(1).as_primitive::<Int64Type>();
         let founded = batch.column(3).as_primitive::<TimestampMicrosecondType>();
@@ -131,15 +155,37 @@ pub(crate) async fn previous(lake: &Lake, manifest: Option<&Manifest>) -> Result
     Ok(PreviousIds::try_new(ids)?)
 }
 
-/// Calls `with` for every identity of the snapshot before: id, type and value.
+/// Whether any of the ids that were made in this snapshot has been published before, for a group that the run has not
+/// looked at.
+pub(crate) async fn taken(
+    tables: &Tables,
+    manifest: &Manifest,
+    resolution: &Resolution,
+    number: u64,
+) -> Result<bool> {
+    let minted = resolution.ids().iter().filter(|id| id.minted_snapshot == number);
+    let minted: HashSet<[u8; CustomerId::TEXT_LENGTH]> = minted.map(|id| id.id.to_text()).collect();
+    if minted.is_empty() {
+        return Ok(false);
+    }
+    let published = tables.rows(Some(manifest), TABLE, &["id"]).await?;
+    Ok(published.iter().any(|batch| {
+        let ids = batch.column(0).as_string::<i32>().iter().flatten();
+        ids.filter_map(|id| id.as_bytes().try_into().ok())
+            .any(|id: [u8; CustomerId::TEXT_LENGTH]| minted.contains(&id))
+    }))
+}
+
+/// Calls `with` for every identity of the snapshot before, or of the touched groups in it: id, type and value.
 pub(crate) async fn identities(
-    lake: &Lake,
+    tables: &Tables,
     manifest: Option<&Manifest>,
+    touched: Option<&Touched>,
     mut with: impl FnMut(CustomerId, &str, &str),
 ) -> Result<()> {
-    let table = manifest.and_then(|manifest| manifest.tables.get("public.identities"));
-    for file in table.into_iter().flat_map(|table| &table.files) {
-        for batch in read_file(lake, file).await? {
+    let columns = ["customer_id", "type", "value"];
+    for file in tables.files(manifest, "public.identities", touched).await? {
+        for batch in file.rows(&columns).await? {
             let owner = batch.column(0).as_string::<i32>();
             let kind = batch.column(1).as_string::<i32>();
             let value = batch.column(2).as_string::<i32>();
@@ -153,7 +199,7 @@ pub(crate) async fn identities(
 
 /// What happened to ids: what the snapshot before tells, and what this one adds.
 pub(crate) async fn changes(
-    lake: &Lake,
+    tables: &Tables,
     before: Option<&Manifest>,
     resolution: &Resolution,
     snapshot: u64,
@@ -188,7 +234,13 @@ pub(crate) async fn changes(
             texts(names.iter().map(|(_, other)| other.as_deref())),
         ],
     )?;
-    let mut batches = read(lake, before, "public.identity_changes").await?;
+    let schema = written_schema(relation);
+    let columns: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    let mut batches = tables.rows(before, "public.identity_changes", &columns).await?;
     batches.retain(|batch| batch.num_columns() == added.num_columns());
     let mut batches: Vec<RecordBatch> = batches
         .into_iter()
@@ -198,13 +250,16 @@ pub(crate) async fn changes(
     Ok(Some(concat_batches(&written_schema(relation), &batches)?))
 }
 
-/// Since when somebody has been a member of a segment.
+/// Since when somebody has been a member of a segment; when groups are named, of their customers.
 pub(crate) async fn members(
-    lake: &Lake,
+    tables: &Tables,
     manifest: Option<&Manifest>,
+    touched: Option<&Touched>,
 ) -> Result<BTreeMap<(String, String), i64>> {
     let mut out = BTreeMap::new();
-    for batch in read(lake, manifest, "public.segment_members").await? {
+    let (name, columns) = ("public.segment_members", ["segment", "customer_id", "entered_at"]);
+    let batches = tables.of_touched(manifest, name, &columns, touched).await?;
+    for batch in batches {
         let segment = batch.column(0).as_string::<i32>();
         let customer = batch.column(1).as_string::<i32>();
         let since = batch.column(2).as_primitive::<TimestampMicrosecondType>();
@@ -218,27 +273,18 @@ pub(crate) async fn members(
     Ok(out)
 }
 
-/// All rows of a table of a manifest.
-async fn read(lake: &Lake, manifest: Option<&Manifest>, table: &str) -> Result<Vec<RecordBatch>> {
-    let mut batches = Vec::new();
-    let table = manifest.and_then(|manifest| manifest.tables.get(table));
-    for file in table.into_iter().flat_map(|table| &table.files) {
-        batches.extend(read_file(lake, file).await?);
+/// How many members each segment had in the snapshot before.
+pub(crate) async fn sizes(tables: &Tables, manifest: &Manifest) -> Result<BTreeMap<String, u64>> {
+    let mut out = BTreeMap::new();
+    let columns = ["segment", "members"];
+    for batch in tables.rows(Some(manifest), "public.segments", &columns).await? {
+        let segment = batch.column(0).as_string::<i32>();
+        let members = batch.column(1).as_primitive::<Int64Type>();
+        for row in 0..batch.num_rows() {
+            out.insert(segment.value(row).to_owned(), members.value(row) as u64);
+        }
     }
-    Ok(batches)
-}
-
-/// All rows of a file of a table.
-pub(crate) async fn read_file(lake: &Lake, file: &DataFile) -> Result<Vec<RecordBatch>> {
-    let failed =
-        |error: object_store::Error| Error::Lake(perennial_lake::Error::store("read", &file.path, &error));
-    let path = lake.path(&file.path)?;
-    let got = lake.store().get(&path).await.map_err(failed)?;
-    let bytes = got.bytes().await.map_err(failed)?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)
-        .and_then(ParquetRecordBatchReaderBuilder::build)
-        .map_err(|_| damaged(&file.path))?;
-    Ok(reader.collect::<std::result::Result<_, _>>()?)
+    Ok(out)
 }
 
 fn id(text: &str) -> Result<CustomerId> {

@@ -4,7 +4,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+    Array, ArrayRef, AsArray, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    UInt32Array,
 };
 use arrow::datatypes::SchemaRef;
 use datafusion::catalog::TableProvider;
@@ -14,7 +15,7 @@ use datafusion::physical_plan::execute_stream;
 use futures::{FutureExt, StreamExt};
 use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
-use perennial_base::{ErrorClass, UserError};
+use perennial_base::{ErrorClass, Kind, UserError};
 use perennial_engine::pinned::{lake_error, store_error};
 use perennial_engine::provider::FileTable;
 use perennial_identity::{GraphBuilder, IdentifierId, Normaliser, Outcome, Rules, SetId, Tally};
@@ -23,8 +24,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bounded::{Piece, pieces};
 use crate::error::{Error, Result};
+use crate::groups::{Named, Nodes};
 use crate::mapping::Mapping;
-use crate::records::Counts;
+use crate::records::{Counts, LEADING};
 use crate::scratch::Heap;
 
 /// Why a file is refused whose bytes are not what they say.
@@ -38,11 +40,15 @@ pub(crate) struct FileReader {
     /// The path of the file.
     pub(crate) path: String,
     pub(crate) number: u16,
+    pub(crate) kind: Kind,
+    /// The name of the source.
+    pub(crate) source: Arc<str>,
     pub(crate) mapping: Arc<Mapping>,
     pub(crate) heaps: Arc<Vec<Mutex<Heap>>>,
     pub(crate) schema: SchemaRef,
     pub(crate) rules: Arc<Rules>,
     pub(crate) graph: Arc<Mutex<GraphBuilder>>,
+    pub(crate) nodes: Arc<Mutex<Nodes>>,
     pub(crate) state: SessionState,
     /// The columns that the mapping reads.
     pub(crate) read: Arc<Vec<usize>>,
@@ -143,11 +149,31 @@ impl FileReader {
             return Ok(());
         }
         let sets = self.sets(&mapped.identifiers, rows, normaliser, &mut counts.warnings)?;
+        let places: Vec<i64> = mapped
+            .places
+            .iter()
+            .map(|place| first_row + *place as i64)
+            .collect();
+        let order = match self.kind {
+            Kind::OrderItem | Kind::Refund => self.schema.index_of("order_id").ok(),
+            _ => None,
+        };
+        let order = order.and_then(|at| mapped.columns.get(at.checked_sub(LEADING)?));
+        let named = Named {
+            kind: self.kind,
+            number: self.number,
+            source: &self.source,
+            path: &self.path,
+            sets: &sets,
+            key: mapped.key.as_ref(),
+            order: order.and_then(|order| order.as_string_opt::<i32>()),
+            rows: &places,
+            time: &mapped.time,
+        };
+        let elements = Nodes::take(&self.nodes, &named, &self.graph);
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int32Array::from_value(self.at as i32, rows)),
-            Arc::new(Int64Array::from_iter_values(
-                mapped.places.iter().map(|place| first_row + *place as i64),
-            )),
+            Arc::new(Int64Array::from(places)),
             Arc::new(UInt32Array::from(sets)),
             match &mapped.key {
                 Some(key) => Arc::new(key.clone()),
@@ -155,32 +181,11 @@ impl FileReader {
             },
             Arc::new(TimestampMicrosecondArray::from(mapped.time).with_timezone("UTC")),
             Arc::new(TimestampMicrosecondArray::from(mapped.updated).with_timezone("UTC")),
+            Arc::new(UInt32Array::from(elements)),
         ];
         columns.extend(mapped.columns);
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        let count = self.heaps.len();
-        let Some(key) = mapped.key.filter(|_| count > 1) else {
-            return match self.heaps.first() {
-                Some(heap) => heap.lock().push(batch),
-                None => Ok(()),
-            };
-        };
-        let mut shares: Vec<Vec<u32>> = vec![Vec::new(); count];
-        for row in 0..rows {
-            let share = (xxh3_64(key.value(row).as_bytes()) % count as u64) as usize;
-            if let Some(share) = shares.get_mut(share) {
-                share.push(row as u32);
-            }
-        }
-        for (share, heap) in shares.into_iter().zip(self.heaps.iter()) {
-            if !share.is_empty() {
-                heap.lock().push(arrow::compute::take_record_batch(
-                    &batch,
-                    &UInt32Array::from(share),
-                )?)?;
-            }
-        }
-        Ok(())
+        share(&self.heaps, batch, mapped.key.as_ref())
     }
 
     /// The set of identifiers of each row. Normalising is done before the graph is locked.
@@ -252,6 +257,33 @@ pub(crate) async fn still(lake: &Lake, file: &SourceFile) -> Result<()> {
         Ok(_) | Err(object_store::Error::NotFound { .. }) => Err(replaced().into()),
         Err(error) => Err(perennial_lake::Error::store("read", &file.path, &error).into()),
     }
+}
+
+/// Adds rows to the heaps: all rows of a key to the same one.
+pub(crate) fn share(heaps: &[Mutex<Heap>], batch: RecordBatch, key: Option<&StringArray>) -> Result<()> {
+    let count = heaps.len();
+    let Some(key) = key.filter(|_| count > 1) else {
+        return match heaps.first() {
+            Some(heap) => heap.lock().push(batch),
+            None => Ok(()),
+        };
+    };
+    let mut shares: Vec<Vec<u32>> = vec![Vec::new(); count];
+    for row in 0..batch.num_rows() {
+        let share = (xxh3_64(key.value(row).as_bytes()) % count as u64) as usize;
+        if let Some(share) = shares.get_mut(share) {
+            share.push(row as u32);
+        }
+    }
+    for (share, heap) in shares.into_iter().zip(heaps) {
+        if !share.is_empty() {
+            heap.lock().push(arrow::compute::take_record_batch(
+                &batch,
+                &UInt32Array::from(share),
+            )?)?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether the bytes of the file are at fault, and not what delivered them.

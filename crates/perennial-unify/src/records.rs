@@ -1,6 +1,6 @@
 //! From landed files to records: rows in canonical form, their versions, and the identifiers that point to people.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -16,22 +16,25 @@ use perennial_base::{ErrorClass, Kind};
 use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
-use perennial_identity::{GraphBuilder, Rules, SetId, SignatureId, Tally};
+use perennial_identity::{GraphBuilder, Rules, SetId, Tally};
 use perennial_lake::{Contract, FileState, SourceFile, SourceManifest};
-use xxhash_rust::xxh3::xxh3_128;
 
 use crate::bounded::bound;
 use crate::error::Result;
+use crate::groups::Nodes;
 use crate::journal::Journal;
 use crate::mapping::Mapping;
 use crate::reader::{FileReader, UNDECODABLE, still};
 use crate::scratch::{Heap, Scratch, Stored};
+use crate::versions::{Known, keyed, unkeyed};
 
 /// No signature, no customer.
 pub(crate) const NOBODY: u32 = u32::MAX;
 
 /// Rows of a heap that are sorted in memory at once.
 const ROWS_PER_HEAP: u64 = 500_000;
+/// Stored rows that are touched for each new one, about.
+const TOUCHED_PER_NEW: u64 = 8;
 /// A row that is left out: it is of a file that was quarantined while it was read.
 pub(crate) const DROPPED: u32 = u32::MAX;
 
@@ -42,8 +45,9 @@ const SET: usize = 2;
 const KEY: usize = 3;
 const TIME: usize = 4;
 const UPDATED: usize = 5;
-pub(crate) const LEADING: usize = 6;
-const LEADING_COLUMNS: [usize; LEADING] = [FILE, ROW, SET, KEY, TIME, UPDATED];
+const ELEMENT: usize = 6;
+pub(crate) const LEADING: usize = 7;
+pub(crate) const LEADING_COLUMNS: [usize; LEADING] = [FILE, ROW, SET, KEY, TIME, UPDATED, ELEMENT];
 
 /// The rows of one source.
 #[derive(Debug)]
@@ -56,6 +60,20 @@ pub(crate) struct Staged {
     /// ([`DROPPED`] for a row that is left out).
     pub(crate) sides: Vec<Vec<(u32, u32)>>,
     pub(crate) keyed: bool,
+    /// The identifier types that its rows may carry.
+    pub(crate) types: Vec<usize>,
+    /// By file, whether its rows are stored already: an earlier run has read it.
+    pub(crate) stored: Vec<bool>,
+}
+
+/// A source whose new files have been read.
+pub(crate) struct Pending {
+    source: u16,
+    pub(crate) mapping: Arc<Mapping>,
+    pub(crate) schema: SchemaRef,
+    pub(crate) heaps: Arc<Vec<Mutex<Heap>>>,
+    counts: Vec<Counts>,
+    read: Vec<usize>,
 }
 
 /// What a run needs while it reads sources.
@@ -65,7 +83,10 @@ pub(crate) struct Reading<'a> {
     pub(crate) scratch: &'a Arc<Scratch>,
     pub(crate) rules: &'a Arc<Rules>,
     pub(crate) graph: &'a Arc<Mutex<GraphBuilder>>,
+    pub(crate) nodes: &'a Arc<Mutex<Nodes>>,
     pub(crate) journal: &'a Journal<'a>,
+    /// Whether the rows of files that have a number are stored, and not read again.
+    pub(crate) part: bool,
 }
 
 /// Where the rows of one file went.
@@ -73,39 +94,36 @@ pub(crate) struct Reading<'a> {
 pub(crate) struct Counts {
     pub(crate) filtered: u64,
     pub(crate) rejected: BTreeMap<&'static str, u64>,
-    superseded: u64,
-    unified: u64,
+    pub(crate) superseded: u64,
+    pub(crate) unified: u64,
+    /// Rows of a file read earlier that a new row supersedes.
+    pub(crate) outdated: u64,
     /// Identifiers that identify nobody: they are told of a file that stays.
     pub(crate) warnings: Tally,
     pub(crate) failed: Option<String>,
 }
 
-/// Signatures of orders by the hash of their key: refunds and items belong to their order's customer.
-pub(crate) type Orders = HashMap<u128, u32>;
-
-/// The hash by which an order is found.
-pub(crate) fn order_hash(key: &str) -> u128 {
-    xxh3_128(key.as_bytes())
-}
-
 impl Reading<'_> {
-    /// Reads all live files of a source; files that prove bad are quarantined in `manifest`.
+    /// Whether the rows of a file are stored already.
+    fn stored(&self, file: &SourceFile) -> bool {
+        self.part && file.id > 0
+    }
+
+    /// Reads the live files of a source; those alone whose rows are not stored, where there are stored rows.
     pub(crate) async fn source(
         &self,
         number: u16,
         source: &SourceConfig,
         manifest: &mut SourceManifest,
-        orders: &mut Orders,
-    ) -> Result<Option<Staged>> {
-        let live: Vec<usize> = (0..manifest.files.len())
-            .filter(|at| {
-                manifest
-                    .files
-                    .get(*at)
-                    .is_some_and(|file| file.state == FileState::Live)
-            })
-            .collect();
-        for file in &mut manifest.files {
+    ) -> Result<Option<Pending>> {
+        let of_state = |wanted: &dyn Fn(&SourceFile) -> bool| -> Vec<usize> {
+            let files = manifest.files.iter().enumerate();
+            let live = files.filter(|(_, file)| file.state == FileState::Live && wanted(file));
+            live.map(|(at, _)| at).collect()
+        };
+        let live = of_state(&|_| true);
+        let read = of_state(&|file| !self.stored(file));
+        for file in manifest.files.iter_mut().filter(|file| !self.stored(file)) {
             (file.unified, file.superseded, file.filtered, file.rejected) = (0, 0, 0, 0);
             file.rejections.clear();
         }
@@ -127,12 +145,14 @@ impl Reading<'_> {
         })
         .map(Arc::new)?;
         let schema = staged_schema(&mapping.schema());
-        let rows: u64 = live
+        let rows: u64 = read
             .iter()
             .filter_map(|at| manifest.files.get(*at))
             .map(|file| file.landed)
             .sum();
         let heaps = if mapping.keyed() {
+            // Stored rows that are touched come on top of new ones.
+            let rows = if self.part { rows * TOUCHED_PER_NEW } else { rows };
             rows.div_ceil(ROWS_PER_HEAP).max(1)
         } else {
             1
@@ -144,23 +164,62 @@ impl Reading<'_> {
                 .collect(),
         );
         let counts = self
-            .read_files(number, &mapping, &partitions, &heaps, &schema, manifest, &live)
+            .read_files(
+                number,
+                source,
+                &mapping,
+                &partitions,
+                &heaps,
+                &schema,
+                manifest,
+                &read,
+            )
             .await?;
-        let heaps = Arc::try_unwrap(heaps).unwrap_or_default();
-        let mut staged = Staged {
+        let mut counts = judge(source, manifest, &read, counts);
+        for (counted, file) in counts.iter_mut().zip(&manifest.files) {
+            let warnings = std::mem::take(&mut counted.warnings);
+            if file.state == FileState::Live {
+                self.graph.lock().warned(&warnings);
+            }
+        }
+        Ok(Some(Pending {
             source: number,
-            kind: source.kind,
+            mapping,
             schema,
+            heaps,
+            counts,
+            read,
+        }))
+    }
+
+    /// Finds the versions of the records of a source; files that proved bad are quarantined in `manifest`.
+    pub(crate) fn finish(
+        &self,
+        pending: Pending,
+        source: &SourceConfig,
+        manifest: &mut SourceManifest,
+        known: &mut Known,
+    ) -> Result<Option<Staged>> {
+        let heaps = Arc::try_unwrap(pending.heaps).unwrap_or_default();
+        let mut staged = Staged {
+            source: pending.source,
+            kind: source.kind,
+            schema: pending.schema,
             heaps: heaps.into_iter().map(|heap| heap.into_inner().finish()).collect(),
             sides: Vec::new(),
-            keyed: mapping.keyed(),
+            keyed: pending.mapping.keyed(),
+            types: pending.mapping.types(),
+            stored: manifest.files.iter().map(|file| self.stored(file)).collect(),
         };
-        let mut counts = judge(source, manifest, &live, counts);
-        self.versions(source, &mut staged, manifest, &mut counts, orders)?;
+        let mut counts = pending.counts;
+        self.versions(source, &mut staged, manifest, &mut counts, known)?;
         for (at, counted) in counts.iter().enumerate() {
-            if let Some(file) = manifest.files.get_mut(at)
-                && file.state == FileState::Live
-            {
+            let Some(file) = manifest.files.get_mut(at) else {
+                continue;
+            };
+            file.unified = file.unified.saturating_sub(counted.outdated);
+            file.superseded += counted.outdated;
+            if file.state == FileState::Live && pending.read.contains(&at) {
                 file.filtered = counted.filtered;
                 file.superseded = counted.superseded;
                 file.unified = counted.unified;
@@ -172,7 +231,10 @@ impl Reading<'_> {
                     .collect();
             }
         }
-        Ok(Some(staged))
+        number_files(manifest, &pending.read);
+        // A source of which no file is served is as if there were no files.
+        let live = manifest.files.iter().any(|file| file.state == FileState::Live);
+        Ok(live.then_some(staged))
     }
 
     /// Reads files side by side. A file that cannot be read to its end is noted, not an error of the run.
@@ -180,6 +242,7 @@ impl Reading<'_> {
     async fn read_files(
         &self,
         number: u16,
+        source: &SourceConfig,
         mapping: &Arc<Mapping>,
         partitions: &[String],
         heaps: &Arc<Vec<Mutex<Heap>>>,
@@ -197,11 +260,14 @@ impl Reading<'_> {
                     at,
                     path: file.path.clone(),
                     number,
+                    kind: source.kind,
+                    source: source.name.as_str().into(),
                     mapping: Arc::clone(mapping),
                     heaps: Arc::clone(heaps),
                     schema: Arc::clone(schema),
                     rules: Arc::clone(self.rules),
                     graph: Arc::clone(self.graph),
+                    nodes: Arc::clone(self.nodes),
                     state: self.state.clone(),
                     read: Arc::clone(&read),
                     bound: bound(file.size),
@@ -246,7 +312,7 @@ impl Reading<'_> {
         staged: &mut Staged,
         manifest: &SourceManifest,
         counts: &mut [Counts],
-        orders: &mut Orders,
+        known: &mut Known,
     ) -> Result<()> {
         let dropped: Vec<bool> = manifest
             .files
@@ -254,15 +320,9 @@ impl Reading<'_> {
             .map(|file| file.state != FileState::Live)
             .collect();
         let mut graph = self.graph.lock();
-        for (counted, dropped) in counts.iter_mut().zip(&dropped) {
-            let warnings = std::mem::take(&mut counted.warnings);
-            if !dropped {
-                graph.warned(&warnings);
-            }
-        }
         for heap in &staged.heaps {
             let side = if staged.keyed {
-                keyed(&mut graph, source.kind, staged, heap, &dropped, counts, orders)?
+                keyed(&mut graph, source.kind, staged, heap, &dropped, counts, known)?
             } else {
                 unkeyed(
                     &mut graph,
@@ -272,7 +332,7 @@ impl Reading<'_> {
                     manifest,
                     &dropped,
                     counts,
-                    orders,
+                    known,
                 )?
             };
             staged.sides.push(side);
@@ -281,142 +341,17 @@ impl Reading<'_> {
     }
 }
 
-/// The rows of a heap that have keys: which of them are versions of one record, and whose it is.
-fn keyed(
-    graph: &mut GraphBuilder,
-    kind: Kind,
-    staged: &Staged,
-    heap: &Stored,
-    dropped: &[bool],
-    counts: &mut [Counts],
-    orders: &mut Orders,
-) -> Result<Vec<(u32, u32)>> {
-    let batch = heap.load(&staged.schema, Some(&LEADING_COLUMNS))?;
-    let rows = Rows::new(&batch);
-    let mut side = vec![(NOBODY, DROPPED); batch.num_rows()];
-    let mut order: Vec<u32> = (0..batch.num_rows() as u32)
-        .filter(|row| dropped.get(rows.file(*row)) == Some(&false))
-        .collect();
-    // Every change of a subscription is a fact of its own moment.
-    let by_time = kind == Kind::Subscription;
-    let moment = |row: u32| if by_time { rows.time(row) } else { 0 };
-    let version = |row: u32| {
-        (
-            rows.key(row),
-            moment(row),
-            rows.updated(row),
-            rows.file(row),
-            rows.row(row),
-        )
-    };
-    order.sort_unstable_by(|a, b| version(*a).cmp(&version(*b)));
-    let mut key = String::new();
-    let mut sightings: Vec<(SetId, i64)> = Vec::new();
-    for versions in order.chunk_by(|a, b| rows.key(*a) == rows.key(*b) && moment(*a) == moment(*b)) {
-        let Some((newest, _)) = versions.split_last() else {
-            continue;
-        };
-        sightings.clear();
-        sightings.extend(versions.iter().map(|row| (rows.set(*row), rows.time(*row))));
-        let record_key = if by_time {
-            key.clear();
-            key.push_str(rows.key(*newest));
-            key.push('@');
-            key.push_str(&rows.time(*newest).to_string());
-            key.as_str()
-        } else {
-            rows.key(*newest)
-        };
-        let signature = if kind.person_bearing() {
-            graph.versions(staged.source, &sightings, record_key)?
-        } else {
-            None
-        };
-        let number = signature.map_or(NOBODY, SignatureId::number);
-        if kind == Kind::Order {
-            orders.entry(order_hash(rows.key(*newest))).or_insert(number);
-        }
-        for (place, row) in versions.iter().enumerate() {
-            let newer = (versions.len() - 1 - place) as u32;
-            if let Some(slot) = side.get_mut(*row as usize) {
-                *slot = (number, newer);
-            }
-            if let Some(counts) = counts.get_mut(rows.file(*row)) {
-                let count = if newer == 0 {
-                    &mut counts.unified
-                } else {
-                    &mut counts.superseded
-                };
-                *count += 1;
+/// Gives the files that were read the numbers by which stored rows name them.
+fn number_files(manifest: &mut SourceManifest, read: &[usize]) {
+    for at in read {
+        if let Some(file) = manifest.files.get_mut(*at) {
+            file.id = 0;
+            if file.state == FileState::Live {
+                file.id = manifest.next_file.max(1);
+                manifest.next_file = file.id + 1;
             }
         }
     }
-    Ok(side)
-}
-
-/// The rows of a heap without keys: each is a record of its own, known by its place.
-#[expect(clippy::too_many_arguments, reason = "the pieces of one loop, named")]
-fn unkeyed(
-    graph: &mut GraphBuilder,
-    kind: Kind,
-    staged: &Staged,
-    heap: &Stored,
-    manifest: &SourceManifest,
-    dropped: &[bool],
-    counts: &mut [Counts],
-    orders: &mut Orders,
-) -> Result<Vec<(u32, u32)>> {
-    let mut side = Vec::with_capacity(heap.rows());
-    let mut key = String::new();
-    for batch in heap.batches(Some(&LEADING_COLUMNS)) {
-        let batch = batch?;
-        let rows = Rows::new(&batch);
-        for row in 0..batch.num_rows() as u32 {
-            let file = rows.file(row);
-            if dropped.get(file) != Some(&false) {
-                side.push((NOBODY, DROPPED));
-                continue;
-            }
-            let set = rows.set(row);
-            let mut number = NOBODY;
-            if set != SetId::EMPTY || matches!(kind, Kind::Profile | Kind::Order) {
-                place(&mut key, manifest.files.get(file), rows.row(row));
-                number = person(graph, kind, staged.source, set, rows.time(row), &key)?
-                    .map_or(NOBODY, SignatureId::number);
-                if kind == Kind::Order {
-                    orders.entry(order_hash(&key)).or_insert(number);
-                }
-            }
-            side.push((number, 0));
-            if let Some(counts) = counts.get_mut(file) {
-                counts.unified += 1;
-            }
-        }
-    }
-    Ok(side)
-}
-
-fn person(
-    graph: &mut GraphBuilder,
-    kind: Kind,
-    source: u16,
-    set: SetId,
-    time: i64,
-    key: &str,
-) -> Result<Option<SignatureId>> {
-    if !kind.person_bearing() {
-        return Ok(None);
-    }
-    Ok(graph.record(source, set, time, key)?)
-}
-
-/// The key of a row in a source without one: its place.
-pub(crate) fn place(key: &mut String, file: Option<&SourceFile>, row: i64) {
-    use std::fmt::Write;
-    key.clear();
-    key.push_str(file.map_or("", |file| file.path.as_str()));
-    // Writing to a string cannot fail.
-    let _ = write!(key, ":{row}");
 }
 
 /// Quarantines files that could not be read, or of which too many rows are rejected.
@@ -506,6 +441,8 @@ pub(crate) fn one_file(
         path: engine.lake().path(&file.path)?,
         bytes: file.size,
         rows: file.landed,
+        mask: None,
+        apart: false,
         columns: Vec::new(),
         partitions: values,
         last_modified: file.last_modified,
@@ -529,6 +466,7 @@ fn staged_schema(columns: &SchemaRef) -> SchemaRef {
         Arc::new(Field::new("_key", DataType::Utf8, true)),
         Arc::new(Field::new("_time", timestamp(), false)),
         Arc::new(Field::new("_updated", timestamp(), false)),
+        Arc::new(Field::new("_element", DataType::UInt32, false)),
     ];
     fields.extend(columns.fields().iter().cloned());
     Arc::new(Schema::new(fields))
@@ -542,6 +480,14 @@ pub(crate) struct Rows<'a> {
     key: &'a StringArray,
     time: &'a TimestampMicrosecondArray,
     updated: &'a TimestampMicrosecondArray,
+    element: &'a UInt32Array,
+}
+
+impl Rows<'_> {
+    pub(crate) const ROW: usize = ROW;
+    pub(crate) const KEY: usize = KEY;
+    pub(crate) const TIME: usize = TIME;
+    pub(crate) const UPDATED: usize = UPDATED;
 }
 
 impl<'a> Rows<'a> {
@@ -555,6 +501,7 @@ impl<'a> Rows<'a> {
             key: batch.column(KEY).as_string::<i32>(),
             time: batch.column(TIME).as_primitive::<TimestampMicrosecondType>(),
             updated: batch.column(UPDATED).as_primitive::<TimestampMicrosecondType>(),
+            element: batch.column(ELEMENT).as_primitive::<UInt32Type>(),
         }
     }
 
@@ -566,7 +513,11 @@ impl<'a> Rows<'a> {
         self.row.value(row as usize)
     }
 
-    fn set(&self, row: u32) -> SetId {
+    pub(crate) fn element(&self, row: u32) -> u32 {
+        self.element.value(row as usize)
+    }
+
+    pub(crate) fn set(&self, row: u32) -> SetId {
         SetId::from_number(self.set.value(row as usize))
     }
 

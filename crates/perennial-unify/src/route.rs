@@ -12,9 +12,12 @@ use perennial_identity::{Resolution, SignatureId};
 use perennial_lake::SourceManifest;
 
 use crate::error::Result;
+use crate::groups::Labels;
+use crate::ledger::{Full, Ledger};
 use crate::mapping::plain;
-use crate::records::{DROPPED, LEADING, NOBODY, Orders, Rows, Staged, order_hash, place};
+use crate::records::{DROPPED, LEADING, NOBODY, Rows, Staged};
 use crate::scratch::{Heap, Scratch, Stored};
+use crate::versions::{Orders, order_hash, path_of, place};
 
 /// The columns in front of the canonical ones in a routed batch.
 pub(crate) const CUSTOMER: usize = 0;
@@ -23,7 +26,8 @@ pub(crate) const RECORD_KEY: usize = 2;
 pub(crate) const MOMENT: usize = 3;
 pub(crate) const VERSION_AT: usize = 4;
 pub(crate) const NEWER: usize = 5;
-pub(crate) const CANONICAL: usize = 6;
+pub(crate) const GROUPS: usize = 6;
+pub(crate) const CANONICAL: usize = 7;
 
 /// Which bucket each row is in. Customers are numbered in the order of their ids, so a bucket is a range of them. As many
 /// buckets again are for the facts of nobody, spread by the order that they belong to, and the last is for what never
@@ -113,18 +117,21 @@ impl Routed {
     }
 }
 
-/// Sends the rows of all sources to their buckets; of the kinds in `versioned`, superseded ones too.
+/// Sends the rows of all sources to their buckets, of the kinds in `versioned` superseded ones too, and new ones to the
+/// ledger.
 #[expect(clippy::too_many_arguments, reason = "what the rows go by, each part named")]
 pub(crate) fn route(
     config: &Config,
     staged: Vec<(Staged, &SourceManifest)>,
     resolution: &Resolution,
+    labels: &Labels,
     orders: &Orders,
     buckets: &Buckets,
     versioned: &[Kind],
     scratch: &Arc<Scratch>,
     mut advance: impl FnMut(u64),
-) -> Result<Routed> {
+) -> Result<(Routed, Full)> {
+    let mut ledger = Ledger::new(staged.iter().map(|(staged, _)| staged), buckets.len(), scratch);
     let mut open: BTreeMap<Kind, (SchemaRef, Vec<Heap>)> = BTreeMap::new();
     for (staged, _) in &staged {
         let schema = routed_schema(
@@ -147,11 +154,17 @@ pub(crate) fn route(
             .entry(Kind::Profile)
             .or_insert_with(|| (empty_schema(Kind::Profile), Vec::new()));
         let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
-        for (name, _) in profiles().flat_map(|source| &source.traits) {
-            if fields.iter().all(|field| field.name() != name) {
-                fields.push(Arc::new(Field::new(name, DataType::Utf8, true)));
+        let names: Vec<&String> = profiles()
+            .flat_map(|source| &source.traits)
+            .map(|(name, _)| name)
+            .collect();
+        for name in &names {
+            if fields.iter().all(|field| field.name() != *name) {
+                fields.push(Arc::new(Field::new(*name, DataType::Utf8, true)));
             }
         }
+        // Which files there are has no say in the order either.
+        fields.sort_by_key(|field| names.iter().position(|name| *name == field.name()));
         *schema = Arc::new(Schema::new(fields));
     }
     for (schema, heaps) in open.values_mut() {
@@ -171,8 +184,10 @@ pub(crate) fn route(
                 let rows = batch.num_rows();
                 let side = side.get(seen..seen + rows).unwrap_or_default();
                 seen += rows;
-                let (canonical, customers) =
-                    canonical(&staged, manifest, schema, &batch, side, resolution, orders)?;
+                let (canonical, customers) = canonical(
+                    &staged, manifest, schema, &batch, side, resolution, labels, orders,
+                )?;
+                ledger.take(&staged, manifest, &batch, side, resolution, labels)?;
                 advance(rows as u64);
                 let order = match staged.kind {
                     Kind::OrderItem | Kind::Refund => canonical.column_by_name("order_id"),
@@ -209,7 +224,7 @@ pub(crate) fn route(
             (kind, (schema, stored))
         })
         .collect();
-    Ok(Routed { heaps })
+    Ok((Routed { heaps }, ledger.finish()))
 }
 
 /// The next rows of a heap as one batch: enough of them that every bucket gets more than a handful at once.
@@ -249,6 +264,7 @@ fn routed_schema(kind: Kind, traits: bool, staged: &SchemaRef, so_far: Option<&S
                 Field::new("_time", timestamp(), false),
                 Field::new("_updated", timestamp(), false),
                 Field::new("_newer", DataType::UInt32, false),
+                Field::new("_group", DataType::UInt32, false),
             ];
             fields.extend(
                 kind.columns()
@@ -281,6 +297,7 @@ pub(crate) fn empty_schema(kind: Kind) -> SchemaRef {
     routed_schema(kind, false, &Arc::new(Schema::empty()), None)
 }
 
+#[expect(clippy::too_many_arguments, reason = "what rows are made of, each named")]
 fn canonical(
     staged: &Staged,
     manifest: &SourceManifest,
@@ -288,6 +305,7 @@ fn canonical(
     batch: &RecordBatch,
     side: &[(u32, u32)],
     resolution: &Resolution,
+    labels: &Labels,
     orders: &Orders,
 ) -> Result<(RecordBatch, Vec<u32>)> {
     let rows = batch.num_rows();
@@ -320,7 +338,7 @@ fn canonical(
         if staged.keyed {
             keys.append_value(leading.key(row));
         } else {
-            place(&mut key, manifest.files.get(leading.file(row)), leading.row(row));
+            place(&mut key, path_of(manifest, leading.file(row)), leading.row(row));
             keys.append_value(&key);
         }
     }
@@ -332,6 +350,9 @@ fn canonical(
         Arc::clone(batch.column(4)),
         Arc::clone(batch.column(5)),
         Arc::new(newer),
+        Arc::new(UInt32Array::from_iter_values(
+            (0..rows as u32).map(|row| labels.of(leading.element(row))),
+        )),
     ];
     for field in schema.fields().iter().skip(CANONICAL) {
         columns.push(match staged.schema.index_of(field.name()) {

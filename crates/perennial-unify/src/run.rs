@@ -1,19 +1,26 @@
 //! One run from the look at the lake to the commit.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use perennial_base::config::{Config, Normalise};
-use perennial_base::{Kind, UserError};
+use perennial_base::Kind;
+use perennial_base::config::Config;
 use perennial_engine::Engine;
 use perennial_identity::{
-    GraphBuilder, IdentifierRule, Normalisation, Normaliser, Outcome, Resolution, Rules, Source,
+    GraphBuilder, Normaliser, Outcome as Normalised, PreviousIds, Resolution, Rules, Source,
 };
-use perennial_lake::{Commit, FileState, Manifest, Retention, RunSummary, SourceFile};
+use perennial_lake::{
+    Commit, FileState, Manifest, Masks, Retention, RunState, RunSummary, SourceFile, TableManifest,
+};
 use perennial_udf_lifecycle::model::StageModel;
 
+use crate::compact::compact;
 use crate::error::{Error, Result};
+use crate::findings;
+use crate::groups::{Nodes, of_customers};
+use crate::increment::{Increment, number_all, obstacle};
 use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look};
 use crate::money::MissingRate;
@@ -21,9 +28,12 @@ use crate::output::Output;
 use crate::overrides::overrides;
 use crate::progress::Progress;
 use crate::published;
-use crate::records::{Orders, Reading, Staged};
+use crate::records::{Pending, Reading, Staged};
+use crate::rules::rules;
 use crate::scratch::Scratch;
-use crate::writing::Writing;
+use crate::stored::{Tables, Touched};
+use crate::versions::Known;
+use crate::writing::{Part, Writing};
 
 /// How often, and how long after the last time, a run looks again for files that are being written.
 const SETTLING_LOOKS: usize = 10;
@@ -40,7 +50,7 @@ const LONGEST_RUN: i64 = 24 * 3_600_000_000;
 /// How to run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RunOptions {
-    /// Run although nothing has changed.
+    /// Run although nothing has changed, and work out everything.
     pub full: bool,
     /// Look again, a few times, while a file seems to be written still; otherwise such files are left for the next run.
     pub settle: bool,
@@ -66,6 +76,10 @@ pub struct Report {
     pub quarantined_anew: Vec<(String, String, String)>,
     /// Rows read.
     pub rows: u64,
+    /// Whether everything was worked out anew, and not what new files touch alone.
+    pub full: bool,
+    /// Why, where there was a snapshot to build on.
+    pub why_full: Option<String>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,
 }
@@ -180,30 +194,64 @@ async fn attempt(
     }
 
     let number = previous.as_ref().map_or(1, |previous| previous.number + 1);
+    let mut why = match &previous {
+        None => None,
+        Some(_) if options.full => Some("it was asked for".to_owned()),
+        Some(_) if !same_config => Some("the configuration is another".to_owned()),
+        Some(_) if aged => Some("a new day has begun".to_owned()),
+        Some(previous) => obstacle(&config, &landing, previous)?,
+    };
+    let mut part = previous.is_some() && why.is_none();
     let id = format!("{number}-{:032x}", random()?);
     let journal = Journal::new(engine, progress, &id, now, began);
-    let output = Arc::new(Output::new(Arc::clone(engine.lake()), &id));
-    let outcome = commit(
-        engine,
-        &config,
-        &mut landing,
-        previous.as_ref(),
-        &id,
-        now,
-        &output,
-        &journal,
-    )
-    .await
-    .map_err(|error| error.of_file(&config.file));
-    // Without a confirmation the snapshot may be there; then its files are needed.
-    if !matches!(
-        outcome,
-        Ok(Some(_)) | Err(Error::Lake(perennial_lake::Error::Unconfirmed { .. }))
-    ) {
-        output.discard().await;
-    }
+    let outcome = loop {
+        // Of two tries of one run, neither writes over files of the other.
+        let place = if part { format!("{id}-part") } else { id.clone() };
+        let output = Arc::new(Output::new(Arc::clone(engine.lake()), &place, part));
+        if let Some(why) = &why {
+            journal.full(why);
+        }
+        let run = Committing {
+            engine,
+            config: &config,
+            previous: previous.as_ref(),
+            part,
+            why: why.clone(),
+            id: &id,
+            number,
+            now,
+            output: &output,
+            journal: &journal,
+        };
+        let outcome = run
+            .commit(landing.clone())
+            .await
+            .map_err(|error| error.of_file(&config.file));
+        // Without a confirmation the snapshot may be there; then its files are needed.
+        if !matches!(
+            outcome,
+            Ok(Outcome::Committed(_)) | Err(Error::Lake(perennial_lake::Error::Unconfirmed { .. }))
+        ) {
+            output.discard().await;
+        }
+        match outcome {
+            Ok(Outcome::TooMuch(reason)) => (part, why) = (false, Some(reason)),
+            Ok(Outcome::Committed(report)) => break Ok(Some(report)),
+            Ok(Outcome::Lost) => break Ok(None),
+            Err(error) => break Err(error),
+        }
+    };
     journal.finished(&outcome);
     outcome
+}
+
+/// How a run ended.
+enum Outcome {
+    Committed(Report),
+    /// Another run committed first.
+    Lost,
+    /// It is a part of the work, and everything has to be worked out, for this reason.
+    TooMuch(String),
 }
 
 /// Whether a snapshot describes an earlier day: stages and windows change as time passes, without any new file.
@@ -213,131 +261,265 @@ fn aged(config: &Config, previous: &Manifest, now: i64) -> bool {
 }
 
 /// Everything of a run behind the look.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "what an attempt has found out, each part named"
-)]
-async fn commit(
-    engine: &Arc<Engine>,
-    config: &Arc<Config>,
-    landing: &mut Landing,
-    previous: Option<&Manifest>,
-    id: &str,
+struct Committing<'a> {
+    engine: &'a Arc<Engine>,
+    config: &'a Arc<Config>,
+    previous: Option<&'a Manifest>,
+    /// Whether what new files touch is worked out, and nothing else.
+    part: bool,
+    /// Why everything is worked out.
+    why: Option<String>,
+    id: &'a str,
+    number: u64,
     now: i64,
-    output: &Arc<Output>,
-    journal: &Journal<'_>,
-) -> Result<Option<Report>> {
-    let number = previous.map_or(1, |previous| previous.number + 1);
-    // A model that cannot be is told before anything is read.
-    let model = StageModel::from_config(&config.lifecycle)?;
-    engine.lake().verify(id).await?;
+    output: &'a Arc<Output>,
+    journal: &'a Journal<'a>,
+}
 
-    let state = engine.work_state(READ_MEMORY)?;
-    let scratch = Scratch::new(config.server.spill_dir.as_deref(), SCRATCH_MEMORY)?;
-    let rules = Arc::new(rules(config)?);
-    let sources = config.sources.iter().map(|written| {
-        let source = match written.kind {
-            Kind::Profile => Source::persons(written.name.as_str()),
-            _ => Source::facts(written.name.as_str()),
-        };
-        match written.record_key {
-            Some(_) => source,
-            None => source.without_keys(),
-        }
-    });
-    let ids = published::previous(engine.lake(), previous).await?;
-    let graph = Arc::new(Mutex::new(GraphBuilder::try_new(&rules, sources.collect(), ids)?));
-    let rows: u64 = landing
-        .sources
-        .iter()
-        .flat_map(|source| &source.files)
-        .filter(|file| file.state == FileState::Live)
-        .map(|file| file.landed)
-        .sum();
-    journal.phase("read files", Some(rows));
-    let reading = Reading {
-        engine,
-        state: &state,
-        scratch: &scratch,
-        rules: &rules,
-        graph: &graph,
-        journal,
-    };
-    let mut orders = Orders::new();
-    let mut staged: Vec<Staged> = Vec::new();
-    // What persons say comes first: the graph has to know of whom they speak before the records come.
-    let spoken = |kind: Kind| kind == Kind::IdentityOverride;
-    let (first, rest): (Vec<_>, Vec<_>) = config
-        .sources
-        .iter()
-        .enumerate()
-        .partition(|(_, source)| spoken(source.kind));
-    for (number, source) in first.into_iter().chain(rest) {
-        let Some(manifest) = landing.sources.get_mut(number) else {
-            continue;
-        };
-        let read = reading
-            .source(number as u16, source, manifest, &mut orders)
-            .await?;
-        match read {
-            Some(said) if spoken(source.kind) => {
-                let words = overrides(&said, &source.name, manifest)?;
-                graph.lock().overrides(words);
+impl Committing<'_> {
+    async fn commit(&self, mut landing: Landing) -> Result<Outcome> {
+        let (engine, config, journal) = (self.engine, self.config, self.journal);
+        // A model that cannot be is told before anything is read.
+        let model = StageModel::from_config(&config.lifecycle)?;
+        engine.lake().verify(self.id).await?;
+        let state = engine.work_state(READ_MEMORY)?;
+        let scratch = Scratch::new(config.server.spill_dir.as_deref(), SCRATCH_MEMORY)?;
+        let rules = Arc::new(rules(config)?);
+        let sources = config.sources.iter().map(|written| {
+            let source = match written.kind {
+                Kind::Profile => Source::persons(written.name.as_str()),
+                _ => Source::facts(written.name.as_str()),
+            };
+            match written.record_key {
+                Some(_) => source,
+                None => source.without_keys(),
             }
-            read => staged.extend(read),
+        });
+        let stored = Tables::new(engine, &state, self.previous).await?;
+        let mut ids = PreviousIds::default();
+        if !self.part {
+            ids = published::previous(&stored, self.previous, None).await?;
         }
+        let mut graph = GraphBuilder::try_new(&rules, sources.collect(), ids)?;
+        if let Some(previous) = self.previous.filter(|_| self.part) {
+            for warning in findings::counted(&stored, previous).await? {
+                graph.counted(&warning);
+            }
+        }
+        let graph = Arc::new(Mutex::new(graph));
+        let nodes = Arc::new(Mutex::new(Nodes::new(self.part)));
+        let rows: u64 = landing
+            .sources
+            .iter()
+            .flat_map(|source| &source.files)
+            .filter(|file| file.state == FileState::Live && !(self.part && file.id > 0))
+            .map(|file| file.landed)
+            .sum();
+        journal.phase("read files", Some(rows));
+        let reading = Reading {
+            engine,
+            state: &state,
+            scratch: &scratch,
+            rules: &rules,
+            graph: &graph,
+            nodes: &nodes,
+            journal,
+            part: self.part,
+        };
+        let mut known = Known::default();
+        let mut staged: Vec<Staged> = Vec::new();
+        let mut pending: Vec<(usize, Pending)> = Vec::new();
+        // What persons say comes first: the graph has to know of whom they speak before the records come.
+        let spoken = |kind: Kind| kind == Kind::IdentityOverride;
+        let (first, rest): (Vec<_>, Vec<_>) = config
+            .sources
+            .iter()
+            .enumerate()
+            .partition(|(_, source)| spoken(source.kind));
+        for (number, source) in first.into_iter().chain(rest) {
+            let Some(manifest) = landing.sources.get_mut(number) else {
+                continue;
+            };
+            let Some(read) = reading.source(number as u16, source, manifest).await? else {
+                continue;
+            };
+            if self.part {
+                pending.push((number, read));
+                continue;
+            }
+            match reading.finish(read, source, manifest, &mut known)? {
+                Some(said) if spoken(source.kind) => {
+                    let words = overrides(&said, &source.name, manifest)?;
+                    graph.lock().overrides(words);
+                }
+                read => staged.extend(read),
+            }
+        }
+        let mut increment = None;
+        if let Some(previous) = self.previous.filter(|_| self.part) {
+            journal.phase("find what is touched", None);
+            let found = Increment::find(previous, &stored, config, &pending, &landing, &nodes).await?;
+            let found = match found {
+                Ok(found) => found,
+                Err(why) => return Ok(Outcome::TooMuch(why)),
+            };
+            let ids = published::previous(&stored, Some(previous), Some(&found.touched)).await?;
+            graph.lock().remember(ids);
+            for (number, read) in pending {
+                if let (Some(source), Some(manifest)) =
+                    (config.sources.get(number), landing.sources.get_mut(number))
+                {
+                    found.load(&source.name, manifest, &read, &graph, &nodes).await?;
+                    staged.extend(reading.finish(read, source, manifest, &mut known)?);
+                }
+            }
+            increment = Some(found);
+        }
+
+        journal.phase("resolve identities", None);
+        let touched = increment
+            .as_ref()
+            .map(|increment: &Increment<'_>| &increment.touched);
+        let resolution = self.resolve(graph, &stored, touched, &rules).await?;
+        if let Some(previous) = self.previous.filter(|_| self.part)
+            && published::taken(&stored, previous, &resolution, self.number).await?
+        {
+            return Ok(Outcome::TooMuch("a new customer id is taken".to_owned()));
+        }
+        let nodes = Arc::try_unwrap(nodes).map_err(|_| held("groups"))?;
+        let mut nodes = nodes.into_inner();
+        let (labels, run_state) = match &mut increment {
+            Some(increment) => increment.number(nodes, self.output).await?,
+            None => {
+                nodes.published(&resolution, &of_customers(&resolution, &known.elements));
+                number_all(nodes, self.output).await?
+            }
+        };
+
+        let part = increment.as_ref().map(|increment| Part {
+            touched: increment.touched.clone(),
+            spend: increment.spend,
+        });
+        let written = Writing {
+            engine,
+            config,
+            landing: &landing,
+            state: &state,
+            scratch: &scratch,
+            journal,
+            now: self.now,
+            rows: staged
+                .iter()
+                .flat_map(|staged| &staged.heaps)
+                .map(|heap| heap.rows() as u64)
+                .sum(),
+            model,
+            stored: &stored,
+            previous: self.previous,
+            part: part.as_ref(),
+        };
+        let missing_rates = written
+            .tables(staged, resolution, known, &labels, &rules, self.output)
+            .await?;
+
+        journal.phase("commit", None);
+        let mut tables = self.output.finish();
+        let mut masks = Masks::default();
+        if let Some(increment) = &increment {
+            let Some(merged) = increment.tables(tables).await? else {
+                return Ok(Outcome::TooMuch("a table has other columns now".to_owned()));
+            };
+            (tables, masks) = merged;
+            compact(engine, &state, &stored, &mut tables, &masks, self.output).await?;
+            let named: HashSet<&str> = tables
+                .values()
+                .flat_map(|table| table.files.iter().map(|file| file.path.as_str()))
+                .collect();
+            masks.retain(|path| named.contains(path));
+        }
+        if !masks.is_empty() {
+            self.output
+                .write(Masks::TABLE, None, &masks.to_batch()?, None, &[])
+                .await?;
+            tables.extend(self.output.finish());
+        } else {
+            tables.remove(Masks::TABLE);
+        }
+        self.propose(landing, tables, run_state, rows, missing_rates)
+            .await
     }
 
-    journal.phase("resolve identities", None);
-    let resolution = resolve(engine, graph, previous, &rules, number, now).await?;
-
-    let written = Writing {
-        engine,
-        config,
-        landing,
-        state: &state,
-        scratch: &scratch,
-        journal,
-        now,
-        rows,
-        model,
-    };
-    let (tables, missing_rates) = written
-        .tables(staged, resolution, orders, &rules, output, previous)
-        .await?;
-
-    journal.phase("commit", None);
-    let mut manifest = Manifest::successor(previous, id, config.hash.as_str());
-    manifest.committed_at = engine.clock().now();
-    manifest.tables = tables;
-    manifest.sources = config
-        .sources
-        .iter()
-        .zip(landing.sources.iter().cloned())
-        .map(|(source, manifest)| (source.name.clone(), manifest))
-        .collect();
-    manifest.run = RunSummary {
-        id: id.to_owned(),
-        started_at: now,
-        finished_at: manifest.committed_at,
-        full: true,
-        files_new: landing.files_new,
-        files_removed: landing.files_removed,
-        files_quarantined: landing.files_quarantined,
-        rows,
-        phases: journal.phases(),
-    };
-    match engine.snapshots().commit(&manifest).await? {
-        Commit::Done => {
-            let mut report = report(landing, Some(&manifest), Some(manifest.number), missing_rates);
-            report.rows = rows;
-            report.quarantined_anew = quarantined(&manifest)
-                .filter(|(name, file, _)| previous.is_none_or(|previous| !knew(previous, name, file)))
-                .map(named)
-                .collect();
-            Ok(Some(report))
+    async fn resolve(
+        &self,
+        graph: Arc<Mutex<GraphBuilder>>,
+        stored: &Tables,
+        touched: Option<&Touched>,
+        rules: &Rules,
+    ) -> Result<Resolution> {
+        let graph = Arc::try_unwrap(graph).map_err(|_| held("identity graph"))?;
+        let mut partition = graph.into_inner().resolve()?;
+        if partition.asks_for_previous() {
+            // The values are compared as the rules compare them now.
+            let (mut normaliser, mut now) = (Normaliser::new(rules), String::new());
+            published::identities(stored, self.previous, touched, |id, kind, value| {
+                let Some(kind) = rules.index_of(kind) else { return };
+                partition.held(id, kind, value);
+                if normaliser.normalise(kind, value, &mut now) == Normalised::Value && now != value {
+                    partition.held(id, kind, &now);
+                }
+            })
+            .await?;
         }
-        Commit::Conflict { .. } => Ok(None),
+        Ok(partition.publish(self.number, self.now)?)
+    }
+
+    /// Commits the snapshot of these tables.
+    async fn propose(
+        &self,
+        landing: Landing,
+        tables: BTreeMap<String, TableManifest>,
+        state: RunState,
+        rows: u64,
+        missing_rates: Vec<MissingRate>,
+    ) -> Result<Outcome> {
+        let (engine, config) = (self.engine, self.config);
+        let mut manifest = Manifest::successor(self.previous, self.id, config.hash.as_str());
+        manifest.committed_at = engine.clock().now();
+        manifest.tables = tables;
+        manifest.state = Some(state);
+        manifest.sources = config
+            .sources
+            .iter()
+            .zip(landing.sources.iter().cloned())
+            .map(|(source, manifest)| (source.name.clone(), manifest))
+            .collect();
+        manifest.run = RunSummary {
+            id: self.id.to_owned(),
+            started_at: self.now,
+            finished_at: manifest.committed_at,
+            full: !self.part,
+            why_full: self.why.clone(),
+            files_new: landing.files_new,
+            files_removed: landing.files_removed,
+            files_quarantined: landing.files_quarantined,
+            rows,
+            phases: self.journal.phases(),
+        };
+        match engine.snapshots().commit(&manifest).await? {
+            Commit::Done => {
+                let mut report = report(&landing, Some(&manifest), Some(manifest.number), missing_rates);
+                report.rows = rows;
+                (report.full, report.why_full) = (!self.part, self.why.clone());
+                report.quarantined_anew = quarantined(&manifest)
+                    .filter(|(name, file, _)| {
+                        self.previous.is_none_or(|previous| !knew(previous, name, file))
+                    })
+                    .map(named)
+                    .collect();
+                Ok(Outcome::Committed(report))
+            }
+            Commit::Conflict { .. } => Ok(Outcome::Lost),
+        }
     }
 }
 
@@ -357,6 +539,8 @@ fn report(
         quarantined: manifest.into_iter().flat_map(quarantined).map(named).collect(),
         quarantined_anew: Vec::new(),
         rows: 0,
+        full: false,
+        why_full: None,
         missing_rates,
     }
 }
@@ -406,69 +590,9 @@ pub fn random() -> Result<u128> {
     Ok(u128::from_le_bytes(bytes))
 }
 
-pub(crate) fn rules(config: &Config) -> Result<Rules> {
-    let identifiers = config
-        .identity
-        .identifiers
-        .iter()
-        .map(|identifier| {
-            let rule = match &identifier.normalise {
-                Normalise::Text => "exact".to_owned(),
-                Normalise::Email => "email".to_owned(),
-                Normalise::EmailGmail => "email_gmail".to_owned(),
-                Normalise::Phone(region) => format!("phone:{region}"),
-            };
-            let normalisation: Normalisation =
-                rule.parse().map_err(|error: perennial_normalise::Error| {
-                    let message = format!(
-                        "identifier \"{}\": normalise = \"{rule}\": {error}",
-                        identifier.name
-                    );
-                    perennial_engine::Error::new(error.class(), message)
-                        .with_hint("A region has two letters, as in \"phone:DE\".")
-                })?;
-            let mut rule = IdentifierRule::new(identifier.name.as_str()).with_normalise(normalisation);
-            if identifier.strong {
-                rule = rule.with_strong();
-            }
-            if let Some(limit) = identifier.limit {
-                rule = rule.with_limit(limit);
-            }
-            if let Some(max_customers) = identifier.max_customers {
-                rule = rule.with_max_customers(max_customers);
-            }
-            Ok(rule)
-        })
-        .collect::<Result<Vec<_>>>()?;
-    Ok(Rules::try_new(identifiers, &config.identity.blocked)?)
-}
-
-async fn resolve(
-    engine: &Arc<Engine>,
-    graph: Arc<Mutex<GraphBuilder>>,
-    previous: Option<&Manifest>,
-    rules: &Rules,
-    number: u64,
-    at: i64,
-) -> Result<Resolution> {
-    let graph = Arc::try_unwrap(graph).map_err(|_| {
-        perennial_engine::Error::new(
-            perennial_base::ErrorClass::Internal,
-            "a reader still holds the identity graph",
-        )
-    })?;
-    let mut partition = graph.into_inner().resolve()?;
-    if partition.asks_for_previous() {
-        // The values are compared as the rules compare them now.
-        let (mut normaliser, mut now) = (Normaliser::new(rules), String::new());
-        published::identities(engine.lake(), previous, |id, kind, value| {
-            let Some(kind) = rules.index_of(kind) else { return };
-            partition.held(id, kind, value);
-            if normaliser.normalise(kind, value, &mut now) == Outcome::Value && now != value {
-                partition.held(id, kind, &now);
-            }
-        })
-        .await?;
-    }
-    Ok(partition.publish(number, at)?)
+fn held(what: &str) -> perennial_engine::Error {
+    perennial_engine::Error::new(
+        perennial_base::ErrorClass::Internal,
+        format!("a reader still holds the {what}"),
+    )
 }

@@ -86,10 +86,12 @@ impl Segments {
         Ok(members)
     }
 
-    /// The tables `segments` and `segment_members`. `before` tells since when somebody has been a member.
+    /// The tables `segments` and `segment_members`. `before` tells since when somebody has been a member, `others` how many
+    /// members there are besides these.
     pub(crate) fn tables(
         &self,
         members: &mut Members,
+        others: &BTreeMap<String, u64>,
         before: &BTreeMap<(String, String), i64>,
         now: i64,
     ) -> Result<Vec<(&'static str, RecordBatch)>> {
@@ -105,11 +107,10 @@ impl Segments {
                 texts(ordered.iter().map(|segment| Some(segment.name.as_str()))),
                 texts(ordered.iter().map(|segment| segment.description.as_deref())),
                 texts(ordered.iter().map(|segment| Some(segment.filter.sql.as_str()))),
-                counts(
-                    ordered
-                        .iter()
-                        .map(|segment| members.0.get(&segment.name).map_or(0, |of| of.len() as u64)),
-                ),
+                counts(ordered.iter().map(|segment| {
+                    let others = others.get(&segment.name).copied().unwrap_or(0);
+                    others + members.0.get(&segment.name).map_or(0, |of| of.len() as u64)
+                })),
             ];
             out.push((
                 "segments",

@@ -3,25 +3,27 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{Int64Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use perennial_base::Kind;
 use perennial_base::config::{Config, SegmentConfig, SurvivorshipRule as WrittenRule};
-use perennial_base::relation::{PERENNIAL, PUBLIC, Relation, relation, unified};
+use perennial_base::relation::{PERENNIAL, PUBLIC, relation, unified};
 use perennial_engine::Engine;
 use perennial_engine::expression::predicate;
 use perennial_engine::release::table_name;
 use perennial_identity::survivorship::SurvivorshipRule;
-use perennial_identity::{Resolution, Rules, WarningKind};
+use perennial_identity::{Resolution, Rules};
 use perennial_lake::{Manifest, SourceManifest};
 use perennial_udf_lifecycle::model::{Kind as FactKind, StageModel};
 use tokio::task::JoinSet;
 
 use crate::bucket::{Names, Shared, gaps, process};
-use crate::columns::{Facts, counts, instants, texts, written_schema};
+use crate::columns::{Facts, texts, written_schema};
 use crate::error::{Error, Result};
 use crate::facts::spend;
+use crate::findings::{self, Findings};
+use crate::groups::{Labels, of_customers};
 use crate::journal::Journal;
 use crate::landing::Landing;
 use crate::money::{MissingRate, Rates};
@@ -29,12 +31,14 @@ use crate::output::{Output, name_of, sort_of};
 use crate::overrides;
 use crate::past::Before;
 use crate::published;
-use crate::records::{Orders, Staged};
+use crate::records::Staged;
 use crate::route::{Buckets, Routed, route};
 use crate::scratch::Scratch;
 use crate::segments::{Members, Segments};
 use crate::stages::{PlannedFact, fixed_columns, versioned_kinds};
+use crate::stored::{Tables, Touched};
 use crate::values::from_wall_clock;
+use crate::versions::Known;
 
 /// The second half of a run: from resolved identities to tables.
 pub(crate) struct Writing<'a> {
@@ -47,6 +51,19 @@ pub(crate) struct Writing<'a> {
     pub(crate) now: i64,
     pub(crate) rows: u64,
     pub(crate) model: StageModel,
+    /// The tables of the snapshot before.
+    pub(crate) stored: &'a Tables,
+    pub(crate) previous: Option<&'a Manifest>,
+    /// What is worked out anew, where that is not everything.
+    pub(crate) part: Option<&'a Part>,
+}
+
+/// What a run works out that does not work out everything.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) touched: Touched,
+    /// Whether acquisition spend is among it.
+    pub(crate) spend: bool,
 }
 
 impl Writing<'_> {
@@ -54,11 +71,11 @@ impl Writing<'_> {
         &self,
         staged: Vec<Staged>,
         resolution: Resolution,
-        orders: Orders,
+        known: Known,
+        labels: &Labels,
         rules: &Rules,
         output: &Arc<Output>,
-        previous: Option<&Manifest>,
-    ) -> Result<(BTreeMap<String, perennial_lake::TableManifest>, Vec<MissingRate>)> {
+    ) -> Result<Vec<MissingRate>> {
         let buckets = Buckets::new(&resolution);
         self.journal.phase("sort by customer", Some(self.rows));
         let with_files: Vec<(Staged, &SourceManifest)> = staged
@@ -70,17 +87,20 @@ impl Writing<'_> {
                     .map(|manifest| (staged, manifest))
             })
             .collect();
-        let routed = route(
+        let (routed, ledger) = route(
             self.config,
             with_files,
             &resolution,
-            &orders,
+            labels,
+            &known.orders,
             &buckets,
             &versioned_kinds(&self.model, &self.config.lifecycle.facts),
             self.scratch,
             |rows| self.journal.advance(rows),
         )?;
-        drop(orders);
+        let groups = of_customers(&resolution, &known.elements);
+        let groups = groups.into_iter().map(|element| labels.of(element)).collect();
+        drop(known);
 
         let rates = self.rates(&routed, buckets.unowned())?;
         let mut model = self.model.clone();
@@ -108,10 +128,16 @@ impl Writing<'_> {
             buckets,
             routed,
             output: Arc::clone(output),
-            before: Before::new(previous, self.now),
+            before: Before::new(
+                self.stored,
+                self.previous,
+                self.part.map(|part| &part.touched),
+                self.now,
+            ),
             segments: Segments::new(self.config.segments.clone(), self.segment_planner()),
             names: names(self.config, rules),
             ids,
+            groups,
             resolution,
         };
         if adaptive {
@@ -125,7 +151,7 @@ impl Writing<'_> {
             shared.model = model;
         }
         self.declare(&shared)?;
-        self.unowned(&shared, previous).await?;
+        self.unowned(&shared).await?;
         let shared = Arc::new(shared);
         self.journal.phase("write customers", Some(with_nobody as u64));
         let mut members = Members::default();
@@ -161,19 +187,46 @@ impl Writing<'_> {
             }
             self.journal.advance(1);
         }
-        let before = published::members(self.engine.lake(), previous).await?;
-        for (name, batch) in shared.segments.tables(&mut members, &before, shared.now)? {
-            self.write(&shared, PUBLIC, name, &batch).await?;
-        }
-        Ok((shared.output.finish(), shared.rates.missing()))
+        self.segments(&shared, &mut members).await?;
+        ledger
+            .write(self.config, &shared.output, self.engine.cpu())
+            .await?;
+        Ok(shared.rates.missing())
     }
 
-    async fn write(&self, shared: &Shared, schema: &str, name: &str, batch: &RecordBatch) -> Result<()> {
+    async fn segments(&self, shared: &Shared, members: &mut Members) -> Result<()> {
+        let touched = self.part.map(|part| &part.touched);
+        let before = published::members(self.stored, self.previous, touched).await?;
+        let mut others = BTreeMap::new();
+        if let (Some(_), Some(previous)) = (self.part, self.previous) {
+            others = published::sizes(self.stored, previous).await?;
+            for (segment, _) in before.keys() {
+                if let Some(size) = others.get_mut(segment) {
+                    *size = size.saturating_sub(1);
+                }
+            }
+        }
+        for (name, batch) in shared.segments.tables(members, &others, &before, shared.now)? {
+            let ids = batch.column_by_name("customer_id");
+            let groups = ids.map(|ids| shared.groups_of(ids.as_string::<i32>()));
+            self.write(shared, PUBLIC, name, &batch, groups).await?;
+        }
+        Ok(())
+    }
+
+    async fn write(
+        &self,
+        shared: &Shared,
+        schema: &str,
+        name: &str,
+        batch: &RecordBatch,
+        groups: Option<ArrayRef>,
+    ) -> Result<()> {
         match relation(schema, name) {
             Some(relation) => {
                 shared
                     .output
-                    .write(&name_of(relation), None, batch, &sort_of(relation))
+                    .write(&name_of(relation), None, batch, groups, &sort_of(relation))
                     .await
             }
             None => Ok(()),
@@ -193,20 +246,25 @@ impl Writing<'_> {
     }
 
     /// The tables that belong to no customer.
-    async fn unowned(&self, shared: &Shared, previous: Option<&Manifest>) -> Result<()> {
+    async fn unowned(&self, shared: &Shared) -> Result<()> {
         let unowned = shared.buckets.unowned();
-        if let (Some(batch), Some(schema)) = (
-            shared.routed.load(Kind::Spend, unowned)?,
-            shared.routed.schema(Kind::Spend),
-        ) {
+        if self.part.is_none_or(|part| part.spend)
+            && let (Some(batch), Some(schema)) = (
+                shared.routed.load(Kind::Spend, unowned)?,
+                shared.routed.schema(Kind::Spend),
+            )
+        {
             let facts = Facts::new(Some(batch), schema)?;
-            self.write(shared, PUBLIC, "spend", &spend(shared, &facts)?)
+            self.write(shared, PUBLIC, "spend", &spend(shared, &facts)?, None)
                 .await?;
         }
-        if let (Some(batch), Some(schema)) = (
-            shared.routed.load(Kind::FxRate, unowned)?,
-            shared.routed.schema(Kind::FxRate),
-        ) {
+        // New rates are a reason to work out everything.
+        if self.part.is_none()
+            && let (Some(batch), Some(schema)) = (
+                shared.routed.load(Kind::FxRate, unowned)?,
+                shared.routed.schema(Kind::FxRate),
+            )
+        {
             let facts = Facts::new(Some(batch), schema)?;
             if let Some(relation) = relation(PERENNIAL, "fx_rates") {
                 let source = texts((0..facts.len()).map(|row| Some(shared.source_name(facts.source(row)))));
@@ -217,44 +275,49 @@ impl Writing<'_> {
                     source,
                 ];
                 let batch = RecordBatch::try_new(written_schema(relation), columns)?;
-                self.write(shared, PERENNIAL, "fx_rates", &batch).await?;
+                self.write(shared, PERENNIAL, "fx_rates", &batch, None).await?;
             }
         }
-        self.write(
-            shared,
-            PUBLIC,
-            "identity_redirects",
-            &published::redirects(&shared.resolution)?,
-        )
-        .await?;
-        let number = previous.map_or(1, |previous| previous.number + 1);
-        let changes =
-            published::changes(self.engine.lake(), previous, &shared.resolution, number, self.now).await?;
+        let resolution = &shared.resolution;
+        let groups = published::groups(resolution, published::retired(resolution), &shared.groups);
+        let redirects = published::redirects(resolution)?;
+        self.write(shared, PUBLIC, "identity_redirects", &redirects, Some(groups))
+            .await?;
+        let number = self.previous.map_or(1, |previous| previous.number + 1);
+        let changes = published::changes(self.stored, self.previous, resolution, number, self.now).await?;
         if let Some(batch) = changes {
-            self.write(shared, PUBLIC, "identity_changes", &batch).await?;
+            self.write(shared, PUBLIC, "identity_changes", &batch, None)
+                .await?;
         }
+        let groups = published::groups(resolution, resolution.ids().iter(), &shared.groups);
+        let ids = published::table(resolution.ids())?;
         shared
             .output
-            .write(
-                published::TABLE,
-                None,
-                &published::table(shared.resolution.ids())?,
-                &["id"],
-            )
+            .write(published::TABLE, None, &ids, Some(groups), &["id"])
             .await?;
+        let findings = Findings {
+            shared,
+            stored: self.stored,
+            previous: self.previous.filter(|_| self.part.is_some()),
+        };
         if let Some(relation) = relation(PERENNIAL, "identity_conflicts") {
-            self.write(shared, PERENNIAL, relation.name, &conflicts(shared, relation)?)
+            let conflicts = findings.conflicts(relation).await?;
+            self.write(shared, PERENNIAL, relation.name, &conflicts, None)
                 .await?;
         }
         if let Some(batch) = overrides::table(shared)? {
-            self.write(shared, PERENNIAL, "identity_overrides", &batch)
+            self.write(shared, PERENNIAL, "identity_overrides", &batch, None)
                 .await?;
         }
         if let Some(relation) = relation(PERENNIAL, "identity_warnings") {
-            self.write(shared, PERENNIAL, relation.name, &warnings(shared, relation)?)
+            let warnings = findings.warnings(relation).await?;
+            self.write(shared, PERENNIAL, relation.name, &warnings, None)
                 .await?;
         }
-        Ok(())
+        shared
+            .output
+            .write(findings::TALLY, None, &findings.tally()?, None, &[])
+            .await
     }
 
     fn rates(&self, routed: &Routed, unowned: usize) -> Result<Rates> {
@@ -345,78 +408,6 @@ fn names(config: &Config, rules: &Rules) -> Names {
             .collect::<HashMap<_, _>>(),
         sources,
     }
-}
-
-fn conflicts(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch> {
-    let mut rows: Vec<_> = shared.resolution.conflicts().collect();
-    rows.sort_by(|a, b| {
-        (a.record.source, a.record.key, a.value).cmp(&(b.record.source, b.record.key, b.value))
-    });
-    let id = |customer: Option<u32>| customer.map(|customer| shared.customer_id(customer));
-    Ok(RecordBatch::try_new(
-        written_schema(relation),
-        vec![
-            texts(rows.iter().map(|row| {
-                Some(match row.limited_type {
-                    Some(_) => "limit",
-                    None => "override",
-                })
-            })),
-            texts(
-                rows.iter()
-                    .map(|row| row.limited_type.map(|of_type| shared.identifier_name(of_type))),
-            ),
-            Arc::new(
-                rows.iter()
-                    .map(|row| row.limit.map(i64::from))
-                    .collect::<Int64Array>(),
-            ),
-            texts(rows.iter().map(|row| Some(shared.source_name(row.record.source)))),
-            texts(rows.iter().map(|row| Some(row.record.key))),
-            texts(
-                rows.iter()
-                    .map(|row| Some(shared.identifier_name(row.identifier_type))),
-            ),
-            texts(rows.iter().map(|row| Some(row.value))),
-            texts(rows.iter().map(|row| id(row.record_customer))),
-            texts(rows.iter().map(|row| id(row.value_customer))),
-            counts(rows.iter().map(|row| row.records)),
-            instants(rows.iter().map(|row| Some(row.at))),
-        ],
-    )?)
-}
-
-fn warnings(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch> {
-    let reason = |kind: WarningKind| match kind {
-        WarningKind::Blocked => "blocked",
-        WarningKind::Malformed => "malformed",
-        _ => "shared",
-    };
-    // A value may be warned of once for each source.
-    let mut rows: BTreeMap<_, (u64, Option<i64>)> = BTreeMap::new();
-    for warning in shared.resolution.warnings() {
-        let value = warning.value.as_deref().unwrap_or("(more values)");
-        let name = shared.identifier_name(warning.identifier_type);
-        let (records, customers) = rows.entry((name, value, reason(warning.kind))).or_default();
-        *records += warning.records;
-        if let WarningKind::OverMaxCustomers { customers: held, .. } = warning.kind {
-            *customers = Some(i64::from(held));
-        }
-    }
-    Ok(RecordBatch::try_new(
-        written_schema(relation),
-        vec![
-            texts(rows.keys().map(|(name, ..)| Some(*name))),
-            texts(rows.keys().map(|(_, value, _)| Some(*value))),
-            texts(rows.keys().map(|(.., reason)| Some(*reason))),
-            counts(rows.values().map(|(records, _)| *records)),
-            Arc::new(
-                rows.values()
-                    .map(|(_, customers)| *customers)
-                    .collect::<Int64Array>(),
-            ),
-        ],
-    )?)
 }
 
 /// The starts of the months from the first customer to now, in the lake's zone.

@@ -105,6 +105,11 @@ pub(super) const PLATFORM: &[Relation] = &[
             not_null("files_read", Int, "Landed files read"),
             not_null("rows_read", Int, "Rows read from landed files"),
             not_null("customers", Int, "Customers after the run"),
+            null(
+                "why_full",
+                Text,
+                "Why it worked out everything; null when it worked out what new files touch, and for the first run",
+            ),
             null("error", Text, "Why it failed"),
         ],
         primary_key: &["run"],

@@ -17,7 +17,7 @@ use crate::terminal::Bar;
 pub(crate) struct Unify {
     #[command(flatten)]
     config: ConfigArgument,
-    /// Run although no file and no setting has changed
+    /// Run although no file and no setting has changed, and work out everything anew
     #[arg(long)]
     full: bool,
 }

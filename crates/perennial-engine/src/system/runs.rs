@@ -43,6 +43,8 @@ pub struct Run {
     pub rows_read: u64,
     /// Customers after it.
     pub customers: u64,
+    /// Why it worked out everything; none where it did not, and where there was nothing to build on.
+    pub why_full: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
 }
@@ -100,6 +102,7 @@ impl RunsTable {
             count(all.iter().map(|run| Some(run.files_read))),
             count(all.iter().map(|run| Some(run.rows_read))),
             count(all.iter().map(|run| Some(run.customers))),
+            text(all.iter().map(|run| run.why_full.as_deref())),
             text(all.iter().map(|run| run.error.as_deref())),
         ];
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
@@ -123,6 +126,7 @@ fn committed(manifest: &Manifest) -> Run {
         files_read: files.filter(|file| file.state == FileState::Live).count() as u64,
         rows_read: manifest.run.rows,
         customers: customers.map_or(0, |table| table.rows()),
+        why_full: manifest.run.why_full.clone(),
         error: None,
     }
 }

@@ -1,0 +1,236 @@
+//! What identity resolution has found out besides customers: joins that limits refused, values that identify nobody.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, BooleanArray, Int64Array, RecordBatch};
+use arrow::compute::{concat_batches, filter_record_batch};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use perennial_base::relation::Relation;
+use perennial_engine::release::table_name;
+use perennial_identity::{Warning, WarningKind};
+use perennial_lake::Manifest;
+
+use crate::bucket::Shared;
+use crate::columns::{counts, instants, texts, written_schema};
+use crate::error::Result;
+use crate::stored::Tables;
+
+/// The counts of blocked and malformed values, as the next run takes them over.
+pub(crate) const TALLY: &str = "internal.tally";
+
+/// Makes the tables of findings.
+pub(crate) struct Findings<'a> {
+    pub(crate) shared: &'a Shared,
+    pub(crate) stored: &'a Tables,
+    /// The snapshot whose findings about what is not worked out anew still hold.
+    pub(crate) previous: Option<&'a Manifest>,
+}
+
+impl Findings<'_> {
+    pub(crate) async fn conflicts(&self, relation: &'static Relation) -> Result<RecordBatch> {
+        let fresh = conflicts(self.shared, relation)?;
+        self.with_others(relation, fresh, "value_type", |_| true).await
+    }
+
+    pub(crate) async fn warnings(&self, relation: &'static Relation) -> Result<RecordBatch> {
+        let fresh = warnings(self.shared, relation)?;
+        // What is blocked or malformed has been counted anew.
+        self.with_others(relation, fresh, "type", |reason| reason == "shared")
+            .await
+    }
+
+    /// Findings of the snapshot before about values that this run has not met, beside the fresh ones.
+    async fn with_others(
+        &self,
+        relation: &'static Relation,
+        fresh: RecordBatch,
+        kind: &str,
+        holds: impl Fn(&str) -> bool,
+    ) -> Result<RecordBatch> {
+        let schema = fresh.schema();
+        let columns: Vec<&str> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
+        let before = match self.previous {
+            Some(previous) => {
+                self.stored
+                    .rows(Some(previous), &table_name(relation), &columns)
+                    .await?
+            }
+            None => return Ok(fresh),
+        };
+        let before = concat_batches(&schema, &before)?;
+        let text = |name: &str| {
+            Ok::<_, crate::error::Error>(before.column(schema.index_of(name)?).as_string::<i32>())
+        };
+        let (kinds, values) = (text(kind)?, text("value")?);
+        let reasons = before
+            .column_by_name("reason")
+            .map(|reasons| reasons.as_string::<i32>());
+        let named: HashSet<(&str, &str)> = (0..before.num_rows())
+            .map(|row| (kinds.value(row), values.value(row)))
+            .collect();
+        let met: HashSet<(&str, &str)> = self
+            .shared
+            .resolution
+            .identifier_values()
+            .map(|(kind, value)| (self.shared.identifier_name(kind), value))
+            .filter(|value| named.contains(value))
+            .collect();
+        let stay: BooleanArray = (0..before.num_rows())
+            .map(|row| {
+                Some(
+                    reasons.is_none_or(|reasons| holds(reasons.value(row)))
+                        && !met.contains(&(kinds.value(row), values.value(row))),
+                )
+            })
+            .collect();
+        Ok(concat_batches(
+            &schema,
+            &[filter_record_batch(&before, &stay)?, fresh],
+        )?)
+    }
+
+    /// The counts of blocked and malformed values.
+    pub(crate) fn tally(&self) -> Result<RecordBatch> {
+        let counted = || {
+            let warnings = self.shared.resolution.warnings().iter();
+            warnings.filter_map(|warning| Some((reason(warning.kind)?, warning.source?, warning)))
+        };
+        Ok(RecordBatch::try_new(
+            tally_schema(),
+            vec![
+                texts(counted().map(|(reason, ..)| Some(reason))),
+                Arc::new(Int64Array::from_iter_values(
+                    counted().map(|(.., warning)| warning.identifier_type as i64),
+                )),
+                Arc::new(Int64Array::from_iter_values(
+                    counted().map(|(_, source, _)| i64::from(source)),
+                )),
+                texts(counted().map(|(.., warning)| warning.value.as_deref())),
+                counts(counted().map(|(.., warning)| warning.records)),
+            ],
+        )?)
+    }
+}
+
+/// The word for a reason that is counted when rows are read.
+fn reason(kind: WarningKind) -> Option<&'static str> {
+    match kind {
+        WarningKind::Blocked => Some("blocked"),
+        WarningKind::Malformed => Some("malformed"),
+        _ => None,
+    }
+}
+
+fn tally_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("reason", DataType::Utf8, false),
+        Field::new("type", DataType::Int64, false),
+        Field::new("source", DataType::Int64, false),
+        Field::new("value", DataType::Utf8, true),
+        Field::new("records", DataType::Int64, false),
+    ]))
+}
+
+/// What the runs before have counted of blocked and malformed values.
+pub(crate) async fn counted(tables: &Tables, previous: &Manifest) -> Result<Vec<Warning>> {
+    let schema = tally_schema();
+    let columns: Vec<&str> = schema
+        .fields()
+        .iter()
+        .map(|field| field.name().as_str())
+        .collect();
+    let mut warnings = Vec::new();
+    for batch in tables.rows(Some(previous), TALLY, &columns).await? {
+        let reasons = batch.column(0).as_string::<i32>();
+        let number = |at: usize| batch.column(at).as_primitive::<Int64Type>();
+        let values = batch.column(3).as_string::<i32>();
+        warnings.extend((0..batch.num_rows()).map(|row| Warning {
+            kind: match reasons.value(row) {
+                "blocked" => WarningKind::Blocked,
+                _ => WarningKind::Malformed,
+            },
+            identifier_type: number(1).value(row) as usize,
+            source: Some(number(2).value(row) as u16),
+            value: values.is_valid(row).then(|| values.value(row).to_owned()),
+            records: number(4).value(row) as u64,
+        }));
+    }
+    Ok(warnings)
+}
+
+fn conflicts(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch> {
+    let mut rows: Vec<_> = shared.resolution.conflicts().collect();
+    rows.sort_by(|a, b| {
+        (a.record.source, a.record.key, a.value).cmp(&(b.record.source, b.record.key, b.value))
+    });
+    let id = |customer: Option<u32>| customer.map(|customer| shared.customer_id(customer));
+    Ok(RecordBatch::try_new(
+        written_schema(relation),
+        vec![
+            texts(rows.iter().map(|row| {
+                Some(match row.limited_type {
+                    Some(_) => "limit",
+                    None => "override",
+                })
+            })),
+            texts(
+                rows.iter()
+                    .map(|row| row.limited_type.map(|of_type| shared.identifier_name(of_type))),
+            ),
+            Arc::new(
+                rows.iter()
+                    .map(|row| row.limit.map(i64::from))
+                    .collect::<Int64Array>(),
+            ),
+            texts(rows.iter().map(|row| Some(shared.source_name(row.record.source)))),
+            texts(rows.iter().map(|row| Some(row.record.key))),
+            texts(
+                rows.iter()
+                    .map(|row| Some(shared.identifier_name(row.identifier_type))),
+            ),
+            texts(rows.iter().map(|row| Some(row.value))),
+            texts(rows.iter().map(|row| id(row.record_customer))),
+            texts(rows.iter().map(|row| id(row.value_customer))),
+            counts(rows.iter().map(|row| row.records)),
+            instants(rows.iter().map(|row| Some(row.at))),
+        ],
+    )?)
+}
+
+fn warnings(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch> {
+    let reason = |kind: WarningKind| match kind {
+        WarningKind::Blocked => "blocked",
+        WarningKind::Malformed => "malformed",
+        _ => "shared",
+    };
+    // A value may be warned of once for each source.
+    let mut rows: BTreeMap<_, (u64, Option<i64>)> = BTreeMap::new();
+    for warning in shared.resolution.warnings() {
+        let value = warning.value.as_deref().unwrap_or("(more values)");
+        let name = shared.identifier_name(warning.identifier_type);
+        let (records, customers) = rows.entry((name, value, reason(warning.kind))).or_default();
+        *records += warning.records;
+        if let WarningKind::OverMaxCustomers { customers: held, .. } = warning.kind {
+            *customers = Some(i64::from(held));
+        }
+    }
+    Ok(RecordBatch::try_new(
+        written_schema(relation),
+        vec![
+            texts(rows.keys().map(|(name, ..)| Some(*name))),
+            texts(rows.keys().map(|(_, value, _)| Some(*value))),
+            texts(rows.keys().map(|(.., reason)| Some(*reason))),
+            counts(rows.values().map(|(records, _)| *records)),
+            Arc::new(
+                rows.values()
+                    .map(|(_, customers)| *customers)
+                    .collect::<Int64Array>(),
+            ),
+        ],
+    )?)
+}

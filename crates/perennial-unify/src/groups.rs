@@ -1,0 +1,399 @@
+//! Groups of records: what can have an effect on each other. A group is a connected component over values of identifiers,
+//! keys of records and ids of orders, whatever limits and bounds refuse; so it holds whole customers, whole orders and all
+//! versions of a record, and working out a group anew needs nothing from outside of it.
+
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
+use perennial_base::Kind;
+use perennial_identity::{GraphBuilder, Resolution, SetId, SignatureId, record_hash};
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::records::NOBODY;
+use crate::versions::place;
+
+/// No element yet.
+const NONE: u32 = u32::MAX;
+const ORDER_SEED: u64 = 1 << 32;
+
+/// What rows name, as hashes, each with an element of the forest. Two things of one hash are in one group: that is too
+/// much then, and never too little.
+#[derive(Debug, Default)]
+pub(crate) struct Nodes {
+    /// Upper and lower half of the hash, and the element.
+    pairs: Vec<[u32; 3]>,
+    forest: Vec<u32>,
+    of_set: Vec<u32>,
+    of_identifier: Vec<u32>,
+    orders: HashMap<u64, u32>,
+    /// Whether rows without a key are noted as well, by their place.
+    places: bool,
+}
+
+/// The groups of the elements.
+#[derive(Debug)]
+pub(crate) struct Labels {
+    by_element: Vec<u32>,
+    /// How many groups there have ever been.
+    pub(crate) groups: u32,
+}
+
+/// What a batch of rows names.
+pub(crate) struct Named<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) number: u16,
+    pub(crate) source: &'a str,
+    pub(crate) path: &'a str,
+    /// By row: set of identifiers, key, order, place in the file, time.
+    pub(crate) sets: &'a [u32],
+    pub(crate) key: Option<&'a arrow::array::StringArray>,
+    pub(crate) order: Option<&'a arrow::array::StringArray>,
+    pub(crate) rows: &'a [i64],
+    pub(crate) time: &'a [i64],
+}
+
+/// The nodes of one row besides its identifiers.
+struct Hashes {
+    records: [Option<u64>; 2],
+    order: Option<u64>,
+}
+
+impl Named<'_> {
+    fn hashes(&self) -> Vec<Hashes> {
+        let mut text = String::new();
+        (0..self.sets.len())
+            .map(|row| {
+                let mut hashes = Hashes {
+                    records: [None; 2],
+                    order: self.order.map(|order| order_node(order.value(row))),
+                };
+                let record = |key: &str| Some(record_node(self.source, key));
+                match self.key {
+                    Some(key) => {
+                        let key = key.value(row);
+                        hashes.records = [record(key), None];
+                        if self.kind == Kind::Subscription {
+                            // Each change is a record of its own.
+                            text.clear();
+                            text.push_str(key);
+                            text.push('@');
+                            text.push_str(&self.time.get(row).copied().unwrap_or(0).to_string());
+                            hashes.records = [record(key), record(&text)];
+                        }
+                        if self.kind == Kind::Order {
+                            hashes.order = Some(order_node(key));
+                        }
+                    }
+                    None if self.kind == Kind::Order => {
+                        place(&mut text, self.path, self.rows.get(row).copied().unwrap_or(0));
+                        hashes.order = Some(order_node(&text));
+                    }
+                    None => {}
+                }
+                hashes
+            })
+            .collect()
+    }
+}
+
+/// The node of a record: a part of the hash by which a published id knows its founding record.
+fn record_node(source: &str, key: &str) -> u64 {
+    record_hash(source, key) as u64
+}
+
+fn order_node(key: &str) -> u64 {
+    xxh3_64_with_seed(key.as_bytes(), ORDER_SEED)
+}
+
+fn identifier_node(identifier_type: usize, value: &str) -> u64 {
+    xxh3_64_with_seed(value.as_bytes(), 1 + identifier_type as u64)
+}
+
+fn pair(hash: u64, element: u32) -> [u32; 3] {
+    [(hash >> 32) as u32, hash as u32, element]
+}
+
+fn hash_of(pair: [u32; 3]) -> u64 {
+    u64::from(pair[0]) << 32 | u64::from(pair[1])
+}
+
+impl Nodes {
+    /// Nodes of all rows, or of those that are new; then rows without a key are noted by their place, for the sake of ids
+    /// that such a row has founded.
+    pub(crate) fn new(places: bool) -> Self {
+        Self {
+            places,
+            ..Self::default()
+        }
+    }
+
+    /// An element of its own.
+    pub(crate) fn element(&mut self) -> u32 {
+        let element = self.forest.len() as u32;
+        self.forest.push(element);
+        element
+    }
+
+    fn note(&mut self, hash: u64, element: u32) {
+        self.pairs.push(pair(hash, element));
+    }
+
+    fn root(&mut self, element: u32) -> u32 {
+        let mut at = element;
+        while let Some(parent) = self
+            .forest
+            .get(at as usize)
+            .copied()
+            .filter(|parent| *parent != at)
+        {
+            let above = self.forest.get(parent as usize).copied().unwrap_or(parent);
+            if let Some(slot) = self.forest.get_mut(at as usize) {
+                *slot = above;
+            }
+            at = above;
+        }
+        at
+    }
+
+    pub(crate) fn join(&mut self, a: u32, b: u32) {
+        let (a, b) = (self.root(a), self.root(b));
+        if let Some(slot) = self.forest.get_mut(a.max(b) as usize) {
+            *slot = a.min(b);
+        }
+    }
+
+    /// Takes in rows, and gives the element of each. The text is hashed before anything is locked.
+    pub(crate) fn take(nodes: &Mutex<Self>, named: &Named<'_>, graph: &Mutex<GraphBuilder>) -> Vec<u32> {
+        let mut hashes = named.hashes();
+        let graph = graph.lock();
+        let mut nodes = nodes.lock();
+        if nodes.places && named.key.is_none() && named.kind.person_bearing() {
+            let mut text = String::new();
+            for (row, hashes) in hashes.iter_mut().enumerate() {
+                let at = |of: &[i64]| of.get(row).copied().unwrap_or(0);
+                let set = SetId::from_number(named.sets.get(row).copied().unwrap_or(0));
+                place(&mut text, named.path, at(named.rows));
+                let hash = graph.founding_hash(named.number, set, at(named.time), &text);
+                hashes.records = [hash.map(|hash| hash as u64), None];
+            }
+        }
+        nodes.add(named.sets, hashes, &graph)
+    }
+
+    fn add(&mut self, sets: &[u32], hashes: Vec<Hashes>, graph: &GraphBuilder) -> Vec<u32> {
+        let mut elements = Vec::with_capacity(hashes.len());
+        for (set, hashes) in sets.iter().zip(hashes) {
+            let mut element = self.of_set(SetId::from_number(*set), graph);
+            if let Some(order) = hashes.order {
+                let known = self.orders.get(&order).copied();
+                let of_order = match (known, element) {
+                    (Some(known), _) => known,
+                    (None, NONE) => self.element(),
+                    (None, element) => element,
+                };
+                if known.is_none() {
+                    self.orders.insert(order, of_order);
+                    self.note(order, of_order);
+                }
+                if element == NONE {
+                    element = of_order;
+                } else {
+                    self.join(element, of_order);
+                }
+            }
+            if element == NONE {
+                element = self.element();
+            }
+            for record in hashes.records.into_iter().flatten() {
+                self.note(record, element);
+            }
+            elements.push(element);
+        }
+        elements
+    }
+
+    fn of_set(&mut self, set: SetId, graph: &GraphBuilder) -> u32 {
+        let number = set.number() as usize;
+        if set == SetId::EMPTY {
+            return NONE;
+        }
+        if self.of_set.len() <= number {
+            self.of_set.resize(number + 1, NONE);
+        }
+        if let Some(known) = self.of_set.get(number).copied().filter(|known| *known != NONE) {
+            return known;
+        }
+        let mut of_set = NONE;
+        for member in graph.members(set) {
+            let at = member.number() as usize;
+            if self.of_identifier.len() <= at {
+                self.of_identifier.resize(at + 1, NONE);
+            }
+            let mut element = self.of_identifier.get(at).copied().unwrap_or(NONE);
+            if element == NONE {
+                element = if of_set == NONE { self.element() } else { of_set };
+                let (kind, value) = graph.identifier(member);
+                self.note(identifier_node(kind, value), element);
+                if let Some(slot) = self.of_identifier.get_mut(at) {
+                    *slot = element;
+                }
+            }
+            if of_set == NONE {
+                of_set = element;
+            } else {
+                self.join(of_set, element);
+            }
+        }
+        if let Some(slot) = self.of_set.get_mut(number) {
+            *slot = of_set;
+        }
+        of_set
+    }
+
+    /// Joins what has the same hash, and gives the hashes in their order, each with an element.
+    pub(crate) fn settle(&mut self) -> Vec<(u64, u32)> {
+        let mut pairs = std::mem::take(&mut self.pairs);
+        pairs.sort_unstable();
+        let mut settled = Vec::with_capacity(pairs.len());
+        for pair in pairs {
+            let (hash, element) = (hash_of(pair), pair[2]);
+            match settled.last() {
+                Some((known, first)) if *known == hash => self.join(*first, element),
+                _ => settled.push((hash, element)),
+            }
+        }
+        settled
+    }
+
+    /// Ties every published id to its founding record, wherever its customer is now.
+    pub(crate) fn published(&mut self, resolution: &Resolution, of_customer: &[u32]) {
+        for id in resolution.ids() {
+            if let Some(element) = owner(resolution, id).and_then(|owner| of_customer.get(owner as usize)) {
+                self.note(id.founding_hash as u64, *element);
+            }
+        }
+    }
+
+    /// Numbers the groups from 0.
+    pub(crate) fn numbered(mut self) -> Labels {
+        let mut by_element = vec![NONE; self.forest.len()];
+        let mut groups = 0;
+        for element in 0..self.forest.len() as u32 {
+            // The root of a tree is its least element, so it has its number already.
+            let root = self.root(element);
+            let label = match by_element.get(root as usize).copied() {
+                Some(label) if label != NONE => label,
+                _ => {
+                    groups += 1;
+                    groups - 1
+                }
+            };
+            for at in [root, element] {
+                if let Some(slot) = by_element.get_mut(at as usize) {
+                    *slot = label;
+                }
+            }
+        }
+        Labels { by_element, groups }
+    }
+
+    /// Numbers the groups of the elements: as `known` says of any element of the group, or from `next`. Answers also which
+    /// of the known groups have become part of another.
+    pub(crate) fn renumbered(mut self, known: &HashMap<u32, u32>, next: u32) -> (Labels, Vec<(u32, u32)>) {
+        let mut of_root: HashMap<u32, u32> = HashMap::new();
+        for (group, element) in known {
+            let root = self.root(*element);
+            let least = of_root.entry(root).or_insert(*group);
+            *least = (*least).min(*group);
+        }
+        let mut merged = Vec::new();
+        for (group, element) in known {
+            let root = self.root(*element);
+            match of_root.get(&root) {
+                Some(least) if least != group => merged.push((*group, *least)),
+                _ => {}
+            }
+        }
+        merged.sort_unstable();
+        let mut groups = next;
+        let by_element = (0..self.forest.len() as u32)
+            .map(|element| {
+                let root = self.root(element);
+                *of_root.entry(root).or_insert_with(|| {
+                    groups += 1;
+                    groups - 1
+                })
+            })
+            .collect();
+        (Labels { by_element, groups }, merged)
+    }
+}
+
+impl Labels {
+    /// The group of an element.
+    pub(crate) fn of(&self, element: u32) -> u32 {
+        self.by_element.get(element as usize).copied().unwrap_or(NONE)
+    }
+}
+
+/// The number of the customer that a published id is, or leads to.
+pub(crate) fn owner(resolution: &Resolution, id: &perennial_identity::PublishedId) -> Option<u32> {
+    let current = match id.fate {
+        perennial_identity::Fate::Current => id.id,
+        perennial_identity::Fate::Redirected { to, .. } => to,
+        perennial_identity::Fate::Gone { .. } => return None,
+    };
+    let found = resolution
+        .customers()
+        .binary_search_by_key(&current, |customer| customer.id);
+    found.ok().map(|number| number as u32)
+}
+
+/// An element of each customer, from those of the signatures.
+pub(crate) fn of_customers(resolution: &Resolution, of_signature: &[u32]) -> Vec<u32> {
+    let mut elements = vec![NOBODY; resolution.customers().len()];
+    for (signature, element) in (0_u32..).zip(of_signature) {
+        let customer = resolution.customer_of(SignatureId::from_number(signature));
+        if let Some(slot) = customer.and_then(|customer| elements.get_mut(customer as usize)) {
+            *slot = *element;
+        }
+    }
+    elements
+}
+
+/// The groups of the runs before, some of which have become part of others since.
+#[derive(Debug)]
+pub(crate) struct Merged(Vec<u32>);
+
+impl Merged {
+    /// `count` groups, and which of them is part of which other.
+    pub(crate) fn new(count: u32, parts: &[(u32, u32)]) -> Self {
+        let mut roots: Vec<u32> = (0..count).collect();
+        for (part, whole) in parts {
+            if let Some(slot) = roots.get_mut(*part as usize) {
+                *slot = *whole;
+            }
+        }
+        let mut merged = Self(roots);
+        for group in 0..count {
+            let root = merged.root(group);
+            if let Some(slot) = merged.0.get_mut(group as usize) {
+                *slot = root;
+            }
+        }
+        merged
+    }
+
+    /// The group that a group is part of now.
+    pub(crate) fn root(&self, group: u32) -> u32 {
+        let mut at = group;
+        while let Some(whole) = self.0.get(at as usize).copied().filter(|whole| *whole != at) {
+            at = whole;
+        }
+        at
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}

@@ -1,0 +1,425 @@
+//! Runs that work out no more than what new files touch: whether that is possible, which groups it is, and how their stored
+//! rows come beside the new ones. From there on such a run is like any other, over fewer rows.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type, UInt64Type};
+use futures::StreamExt;
+use parking_lot::Mutex;
+use perennial_base::Kind;
+use perennial_base::config::Config;
+use perennial_identity::GraphBuilder;
+use perennial_lake::{DataFile, FileState, Manifest, Masks, RowSet, RunState, SourceManifest, TableManifest};
+use perennial_udf_lifecycle::model::StageModel;
+
+use crate::error::Result;
+use crate::groups::{Labels, Merged, Nodes};
+use crate::landing::Landing;
+use crate::ledger::{self, Loading, STATE_VERSION};
+use crate::output::Output;
+use crate::records::{Pending, input};
+use crate::stored::{GROUP, Tables, Touched};
+
+/// The tables of nodes and of groups that have become part of others; not served.
+const NODES: &str = "internal.nodes";
+const GROUPS: &str = "internal.groups";
+const NODES_PER_ROW_GROUP: usize = 1 << 20;
+/// Below this many rows a lake is small, whatever part of it is touched.
+const SMALL: u64 = 100_000;
+/// Tables that every run writes as a whole, if it writes them.
+const WHOLE: [&str; 10] = [
+    Masks::TABLE,
+    GROUPS,
+    crate::findings::TALLY,
+    "public.segments",
+    "public.spend",
+    "public.identity_changes",
+    "perennial.fx_rates",
+    "perennial.identity_overrides",
+    "perennial.identity_conflicts",
+    "perennial.identity_warnings",
+];
+
+/// Whether runs add to a table what they work out, and mask what it replaces.
+pub(crate) fn grows(table: &str) -> bool {
+    !WHOLE.contains(&table)
+}
+
+/// Whether rows of a table are replaced.
+fn replaced(table: &str) -> bool {
+    grows(table) && table != NODES && !table.starts_with("internal.ledger.")
+}
+
+/// Why everything has to be worked out anew; none when what new files touch is enough.
+pub(crate) fn obstacle(config: &Config, landing: &Landing, previous: &Manifest) -> Result<Option<String>> {
+    if previous.state.as_ref().map(|state| state.version) != Some(STATE_VERSION) {
+        return Ok(Some(
+            "the snapshot before keeps no state of this version".to_owned(),
+        ));
+    }
+    if StageModel::from_config(&config.lifecycle)?.adaptive() {
+        return Ok(Some("windows that adapt depend on all customers".to_owned()));
+    }
+    for (source, landed) in config.sources.iter().zip(&landing.sources) {
+        let Some(before) = previous.sources.get(&source.name) else {
+            return Ok(Some(format!("source \"{}\" is new", source.name)));
+        };
+        if source.kind == Kind::Table {
+            continue;
+        }
+        if source.kind == Kind::IdentityOverride
+            && landed.files.iter().any(|file| file.state == FileState::Live)
+        {
+            return Ok(Some("what persons say of records joins any of them".to_owned()));
+        }
+        if let Some(why) = changed(source.kind, before, landed) {
+            return Ok(Some(format!("source \"{}\": {why}", source.name)));
+        }
+    }
+    for (name, table) in previous.tables.iter().filter(|(name, _)| replaced(name)) {
+        let sum = |of: &dyn Fn(&DataFile) -> u64| table.files.iter().map(of).sum::<u64>();
+        let base = sum(&|file| if file.delta { 0 } else { file.rows });
+        let added = sum(&|file| if file.delta { file.rows } else { 0 });
+        let masked = sum(&|file| file.masked);
+        if base + added > SMALL && added.max(masked) > base / 4 {
+            return Ok(Some(format!(
+                "earlier runs have replaced more than a quarter of \"{name}\""
+            )));
+        }
+    }
+    Ok(None)
+}
+
+/// What has happened to a source besides files that were added.
+fn changed(kind: Kind, before: &SourceManifest, landed: &SourceManifest) -> Option<String> {
+    let now: HashMap<&str, _> = landed
+        .files
+        .iter()
+        .map(|file| (file.path.as_str(), file))
+        .collect();
+    let live = || before.files.iter().filter(|file| file.state == FileState::Live);
+    for file in live() {
+        let same = now
+            .get(file.path.as_str())
+            .is_some_and(|now| now.state == FileState::Live && now.id == file.id && file.id > 0);
+        if !same {
+            return Some(format!("\"{}\" has gone or changed", file.path));
+        }
+    }
+    let mut live_now = landed.files.iter().filter(|file| file.state == FileState::Live);
+    if kind == Kind::FxRate && live_now.any(|file| file.id == 0) {
+        return Some("new exchange rates change amounts of old orders".to_owned());
+    }
+    // Nothing of it is stored.
+    live().next()?;
+    let ((columns, partitions), (columns_now, partitions_now)) = (input(before), input(landed));
+    let typed = |field: &Arc<Field>| {
+        let now = columns_now.field_with_name(field.name());
+        now.is_ok_and(|now| now.data_type() == field.data_type())
+    };
+    let kept =
+        columns.fields().iter().all(typed) && partitions.iter().all(|name| partitions_now.contains(name));
+    (!kept).then(|| "the type of a column has changed".to_owned())
+}
+
+/// The groups that new rows touch.
+#[derive(Debug)]
+pub(crate) struct Increment<'a> {
+    previous: &'a Manifest,
+    stored: &'a Tables,
+    state: RunState,
+    /// Groups that are part of others.
+    parts: Vec<(u32, u32)>,
+    merged: Merged,
+    /// Nodes that are not stored yet, with their elements.
+    fresh: Vec<(u64, u32)>,
+    /// An element of each touched group.
+    known: HashMap<u32, u32>,
+    pub(crate) touched: Touched,
+    /// Whether spend has landed: its table is made as a whole.
+    pub(crate) spend: bool,
+    /// By ledger and file, the rows to load.
+    wanted: BTreeMap<String, Vec<RowSet>>,
+}
+
+impl<'a> Increment<'a> {
+    /// Finds out what the new rows touch. Answers why everything has to be worked out anew where it is too much.
+    pub(crate) async fn find(
+        previous: &'a Manifest,
+        stored: &'a Tables,
+        config: &Config,
+        pending: &[(usize, Pending)],
+        landing: &Landing,
+        nodes: &Mutex<Nodes>,
+    ) -> Result<std::result::Result<Self, String>> {
+        let state = previous.state.clone().unwrap_or_default();
+        let parts = parts(stored, previous).await?;
+        let merged = Merged::new(state.groups, &parts);
+        let settled = nodes.lock().settle();
+        let mut found = vec![false; settled.len()];
+        let mut known: HashMap<u32, u32> = HashMap::new();
+        let table = previous.tables.get(NODES);
+        for file in table.into_iter().flat_map(|table| &table.files) {
+            let mut stream = stored.all(nodes_schema(), file).await?;
+            let mut at = 0;
+            while let Some(batch) = stream.next().await {
+                let batch = batch?;
+                let hashes = batch.column(0).as_primitive::<UInt64Type>().values();
+                let groups = batch.column(1).as_primitive::<UInt32Type>().values();
+                let mut nodes = nodes.lock();
+                for (hash, group) in hashes.iter().zip(groups) {
+                    while settled.get(at).is_some_and(|(wanted, _)| wanted < hash) {
+                        at += 1;
+                    }
+                    let Some((wanted, element)) = settled.get(at) else {
+                        break;
+                    };
+                    if wanted != hash {
+                        continue;
+                    }
+                    let of_group = *known
+                        .entry(merged.root(*group))
+                        .or_insert_with(|| nodes.element());
+                    nodes.join(of_group, *element);
+                    if let Some(slot) = found.get_mut(at) {
+                        *slot = true;
+                    }
+                }
+            }
+        }
+        let touched = (0..merged.len() as u32).map(|group| known.contains_key(&merged.root(group)));
+        let touched = Touched::new(touched.collect());
+        let fresh = settled
+            .into_iter()
+            .zip(found)
+            .filter_map(|(node, found)| (!found).then_some(node))
+            .collect();
+        let spend = config
+            .sources
+            .iter()
+            .zip(&landing.sources)
+            .any(|(source, landed)| {
+                let mut live = landed.files.iter().filter(|file| file.state == FileState::Live);
+                source.kind == Kind::Spend && live.any(|file| file.id == 0)
+            });
+        let mut increment = Self {
+            previous,
+            stored,
+            state,
+            parts,
+            merged,
+            fresh,
+            known,
+            touched,
+            spend,
+            wanted: BTreeMap::new(),
+        };
+        Ok(match increment.choose(config, pending).await? {
+            Some(why) => Err(why),
+            None => Ok(increment),
+        })
+    }
+
+    /// Chooses the rows to load.
+    async fn choose(&mut self, config: &Config, pending: &[(usize, Pending)]) -> Result<Option<String>> {
+        let (mut rows, mut of) = (0, 0);
+        for (number, pending) in pending {
+            let Some(source) = config.sources.get(*number) else {
+                continue;
+            };
+            let name = ledger::table_of(&source.name);
+            let Some(table) = self.previous.tables.get(&name) else {
+                continue;
+            };
+            if !same_columns(table, &ledger::schema(&pending.mapping.types(), &pending.schema)) {
+                return Ok(Some(format!(
+                    "source \"{}\" has other columns than its stored rows",
+                    source.name
+                )));
+            }
+            let files: Vec<&DataFile> = table.files.iter().collect();
+            let none = || files.iter().map(|_| RowSet::default()).collect();
+            let wanted = match source.kind {
+                Kind::FxRate => files
+                    .iter()
+                    .map(|file| RowSet::default().complement(file.rows))
+                    .collect(),
+                Kind::Spend if self.spend => files
+                    .iter()
+                    .map(|file| RowSet::default().complement(file.rows))
+                    .collect(),
+                Kind::Spend => none(),
+                _ => {
+                    let wanted = self.stored.touched_in(&files, &self.touched).await?;
+                    rows += wanted.iter().map(RowSet::count).sum::<u64>();
+                    of += files.iter().map(|file| file.rows).sum::<u64>();
+                    wanted
+                }
+            };
+            self.wanted.insert(name, wanted);
+        }
+        Ok((of > SMALL && rows > of / 4).then(|| format!("{rows} of {of} stored rows are touched")))
+    }
+
+    /// Loads the chosen rows of a source beside the new ones.
+    pub(crate) async fn load(
+        &self,
+        name: &str,
+        manifest: &SourceManifest,
+        pending: &Pending,
+        graph: &Mutex<GraphBuilder>,
+        nodes: &Mutex<Nodes>,
+    ) -> Result<()> {
+        let name = ledger::table_of(name);
+        let (Some(table), Some(wanted)) = (self.previous.tables.get(&name), self.wanted.get(&name)) else {
+            return Ok(());
+        };
+        // Rows that belong to nobody are read whole, whatever groups they are of.
+        let apart = nodes.lock().element();
+        let mut element = |group: u32| {
+            let root = self.merged.root(group);
+            self.known.get(&root).copied().unwrap_or(apart)
+        };
+        let loading = Loading {
+            tables: self.stored,
+            graph,
+            manifest,
+            pending,
+        };
+        loading.load(table, wanted, &mut element).await
+    }
+
+    /// Numbers the groups and writes what has become of them.
+    pub(crate) async fn number(&mut self, nodes: Nodes, output: &Output) -> Result<(Labels, RunState)> {
+        let (labels, merged) = nodes.renumbered(&self.known, self.state.groups);
+        self.parts.extend(merged);
+        let fresh = self.fresh.iter();
+        let mut named: Vec<(u64, u32)> = fresh
+            .map(|(hash, element)| (*hash, labels.of(*element)))
+            .collect();
+        named.sort_unstable();
+        write_nodes(output, &named).await?;
+        let state = write_groups(output, &self.parts, labels.groups).await?;
+        Ok((labels, state))
+    }
+
+    /// The tables of the snapshot: those before, of which what was worked out anew is masked, and what was written. None when
+    /// a table has other columns now.
+    pub(crate) async fn tables(
+        &self,
+        written: BTreeMap<String, TableManifest>,
+    ) -> Result<Option<(BTreeMap<String, TableManifest>, Masks)>> {
+        let mut masks = Masks::clone(&self.stored.masks);
+        let mut tables = self.previous.tables.clone();
+        let mut names: Vec<(&String, &DataFile)> = Vec::new();
+        for (name, table) in self.previous.tables.iter().filter(|(name, _)| replaced(name)) {
+            names.extend(table.files.iter().map(|file| (name, file)));
+        }
+        let files: Vec<&DataFile> = names.iter().map(|(_, file)| *file).collect();
+        let replaced = self.stored.touched_in(&files, &self.touched).await?;
+        for (file, rows) in files.iter().zip(replaced) {
+            let rows = match masks.of(&file.path) {
+                Some(mask) => mask.union(&rows),
+                None => rows,
+            };
+            masks.set(&file.path, rows);
+        }
+        for table in tables.values_mut() {
+            for file in &mut table.files {
+                file.masked = masks.of(&file.path).map_or(0, |mask| mask.count());
+            }
+            table
+                .files
+                .retain(|file| file.masked == 0 || file.rows_left() > 0);
+        }
+        for (name, fresh) in written {
+            let keep = match name.as_str() {
+                "public.spend" => !self.spend,
+                "perennial.fx_rates" => true,
+                _ => grows(&name),
+            };
+            match tables.get_mut(&name) {
+                Some(known) if known.schema != fresh.schema && known.rows() > 0 => return Ok(None),
+                Some(known) if keep => {
+                    known.schema = fresh.schema;
+                    known.files.extend(fresh.files);
+                }
+                _ => {
+                    tables.insert(name, fresh);
+                }
+            }
+        }
+        Ok(Some((tables, masks)))
+    }
+}
+
+/// Numbers the groups of a run over everything, and writes what the next run needs of them.
+pub(crate) async fn number_all(mut nodes: Nodes, output: &Output) -> Result<(Labels, RunState)> {
+    let settled = nodes.settle();
+    let labels = nodes.numbered();
+    let named: Vec<(u64, u32)> = settled
+        .into_iter()
+        .map(|(hash, element)| (hash, labels.of(element)))
+        .collect();
+    write_nodes(output, &named).await?;
+    let state = write_groups(output, &[], labels.groups).await?;
+    Ok((labels, state))
+}
+
+fn nodes_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("hash", DataType::UInt64, false),
+        Field::new(GROUP, DataType::UInt32, false),
+    ]))
+}
+
+fn groups_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("part", DataType::UInt32, false),
+        Field::new("whole", DataType::UInt32, false),
+    ]))
+}
+
+async fn write_nodes(output: &Output, named: &[(u64, u32)]) -> Result<()> {
+    let parts = named.chunks(NODES_PER_ROW_GROUP).map(|chunk| {
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(UInt64Array::from_iter_values(chunk.iter().map(|node| node.0))),
+            Arc::new(UInt32Array::from_iter_values(chunk.iter().map(|node| node.1))),
+        ];
+        Ok(RecordBatch::try_new(nodes_schema(), columns)?)
+    });
+    output
+        .parts(NODES, &nodes_schema(), &["hash"], NODES_PER_ROW_GROUP, parts)
+        .await
+}
+
+async fn write_groups(output: &Output, parts: &[(u32, u32)], groups: u32) -> Result<RunState> {
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(UInt32Array::from_iter_values(parts.iter().map(|pair| pair.0))),
+        Arc::new(UInt32Array::from_iter_values(parts.iter().map(|pair| pair.1))),
+    ];
+    let batch = RecordBatch::try_new(groups_schema(), columns)?;
+    output.write(GROUPS, None, &batch, None, &[]).await?;
+    Ok(RunState {
+        version: STATE_VERSION,
+        groups,
+    })
+}
+
+async fn parts(stored: &Tables, previous: &Manifest) -> Result<Vec<(u32, u32)>> {
+    let mut parts = Vec::new();
+    for batch in stored.rows(Some(previous), GROUPS, &["part", "whole"]).await? {
+        let column = |at: usize| batch.column(at).as_primitive::<UInt32Type>();
+        let pairs = column(0).values().iter().zip(column(1).values());
+        parts.extend(pairs.map(|(part, whole)| (*part, *whole)));
+    }
+    Ok(parts)
+}
+
+fn same_columns(table: &TableManifest, wanted: &SchemaRef) -> bool {
+    let named = |field: &Arc<Field>| (field.name().clone(), field.data_type().clone());
+    let known = table.schema.schema().fields().iter().map(named);
+    known.eq(wanted.fields().iter().map(named))
+}

@@ -1,0 +1,254 @@
+//! The tables of the snapshot before, read again: rows that masks leave, or those of some groups alone.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
+use datafusion::catalog::TableProvider;
+use datafusion::execution::{SendableRecordBatchStream, SessionState};
+use datafusion::physical_plan::execute_stream;
+use futures::{StreamExt, TryStreamExt, stream};
+use perennial_base::ErrorClass;
+use perennial_engine::Engine;
+use perennial_engine::provider::{FileTable, StoredFile};
+use perennial_lake::{DataFile, Manifest, Masks, RowSet, TableManifest};
+
+use crate::error::Result;
+
+/// The column that says of which group a row is; it stands behind those of the table and is not served.
+pub(crate) const GROUP: &str = "_group";
+
+/// The tables of a snapshot.
+#[derive(Debug, Clone)]
+pub(crate) struct Tables {
+    engine: Arc<Engine>,
+    state: SessionState,
+    pub(crate) masks: Arc<Masks>,
+}
+
+/// Which groups are worked out anew. A row of no group always is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Touched(Arc<Vec<bool>>);
+
+impl Touched {
+    pub(crate) fn new(groups: Vec<bool>) -> Self {
+        Self(Arc::new(groups))
+    }
+
+    fn holds(&self, group: u32) -> bool {
+        self.0.get(group as usize) == Some(&true)
+    }
+}
+
+/// The column of groups.
+pub(crate) fn group_field() -> Field {
+    Field::new(GROUP, DataType::UInt32, true)
+}
+
+impl Tables {
+    pub(crate) async fn new(
+        engine: &Arc<Engine>,
+        state: &SessionState,
+        manifest: Option<&Manifest>,
+    ) -> Result<Self> {
+        let masks = match manifest {
+            Some(manifest) => Masks::read(engine.lake(), manifest).await?,
+            None => Masks::default(),
+        };
+        Ok(Self {
+            engine: Arc::clone(engine),
+            state: state.clone(),
+            masks: Arc::new(masks),
+        })
+    }
+
+    /// The columns named `columns` of a table, of rows in one file: of all that are not masked, or of those `wanted`.
+    async fn scan(
+        &self,
+        columns: SchemaRef,
+        file: &DataFile,
+        mask: Option<Arc<RowSet>>,
+    ) -> Result<SendableRecordBatchStream> {
+        let file = self.file(file, mask)?;
+        let table = FileTable::new(self.engine.lake(), columns, Vec::new(), vec![file], &[])?;
+        let plan = table.scan(&self.state, None, &[], None).await?;
+        Ok(execute_stream(plan, self.state.task_ctx())?)
+    }
+
+    /// All rows of a file in their order, masked or not.
+    pub(crate) async fn all(&self, columns: SchemaRef, file: &DataFile) -> Result<SendableRecordBatchStream> {
+        self.scan(columns, file, None).await
+    }
+
+    pub(crate) fn file(&self, file: &DataFile, mask: Option<Arc<RowSet>>) -> Result<StoredFile> {
+        Ok(StoredFile {
+            path: self.engine.lake().path(&file.path)?,
+            bytes: file.bytes,
+            rows: file.rows,
+            mask,
+            apart: true,
+            columns: Vec::new(),
+            partitions: Vec::new(),
+            last_modified: 0,
+            e_tag: None,
+        })
+    }
+
+    /// All rows of a table that are not masked, by batch; nothing where there is no such table.
+    pub(crate) async fn rows(
+        &self,
+        manifest: Option<&Manifest>,
+        table: &str,
+        columns: &[&str],
+    ) -> Result<Vec<RecordBatch>> {
+        self.of_touched(manifest, table, columns, None).await
+    }
+
+    /// As [`Self::rows`], of the groups that are touched where any are named.
+    pub(crate) async fn of_touched(
+        &self,
+        manifest: Option<&Manifest>,
+        table: &str,
+        columns: &[&str],
+        touched: Option<&Touched>,
+    ) -> Result<Vec<RecordBatch>> {
+        let mut batches = Vec::new();
+        for file in self.files(manifest, table, touched).await? {
+            batches.extend(file.rows(columns).await?);
+        }
+        Ok(batches)
+    }
+
+    /// The rows of a file whose group is touched, masked ones too.
+    pub(crate) async fn touched(&self, file: &DataFile, touched: &Touched) -> Result<RowSet> {
+        let columns = Arc::new(Schema::new(vec![group_field()]));
+        let mut stream = self.scan(columns, file, None).await?;
+        let (mut rows, mut at) = (RowSet::default(), 0_u64);
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            let groups = batch.column(0).as_primitive::<UInt32Type>();
+            // Rows of one group mostly stand together.
+            let mut since = None;
+            for row in 0..groups.len() {
+                let wanted = groups.is_null(row) || touched.holds(groups.value(row));
+                match (wanted, since) {
+                    (true, None) => since = Some(row),
+                    (false, Some(first)) => {
+                        rows.push(at + first as u64, at + row as u64);
+                        since = None;
+                    }
+                    _ => {}
+                }
+            }
+            if let Some(first) = since {
+                rows.push(at + first as u64, at + groups.len() as u64);
+            }
+            at += groups.len() as u64;
+        }
+        Ok(rows)
+    }
+
+    /// As [`Self::touched`] of many files, side by side.
+    pub(crate) async fn touched_in(&self, files: &[&DataFile], touched: &Touched) -> Result<Vec<RowSet>> {
+        let tasks = files.iter().map(|file| {
+            let (tables, file, touched) = (self.clone(), (*file).clone(), touched.clone());
+            let cpu = self.engine.cpu().clone();
+            async move {
+                let found = cpu.spawn(async move { tables.touched(&file, &touched).await });
+                found.await
+            }
+        });
+        let side_by_side = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let mut found = stream::iter(tasks.collect::<Vec<_>>()).buffered(side_by_side);
+        let mut sets = Vec::with_capacity(files.len());
+        while let Some(set) = found.next().await {
+            sets.push(set.map_err(|_| stopped())??);
+        }
+        Ok(sets)
+    }
+
+    /// The columns of the rows of a file that are in `wanted`.
+    pub(crate) async fn wanted(
+        &self,
+        columns: SchemaRef,
+        file: &DataFile,
+        wanted: &RowSet,
+    ) -> Result<Vec<RecordBatch>> {
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mask = Arc::new(wanted.complement(file.rows));
+        let stream = self.scan(columns, file, Some(mask)).await?;
+        Ok(stream.try_collect().await?)
+    }
+
+    /// The files of a table of a snapshot, each with the rows of it to be read: those that are not masked and, where groups
+    /// are named, whose group is touched.
+    pub(crate) async fn files(
+        &self,
+        manifest: Option<&Manifest>,
+        table: &str,
+        touched: Option<&Touched>,
+    ) -> Result<Vec<FileRows<'_>>> {
+        match manifest.and_then(|manifest| manifest.tables.get(table)) {
+            Some(table) => self.files_of(table, touched).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    /// As [`Self::files`], of a table that is known.
+    pub(crate) async fn files_of(
+        &self,
+        table: &TableManifest,
+        touched: Option<&Touched>,
+    ) -> Result<Vec<FileRows<'_>>> {
+        let files: Vec<&DataFile> = table.files.iter().collect();
+        let wanted = match touched {
+            Some(touched) => self.touched_in(&files, touched).await?,
+            None => files
+                .iter()
+                .map(|file| RowSet::default().complement(file.rows))
+                .collect(),
+        };
+        let left = files.into_iter().zip(wanted).map(|(file, wanted)| FileRows {
+            tables: self,
+            schema: Arc::clone(table.schema.schema()),
+            rows: match self.masks.of(&file.path) {
+                Some(mask) => wanted.without(mask),
+                None => wanted,
+            },
+            file: file.clone(),
+        });
+        Ok(left.collect())
+    }
+}
+
+/// Rows of a file of a table.
+#[derive(Debug)]
+pub(crate) struct FileRows<'a> {
+    tables: &'a Tables,
+    schema: SchemaRef,
+    file: DataFile,
+    rows: RowSet,
+}
+
+impl FileRows<'_> {
+    /// The columns of these names, of those that the table has.
+    pub(crate) async fn rows(&self, columns: &[&str]) -> Result<Vec<RecordBatch>> {
+        let columns = columns_of(&self.schema, columns);
+        self.tables.wanted(columns, &self.file, &self.rows).await
+    }
+}
+
+/// Columns by name, as they are written; a table of an earlier version may not have all of them.
+fn columns_of(schema: &Schema, names: &[&str]) -> SchemaRef {
+    let fields = names
+        .iter()
+        .filter_map(|name| schema.field_with_name(name).ok().cloned());
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// A task of ours has died.
+pub(crate) fn stopped() -> perennial_engine::Error {
+    perennial_engine::Error::new(ErrorClass::Internal, "stored rows could not be read")
+}

@@ -1,0 +1,198 @@
+//! The versions of each record, and whose it is.
+
+use std::collections::HashMap;
+
+use perennial_base::Kind;
+use perennial_identity::{GraphBuilder, SetId, SignatureId};
+use perennial_lake::SourceManifest;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::error::Result;
+use crate::records::{Counts, DROPPED, LEADING_COLUMNS, NOBODY, Rows, Staged};
+use crate::scratch::Stored;
+
+/// What is known of the records of all sources.
+#[derive(Debug, Default)]
+pub(crate) struct Known {
+    pub(crate) orders: Orders,
+    /// By signature, an element of its group.
+    pub(crate) elements: Vec<u32>,
+}
+
+impl Known {
+    fn person(&mut self, signature: Option<SignatureId>, element: u32) -> u32 {
+        let Some(signature) = signature else { return NOBODY };
+        let at = signature.number() as usize;
+        if self.elements.len() <= at {
+            self.elements.resize(at + 1, element);
+        }
+        if let Some(slot) = self.elements.get_mut(at) {
+            *slot = element;
+        }
+        signature.number()
+    }
+}
+
+/// Signatures of orders by the hash of their key: refunds and items belong to their order's customer.
+pub(crate) type Orders = HashMap<u128, u32>;
+
+/// The hash by which an order is found.
+pub(crate) fn order_hash(key: &str) -> u128 {
+    xxh3_128(key.as_bytes())
+}
+
+/// The rows of a heap that have keys: which of them are versions of one record, and whose it is.
+pub(crate) fn keyed(
+    graph: &mut GraphBuilder,
+    kind: Kind,
+    staged: &Staged,
+    heap: &Stored,
+    dropped: &[bool],
+    counts: &mut [Counts],
+    known: &mut Known,
+) -> Result<Vec<(u32, u32)>> {
+    let batch = heap.load(&staged.schema, Some(&LEADING_COLUMNS))?;
+    let rows = Rows::new(&batch);
+    let mut side = vec![(NOBODY, DROPPED); batch.num_rows()];
+    let mut order: Vec<u32> = (0..batch.num_rows() as u32)
+        .filter(|row| dropped.get(rows.file(*row)) == Some(&false))
+        .collect();
+    // Every change of a subscription is a fact of its own moment.
+    let by_time = kind == Kind::Subscription;
+    let moment = |row: u32| if by_time { rows.time(row) } else { 0 };
+    let version = |row: u32| {
+        (
+            rows.key(row),
+            moment(row),
+            rows.updated(row),
+            rows.file(row),
+            rows.row(row),
+        )
+    };
+    order.sort_unstable_by(|a, b| version(*a).cmp(&version(*b)));
+    let mut key = String::new();
+    let mut sightings: Vec<(SetId, i64)> = Vec::new();
+    for versions in order.chunk_by(|a, b| rows.key(*a) == rows.key(*b) && moment(*a) == moment(*b)) {
+        let Some((newest, _)) = versions.split_last() else {
+            continue;
+        };
+        sightings.clear();
+        sightings.extend(versions.iter().map(|row| (rows.set(*row), rows.time(*row))));
+        let record_key = if by_time {
+            key.clear();
+            key.push_str(rows.key(*newest));
+            key.push('@');
+            key.push_str(&rows.time(*newest).to_string());
+            key.as_str()
+        } else {
+            rows.key(*newest)
+        };
+        let signature = if kind.person_bearing() {
+            graph.versions(staged.source, &sightings, record_key)?
+        } else {
+            None
+        };
+        let number = known.person(signature, rows.element(*newest));
+        if kind == Kind::Order {
+            known
+                .orders
+                .entry(order_hash(rows.key(*newest)))
+                .or_insert(number);
+        }
+        let stored = |row: u32| staged.stored.get(rows.file(row)) == Some(&true);
+        // Of what an earlier run has counted, nothing changes but that its newest version may be the newest no more.
+        let outdated = versions
+            .iter()
+            .rfind(|row| stored(**row))
+            .filter(|row| *row != newest);
+        if let Some(counts) = outdated.and_then(|row| counts.get_mut(rows.file(*row))) {
+            counts.outdated += 1;
+        }
+        for (place, row) in versions.iter().enumerate() {
+            let newer = (versions.len() - 1 - place) as u32;
+            if let Some(slot) = side.get_mut(*row as usize) {
+                *slot = (number, newer);
+            }
+            if let Some(counts) = counts.get_mut(rows.file(*row)).filter(|_| !stored(*row)) {
+                let count = if newer == 0 {
+                    &mut counts.unified
+                } else {
+                    &mut counts.superseded
+                };
+                *count += 1;
+            }
+        }
+    }
+    Ok(side)
+}
+
+/// The rows of a heap without keys: each is a record of its own, known by its place.
+#[expect(clippy::too_many_arguments, reason = "the pieces of one loop, named")]
+pub(crate) fn unkeyed(
+    graph: &mut GraphBuilder,
+    kind: Kind,
+    staged: &Staged,
+    heap: &Stored,
+    manifest: &SourceManifest,
+    dropped: &[bool],
+    counts: &mut [Counts],
+    known: &mut Known,
+) -> Result<Vec<(u32, u32)>> {
+    let mut side = Vec::with_capacity(heap.rows());
+    let mut key = String::new();
+    for batch in heap.batches(Some(&LEADING_COLUMNS)) {
+        let batch = batch?;
+        let rows = Rows::new(&batch);
+        for row in 0..batch.num_rows() as u32 {
+            let file = rows.file(row);
+            if dropped.get(file) != Some(&false) {
+                side.push((NOBODY, DROPPED));
+                continue;
+            }
+            let set = rows.set(row);
+            let mut number = NOBODY;
+            if set != SetId::EMPTY || matches!(kind, Kind::Profile | Kind::Order) {
+                place(&mut key, path_of(manifest, file), rows.row(row));
+                let signature = person(graph, kind, staged.source, set, rows.time(row), &key)?;
+                number = known.person(signature, rows.element(row));
+                if kind == Kind::Order {
+                    known.orders.entry(order_hash(&key)).or_insert(number);
+                }
+            }
+            side.push((number, 0));
+            if let Some(counts) = counts.get_mut(file)
+                && staged.stored.get(file) != Some(&true)
+            {
+                counts.unified += 1;
+            }
+        }
+    }
+    Ok(side)
+}
+
+fn person(
+    graph: &mut GraphBuilder,
+    kind: Kind,
+    source: u16,
+    set: SetId,
+    time: i64,
+    key: &str,
+) -> Result<Option<SignatureId>> {
+    if !kind.person_bearing() {
+        return Ok(None);
+    }
+    Ok(graph.record(source, set, time, key)?)
+}
+
+/// The key of a row in a source without one: its place.
+pub(crate) fn place(key: &mut String, path: &str, row: i64) {
+    use std::fmt::Write;
+    key.clear();
+    key.push_str(path);
+    // Writing to a string cannot fail.
+    let _ = write!(key, ":{row}");
+}
+
+pub(crate) fn path_of(manifest: &SourceManifest, file: usize) -> &str {
+    manifest.files.get(file).map_or("", |file| file.path.as_str())
+}

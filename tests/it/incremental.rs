@@ -1,0 +1,555 @@
+//! Runs that work out what new files touch and nothing else, against runs that work out everything.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray, UInt32Array,
+};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use perennial_testkit::TestLake;
+use perennial_testkit::environment::variable;
+
+use crate::support::parquet;
+
+/// 2026-01-01 in UTC.
+const NEW_YEAR: i64 = 1_767_225_600_000_000;
+const HOUR: i64 = 3_600_000_000;
+/// Worlds that are tried unless the environment says otherwise.
+const WORLDS: u64 = 3;
+
+const CONFIG: &str = r#"
+[lake]
+url = "./lake"
+refresh = "off"
+keep_snapshots = 1
+keep_for = "0s"
+[time]
+as_of = "2026-03-01T00:00:00Z"
+[money]
+currency = "EUR"
+
+[[source]]
+name = "crm"
+kind = "profile"
+path = "crm/"
+record_key = "id"
+time = "at"
+identifiers = { email = "email", phone = "phone", user_id = "user" }
+traits = { first_name = "word", city = "city" }
+[[source]]
+name = "letters"
+kind = "profile"
+path = "letters/"
+time = "at"
+identifiers = { email = "email" }
+traits = { city = "city" }
+[[source]]
+name = "shop"
+kind = "order"
+path = "shop/"
+record_key = "id"
+time = "at"
+updated_at = "updated"
+identifiers = { email = "email", user_id = "user" }
+columns = { amount = "amount", status = "state", currency = "currency", channel = "city" }
+[[source]]
+name = "till"
+kind = "order"
+path = "till/"
+record_key = "id"
+time = "at"
+identifiers = { phone = "phone" }
+columns = { amount = "amount" }
+[[source]]
+name = "market"
+kind = "order"
+path = "market/"
+time = "at"
+identifiers = { email = "email" }
+columns = { amount = "amount" }
+[[source]]
+name = "lines"
+kind = "order_item"
+path = "lines/"
+columns = { order_id = "order_id", product_id = "word", quantity = "amount", unit_price = "amount" }
+[[source]]
+name = "returns"
+kind = "refund"
+path = "returns/"
+record_key = "id"
+time = "at"
+columns = { order_id = "order_id", amount = "amount" }
+[[source]]
+name = "visits"
+kind = "event"
+path = "visits/"
+time = "at"
+identifiers = { anonymous_id = "visitor", email = "email" }
+columns = { name = "word" }
+[[source]]
+name = "clicks"
+kind = "event"
+path = "clicks/"
+record_key = "id"
+time = "at"
+identifiers = { anonymous_id = "visitor", user_id = "user" }
+columns = { name = "word" }
+[[source]]
+name = "plans"
+kind = "subscription"
+path = "plans/"
+record_key = "id"
+time = "at"
+updated_at = "updated"
+identifiers = { email = "email" }
+columns = { plan = "word", mrr = "amount" }
+[[source]]
+name = "asked"
+kind = "survey"
+path = "asked/"
+record_key = "id"
+time = "at"
+updated_at = "updated"
+identifiers = { email = "email" }
+columns = { survey = "'nps'", score = "amount", comment = "word" }
+[[source]]
+name = "calls"
+kind = "interaction"
+path = "calls/"
+record_key = "id"
+time = "at"
+identifiers = { phone = "phone" }
+columns = { channel = "'phone'", type = "word" }
+[[source]]
+name = "permits"
+kind = "consent"
+path = "permits/"
+time = "at"
+identifiers = { email = "email", phone = "phone" }
+columns = { purpose = "word", granted = "granted" }
+[[source]]
+name = "ads"
+kind = "spend"
+path = "ads/"
+record_key = "id"
+columns = { date = "at", channel = "city", amount = "amount", currency = "currency" }
+[[source]]
+name = "rates"
+kind = "fx_rate"
+path = "rates/"
+columns = { date = "at", currency = "'USD'", rate = "amount" }
+[[source]]
+name = "said"
+kind = "identity_override"
+path = "said/"
+time = "at"
+columns = { source_a = "'crm'", record_a = "id", source_b = "'crm'", record_b = "order_id", verdict = "case when granted then 'same' else 'different' end" }
+
+[[identity.identifier]]
+type = "user_id"
+strong = true
+limit = 1
+[[identity.identifier]]
+type = "email"
+normalise = "email"
+strong = true
+limit = 2
+[[identity.identifier]]
+type = "phone"
+normalise = "phone:DE"
+max_customers = 2
+[[identity.identifier]]
+type = "anonymous_id"
+max_customers = 1
+
+[[segment]]
+name = "buyers"
+where = "last_order_at IS NOT NULL"
+[[segment]]
+name = "known"
+where = "identified_at IS NOT NULL"
+[server]
+authentication = "trust"
+"#;
+
+/// The relations that a run makes, and of the files what does not depend on when they were looked at.
+fn queries() -> Vec<String> {
+    let relations = [
+        "customers",
+        "customer_360",
+        "identity_links",
+        "trait_lineage",
+        "events",
+        "orders",
+        "order_items",
+        "refunds",
+        "subscriptions",
+        "surveys",
+        "interactions",
+        "consents",
+        "spend",
+        "lifecycle_history",
+        "segments",
+        "segment_members",
+        "perennial.identity_conflicts",
+        "perennial.identity_warnings",
+        "perennial.fx_rates",
+        "perennial.sources",
+    ];
+    let mut queries: Vec<String> = relations
+        .iter()
+        .map(|relation| format!("SELECT * FROM {relation}"))
+        .collect();
+    queries.push(
+        "SELECT source, path, state, reason, rows_landed, rows_unified, rows_superseded, rows_filtered, rows_rejected, \
+         rejections FROM perennial.files"
+            .to_owned(),
+    );
+    // The moment of a run is its own.
+    queries.extend(
+        [
+            "customer_id, type, value, first_seen_at, last_seen_at, sources, records, snapshot FROM identities",
+            "customer_id, type, value, from_snapshot, to_snapshot FROM identity_history",
+            "snapshot, change, customer_id, other_customer_id FROM identity_changes",
+            "retired_customer_id, customer_id, snapshot FROM identity_redirects",
+        ]
+        .map(|query| format!("SELECT {query}")),
+    );
+    // Statistics answer some questions, and the order of files others.
+    for relation in ["orders", "events", "customers", "identities", "customer_360"] {
+        queries.push(format!(
+            "SELECT count(*), min(customer_id), max(customer_id), count(DISTINCT customer_id) FROM {relation}"
+        ));
+        queries.push(format!(
+            "SELECT customer_id FROM {relation} ORDER BY customer_id NULLS LAST LIMIT 3"
+        ));
+    }
+    queries.push(
+        "SELECT min(time), max(time), count(customer_id), min(amount), max(amount) FROM orders".to_owned(),
+    );
+    queries.push("SELECT customer_id, count(*), max(time) FROM events GROUP BY 1".to_owned());
+    queries
+}
+
+/// Numbers that look random and are the same for the same seed.
+struct Draws(u64);
+
+impl Draws {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end.max(1)
+    }
+
+    fn one_of<'a>(&mut self, values: &[&'a str]) -> &'a str {
+        values[self.below(values.len() as u64) as usize]
+    }
+}
+
+/// A row of any source: every column that a source may have.
+#[derive(Clone)]
+struct Row {
+    id: String,
+    order_id: String,
+    email: Option<String>,
+    phone: Option<String>,
+    user: Option<String>,
+    visitor: Option<String>,
+    word: String,
+    city: Option<String>,
+    state: String,
+    currency: Option<String>,
+    amount: Option<f64>,
+    granted: bool,
+    at: Option<i64>,
+    updated: i64,
+    more: Option<String>,
+}
+
+fn row(draws: &mut Draws, people: u64) -> Row {
+    let some = |draws: &mut Draws, text: String| (draws.below(3) > 0).then_some(text);
+    let person = draws.below(people);
+    let other = draws.below(people);
+    let at = NEW_YEAR + draws.below(60 * 24) as i64 * HOUR;
+    let email = match draws.below(12) {
+        0 => "info@acme.example".to_owned(),
+        1 => "not an address".to_owned(),
+        2 => format!("P{other}@Example.com"),
+        _ => format!("p{person}@example.com"),
+    };
+    let phone = match draws.below(8) {
+        0 => "000000".to_owned(),
+        1 => format!("030 555{:03}", draws.below(4)),
+        _ => format!("030 777{person:03}"),
+    };
+    let visitor = format!("v{}", if draws.below(4) == 0 { other } else { person });
+    let more = format!("m{}", draws.below(3));
+    Row {
+        id: format!("k{}", draws.below(4 * people)),
+        order_id: format!("k{}", draws.below(4 * people)),
+        email: some(draws, email),
+        phone: some(draws, phone),
+        user: (draws.below(3) == 0).then(|| format!("u{person}")),
+        visitor: some(draws, visitor),
+        word: draws
+            .one_of(&["view", "signup", "login", "free", "pro"])
+            .to_owned(),
+        city: draws.one_of(&["", "Rome", "Oslo", "Bonn"]).to_owned().into(),
+        state: draws.one_of(&["paid", "paid", "cancelled"]).to_owned(),
+        currency: draws.one_of(&["EUR", "USD", ""]).to_owned().into(),
+        amount: (draws.below(200) > 0).then(|| draws.below(10) as f64 + 0.5),
+        granted: draws.below(2) == 0,
+        at: (draws.below(200) > 0).then_some(at),
+        updated: at + draws.below(200) as i64 * HOUR,
+        more: some(draws, more),
+    }
+}
+
+fn file(rows: &[Row], wide: bool) -> Vec<u8> {
+    fn text<'a>(rows: &'a [Row], of: impl Fn(&'a Row) -> Option<&'a str>) -> ArrayRef {
+        Arc::new(rows.iter().map(of).collect::<StringArray>())
+    }
+    let times = |of: &dyn Fn(&Row) -> Option<i64>| -> ArrayRef {
+        let times: TimestampMicrosecondArray = rows.iter().map(of).collect();
+        Arc::new(times.with_timezone("UTC"))
+    };
+    let mut columns: Vec<(&str, ArrayRef)> = vec![
+        ("id", text(rows, |row| Some(&row.id))),
+        ("order_id", text(rows, |row| Some(&row.order_id))),
+        ("email", text(rows, |row| row.email.as_deref())),
+        ("phone", text(rows, |row| row.phone.as_deref())),
+        ("user", text(rows, |row| row.user.as_deref())),
+        ("visitor", text(rows, |row| row.visitor.as_deref())),
+        ("word", text(rows, |row| Some(&row.word))),
+        ("city", text(rows, |row| row.city.as_deref())),
+        ("state", text(rows, |row| Some(&row.state))),
+        ("currency", text(rows, |row| row.currency.as_deref())),
+        (
+            "amount",
+            Arc::new(rows.iter().map(|row| row.amount).collect::<Float64Array>()),
+        ),
+        (
+            "granted",
+            Arc::new(rows.iter().map(|row| Some(row.granted)).collect::<BooleanArray>()),
+        ),
+        ("at", times(&|row| row.at)),
+        ("updated", times(&|row| Some(row.updated))),
+    ];
+    if wide {
+        columns.push(("more", text(rows, |row| row.more.as_deref())));
+    }
+    parquet(&RecordBatch::try_from_iter(columns).unwrap())
+}
+
+/// Lands a file that has come to rest long ago, in 2020.
+fn land(lake: &TestLake, path: &str, bytes: &[u8]) {
+    lake.land(path, bytes);
+    rest(&lake.root().join(path), 0);
+}
+
+fn rest(path: &Path, seconds: u64) {
+    let landed = fs::File::options().write(true).open(path).unwrap();
+    let at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_577_836_800 + seconds);
+    landed.set_modified(at).unwrap();
+}
+
+const SOURCES: [&str; 16] = [
+    "crm", "letters", "shop", "till", "market", "lines", "returns", "visits", "clicks", "plans", "asked",
+    "calls", "permits", "ads", "rates", "said",
+];
+
+/// One world from its seed: steps of landing, and after each the two lakes side by side. Answers how many of the steps
+/// worked out a part only.
+fn world(seed: u64) -> u64 {
+    let mut draws = Draws(seed);
+    let lake = TestLake::of(CONFIG, &[]);
+    let people = 3 + draws.below(20);
+    let queries = queries();
+    let mut parts = 0;
+    let mut landed: Vec<String> = Vec::new();
+    let steps = 3 + draws.below(10 / people.div_ceil(4) + 3);
+    for step in 0..steps {
+        for source in SOURCES {
+            let first = step == 0;
+            // Rates and words of persons are a reason to work out everything.
+            let rare = match source {
+                "rates" if first => 1,
+                "rates" => 30,
+                "said" => 60,
+                _ if first => 1,
+                _ => 3,
+            };
+            if draws.below(rare) > 0 {
+                continue;
+            }
+            let wide = draws.below(8) == 0;
+            for _ in 0..1 + draws.below(2) {
+                let count = 1 + draws.below(if first { 2 * people } else { 4 });
+                let rows: Vec<Row> = (0..count).map(|_| row(&mut draws, people)).collect();
+                let path = format!("{source}/{:04x}.parquet", draws.below(1 << 16));
+                if !landed.contains(&path) {
+                    land(&lake, &path, &file(&rows, wide));
+                    landed.push(path);
+                }
+            }
+        }
+        // Now and then a file goes, or is another one; now and then the one that went comes back.
+        if step > 0 && draws.below(5) == 0 {
+            let at = draws.below(landed.len() as u64) as usize;
+            let path = lake.root().join(&landed[at]);
+            if draws.below(2) == 0 {
+                fs::remove_file(path).unwrap();
+                landed.remove(at);
+            } else {
+                let rows: Vec<Row> = (0..3).map(|_| row(&mut draws, people)).collect();
+                land(&lake, &landed[at], &file(&rows, false));
+                rest(&path, 1 + step);
+            }
+        }
+        let twin = lake.copy();
+        let (report, kept) = lake.answers(false, &queries);
+        let (_, anew) = twin.answers(true, &queries);
+        parts += u64::from(report.snapshot.is_some() && !report.full);
+        for ((query, kept), anew) in queries.iter().zip(&kept).zip(&anew) {
+            if kept != anew {
+                let only = |of: &[String], not: &[String]| -> Vec<String> {
+                    of.iter()
+                        .filter(|line| !not.contains(line))
+                        .take(8)
+                        .cloned()
+                        .collect()
+                };
+                panic!(
+                    "seed {seed}, step {step} ({}): {query}\nonly kept: {:#?}\nonly anew: {:#?}\nlines {} and {}",
+                    report.why_full.as_deref().unwrap_or("a part"),
+                    only(kept, anew),
+                    only(anew, kept),
+                    kept.len(),
+                    anew.len()
+                );
+            }
+        }
+    }
+    parts
+}
+
+/// `PERENNIAL_TEST_WORLDS` says how many worlds, `PERENNIAL_TEST_SEED` from which seed on.
+#[test]
+fn a_chain_of_runs_over_new_files_gives_what_a_run_over_everything_gives() {
+    let number = |name: &str| variable(name).and_then(|text| text.parse::<u64>().ok());
+    let worlds = number("PERENNIAL_TEST_WORLDS").unwrap_or(WORLDS);
+    let first = number("PERENNIAL_TEST_SEED").unwrap_or(1);
+    let mut parts = 0;
+    for seed in first..first + worlds {
+        println!("seed {seed}");
+        parts += world(seed);
+    }
+    assert!(
+        parts >= worlds,
+        "of {worlds} worlds, {parts} steps worked out a part only"
+    );
+}
+
+const PURCHASES: &str = r#"
+[lake]
+url = "./lake"
+refresh = "off"
+[time]
+as_of = "1998-07-01T00:00:00Z"
+[money]
+currency = "USD"
+[[source]]
+name = "purchases"
+kind = "order"
+path = "purchases/"
+time = "purchased_on"
+identifiers = { user_id = "customer_id" }
+columns = { amount = "amount" }
+[[segment]]
+name = "often"
+where = "orders >= 5"
+[server]
+authentication = "trust"
+"#;
+
+/// A web shop's purchases, landed at once and shuffled into fifty files that land one after the other, four at a time
+/// unless `PERENNIAL_TEST_WORLDS` is set.
+#[test]
+fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
+    let Some(folder) = variable("PERENNIAL_TEST_DATA") else {
+        println!("skipped: PERENNIAL_TEST_DATA is not set");
+        return;
+    };
+    let bytes = fs::read(Path::new(&folder).join("cdnow_master.parquet")).unwrap();
+    let whole = TestLake::of(PURCHASES, &[]);
+    land(&whole, "purchases/1.parquet", &bytes);
+    let batches: Vec<RecordBatch> = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes))
+        .unwrap()
+        .build()
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let rows = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
+    let mut draws = Draws(50);
+    let mut files = vec![Vec::new(); 50];
+    for row in 0..rows.num_rows() as u32 {
+        files[draws.below(50) as usize].push(row);
+    }
+    // What belongs to whom, by the shop's own number of a customer: ours is made of where the first purchase stands.
+    let queries: Vec<String> = [
+        "SELECT i.value, c.orders, c.gross_revenue, c.first_order_at, c.last_order_at, c.median_gap_days, \
+         c.lifecycle_stage, c.stage_entered_at FROM customer_360 c JOIN identities i USING (customer_id)",
+        "SELECT i.value, h.stage, h.entered_at, h.left_at FROM lifecycle_history h JOIN identities i USING (customer_id)",
+        "SELECT i.value, o.time, o.amount FROM orders o JOIN identities i USING (customer_id)",
+        "SELECT segment, members FROM segments",
+        "SELECT m.segment, i.value FROM segment_members m JOIN identities i USING (customer_id)",
+        "SELECT count(*), sum(amount), min(time), max(time) FROM orders",
+        "SELECT sum(rows_unified), sum(rows_landed), sum(rows_superseded) FROM perennial.files",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let (_, at_once) = whole.answers(false, &queries);
+    let pieces = TestLake::of(PURCHASES, &[]);
+    let at_a_time = if variable("PERENNIAL_TEST_WORLDS").is_some() {
+        1
+    } else {
+        4
+    };
+    let (mut last, mut parts) = (None, 0);
+    for (number, chunk) in files.chunks(at_a_time).enumerate() {
+        for (place, file) in chunk.iter().enumerate() {
+            let piece = arrow::compute::take_record_batch(&rows, &UInt32Array::from(file.clone())).unwrap();
+            land(
+                &pieces,
+                &format!("purchases/{number}-{place}.parquet"),
+                &parquet(&piece),
+            );
+        }
+        let done = number + 1 == files.len().div_ceil(at_a_time);
+        let (report, answers) = pieces.answers(false, if done { &queries } else { &[] });
+        parts += u64::from(!report.full);
+        last = Some(answers);
+    }
+    assert!(parts >= 6, "{parts} runs worked out a part only");
+    let kept = last.unwrap();
+    for ((query, kept), at_once) in queries.iter().zip(&kept).zip(&at_once) {
+        assert!(
+            kept == at_once,
+            "{query}: {} and {} lines",
+            kept.len(),
+            at_once.len()
+        );
+    }
+    // Files stay few, however many runs there were.
+    let (_, files) = pieces.answers(false, &["SELECT max(files) FROM perennial.snapshots".to_owned()]);
+    assert!(files[0][0].parse::<u64>().unwrap() < 26 * 11, "{files:?}");
+}
