@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use crate::graph::{Bounds, Graph, NONE, Signature};
 use crate::intern::{IdentifierTable, Key, SetTable, next_number};
+use crate::memory::Memory;
 use crate::overrides::{self, Override, Word};
 use crate::store::{Column, Texts};
 use crate::warnings::Tally;
@@ -13,6 +14,9 @@ use crate::{Batch, Error, Partition, PreviousIds, Rules, Warning, record_hash};
 
 /// How many sources there may be: as many as a [`SourceSet`] has places.
 const MAX_SOURCES: usize = 128;
+
+/// After how many signatures more memory is asked for.
+const ASKED_AFTER: u32 = 1 << 14;
 
 /// A source of records that carry identifiers. A record is known by its source's name and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +60,7 @@ pub struct GraphBuilder {
     /// The signatures of the records that persons speak of, by their hash; none until the record comes.
     named: HashMap<u128, u32>,
     tally: Tally,
+    memory: Memory,
 }
 
 impl Source {
@@ -181,7 +186,21 @@ impl GraphBuilder {
             founders,
             named: HashMap::new(),
             tally: Tally::default(),
+            memory: Memory::unbounded(),
         })
+    }
+
+    /// The same builder, which asks `grant` before it and what comes of it take memory: whether this many bytes may be
+    /// held altogether. What is held in the end is held as long as the [`Resolution`](crate::Resolution).
+    #[must_use]
+    pub fn within(mut self, grant: impl FnMut(usize) -> bool + Send + Sync + 'static) -> Self {
+        self.memory = Memory::granted_by(grant);
+        self
+    }
+
+    /// What the builder holds, in bytes. What it was told of the past is not counted.
+    pub fn memory(&self) -> usize {
+        self.graph.memory() + self.shared.memory()
     }
 
     /// Takes in what persons say of records. The records themselves come later: the builder has to know whom it must not
@@ -215,12 +234,13 @@ impl GraphBuilder {
     /// The number of the set of identifiers of each row.
     ///
     /// # Errors
-    /// As [`Self::intern`] and [`Self::set`].
+    /// As [`Self::intern`] and [`Self::set`]; too little memory.
     pub fn sets(&mut self, rows: &Batch) -> Result<Vec<SetId>, Error> {
         let types = rows.values().iter().map(|value| value.identifier_type);
         types.max().map_or(Ok(()), |greatest| self.check_type(greatest))?;
         let mut members = self.graph.identifiers.intern_all(rows)?;
         let sets = self.graph.sets.intern_all(&mut members, rows.ends())?;
+        self.memory.hold(self.memory())?;
         Ok(sets.into_iter().map(SetId).collect())
     }
 
@@ -417,7 +437,7 @@ impl GraphBuilder {
     /// Joins what belongs together. The outcome depends on the records alone, not on the order in which they came.
     ///
     /// # Errors
-    /// More than 2^32 - 1 signatures and identifiers together.
+    /// More than 2^32 - 1 signatures and identifiers together; too little memory.
     pub fn resolve(self) -> Result<Partition, Error> {
         let Self {
             mut graph,
@@ -426,6 +446,7 @@ impl GraphBuilder {
             founders,
             named,
             tally,
+            mut memory,
         } = self;
         drop(shared);
         graph.sets.forget_keys();
@@ -440,7 +461,8 @@ impl GraphBuilder {
             (*a, *b) = (signature(&word.a), signature(&word.b));
         }
         overrides::sort(&mut graph.words);
-        Partition::try_new(graph, previous, founders, tally)
+        memory.hold(graph.memory() + graph.memory_to_cluster())?;
+        Partition::try_new(graph, previous, founders, tally, memory)
     }
 
     fn check_type(&self, identifier_type: u8) -> Result<(), Error> {
@@ -466,6 +488,9 @@ impl GraphBuilder {
     /// A signature of its own for a record.
     fn push(&mut self, source: u16, set: u32, time: i64, key: &str) -> Result<u32, Error> {
         let number = next_number(self.graph.signatures.len(), "groups of records")?;
+        if number.is_multiple_of(ASKED_AFTER) {
+            self.memory.hold(self.memory())?;
+        }
         let key = self.graph.keys.push(key)?;
         self.graph.signatures.push(Signature {
             source,

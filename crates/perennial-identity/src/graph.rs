@@ -112,6 +112,32 @@ impl Graph {
         salted_place_hash(name, key, time, &values, salt)
     }
 
+    /// What it holds, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        let sighting = size_of::<((u32, u32), (i64, i64))>() + 1;
+        self.identifiers.memory()
+            + self.sets.memory()
+            + self.signatures.memory()
+            + self.keys.memory()
+            + self.sightings.capacity() * sighting
+    }
+
+    /// What clustering takes besides, in bytes: both directions of the edges, the forest, and the labels.
+    pub(crate) fn memory_to_cluster(&self) -> usize {
+        let nodes = self.identifiers.len() + self.signatures.len();
+        let edges = self.signatures.len() * self.sets.members() / self.sets.len();
+        let limits = self.bounds.iter().filter(|bounds| bounds.limit.is_some()).count();
+        // An edge is held once by its identifier and, where there are limits, once to be tried in order.
+        let ordered = if limits > 0 {
+            size_of::<(i64, u32, u32)>()
+        } else {
+            0
+        };
+        let group = size_of::<usize>() + size_of::<u32>();
+        let node = 3 * size_of::<u32>() + 1 + limits.div_ceil(4) * size_of::<u32>();
+        self.identifiers.len() * group + edges * (size_of::<u32>() + ordered) + nodes * node
+    }
+
     /// The order of the founding records of two signatures: time, source name, record key.
     pub(crate) fn founding_order(&self, a: u32, b: u32) -> Ordering {
         let (a, b) = (self.signature(a), self.signature(b));

@@ -31,6 +31,11 @@ impl Groups {
         Self { ends, items }
     }
 
+    /// What they hold, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        self.ends.capacity() * size_of::<usize>() + self.items.capacity() * size_of::<u32>()
+    }
+
     pub(crate) fn of(&self, group: u32) -> &[u32] {
         let group = group as usize;
         let start = group.checked_sub(1).map_or(0, |before| self.ends[before]);

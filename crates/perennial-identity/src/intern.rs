@@ -393,6 +393,11 @@ impl SetTable {
         }
     }
 
+    /// How many members all sets have together.
+    pub(crate) fn members(&self) -> usize {
+        self.members.iter().map(Vec::len).sum()
+    }
+
     /// Frees what only interning needs.
     pub(crate) fn forget_keys(&mut self) {
         self.numbers.forget();

@@ -35,6 +35,7 @@ mod error;
 mod graph;
 mod groups;
 mod intern;
+mod memory;
 mod normaliser;
 mod overrides;
 mod partition;

@@ -7,8 +7,11 @@ use hashbrown::{HashMap, HashSet};
 use crate::cluster::{Clusters, cluster};
 use crate::graph::{Graph, NONE, Signature};
 use crate::groups::Groups;
+use crate::memory::Memory;
 use crate::warnings::Tally;
-use crate::{Change, ChangeKind, CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId};
+use crate::{
+    Change, ChangeKind, Customer, CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId,
+};
 
 /// The records of every customer. What is left to do is to give the customers their ids.
 ///
@@ -42,6 +45,7 @@ pub struct Partition {
     /// The oldest previous id of which the components without one were a part.
     parts: HashMap<u32, u32>,
     tally: Tally,
+    memory: Memory,
 }
 
 impl Partition {
@@ -51,6 +55,7 @@ impl Partition {
         previous: PreviousIds,
         previous_founders: Vec<u32>,
         tally: Tally,
+        memory: Memory,
     ) -> Result<Self, Error> {
         let holders = Groups::new(graph.identifiers.len(), graph.edges());
         let clusters = cluster(&graph, &holders)?;
@@ -89,6 +94,7 @@ impl Partition {
             founded,
             parts: HashMap::new(),
             tally,
+            memory,
         })
     }
 
@@ -176,8 +182,9 @@ impl Partition {
     /// time, source name and key are the least.
     ///
     /// # Errors
-    /// More than 2^32 - 1 ids ever published.
+    /// More than 2^32 - 1 ids ever published; too little memory.
     pub fn publish(mut self, snapshot: u64, at: i64) -> Result<Resolution, Error> {
+        self.memory.hold(self.memory() + self.memory_to_publish())?;
         let survivors = self.place_previous();
         let mut ids = vec![None; self.founders.len()];
         for (id, survivor) in ids.iter_mut().zip(&survivors) {
@@ -231,7 +238,30 @@ impl Partition {
             published,
             changes,
             self.tally,
+            self.memory,
         )
+    }
+
+    /// What the partition holds, in bytes. What it was told of the past is not counted.
+    fn memory(&self) -> usize {
+        let labels = self.clusters.signatures.len() + self.clusters.identifiers.len();
+        self.graph.memory()
+            + self.holders.memory()
+            + (labels + self.founders.len() + self.places.len()) * size_of::<u32>()
+            + self.founded.len()
+    }
+
+    /// What publishing takes besides, in bytes: ids, what is known of customers, and the identifiers of each.
+    fn memory_to_publish(&self) -> usize {
+        let customer = size_of::<Customer>()
+            + size_of::<PublishedId>()
+            + size_of::<Wanted>()
+            + size_of::<Option<CustomerId>>()
+            + size_of::<CustomerId>()
+            + size_of::<(CustomerId, u32)>()
+            + size_of::<u32>();
+        let group = size_of::<usize>() + size_of::<u32>();
+        self.founders.len() * (customer + group) + self.graph.identifiers.len() * size_of::<u32>()
     }
 
     /// The components that get a new id although their identifiers were an older customer's, with that one's id.

@@ -3,6 +3,7 @@
 use crate::cluster::{Clusters, Refused};
 use crate::graph::{Graph, NONE};
 use crate::groups::Groups;
+use crate::memory::Memory;
 use crate::overrides::{self, OverrideLink, OverrideOutcome, OverrideState, Verdict};
 use crate::warnings::Tally;
 use crate::{
@@ -24,6 +25,8 @@ pub struct Resolution {
     changes: Vec<Change>,
     refused: Vec<Refused>,
     warnings: Vec<Warning>,
+    /// Holds what all this takes.
+    _memory: Memory,
 }
 
 /// A customer. Times are in microseconds since 1970.
@@ -136,6 +139,7 @@ impl Resolution {
         mut published: Vec<PublishedId>,
         changes: Vec<Change>,
         tally: Tally,
+        mut memory: Memory,
     ) -> Result<Self, Error> {
         if published.len() >= NONE as usize {
             return Err(Error::TooMany {
@@ -198,6 +202,15 @@ impl Resolution {
             }
         }));
         warnings.sort_by(|a, b| (a.identifier_type, a).cmp(&(b.identifier_type, b)));
+        let labels = customer_of_signature.len() + customer_of_identifier.len();
+        memory.hold(
+            graph.memory()
+                + holders.memory()
+                + held.memory()
+                + labels * size_of::<u32>()
+                + customers.len() * size_of::<Customer>()
+                + published.len() * size_of::<PublishedId>(),
+        )?;
         Ok(Self {
             graph,
             holders,
@@ -209,6 +222,7 @@ impl Resolution {
             changes,
             refused: clusters.refused,
             warnings,
+            _memory: memory,
         })
     }
 

@@ -71,6 +71,8 @@ impl<T> IndexMut<u32> for Column<T> {
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     pieces: Vec<Vec<u8>>,
+    /// What the pieces but the first take, in bytes.
+    reserved: usize,
 }
 
 const WORD: usize = 4;
@@ -92,6 +94,7 @@ impl Texts {
             } else {
                 room.max(TEXTS)
             };
+            self.reserved += if self.pieces.is_empty() { 0 } else { reserved };
             self.pieces.push(Vec::with_capacity(reserved));
         }
         let too_many = || Error::TooMany {
@@ -134,7 +137,7 @@ impl Texts {
 
     /// What they take, in bytes.
     pub(crate) fn memory(&self) -> usize {
-        self.pieces.iter().map(Vec::capacity).sum()
+        self.reserved + self.pieces.first().map_or(0, Vec::capacity)
     }
 
     /// The piece of a text, where in it its characters start, and how many bytes they are.

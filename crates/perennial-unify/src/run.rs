@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use datafusion::execution::memory_pool::MemoryConsumer;
 use parking_lot::Mutex;
 use perennial_base::Kind;
 use perennial_base::config::Config;
@@ -300,7 +301,11 @@ impl Committing<'_> {
         if !self.part {
             ids = published::previous(&stored, self.previous, None).await?;
         }
-        let mut graph = GraphBuilder::try_new(&rules, sources.collect(), ids)?;
+        // Identities share the server's memory with the statements that it serves.
+        let pool = Arc::clone(&engine.work_state(usize::MAX)?.runtime_env().memory_pool);
+        let held = MemoryConsumer::new("identities").register(&pool);
+        let mut graph = GraphBuilder::try_new(&rules, sources.collect(), ids)?
+            .within(move |bytes| held.try_resize(bytes).is_ok());
         if let Some(previous) = self.previous.filter(|_| self.part) {
             for warning in findings::counted(&stored, previous).await? {
                 graph.counted(&warning);
