@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
@@ -146,11 +147,13 @@ fn resolve(folder: &Path, limits: bool) -> Result<()> {
             files.push((number, entry?.path()));
         }
     }
-    let graph = Mutex::new(GraphBuilder::try_new(
-        &rules,
-        sources.to_vec(),
-        PreviousIds::default(),
-    )?);
+    let most = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&most);
+    let builder = GraphBuilder::try_new(&rules, sources.to_vec(), PreviousIds::default())?;
+    let graph = Mutex::new(builder.within(move |bytes| {
+        asked.fetch_max(bytes, Ordering::Relaxed);
+        true
+    }));
     let waiting = Mutex::new(files);
     let threads = std::thread::available_parallelism()?.get();
     std::thread::scope(|scope| {
@@ -185,6 +188,10 @@ fn resolve(folder: &Path, limits: bool) -> Result<()> {
     let told = BTreeMap::from([
         ("clusters", serde_json::json!(resolution.customers().len())),
         ("squares", serde_json::json!(squares)),
+        (
+            "asked_mb",
+            serde_json::json!(most.load(Ordering::Relaxed) / 1_000_000),
+        ),
         ("read_seconds", serde_json::json!((read * 100.0).round() / 100.0)),
         (
             "seconds",

@@ -72,7 +72,7 @@ pub(crate) fn cluster(graph: &Graph, holders: &Groups) -> Result<Clusters, Error
     let by_type = Groups::new(
         graph.bounds.len(),
         (0..identifiers).map(|identifier| (graph.identifiers.type_of(identifier) as u32, identifier)),
-    );
+    )?;
     let (mut refused, mut withheld) = (Vec::new(), Vec::new());
     for (number, bounds) in (0_u32..).zip(&graph.bounds) {
         let values = by_type.of(number);

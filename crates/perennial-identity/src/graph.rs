@@ -133,7 +133,7 @@ impl Graph {
         } else {
             0
         };
-        let group = size_of::<usize>() + size_of::<u32>();
+        let group = 2 * size_of::<u32>();
         let node = 3 * size_of::<u32>() + 1 + limits.div_ceil(4) * size_of::<u32>();
         self.identifiers.len() * group + edges * (size_of::<u32>() + ordered) + nodes * node
     }

@@ -57,7 +57,7 @@ impl Partition {
         tally: Tally,
         memory: Memory,
     ) -> Result<Self, Error> {
-        let holders = Groups::new(graph.identifiers.len(), graph.edges());
+        let holders = Groups::new(graph.identifiers.len(), graph.edges())?;
         let clusters = cluster(&graph, &holders)?;
         let mut founders = vec![NONE; clusters.count as usize];
         for (signature, component) in (0_u32..).zip(&clusters.signatures) {
@@ -260,7 +260,7 @@ impl Partition {
             + size_of::<CustomerId>()
             + size_of::<(CustomerId, u32)>()
             + size_of::<u32>();
-        let group = size_of::<usize>() + size_of::<u32>();
+        let group = 2 * size_of::<u32>();
         self.founders.len() * (customer + group) + self.graph.identifiers.len() * size_of::<u32>()
     }
 

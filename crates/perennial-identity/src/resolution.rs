@@ -176,7 +176,7 @@ impl Resolution {
                 .copied()
                 .zip(0_u32..)
                 .filter(|(customer, _)| *customer != NONE),
-        );
+        )?;
         for customer in 0..clusters.count {
             held.of_mut(customer).sort_unstable_by(|a, b| {
                 let identifiers = &graph.identifiers;

@@ -303,9 +303,9 @@ impl Committing<'_> {
         }
         // Identities share the server's memory with the statements that it serves.
         let pool = Arc::clone(&engine.work_state(usize::MAX)?.runtime_env().memory_pool);
-        let held = MemoryConsumer::new("identities").register(&pool);
+        let memory = MemoryConsumer::new("identities").register(&pool);
         let mut graph = GraphBuilder::try_new(&rules, sources.collect(), ids)?
-            .within(move |bytes| held.try_resize(bytes).is_ok());
+            .within(move |bytes| memory.try_resize(bytes).is_ok());
         if let Some(previous) = self.previous.filter(|_| self.part) {
             for warning in findings::counted(&stored, previous).await? {
                 graph.counted(&warning);
