@@ -60,7 +60,6 @@ pub struct GraphBuilder {
     /// The signatures of the records that persons speak of, by their hash; none until the record comes.
     named: HashMap<u128, u32>,
     tally: Tally,
-    memory: Memory,
 }
 
 impl Source {
@@ -178,6 +177,7 @@ impl GraphBuilder {
             keys: Texts::default(),
             words: Vec::new(),
             sightings: HashMap::new(),
+            budget: Memory::unbounded(),
         };
         Ok(Self {
             graph,
@@ -186,7 +186,6 @@ impl GraphBuilder {
             founders,
             named: HashMap::new(),
             tally: Tally::default(),
-            memory: Memory::unbounded(),
         })
     }
 
@@ -194,7 +193,7 @@ impl GraphBuilder {
     /// held altogether. What is held in the end is held as long as the [`Resolution`](crate::Resolution).
     #[must_use]
     pub fn within(mut self, grant: impl FnMut(usize) -> bool + Send + Sync + 'static) -> Self {
-        self.memory = Memory::granted_by(grant);
+        self.graph.budget = Memory::granted_by(grant);
         self
     }
 
@@ -240,7 +239,8 @@ impl GraphBuilder {
         types.max().map_or(Ok(()), |greatest| self.check_type(greatest))?;
         let mut members = self.graph.identifiers.intern_all(rows)?;
         let sets = self.graph.sets.intern_all(&mut members, rows.ends())?;
-        self.memory.hold(self.memory())?;
+        let bytes = self.memory();
+        self.graph.budget.hold(bytes)?;
         Ok(sets.into_iter().map(SetId).collect())
     }
 
@@ -446,7 +446,6 @@ impl GraphBuilder {
             founders,
             named,
             tally,
-            mut memory,
         } = self;
         drop(shared);
         graph.sets.forget_keys();
@@ -461,8 +460,9 @@ impl GraphBuilder {
             (*a, *b) = (signature(&word.a), signature(&word.b));
         }
         overrides::sort(&mut graph.words);
-        memory.hold(graph.memory() + graph.memory_to_cluster())?;
-        Partition::try_new(graph, previous, founders, tally, memory)
+        let bytes = graph.memory() + graph.memory_to_cluster();
+        graph.budget.hold(bytes)?;
+        Partition::try_new(graph, previous, founders, tally)
     }
 
     fn check_type(&self, identifier_type: u8) -> Result<(), Error> {
@@ -489,7 +489,8 @@ impl GraphBuilder {
     fn push(&mut self, source: u16, set: u32, time: i64, key: &str) -> Result<u32, Error> {
         let number = next_number(self.graph.signatures.len(), "groups of records")?;
         if number.is_multiple_of(ASKED_AFTER) {
-            self.memory.hold(self.memory())?;
+            let bytes = self.memory();
+            self.graph.budget.hold(bytes)?;
         }
         let key = self.graph.keys.push(key)?;
         self.graph.signatures.push(Signature {

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use hashbrown::HashMap;
 
 use crate::intern::{IdentifierTable, SetTable};
+use crate::memory::Memory;
 use crate::overrides::Word;
 use crate::published::{salted_place_hash, salted_record_hash};
 use crate::store::{Column, Texts};
@@ -31,6 +32,8 @@ pub(crate) struct Graph {
     pub(crate) words: Vec<Word>,
     /// The first and the last time that a record carried an identifier, where it did not always.
     pub(crate) sightings: HashMap<(u32, u32), (i64, i64)>,
+    /// Holds what all this takes, and what is made of it.
+    pub(crate) budget: Memory,
 }
 
 /// What the graph has to know of an identifier type.

@@ -7,7 +7,6 @@ use hashbrown::{HashMap, HashSet};
 use crate::cluster::{Clusters, cluster};
 use crate::graph::{Graph, NONE, Signature};
 use crate::groups::Groups;
-use crate::memory::Memory;
 use crate::warnings::Tally;
 use crate::{
     Change, ChangeKind, Customer, CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId,
@@ -45,7 +44,6 @@ pub struct Partition {
     /// The oldest previous id of which the components without one were a part.
     parts: HashMap<u32, u32>,
     tally: Tally,
-    memory: Memory,
 }
 
 impl Partition {
@@ -55,7 +53,6 @@ impl Partition {
         previous: PreviousIds,
         previous_founders: Vec<u32>,
         tally: Tally,
-        memory: Memory,
     ) -> Result<Self, Error> {
         let holders = Groups::new(graph.identifiers.len(), graph.edges())?;
         let clusters = cluster(&graph, &holders)?;
@@ -94,7 +91,6 @@ impl Partition {
             founded,
             parts: HashMap::new(),
             tally,
-            memory,
         })
     }
 
@@ -184,7 +180,8 @@ impl Partition {
     /// # Errors
     /// More than 2^32 - 1 ids ever published; too little memory.
     pub fn publish(mut self, snapshot: u64, at: i64) -> Result<Resolution, Error> {
-        self.memory.hold(self.memory() + self.memory_to_publish())?;
+        let bytes = self.memory() + self.memory_to_publish();
+        self.graph.budget.hold(bytes)?;
         let survivors = self.place_previous();
         let mut ids = vec![None; self.founders.len()];
         for (id, survivor) in ids.iter_mut().zip(&survivors) {
@@ -238,7 +235,6 @@ impl Partition {
             published,
             changes,
             self.tally,
-            self.memory,
         )
     }
 
@@ -336,11 +332,12 @@ impl Partition {
                 }
             })
             .collect();
-        wanted.sort_unstable_by_key(|wanted| (wanted.id(), wanted.component));
+        // The upper 80 bits are the id, and numbers are compared faster.
+        wanted.sort_unstable_by_key(|wanted| (wanted.hash >> 48, wanted.component));
         // Nearly never do two want the same: only those are told apart in the order of their founding records.
         let mut contested: Vec<u32> = Vec::new();
         let mut taken = HashSet::new();
-        for same in wanted.chunk_by(|a, b| a.id() == b.id()) {
+        for same in wanted.chunk_by(|a, b| a.hash >> 48 == b.hash >> 48) {
             match same {
                 [one] if self.previous.number_of(one.id()).is_none() => {
                     ids[one.component as usize] = Some(one.id());

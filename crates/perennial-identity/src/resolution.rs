@@ -3,7 +3,6 @@
 use crate::cluster::{Clusters, Refused};
 use crate::graph::{Graph, NONE};
 use crate::groups::Groups;
-use crate::memory::Memory;
 use crate::overrides::{self, OverrideLink, OverrideOutcome, OverrideState, Verdict};
 use crate::warnings::Tally;
 use crate::{
@@ -25,8 +24,6 @@ pub struct Resolution {
     changes: Vec<Change>,
     refused: Vec<Refused>,
     warnings: Vec<Warning>,
-    /// Holds what all this takes.
-    _memory: Memory,
 }
 
 /// A customer. Times are in microseconds since 1970.
@@ -132,14 +129,13 @@ pub struct Conflict<'a> {
 impl Resolution {
     /// Numbers the components in `order`, which is that of their ids, and gathers what is known of each.
     pub(crate) fn try_new(
-        graph: Graph,
+        mut graph: Graph,
         holders: Groups,
         clusters: Clusters,
         order: Vec<(CustomerId, u32)>,
         mut published: Vec<PublishedId>,
         changes: Vec<Change>,
         tally: Tally,
-        mut memory: Memory,
     ) -> Result<Self, Error> {
         if published.len() >= NONE as usize {
             return Err(Error::TooMany {
@@ -203,14 +199,13 @@ impl Resolution {
         }));
         warnings.sort_by(|a, b| (a.identifier_type, a).cmp(&(b.identifier_type, b)));
         let labels = customer_of_signature.len() + customer_of_identifier.len();
-        memory.hold(
-            graph.memory()
-                + holders.memory()
-                + held.memory()
-                + labels * size_of::<u32>()
-                + customers.len() * size_of::<Customer>()
-                + published.len() * size_of::<PublishedId>(),
-        )?;
+        let bytes = graph.memory()
+            + holders.memory()
+            + held.memory()
+            + labels * size_of::<u32>()
+            + customers.len() * size_of::<Customer>()
+            + published.len() * size_of::<PublishedId>();
+        graph.budget.hold(bytes)?;
         Ok(Self {
             graph,
             holders,
@@ -222,7 +217,6 @@ impl Resolution {
             changes,
             refused: clusters.refused,
             warnings,
-            _memory: memory,
         })
     }
 
