@@ -9,14 +9,15 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use bench_support::{Result, Run, Table, arguments, python, run, say};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use perennial_identity::{
-    GraphBuilder, IdentifierId, IdentifierRule, Normaliser, Outcome, PreviousIds, Rules, Source,
+    Batch, GraphBuilder, IdentifierRule, Normaliser, Outcome, PreviousIds, Rules, Source,
 };
 
 #[global_allocator]
@@ -146,11 +147,13 @@ fn resolve(folder: &Path, limits: bool) -> Result<()> {
             files.push((number, entry?.path()));
         }
     }
-    let graph = Mutex::new(GraphBuilder::try_new(
-        &rules,
-        sources.to_vec(),
-        PreviousIds::default(),
-    )?);
+    let most = Arc::new(AtomicUsize::new(0));
+    let asked = Arc::clone(&most);
+    let builder = GraphBuilder::try_new(&rules, sources.to_vec(), PreviousIds::default())?;
+    let graph = Mutex::new(builder.within(move |bytes| {
+        asked.fetch_max(bytes, Ordering::Relaxed);
+        true
+    }));
     let waiting = Mutex::new(files);
     let threads = std::thread::available_parallelism()?.get();
     std::thread::scope(|scope| {
@@ -185,6 +188,10 @@ fn resolve(folder: &Path, limits: bool) -> Result<()> {
     let told = BTreeMap::from([
         ("clusters", serde_json::json!(resolution.customers().len())),
         ("squares", serde_json::json!(squares)),
+        (
+            "asked_mb",
+            serde_json::json!(most.load(Ordering::Relaxed) / 1_000_000),
+        ),
         ("read_seconds", serde_json::json!((read * 100.0).round() / 100.0)),
         (
             "seconds",
@@ -207,6 +214,7 @@ fn read(
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?
         .with_batch_size(8192)
         .build()?;
+    let (mut rows, mut out) = (Batch::default(), String::new());
     for batch in reader {
         let batch: RecordBatch = batch?;
         let key = batch
@@ -230,30 +238,19 @@ fn read(
                 ))
             })
             .collect();
-        let (mut arena, mut values, mut out) = (String::new(), Vec::new(), String::new());
+        rows.clear();
         for row in 0..batch.num_rows() {
             for (of_type, column) in &columns {
                 if column.is_valid(row)
                     && normaliser.normalise(*of_type, column.value(row), &mut out) == Outcome::Value
                 {
-                    let start = arena.len();
-                    arena.push_str(&out);
-                    values.push((row, *of_type, start..arena.len()));
+                    rows.push(*of_type, &out);
                 }
             }
+            rows.end_row();
         }
         let mut graph = graph.lock().map_err(|_| "a thread has failed")?;
-        let mut members: Vec<IdentifierId> = Vec::new();
-        let mut rest = values.as_slice();
-        for row in 0..batch.num_rows() {
-            members.clear();
-            while let Some(((_, of_type, range), more)) =
-                rest.split_first().filter(|((of_row, ..), _)| *of_row == row)
-            {
-                members.push(graph.intern(*of_type, arena.get(range.clone()).unwrap_or_default())?);
-                rest = more;
-            }
-            let set = graph.set(&members)?;
+        for (row, set) in graph.sets(&rows)?.into_iter().enumerate() {
             graph.record(source, set, at.value(row), key.value(row))?;
         }
     }

@@ -319,7 +319,7 @@ pub struct ServerConfig {
     pub max_connections: usize,
     /// Of these, kept for owners.
     pub reserved_connections: usize,
-    /// Memory for all statements, bytes; `None` = 60 % of the machine or cgroup.
+    /// Memory for all statements and for resolving identities, bytes; `None` = 60 % of the machine or cgroup.
     pub memory: Option<u64>,
     /// Memory for one statement, bytes; `None` = half of the above.
     pub statement_memory: Option<u64>,

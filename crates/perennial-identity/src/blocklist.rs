@@ -146,13 +146,46 @@ pub fn builtin_blocked() -> &'static [&'static str] {
 #[derive(Debug, Clone)]
 pub(crate) struct Blocklist {
     entries: Vec<String>,
-    values: HashSet<String>,
+    values: Words,
     /// The values as each normalisation spells them: one entry blocks every spelling.
-    spelt: Vec<(Normalisation, HashSet<String>)>,
-    mailboxes: HashSet<String>,
+    spelt: Vec<(Normalisation, Words)>,
+    mailboxes: Words,
     zeros: bool,
     one_digit: bool,
     counting: bool,
+}
+
+/// Words, and the lengths and first letters that they have: most text is none of them at a glance.
+#[derive(Debug, Clone, Default)]
+struct Words {
+    words: HashSet<String>,
+    shapes: [u64; 16],
+}
+
+impl FromIterator<String> for Words {
+    fn from_iter<I: IntoIterator<Item = String>>(words: I) -> Self {
+        let words: HashSet<String> = words.into_iter().collect();
+        let mut shapes = [0; 16];
+        for word in &words {
+            let (place, bit) = Self::shape(word);
+            shapes[place] |= bit;
+        }
+        Self { words, shapes }
+    }
+}
+
+impl Words {
+    fn contains(&self, text: &str) -> bool {
+        let (place, bit) = Self::shape(text);
+        self.shapes[place] & bit != 0 && self.words.contains(text)
+    }
+
+    /// A bit for the length and the first letter of a text.
+    fn shape(text: &str) -> (usize, u64) {
+        let first = usize::from(text.bytes().next().unwrap_or_default());
+        let shape = first * 37 + text.len();
+        (shape / 64 % 16, 1 << (shape % 64))
+    }
 }
 
 impl Blocklist {
@@ -183,15 +216,15 @@ impl Blocklist {
             .filter_map(|entry| entry.strip_suffix('@'))
             .map(str::to_owned)
             .collect();
-        let values: HashSet<String> = entries
+        let values: Words = entries
             .iter()
             .filter(|entry| !entry.ends_with('@'))
             .cloned()
             .collect();
-        let mut spelt: Vec<(Normalisation, HashSet<String>)> = Vec::new();
+        let mut spelt: Vec<(Normalisation, Words)> = Vec::new();
         for normalisation in normalisations {
             if spelt.iter().all(|(known, _)| *known != normalisation) {
-                let spellings = values.iter().filter_map(|value| {
+                let spellings = values.words.iter().filter_map(|value| {
                     let spelling = normalisation.normalise(value)?.into_owned();
                     (spelling != *value).then_some(spelling)
                 });
@@ -223,7 +256,11 @@ impl Blocklist {
 
     fn blocks_value(&self, value: &str) -> bool {
         let lower;
-        let value = if value.chars().any(char::is_uppercase) {
+        let capital = |value: &str| match value.is_ascii() {
+            true => value.bytes().any(|byte| byte.is_ascii_uppercase()),
+            false => value.chars().any(char::is_uppercase),
+        };
+        let value = if capital(value) {
             lower = value.to_lowercase();
             &lower
         } else {
@@ -244,22 +281,22 @@ impl Blocklist {
     }
 
     fn blocks_phone(&self, value: &str) -> bool {
-        let digits: Vec<i16> = value
-            .bytes()
-            .filter(u8::is_ascii_digit)
-            .map(|digit| i16::from(digit - b'0'))
-            .collect();
+        let digits = || {
+            value
+                .bytes()
+                .rev()
+                .filter(u8::is_ascii_digit)
+                .map(|digit| i16::from(digit - b'0'))
+        };
         let run_of = |step: i16| {
             // The digits after 9 and before 0 are 0 and 9: 1234567890 counts up to its end.
-            let follows = |pair: &&[i16]| {
-                pair.iter()
-                    .skip(1)
-                    .eq([(pair.first().copied().unwrap_or(0) + step).rem_euclid(10)].iter())
-            };
-            1 + digits.windows(2).rev().take_while(follows).count()
+            let pairs = digits().zip(digits().skip(1));
+            1 + pairs
+                .take_while(|(digit, before)| *digit == (before + step).rem_euclid(10))
+                .count()
         };
         let equal = run_of(0);
-        self.one_digit && (equal >= EQUAL_DIGITS || equal == digits.len() && equal > 2)
+        self.one_digit && (equal >= EQUAL_DIGITS || equal == digits().count() && equal > 2)
             || self.counting && run_of(1).max(run_of(-1)) >= COUNTED_DIGITS
     }
 }

@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashTable};
-use xxhash_rust::xxh3::xxh3_64;
+use hashbrown::HashMap;
 
 use crate::graph::{Bounds, Graph, NONE, Signature};
-use crate::intern::{IdentifierTable, SetTable, next_number};
+use crate::intern::{IdentifierTable, Key, SetTable, next_number};
+use crate::memory::Memory;
 use crate::overrides::{self, Override, Word};
+use crate::store::{Column, Texts};
 use crate::warnings::Tally;
-use crate::{Error, Partition, PreviousIds, Rules, Warning, record_hash};
+use crate::{Batch, Error, Partition, PreviousIds, Rules, Warning, record_hash};
 
 /// How many sources there may be: as many as a [`SourceSet`] has places.
 const MAX_SOURCES: usize = 128;
+
+/// After how many signatures more memory is asked for.
+const ASKED_AFTER: u32 = 1 << 14;
 
 /// A source of records that carry identifiers. A record is known by its source's name and its key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +52,8 @@ pub struct SignatureId(pub(crate) u32);
 #[derive(Debug)]
 pub struct GraphBuilder {
     graph: Graph,
-    signatures_by_set: HashTable<u32>,
+    /// The first signature of each set that records of facts share; each knows the next.
+    shared: Column<u32>,
     previous: PreviousIds,
     /// The signature of the founding record of each previous id, as far as the record still exists.
     founders: Vec<u32>,
@@ -166,20 +171,35 @@ impl GraphBuilder {
                 .map(|source| sources.iter().filter(|other| other.name < source.name).count())
                 .collect(),
             sources,
-            identifiers: IdentifierTable::default(),
+            identifiers: IdentifierTable::new(),
             sets: SetTable::new(),
-            signatures: Vec::new(),
+            signatures: Column::default(),
+            keys: Texts::default(),
             words: Vec::new(),
             sightings: HashMap::new(),
+            budget: Memory::unbounded(),
         };
         Ok(Self {
             graph,
-            signatures_by_set: HashTable::new(),
+            shared: Column::default(),
             previous,
             founders,
             named: HashMap::new(),
             tally: Tally::default(),
         })
+    }
+
+    /// The same builder, which asks `grant` before it and what comes of it take memory: whether this many bytes may be
+    /// held altogether. What is held in the end is held as long as the [`Resolution`](crate::Resolution).
+    #[must_use]
+    pub fn within(mut self, grant: impl FnMut(usize) -> bool + Send + Sync + 'static) -> Self {
+        self.graph.budget = Memory::granted_by(grant);
+        self
+    }
+
+    /// What the builder holds, in bytes. What it was told of the past is not counted.
+    pub fn memory(&self) -> usize {
+        self.graph.memory() + self.shared.memory()
     }
 
     /// Takes in what persons say of records. The records themselves come later: the builder has to know whom it must not
@@ -202,17 +222,26 @@ impl GraphBuilder {
     /// # Errors
     /// A type that the rules do not have; more than 2^32 - 1 values.
     pub fn intern(&mut self, identifier_type: usize, normalised: &str) -> Result<IdentifierId, Error> {
-        let number = u8::try_from(identifier_type)
-            .ok()
-            .filter(|_| identifier_type < self.graph.bounds.len())
-            .ok_or(Error::UnknownIndex {
-                what: "identifier type",
-                index: identifier_type,
-            })?;
+        let of_type = u8::try_from(identifier_type).unwrap_or(u8::MAX);
+        self.check_type(of_type)?;
         self.graph
             .identifiers
-            .intern(number, normalised)
+            .intern(Key::of_value(of_type, normalised), of_type, normalised)
             .map(IdentifierId)
+    }
+
+    /// The number of the set of identifiers of each row.
+    ///
+    /// # Errors
+    /// As [`Self::intern`] and [`Self::set`]; too little memory.
+    pub fn sets(&mut self, rows: &Batch) -> Result<Vec<SetId>, Error> {
+        let types = rows.values().iter().map(|value| value.identifier_type);
+        types.max().map_or(Ok(()), |greatest| self.check_type(greatest))?;
+        let mut members = self.graph.identifiers.intern_all(rows)?;
+        let sets = self.graph.sets.intern_all(&mut members, rows.ends())?;
+        let bytes = self.memory();
+        self.graph.budget.hold(bytes)?;
+        Ok(sets.into_iter().map(SetId).collect())
     }
 
     /// The number of a set of identifiers, which may come in any order and repeat.
@@ -274,7 +303,7 @@ impl GraphBuilder {
             sightings,
             ..
         } = &mut self.graph;
-        let known = &mut signatures[signature.0 as usize].last_at;
+        let known = &mut signatures[signature.0].last_at;
         *known = last.max(*known);
         if !alike {
             for (set, time) in versions {
@@ -408,17 +437,22 @@ impl GraphBuilder {
     /// Joins what belongs together. The outcome depends on the records alone, not on the order in which they came.
     ///
     /// # Errors
-    /// More than 2^32 - 1 signatures and identifiers together.
+    /// More than 2^32 - 1 signatures and identifiers together; too little memory.
     pub fn resolve(self) -> Result<Partition, Error> {
         let Self {
             mut graph,
-            signatures_by_set,
+            shared,
             previous,
             founders,
             named,
             tally,
         } = self;
-        drop(signatures_by_set);
+        drop(shared);
+        graph.sets.forget_keys();
+        if previous.is_empty() {
+            // Nobody asks who holds a value now.
+            graph.identifiers.forget_keys();
+        }
         for Word { word, a, b } in &mut graph.words {
             let signature = |(source, key): &(String, String)| {
                 named.get(&record_hash(source, key)).copied().unwrap_or(NONE)
@@ -426,8 +460,19 @@ impl GraphBuilder {
             (*a, *b) = (signature(&word.a), signature(&word.b));
         }
         overrides::sort(&mut graph.words);
-        graph.signatures.shrink_to_fit();
+        let bytes = graph.memory() + graph.memory_to_cluster();
+        graph.budget.hold(bytes)?;
         Partition::try_new(graph, previous, founders, tally)
+    }
+
+    fn check_type(&self, identifier_type: u8) -> Result<(), Error> {
+        if usize::from(identifier_type) < self.graph.bounds.len() {
+            return Ok(());
+        }
+        Err(Error::UnknownIndex {
+            what: "identifier type",
+            index: usize::from(identifier_type),
+        })
     }
 
     fn check_set(&self, set: SetId) -> Result<(), Error> {
@@ -443,47 +488,48 @@ impl GraphBuilder {
     /// A signature of its own for a record.
     fn push(&mut self, source: u16, set: u32, time: i64, key: &str) -> Result<u32, Error> {
         let number = next_number(self.graph.signatures.len(), "groups of records")?;
+        if number.is_multiple_of(ASKED_AFTER) {
+            let bytes = self.memory();
+            self.graph.budget.hold(bytes)?;
+        }
+        let key = self.graph.keys.push(key)?;
         self.graph.signatures.push(Signature {
             source,
             set,
             records: 1,
             first_at: time,
             last_at: time,
-            key: key.into(),
+            key,
+            next: NONE,
         });
         Ok(number)
     }
 
     /// The signature that a record shares with all of its source and set.
     fn join(&mut self, source: u16, set: u32, time: i64, key: &str) -> Result<u32, Error> {
-        let hash = signature_hash(source, set);
-        let Graph { signatures, .. } = &mut self.graph;
-        let equal = |other: &u32| {
-            let other: &Signature = &signatures[*other as usize];
-            other.set == set && other.source == source
-        };
-        if let Some(number) = self.signatures_by_set.find(hash, equal).copied() {
-            let signature = &mut signatures[number as usize];
-            signature.records += 1;
-            signature.last_at = signature.last_at.max(time);
-            if (time, key) < (signature.first_at, &signature.key) {
-                signature.first_at = time;
-                signature.key = key.into();
+        while self.shared.len() <= set as usize {
+            self.shared.push(NONE);
+        }
+        let mut number = self.shared[set];
+        while number != NONE {
+            let signature = &mut self.graph.signatures[number];
+            if signature.source == source {
+                signature.records += 1;
+                signature.last_at = signature.last_at.max(time);
+                if time < signature.first_at
+                    || time == signature.first_at && key < self.graph.keys.get(signature.key)
+                {
+                    signature.first_at = time;
+                    signature.key = self.graph.keys.replace(signature.key, key)?;
+                }
+                return Ok(number);
             }
-            return Ok(number);
+            number = signature.next;
         }
         let number = self.push(source, set, time, key)?;
-        let signatures = &self.graph.signatures;
-        self.signatures_by_set.insert_unique(hash, number, |other| {
-            let other = &signatures[*other as usize];
-            signature_hash(other.source, other.set)
-        });
+        self.graph.signatures[number].next = std::mem::replace(&mut self.shared[set], number);
         Ok(number)
     }
-}
-
-fn signature_hash(source: u16, set: u32) -> u64 {
-    xxh3_64(&(u64::from(source) << 32 | u64::from(set)).to_le_bytes())
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub(crate) fn cluster(graph: &Graph, holders: &Groups) -> Result<Clusters, Error
             limits.iter().position(|(limited, _)| *limited == of_type),
         );
     }
-    for (node, signature) in (identifiers..).zip(&graph.signatures) {
+    for (node, signature) in (identifiers..).zip(graph.signatures.iter()) {
         if graph.person(signature) {
             forest.make_somebody(node, None);
         }
@@ -72,7 +72,7 @@ pub(crate) fn cluster(graph: &Graph, holders: &Groups) -> Result<Clusters, Error
     let by_type = Groups::new(
         graph.bounds.len(),
         (0..identifiers).map(|identifier| (graph.identifiers.type_of(identifier) as u32, identifier)),
-    );
+    )?;
     let (mut refused, mut withheld) = (Vec::new(), Vec::new());
     for (number, bounds) in (0_u32..).zip(&graph.bounds) {
         let values = by_type.of(number);
@@ -91,14 +91,13 @@ pub(crate) fn cluster(graph: &Graph, holders: &Groups) -> Result<Clusters, Error
             }
         };
         let values = joining.as_deref().unwrap_or(values);
-        let mut edges: Vec<(i64, u32, u32)> = edges_of(values, holders)
-            .map(|(identifier, signature)| (graph.signature(signature).first_at, identifier, signature))
-            .collect();
-        if !limits.is_empty() || forest.separates() {
-            // Without limits nothing is ever refused, and the order does not matter.
-            edges.sort_unstable_by(|a, b| graph.edge_order(*a, *b));
-        }
-        for (_, identifier, signature) in edges {
+        let edges = edges_of(values, holders);
+        // Without limits nothing is ever refused, and the order does not matter.
+        let edges: Box<dyn Iterator<Item = (u32, u32)>> = match limits.is_empty() && !forest.separates() {
+            true => Box::new(edges),
+            false => Box::new(in_order(graph, edges)),
+        };
+        for (identifier, signature) in edges {
             let node = identifiers + signature;
             let joined = match by_word.contains(&signature) {
                 false => forest.join(identifier, node),
@@ -159,6 +158,17 @@ fn joining(
     joining
 }
 
+/// Edges of one type in the order in which they are tried.
+fn in_order(graph: &Graph, edges: impl Iterator<Item = (u32, u32)>) -> impl Iterator<Item = (u32, u32)> {
+    let mut edges: Vec<(i64, u32, u32)> = edges
+        .map(|(identifier, signature)| (graph.signature(signature).first_at, identifier, signature))
+        .collect();
+    edges.sort_unstable_by(|a, b| graph.edge_order(*a, *b));
+    edges
+        .into_iter()
+        .map(|(_, identifier, signature)| (identifier, signature))
+}
+
 fn edges_of<'a>(values: &'a [u32], holders: &'a Groups) -> impl Iterator<Item = (u32, u32)> + 'a {
     values.iter().flat_map(|identifier| {
         holders
@@ -179,7 +189,7 @@ fn label(
     let mut of_root = vec![NONE; graph.identifiers.len() + graph.signatures.len()];
     let mut count = 0;
     let mut signatures = Vec::with_capacity(graph.signatures.len());
-    for (node, _) in (identifiers..).zip(&graph.signatures) {
+    for (node, _) in (identifiers..).zip(graph.signatures.iter()) {
         let root = forest.find(node);
         let component = &mut of_root[root as usize];
         if *component == NONE && forest.somebody(root) {

@@ -75,6 +75,12 @@ pub enum Error {
         /// What there is too much of.
         what: &'static str,
     },
+    /// More memory than there may be.
+    #[error("identity resolution needs {} MB of memory, which is more than it may have", bytes.div_ceil(1_000_000))]
+    OutOfMemory {
+        /// What it would hold, in bytes.
+        bytes: usize,
+    },
     /// Text that is not a customer id.
     #[error("\"{text}\" is not a customer id")]
     InvalidCustomerId {
@@ -111,6 +117,7 @@ impl UserError for Error {
             | Self::DuplicateSource { .. } => ErrorClass::InvalidArgument,
             Self::InvalidCustomerId { .. } => ErrorClass::InvalidText,
             Self::TooMany { .. } => ErrorClass::TooLarge,
+            Self::OutOfMemory { .. } => ErrorClass::OutOfMemory,
             Self::DuplicatePublishedId { .. } | Self::BrokenRedirect { .. } => ErrorClass::DamagedFile,
             Self::UnknownIndex { .. } => ErrorClass::Internal,
         }
@@ -118,6 +125,11 @@ impl UserError for Error {
 
     fn detail(&self) -> Option<String> {
         match self {
+            Self::OutOfMemory { .. } => Some(
+                "Every distinct value of an identifier is held in memory, and every record of a person, until customers \
+                 are known."
+                    .to_owned(),
+            ),
             Self::BrokenRedirect { .. } => Some("A redirect leads to a current id in one hop.".to_owned()),
             Self::InvalidCustomerId { .. } => Some(
                 "A customer id has 16 characters of the lower-case Crockford base32 alphabet: digits and letters \
@@ -133,6 +145,7 @@ impl UserError for Error {
             Self::NoIdentifierTypes => {
                 Some("Add at least one [[identity.identifier]] table, for example with type = \"email\".".to_owned())
             }
+            Self::OutOfMemory { .. } => Some("Raise server.memory.".to_owned()),
             Self::ZeroBound { .. } => Some("Leave the setting out for no bound, or give a number from 1.".to_owned()),
             Self::NotBlocked { .. } => {
                 Some("An entry that starts with \"!\" takes a built-in entry off the block list.".to_owned())

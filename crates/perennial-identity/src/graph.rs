@@ -5,8 +5,10 @@ use std::cmp::Ordering;
 use hashbrown::HashMap;
 
 use crate::intern::{IdentifierTable, SetTable};
+use crate::memory::Memory;
 use crate::overrides::Word;
 use crate::published::{salted_place_hash, salted_record_hash};
+use crate::store::{Column, Texts};
 use crate::{IdentifierRule, Source};
 
 /// The number that stands for none.
@@ -23,11 +25,15 @@ pub(crate) struct Graph {
     pub(crate) ranks: Vec<usize>,
     pub(crate) identifiers: IdentifierTable,
     pub(crate) sets: SetTable,
-    pub(crate) signatures: Vec<Signature>,
+    pub(crate) signatures: Column<Signature>,
+    /// The keys of the founding records.
+    pub(crate) keys: Texts,
     /// What persons say of records, newest first once all records are in.
     pub(crate) words: Vec<Word>,
     /// The first and the last time that a record carried an identifier, where it did not always.
     pub(crate) sightings: HashMap<(u32, u32), (i64, i64)>,
+    /// Holds what all this takes, and what is made of it.
+    pub(crate) budget: Memory,
 }
 
 /// What the graph has to know of an identifier type.
@@ -47,8 +53,10 @@ pub(crate) struct Signature {
     /// The time of the founding record: the least of all.
     pub(crate) first_at: i64,
     pub(crate) last_at: i64,
-    /// The key of the founding record: the record with the least (time, key).
-    pub(crate) key: Box<str>,
+    /// Where the key of the founding record is: the record with the least (time, key).
+    pub(crate) key: u32,
+    /// Another signature with the same set whose records share it; none behind the last.
+    pub(crate) next: u32,
 }
 
 impl Bounds {
@@ -63,7 +71,12 @@ impl Bounds {
 
 impl Graph {
     pub(crate) fn signature(&self, number: u32) -> &Signature {
-        &self.signatures[number as usize]
+        &self.signatures[number]
+    }
+
+    /// The key of the founding record of a signature.
+    pub(crate) fn key(&self, signature: &Signature) -> &str {
+        self.keys.get(signature.key)
     }
 
     /// The first and the last time that the records of a signature carried one of its identifiers.
@@ -102,6 +115,32 @@ impl Graph {
         salted_place_hash(name, key, time, &values, salt)
     }
 
+    /// What it holds, in bytes.
+    pub(crate) fn memory(&self) -> usize {
+        let sighting = size_of::<((u32, u32), (i64, i64))>() + 1;
+        self.identifiers.memory()
+            + self.sets.memory()
+            + self.signatures.memory()
+            + self.keys.memory()
+            + self.sightings.capacity() * sighting
+    }
+
+    /// What clustering takes besides, in bytes: both directions of the edges, the forest, and the labels.
+    pub(crate) fn memory_to_cluster(&self) -> usize {
+        let nodes = self.identifiers.len() + self.signatures.len();
+        let edges = self.signatures.len() * self.sets.members() / self.sets.len();
+        let limits = self.bounds.iter().filter(|bounds| bounds.limit.is_some()).count();
+        // An edge is held once by its identifier and, where there are limits, once to be tried in order.
+        let ordered = if limits > 0 {
+            size_of::<(i64, u32, u32)>()
+        } else {
+            0
+        };
+        let group = 2 * size_of::<u32>();
+        let node = 3 * size_of::<u32>() + 1 + limits.div_ceil(4) * size_of::<u32>();
+        self.identifiers.len() * group + edges * (size_of::<u32>() + ordered) + nodes * node
+    }
+
     /// The order of the founding records of two signatures: time, source name, record key.
     pub(crate) fn founding_order(&self, a: u32, b: u32) -> Ordering {
         let (a, b) = (self.signature(a), self.signature(b));
@@ -126,16 +165,18 @@ impl Graph {
 
     /// Every edge as (identifier, signature).
     pub(crate) fn edges(&self) -> impl Iterator<Item = (u32, u32)> + Clone {
-        (0_u32..).zip(&self.signatures).flat_map(|(number, signature)| {
-            self.sets
-                .members_of(signature.set)
-                .iter()
-                .map(move |identifier| (*identifier, number))
-        })
+        (0_u32..)
+            .zip(self.signatures.iter())
+            .flat_map(|(number, signature)| {
+                self.sets
+                    .members_of(signature.set)
+                    .iter()
+                    .map(move |identifier| (*identifier, number))
+            })
     }
 
     fn name_order(&self, a: &Signature, b: &Signature) -> Ordering {
         let rank = |signature: &Signature| self.ranks[usize::from(signature.source)];
-        rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key))
+        rank(a).cmp(&rank(b)).then_with(|| self.key(a).cmp(self.key(b)))
     }
 }

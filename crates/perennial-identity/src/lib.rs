@@ -26,6 +26,7 @@
 //!
 //! [`survivorship`] chooses the values of the golden record.
 
+mod batch;
 mod blocklist;
 mod builder;
 mod cluster;
@@ -34,12 +35,14 @@ mod error;
 mod graph;
 mod groups;
 mod intern;
+mod memory;
 mod normaliser;
 mod overrides;
 mod partition;
 mod published;
 mod resolution;
 mod rules;
+mod store;
 pub mod survivorship;
 #[cfg(test)]
 mod tests;
@@ -49,6 +52,7 @@ mod warnings;
 /// How the values of an identifier type are made comparable: by a rule of `perennial_normalise`.
 pub use perennial_normalise::Rule as Normalisation;
 
+pub use batch::Batch;
 pub use blocklist::builtin_blocked;
 pub use builder::{GraphBuilder, IdentifierId, SetId, SignatureId, Source, SourceSet};
 pub use customer_id::CustomerId;

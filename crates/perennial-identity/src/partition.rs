@@ -8,7 +8,9 @@ use crate::cluster::{Clusters, cluster};
 use crate::graph::{Graph, NONE, Signature};
 use crate::groups::Groups;
 use crate::warnings::Tally;
-use crate::{Change, ChangeKind, CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId};
+use crate::{
+    Change, ChangeKind, Customer, CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId,
+};
 
 /// The records of every customer. What is left to do is to give the customers their ids.
 ///
@@ -52,7 +54,7 @@ impl Partition {
         previous_founders: Vec<u32>,
         tally: Tally,
     ) -> Result<Self, Error> {
-        let holders = Groups::new(graph.identifiers.len(), graph.edges());
+        let holders = Groups::new(graph.identifiers.len(), graph.edges())?;
         let clusters = cluster(&graph, &holders)?;
         let mut founders = vec![NONE; clusters.count as usize];
         for (signature, component) in (0_u32..).zip(&clusters.signatures) {
@@ -176,8 +178,10 @@ impl Partition {
     /// time, source name and key are the least.
     ///
     /// # Errors
-    /// More than 2^32 - 1 ids ever published.
+    /// More than 2^32 - 1 ids ever published; too little memory.
     pub fn publish(mut self, snapshot: u64, at: i64) -> Result<Resolution, Error> {
+        let bytes = self.memory() + self.memory_to_publish();
+        self.graph.budget.hold(bytes)?;
         let survivors = self.place_previous();
         let mut ids = vec![None; self.founders.len()];
         for (id, survivor) in ids.iter_mut().zip(&survivors) {
@@ -188,7 +192,12 @@ impl Partition {
                 .map(|published| published.id);
         }
         let mut changes = self.split_off(&ids);
-        let minted = self.mint(&mut ids, snapshot, at);
+        let survive = (0_u32..)
+            .zip(&ids)
+            .filter_map(|(component, id)| Some(((*id)?, component)));
+        let mut order: Vec<(CustomerId, u32)> = survive.collect();
+        let minted = self.mint(&mut ids, &mut order, snapshot, at);
+        order.sort_unstable();
         // Every component has an id by now.
         let ids: Vec<CustomerId> = ids.into_iter().flatten().collect();
         let mut changes: Vec<Change> = changes
@@ -216,16 +225,39 @@ impl Partition {
             published.reserve_exact(minted.len());
             published.extend(minted);
         }
-        self.graph.identifiers.forget_hashes();
+        self.graph.identifiers.forget_keys();
+        drop((ids, self.founders, self.places, self.founded));
         Resolution::try_new(
             self.graph,
             self.holders,
             self.clusters,
-            ids,
+            order,
             published,
             changes,
             self.tally,
         )
+    }
+
+    /// What the partition holds, in bytes. What it was told of the past is not counted.
+    fn memory(&self) -> usize {
+        let labels = self.clusters.signatures.len() + self.clusters.identifiers.len();
+        self.graph.memory()
+            + self.holders.memory()
+            + (labels + self.founders.len() + self.places.len()) * size_of::<u32>()
+            + self.founded.len()
+    }
+
+    /// What publishing takes besides, in bytes: ids, what is known of customers, and the identifiers of each.
+    fn memory_to_publish(&self) -> usize {
+        let customer = size_of::<Customer>()
+            + size_of::<PublishedId>()
+            + size_of::<Wanted>()
+            + size_of::<Option<CustomerId>>()
+            + size_of::<CustomerId>()
+            + size_of::<(CustomerId, u32)>()
+            + size_of::<u32>();
+        let group = 2 * size_of::<u32>();
+        self.founders.len() * (customer + group) + self.graph.identifiers.len() * size_of::<u32>()
     }
 
     /// The components that get a new id although their identifiers were an older customer's, with that one's id.
@@ -269,40 +301,56 @@ impl Partition {
 
     /// Makes the missing ids, and never one that was published before. Where two founding records would make one id, the
     /// earlier record has it.
-    fn mint(&self, ids: &mut [Option<CustomerId>], snapshot: u64, at: i64) -> Vec<PublishedId> {
+    fn mint(
+        &self,
+        ids: &mut [Option<CustomerId>],
+        order: &mut Vec<(CustomerId, u32)>,
+        snapshot: u64,
+        at: i64,
+    ) -> Vec<PublishedId> {
         let hash = |founder: u32, salt: u32| {
+            let signature = self.graph.signature(founder);
             let Signature {
                 source,
                 set,
                 first_at,
-                key,
                 ..
-            } = self.graph.signature(founder);
-            self.graph.founding_hash(*source, *set, *first_at, key, salt)
+            } = *signature;
+            let key = self.graph.key(signature);
+            self.graph.founding_hash(source, set, first_at, key, salt)
         };
-        let mut wanted: Vec<(CustomerId, u32)> = (0..)
+        let mut wanted: Vec<Wanted> = (0..)
             .zip(&self.founders)
             .filter(|(component, _)| ids[*component as usize].is_none())
-            .map(|(component, founder)| (CustomerId::from_hash(hash(*founder, 0)), component))
+            .map(|(component, founder)| {
+                let signature = self.graph.signature(*founder);
+                Wanted {
+                    hash: hash(*founder, 0),
+                    founding_at: signature.first_at,
+                    component,
+                    source: signature.source,
+                }
+            })
             .collect();
-        wanted.sort_unstable();
+        // The upper 80 bits are the id, and numbers are compared faster.
+        wanted.sort_unstable_by_key(|wanted| (wanted.hash >> 48, wanted.component));
         // Nearly never do two want the same: only those are told apart in the order of their founding records.
         let mut contested: Vec<u32> = Vec::new();
         let mut taken = HashSet::new();
-        for same in wanted.chunk_by(|a, b| a.0 == b.0) {
+        for same in wanted.chunk_by(|a, b| a.hash >> 48 == b.hash >> 48) {
             match same {
-                [(id, component)] if self.previous.number_of(*id).is_none() => {
-                    ids[*component as usize] = Some(*id);
+                [one] if self.previous.number_of(one.id()).is_none() => {
+                    ids[one.component as usize] = Some(one.id());
                 }
-                _ => contested.extend(same.iter().map(|(_, component)| *component)),
+                _ => contested.extend(same.iter().map(|wanted| wanted.component)),
             }
         }
         if !contested.is_empty() {
             taken.extend(
                 wanted
                     .iter()
-                    .filter(|(_, component)| ids[*component as usize].is_some())
-                    .map(|(id, _)| *id),
+                    .filter(|wanted| ids[wanted.component as usize].is_some())
+                    .map(Wanted::id),
             );
         }
         let founder = |component: u32| self.founders[component as usize];
@@ -313,15 +361,16 @@ impl Partition {
                 .into_iter()
                 .find(|id| self.previous.number_of(*id).is_none() && taken.insert(*id));
         }
-        let made = wanted.iter().filter_map(|(_, component)| {
-            let founder = founder(*component);
-            let signature = self.graph.signature(founder);
+        order.reserve_exact(wanted.len());
+        let made = wanted.iter().filter_map(|wanted| {
+            let id = ids[wanted.component as usize]?;
+            order.push((id, wanted.component));
             Some(PublishedId {
-                id: ids[*component as usize]?,
+                id,
                 minted_snapshot: snapshot,
-                founding_source: self.graph.sources[usize::from(signature.source)].name.clone(),
-                founding_at: signature.first_at,
-                founding_hash: hash(founder, 0),
+                founding_source: self.graph.sources[usize::from(wanted.source)].name.clone(),
+                founding_at: wanted.founding_at,
+                founding_hash: wanted.hash,
                 fate: Fate::Current,
                 fate_at: at,
             })
@@ -329,6 +378,21 @@ impl Partition {
         let mut minted = Vec::with_capacity(wanted.len());
         minted.extend(made);
         minted
+    }
+}
+
+/// A component without an id, by its founding record.
+struct Wanted {
+    hash: u128,
+    founding_at: i64,
+    component: u32,
+    source: u16,
+}
+
+impl Wanted {
+    /// The id that it has unless another has it.
+    fn id(&self) -> CustomerId {
+        CustomerId::from_hash(self.hash)
     }
 }
 

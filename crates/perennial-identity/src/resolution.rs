@@ -127,12 +127,12 @@ pub struct Conflict<'a> {
 }
 
 impl Resolution {
-    /// Numbers the components by their `ids` and gathers what is known of each.
+    /// Numbers the components in `order`, which is that of their ids, and gathers what is known of each.
     pub(crate) fn try_new(
-        graph: Graph,
+        mut graph: Graph,
         holders: Groups,
         clusters: Clusters,
-        ids: Vec<CustomerId>,
+        order: Vec<(CustomerId, u32)>,
         mut published: Vec<PublishedId>,
         changes: Vec<Change>,
         tally: Tally,
@@ -143,21 +143,20 @@ impl Resolution {
             });
         }
         published.sort_unstable_by_key(|entry| entry.id);
-        let mut order: Vec<u32> = (0..clusters.count).collect();
-        order.sort_unstable_by_key(|component| ids[*component as usize]);
-        let mut number_of = vec![NONE; ids.len()];
-        for (number, component) in (0_u32..).zip(&order) {
+        let mut number_of = vec![NONE; order.len()];
+        for (number, (_, component)) in (0_u32..).zip(&order) {
             number_of[*component as usize] = number;
         }
-        let renumber = |labels: Vec<u32>| -> Vec<u32> {
+        let renumber = |mut labels: Vec<u32>| -> Vec<u32> {
+            for label in &mut labels {
+                *label = number_of.get(*label as usize).copied().unwrap_or(NONE);
+            }
             labels
-                .into_iter()
-                .map(|label| number_of.get(label as usize).copied().unwrap_or(NONE))
-                .collect()
         };
         let customer_of_signature = renumber(clusters.signatures);
         let customer_of_identifier = renumber(clusters.identifiers);
-        let sorted_ids = order.iter().map(|component| ids[*component as usize]);
+        drop(number_of);
+        let sorted_ids = order.iter().map(|(id, _)| *id);
         let customers = gather(
             &graph,
             &holders,
@@ -165,6 +164,7 @@ impl Resolution {
             &customer_of_identifier,
             sorted_ids,
         );
+        drop(order);
         let mut held = Groups::new(
             customers.len(),
             customer_of_identifier
@@ -172,13 +172,12 @@ impl Resolution {
                 .copied()
                 .zip(0_u32..)
                 .filter(|(customer, _)| *customer != NONE),
-        );
+        )?;
         for customer in 0..clusters.count {
-            held.of_mut(customer).sort_unstable_by_key(|identifier| {
-                (
-                    graph.identifiers.type_of(*identifier),
-                    graph.identifiers.value_of(*identifier),
-                )
+            held.of_mut(customer).sort_unstable_by(|a, b| {
+                let identifiers = &graph.identifiers;
+                let by_type = identifiers.type_of(*a).cmp(&identifiers.type_of(*b));
+                by_type.then_with(|| identifiers.value_of(*a).cmp(identifiers.value_of(*b)))
             });
         }
         let mut warnings = tally.into_warnings();
@@ -199,6 +198,14 @@ impl Resolution {
             }
         }));
         warnings.sort_by(|a, b| (a.identifier_type, a).cmp(&(b.identifier_type, b)));
+        let labels = customer_of_signature.len() + customer_of_identifier.len();
+        let bytes = graph.memory()
+            + holders.memory()
+            + held.memory()
+            + labels * size_of::<u32>()
+            + customers.len() * size_of::<Customer>()
+            + published.len() * size_of::<PublishedId>();
+        graph.budget.hold(bytes)?;
         Ok(Self {
             graph,
             holders,
@@ -435,7 +442,7 @@ impl Resolution {
         let signature = self.graph.signature(signature);
         Record {
             source: signature.source,
-            key: &signature.key,
+            key: self.graph.key(signature),
         }
     }
 }

@@ -3,6 +3,7 @@
 mod cases;
 mod ids;
 mod invariants;
+mod memory;
 mod oracle;
 mod overrides;
 mod seeds;

@@ -14,6 +14,7 @@
 //! Whether a mailbox exists is not asked. An internationalised domain and its `xn--` spelling stay two addresses.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 use crate::fold;
 
@@ -62,8 +63,21 @@ fn plausible(text: &str) -> bool {
         && domain.contains('.')
         && domain.split('.').all(|label| !label.is_empty())
         && !domain.contains('@')
-        && !text.contains(foreign)
+        && !holds_foreign(text)
 }
+
+fn holds_foreign(text: &str) -> bool {
+    match text.is_ascii() {
+        true => text
+            .bytes()
+            .any(|byte| FOREIGN.get(usize::from(byte)).is_some_and(|foreign| *foreign)),
+        false => text.contains(foreign),
+    }
+}
+
+/// Which ASCII characters are [`foreign`].
+static FOREIGN: LazyLock<[bool; 128]> =
+    LazyLock::new(|| std::array::from_fn(|byte| foreign(char::from(byte as u8))));
 
 fn foreign(c: char) -> bool {
     c.is_whitespace()

@@ -8,12 +8,15 @@
 //! it belongs to a line, not to a customer.
 //!
 //! # Cost
-//! Some microseconds, most of them in regular expressions behind one lock for the whole process. Callers with many
-//! rows normalise each distinct text once.
+//! Half a microsecond for numbers that are dialled plainly, some microseconds for others, most of them in regular
+//! expressions behind one lock for the whole process.
+
+mod plan;
 
 use std::{borrow::Cow, str::FromStr};
 
 use phonenumber::{Mode, PhoneNumber, country};
+use plan::Dialled;
 
 use crate::{
     error::{Error, Result},
@@ -60,12 +63,21 @@ pub fn normalise(text: &str, region: Region) -> Option<Cow<'_, str>> {
     if folded.len() > LONGEST || !DIGITS.contains(&digits) {
         return None;
     }
-    let number = parse(&folded, region)?;
-    let normal = number.format().mode(Mode::E164).to_string();
+    let normal = match plan::dialled(&folded, region.code()) {
+        Some(Dialled::Number(normal)) => normal,
+        Some(Dialled::Invalid) => return None,
+        None => parsed(&folded, region)?,
+    };
     match folded {
         Cow::Borrowed(text) if text == normal => Some(Cow::Borrowed(text)),
         _ => Some(Cow::Owned(normal)),
     }
+}
+
+/// As the crate has it.
+fn parsed(text: &str, region: Region) -> Option<String> {
+    let number = parse(text, region)?;
+    Some(number.format().mode(Mode::E164).to_string())
 }
 
 fn parse(text: &str, region: Region) -> Option<PhoneNumber> {
@@ -190,7 +202,93 @@ mod tests {
         }
     }
 
+    /// A number dialled plainly in a region is what the crate says. Numbers of every plan: the example of each kind with
+    /// some digits changed, cut or added, dialled in every way.
+    #[test]
+    fn plainly_dialled_numbers_are_those_of_the_crate() {
+        let mut random = 0x5eed_u64;
+        let mut dice = move |sides: usize| {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) as usize % sides
+        };
+        let homes = ["DE", "US", "GB", "IT", "FR", "BR", "RU", "AU", "SG", "KZ"];
+        let (mut plain, mut valid) = (0, 0);
+        for metadata in phonenumber::metadata::DATABASE.iter() {
+            let code = metadata.country_code();
+            let descriptors = metadata.descriptors();
+            let kinds = [
+                descriptors.fixed_line(),
+                descriptors.mobile(),
+                descriptors.toll_free(),
+                descriptors.uan(),
+            ];
+            for example in kinds.into_iter().flatten().filter_map(|kind| kind.example()) {
+                for round in 0..2 {
+                    let mut digits: Vec<u8> = example.bytes().collect();
+                    for _ in 0..round {
+                        let place = dice(digits.len());
+                        digits[place] = b'0' + dice(10) as u8;
+                    }
+                    match dice(8) {
+                        0 => digits.truncate(digits.len() - 1),
+                        1 => digits.push(b'0' + dice(10) as u8),
+                        _ => {}
+                    }
+                    let national = String::from_utf8(digits).unwrap();
+                    let (home, near) = (homes[dice(homes.len())], metadata.id());
+                    let (area, line) = national.split_at(national.len() / 3);
+                    let prefix = metadata.national_prefix().unwrap_or("0");
+                    for (region, text) in [
+                        (home, format!("+{code}{national}")),
+                        (home, format!("+{code} {area}-{line}")),
+                        (home, format!("+{code}-{area}.{line}")),
+                        (home, format!("00{code} ({area}) {line}")),
+                        (home, format!("00{code}{national}")),
+                        (home, format!("+{code} ({prefix}) {area}/{line}")),
+                        (near, format!("{prefix}{area} {line}")),
+                        (near, format!("({prefix}{area}) {line}")),
+                        (near, national.clone()),
+                        (near, format!("{code}{national}")),
+                        (home, format!("0{national}")),
+                    ] {
+                        let Ok(region) = region.parse::<Region>() else {
+                            continue;
+                        };
+                        if let Some(dialled) = plan::dialled(&text, region.code()) {
+                            let expected = parsed(&text, region);
+                            plain += 1;
+                            valid += usize::from(expected.is_some());
+                            let dialled = match dialled {
+                                Dialled::Number(number) => Some(number),
+                                Dialled::Invalid => None,
+                            };
+                            assert_eq!(dialled, expected, "{region:?} {text:?}");
+                        }
+                    }
+                }
+            }
+        }
+        assert!(plain > 5_000 && valid > 2_000, "{plain} {valid}");
+    }
+
     proptest! {
+        #[test]
+        fn what_is_dialled_plainly_is_what_the_crate_says(
+            text in r"\+?[0-9 ()/.-]{5,22}",
+            region in proptest::sample::select(vec!["DE", "US", "GB", "IT", "AU", "MX", "CN"]),
+        ) {
+            let region: Region = region.parse().unwrap();
+            if let Some(dialled) = plan::dialled(text.trim(), region.code()) {
+                let dialled = match dialled {
+                    Dialled::Number(number) => Some(number),
+                    Dialled::Invalid => None,
+                };
+                prop_assert_eq!(dialled, parsed(text.trim(), region));
+            }
+        }
+
         #[test]
         fn hostile_text_has_a_normal_form_or_none(text in prop_oneof![
             any::<String>(),

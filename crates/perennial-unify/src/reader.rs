@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use perennial_base::{ErrorClass, Kind, UserError};
 use perennial_engine::pinned::{lake_error, store_error};
 use perennial_engine::provider::FileTable;
-use perennial_identity::{GraphBuilder, IdentifierId, Normaliser, Outcome, Rules, SetId, Tally};
+use perennial_identity::{Batch, GraphBuilder, Normaliser, Outcome, Rules, SetId, Tally};
 use perennial_lake::{Lake, SourceFile};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -188,7 +188,7 @@ impl FileReader {
         share(&self.heaps, batch, mapped.key.as_ref())
     }
 
-    /// The set of identifiers of each row. Normalising is done before the graph is locked.
+    /// The set of identifiers of each row. All but the numbering is done before the graph is locked.
     fn sets(
         &self,
         identifiers: &[(usize, StringArray)],
@@ -196,46 +196,27 @@ impl FileReader {
         normaliser: &mut Normaliser<'_>,
         warnings: &mut Tally,
     ) -> Result<Vec<u32>> {
-        let mut sets = vec![SetId::EMPTY.number(); rows];
         if identifiers.is_empty() {
-            return Ok(sets);
+            return Ok(vec![SetId::EMPTY.number(); rows]);
         }
-        let mut arena = String::new();
-        let mut values: Vec<(u32, usize, Outcome, std::ops::Range<usize>)> = Vec::with_capacity(rows);
-        let mut out = String::new();
+        let mut batch = Batch::default();
+        let mut value = String::new();
         for row in 0..rows {
             for (kind, array) in identifiers {
                 if array.is_null(row) {
                     continue;
                 }
-                let outcome = normaliser.normalise(*kind, array.value(row), &mut out);
-                if outcome != Outcome::Blank {
-                    let start = arena.len();
-                    arena.push_str(&out);
-                    values.push((row as u32, *kind, outcome, start..arena.len()));
-                }
-            }
-        }
-        let mut graph = self.graph.lock();
-        let mut members: Vec<IdentifierId> = Vec::new();
-        for of_row in values.chunk_by(|a, b| a.0 == b.0) {
-            members.clear();
-            for (_, kind, outcome, range) in of_row {
-                let value = arena.get(range.clone()).unwrap_or_default();
-                match outcome {
-                    Outcome::Value => members.push(graph.intern(*kind, value)?),
-                    Outcome::Blocked => warnings.blocked(*kind, value, self.number, 1),
-                    Outcome::Malformed => warnings.malformed(*kind, value, self.number, 1),
+                match normaliser.normalise(*kind, array.value(row), &mut value) {
+                    Outcome::Value => batch.push(*kind, &value),
+                    Outcome::Blocked => warnings.blocked(*kind, &value, self.number, 1),
+                    Outcome::Malformed => warnings.malformed(*kind, &value, self.number, 1),
                     Outcome::Blank => {}
                 }
             }
-            if let Some((row, ..)) = of_row.first()
-                && let Some(slot) = sets.get_mut(*row as usize)
-            {
-                *slot = graph.set(&members)?.number();
-            }
+            batch.end_row();
         }
-        Ok(sets)
+        let sets = self.graph.lock().sets(&batch)?;
+        Ok(sets.into_iter().map(SetId::number).collect())
     }
 }
 

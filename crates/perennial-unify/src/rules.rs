@@ -1,8 +1,10 @@
-//! The rules of identity resolution, from the configuration.
+//! The rules of identity resolution, from the configuration, and the graph that follows them.
 
-use perennial_base::UserError;
+use datafusion::execution::memory_pool::MemoryConsumer;
 use perennial_base::config::{Config, Normalise};
-use perennial_identity::{IdentifierRule, Normalisation, Rules};
+use perennial_base::{Kind, UserError};
+use perennial_engine::Engine;
+use perennial_identity::{GraphBuilder, IdentifierRule, Normalisation, PreviousIds, Rules, Source};
 
 use crate::error::Result;
 
@@ -41,4 +43,27 @@ pub(crate) fn rules(config: &Config) -> Result<Rules> {
         })
         .collect::<Result<Vec<_>>>()?;
     Ok(Rules::try_new(identifiers, &config.identity.blocked)?)
+}
+
+/// A builder for the identities of the sources, which share the server's memory with the statements that it serves.
+pub(crate) fn graph(
+    engine: &Engine,
+    config: &Config,
+    rules: &Rules,
+    previous: PreviousIds,
+) -> Result<GraphBuilder> {
+    let sources = config.sources.iter().map(|written| {
+        let source = match written.kind {
+            Kind::Profile => Source::persons(written.name.as_str()),
+            _ => Source::facts(written.name.as_str()),
+        };
+        match written.record_key {
+            Some(_) => source,
+            None => source.without_keys(),
+        }
+    });
+    let shared = engine.work_state(usize::MAX)?;
+    let memory = MemoryConsumer::new("identities").register(&shared.runtime_env().memory_pool);
+    let builder = GraphBuilder::try_new(rules, sources.collect(), previous)?;
+    Ok(builder.within(move |bytes| memory.try_resize(bytes).is_ok()))
 }

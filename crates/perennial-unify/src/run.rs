@@ -8,9 +8,7 @@ use parking_lot::Mutex;
 use perennial_base::Kind;
 use perennial_base::config::Config;
 use perennial_engine::Engine;
-use perennial_identity::{
-    GraphBuilder, Normaliser, Outcome as Normalised, PreviousIds, Resolution, Rules, Source,
-};
+use perennial_identity::{GraphBuilder, Normaliser, Outcome as Normalised, PreviousIds, Resolution, Rules};
 use perennial_lake::{
     Commit, FileState, Manifest, Masks, Retention, RunState, RunSummary, SourceFile, TableManifest,
 };
@@ -29,7 +27,7 @@ use crate::overrides::overrides;
 use crate::progress::Progress;
 use crate::published;
 use crate::records::{Pending, Reading, Staged};
-use crate::rules::rules;
+use crate::rules::{graph, rules};
 use crate::scratch::Scratch;
 use crate::stored::{Tables, Touched};
 use crate::versions::Known;
@@ -285,22 +283,12 @@ impl Committing<'_> {
         let state = engine.work_state(READ_MEMORY)?;
         let scratch = Scratch::new(config.server.spill_dir.as_deref(), SCRATCH_MEMORY)?;
         let rules = Arc::new(rules(config)?);
-        let sources = config.sources.iter().map(|written| {
-            let source = match written.kind {
-                Kind::Profile => Source::persons(written.name.as_str()),
-                _ => Source::facts(written.name.as_str()),
-            };
-            match written.record_key {
-                Some(_) => source,
-                None => source.without_keys(),
-            }
-        });
         let stored = Tables::new(engine, &state, self.previous).await?;
         let mut ids = PreviousIds::default();
         if !self.part {
             ids = published::previous(&stored, self.previous, None).await?;
         }
-        let mut graph = GraphBuilder::try_new(&rules, sources.collect(), ids)?;
+        let mut graph = graph(engine, config, &rules, ids)?;
         if let Some(previous) = self.previous.filter(|_| self.part) {
             for warning in findings::counted(&stored, previous).await? {
                 graph.counted(&warning);

@@ -64,7 +64,7 @@ pub(super) const SERVER: SectionSpec = SectionSpec {
             ValueType::Size,
             "60 % of the machine or cgroup",
             "bytes",
-            "Memory for all statements",
+            "Memory for all statements and for resolving identities",
         ),
         key(
             "statement_memory",
