@@ -22,8 +22,11 @@ use crate::description::{
 };
 use crate::error::Result;
 use crate::provider::{FileTable, StoredFile, with_views};
-use crate::schema::schema;
+use crate::release::moment::Moment;
+use crate::schema::{schema, timestamp};
 use crate::system;
+
+mod moment;
 
 /// A snapshot, ready to be queried.
 #[derive(Debug)]
@@ -32,6 +35,7 @@ pub struct Release {
     manifest: Option<Arc<Manifest>>,
     schemas: Arc<BTreeMap<String, Arc<Relations>>>,
     description: Arc<CatalogDescription>,
+    moment: Option<Moment>,
 }
 
 impl Release {
@@ -48,6 +52,19 @@ impl Release {
     /// What clients may know.
     pub fn description(&self) -> &Arc<CatalogDescription> {
         &self.description
+    }
+
+    /// What statements over this release go by: the configuration, and the moment that is its present.
+    pub(crate) fn config<'a>(&'a self, of_the_engine: &'a Arc<Config>) -> &'a Arc<Config> {
+        self.moment
+            .as_ref()
+            .map_or(of_the_engine, |moment| &moment.config)
+    }
+
+    /// Whether this is `whole` as of `moment`.
+    pub(crate) fn cuts(&self, whole: &Arc<Self>, moment: i64) -> bool {
+        let cut = self.moment.as_ref();
+        cut.is_some_and(|cut| cut.at == moment && Arc::ptr_eq(&cut.whole, whole))
     }
 
     pub(crate) fn schemas(&self) -> &Arc<BTreeMap<String, Arc<Relations>>> {
@@ -150,6 +167,7 @@ impl Release {
             manifest,
             schemas: Arc::new(schemas),
             description,
+            moment: None,
         })
     }
 }
@@ -201,6 +219,21 @@ pub fn table_name(relation: &Relation) -> String {
     format!("{}.{}", relation.schema, relation.name)
 }
 
+/// From when on a superseded version of a record counted, and until when.
+pub const PAST_FROM: &str = "_from";
+/// See [`PAST_FROM`].
+pub const PAST_UNTIL: &str = "_until";
+
+/// The table of a manifest with the superseded versions of a relation's records: its columns, and those of [`past_fields`].
+pub fn past_table_name(relation: &Relation) -> String {
+    format!("internal.past_{}", relation.name)
+}
+
+/// The columns of superseded versions behind those of their relation.
+pub fn past_fields() -> [FieldRef; 2] {
+    [PAST_FROM, PAST_UNTIL].map(|name| Arc::new(Field::new(name, timestamp(), false)))
+}
+
 struct Schema {
     comment: String,
     relations: Relations,
@@ -235,24 +268,8 @@ impl Builder<'_> {
     fn unified(&mut self, relation: &'static Relation, stored: Option<&TableManifest>) -> Result<()> {
         let (provider, columns, rows, bytes): (Arc<dyn TableProvider>, SchemaRef, u64, u64) = match stored {
             Some(stored) => {
-                let columns = with_views(stored.schema.schema());
-                let files = stored
-                    .files
-                    .iter()
-                    .map(|file| {
-                        Ok(StoredFile {
-                            path: self.lake.path(&file.path)?,
-                            bytes: file.bytes,
-                            rows: file.rows,
-                            columns: file.columns.clone(),
-                            partitions: Vec::new(),
-                            last_modified: 0,
-                            e_tag: None,
-                        })
-                    })
-                    .collect::<Result<_>>()?;
-                let table = FileTable::new(self.lake, Arc::clone(&columns), Vec::new(), files, &stored.sort)?;
-                let (rows, bytes) = (table.rows(), table.bytes());
+                let table = stored_table(self.lake, stored)?;
+                let (columns, rows, bytes) = (table.schema(), table.rows(), table.bytes());
                 (Arc::new(table), columns, rows, bytes)
             }
             None => {
@@ -433,6 +450,27 @@ impl Builder<'_> {
         schemas.sort_by_key(|schema| (schema.name != PUBLIC, schema.name.clone()));
         schemas
     }
+}
+
+/// The table over the files of a table of a manifest.
+fn stored_table(lake: &Lake, stored: &TableManifest) -> Result<FileTable> {
+    let files = stored
+        .files
+        .iter()
+        .map(|file| {
+            Ok(StoredFile {
+                path: lake.path(&file.path)?,
+                bytes: file.bytes,
+                rows: file.rows,
+                columns: file.columns.clone(),
+                partitions: Vec::new(),
+                last_modified: 0,
+                e_tag: None,
+            })
+        })
+        .collect::<Result<_>>()?;
+    let columns = with_views(stored.schema.schema());
+    Ok(FileTable::new(lake, columns, Vec::new(), files, &stored.sort)?)
 }
 
 /// The table over the live files of a source; hive partition columns stand last, as text.

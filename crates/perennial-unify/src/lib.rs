@@ -33,6 +33,7 @@ mod scratch;
 mod segments;
 mod stages;
 mod summary;
+mod superseded;
 mod survey;
 mod values;
 mod writing;
