@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod bombs;
 mod catalog;
 mod cdnow;
 mod check;

@@ -506,7 +506,7 @@ pub fn source_table(lake: &Lake, stored: &SourceManifest) -> Result<FileTable> {
         .iter()
         .map(|name| Arc::new(Field::new(name, DataType::Utf8, true)))
         .collect();
-    Ok(FileTable::new(lake, columns, partition_columns, files, &[])?)
+    Ok(FileTable::new(lake, columns, partition_columns, files, &[])?.landed())
 }
 
 fn memory(batch: RecordBatch) -> Result<Arc<dyn TableProvider>> {

@@ -36,6 +36,7 @@ mod summary;
 mod superseded;
 mod survey;
 mod values;
+mod whole;
 mod writing;
 
 pub use check::{CheckReport, RejectedRows, check};
