@@ -5,6 +5,7 @@
 mod bombs;
 mod catalog;
 mod cdnow;
+mod changes;
 mod check;
 mod copy;
 mod demo;

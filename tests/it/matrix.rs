@@ -12,7 +12,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use perennial_testkit::{TestLake, TestServer};
 
-use crate::support::{code, connect, lines, one, told};
+use crate::support::{connect, lines, one};
 
 pub(crate) const CONFIG: &str = r#"
 [lake]
@@ -54,7 +54,10 @@ fn columns(name: &str, rows: usize) -> Vec<(&'static str, ArrayRef)> {
     ]
 }
 
-fn written(columns: Vec<(&'static str, ArrayRef)>, properties: WriterPropertiesBuilder) -> Vec<u8> {
+pub(crate) fn written(
+    columns: Vec<(&'static str, ArrayRef)>,
+    properties: WriterPropertiesBuilder,
+) -> Vec<u8> {
     let batch = RecordBatch::try_from_iter(columns).unwrap();
     let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties.build())).unwrap();
     writer.write(&batch).unwrap();
@@ -66,7 +69,12 @@ pub(crate) fn orders(name: &str, rows: usize) -> Vec<u8> {
 }
 
 /// The columns with one of them replaced, or added.
-fn with(name: &str, rows: usize, column: &'static str, values: ArrayRef) -> Vec<(&'static str, ArrayRef)> {
+pub(crate) fn with(
+    name: &str,
+    rows: usize,
+    column: &'static str,
+    values: ArrayRef,
+) -> Vec<(&'static str, ArrayRef)> {
     let mut columns = columns(name, rows);
     columns.retain(|(known, _)| *known != column);
     columns.push((column, values));
@@ -391,69 +399,6 @@ async fn one_bad_row_of_very_many_is_one_row() {
     let sql = "SELECT state, rows_landed, rows_unified, rows_rejected FROM perennial.files";
     assert_eq!(one(&client, sql).await, "live|1000000|999999|1");
     assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "999999");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_scan_gives_one_version_of_a_file_or_says_that_it_changed() {
-    let version = |number: usize| {
-        let states: ArrayRef = Arc::new(StringArray::from(vec![format!("v{number}"); 3_000]));
-        written(with("a", 3_000, "state", states), WriterProperties::builder())
-    };
-    let config = CONFIG.replace("refresh = \"off\"", "refresh = \"50ms\"");
-    let server = TestServer::start(TestLake::of(&config, &[("orders/a.parquet", &version(0))]));
-    let mut readers = Vec::new();
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    for _ in 0..3 {
-        let (client, stopped) = (connect(&server).await, stopped.clone());
-        readers.push(tokio::spawn(async move {
-            let sql =
-                "SELECT count(*), min(state || '!'), max(state || '!'), count(DISTINCT id) FROM raw.shop";
-            let mut answers = 0;
-            while !*stopped.borrow() {
-                match client.simple_query(sql).await {
-                    Ok(_) => {
-                        let line = lines(&client, "SELECT 1").await;
-                        assert_eq!(line, ["1"]);
-                        answers += 1;
-                    }
-                    Err(error) => {
-                        let shown = told(&error);
-                        assert!(matches!(code(&error).as_str(), "40001" | "58P01"), "{shown}");
-                        assert!(!shown.contains("/tmp"), "{shown}");
-                        continue;
-                    }
-                }
-                if let Ok(rows) = client.simple_query(sql).await {
-                    for row in rows {
-                        if let tokio_postgres::SimpleQueryMessage::Row(row) = row {
-                            // All of it, or nothing where it was not there.
-                            assert!(matches!(row.get(0), Some("3000" | "0")), "{row:?}");
-                            assert_eq!(row.get(0), row.get(3));
-                            assert_eq!(row.get(1), row.get(2));
-                        }
-                    }
-                }
-            }
-            answers
-        }));
-    }
-    let client = connect(&server).await;
-    for number in 1..=60 {
-        server.lake().land("orders/a.parquet", &version(number));
-        // In between the file is not there at all.
-        if number % 10 == 0 {
-            server.lake().remove("orders/a.parquet");
-            server.lake().land("orders/a.parquet", &version(number));
-        }
-        assert_eq!(one(&client, "SELECT 1").await, "1");
-    }
-    crate::support::becomes(&client, "SELECT min(status) || max(status) FROM orders", "v60v60").await;
-    stop.send(true).unwrap();
-    for reader in readers {
-        reader.await.unwrap();
-    }
-    let sql = "SELECT count(*), min(state), max(state) FROM raw.shop";
-    assert_eq!(one(&client, sql).await, "3000|v60|v60");
 }
 
 /// Statistics may be wrong in a file whose values are not: whatever is asked, the values answer.

@@ -173,7 +173,10 @@ impl Session {
         };
         let canceller = self.canceller();
         let rows = Rows::start(self.engine.cpu(), physical, context, output, canceller, request);
-        Ok(rows.with_tag(tag).of(release))
+        Ok(rows
+            .with_tag(tag)
+            .of(release)
+            .telling(Arc::clone(self.engine.outdated())))
     }
 }
 
