@@ -8,6 +8,7 @@ pub mod admission;
 pub mod bounds;
 pub mod contract;
 pub mod discovery;
+mod document;
 pub mod error;
 pub mod leases;
 pub mod manifest;

@@ -39,8 +39,8 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// The shape that this build writes, and the newest that it reads.
-    pub const FORMAT: u32 = 1;
+    /// The shape that this build writes, and the newest that it reads. Since 2 the document is packed.
+    pub const FORMAT: u32 = 2;
 
     /// An empty successor of `parent` (or the first manifest): number and parent are set, and everything that a
     /// run carries over (tables, sources, models, erasure epoch) is copied.

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStoreExt, PutPayload};
 use parking_lot::Mutex;
-use serde::Deserialize;
 
+use crate::document::{decode, encode};
 use crate::error::{Error, Result};
 use crate::leases::leased;
 use crate::manifest::Manifest;
@@ -128,11 +128,6 @@ impl Snapshots {
     }
 
     async fn read_document(&self, number: u64, relative: String) -> Result<Manifest> {
-        #[derive(Deserialize)]
-        struct Head {
-            format: u32,
-            number: u64,
-        }
         let failed = |error: object_store::Error| Error::store("read", &relative, &error);
         let found = self
             .lake
@@ -150,21 +145,7 @@ impl Snapshots {
                 reason,
             });
         }
-        let damaged = |reason: String| Error::DamagedSnapshot { number, reason };
-        let parse =
-            |error: serde_json::Error| damaged(format!("line {}, column {}", error.line(), error.column()));
-        let head: Head = serde_json::from_slice(&bytes).map_err(parse)?;
-        if head.format > Manifest::FORMAT {
-            return Err(Error::NewerFormat {
-                number,
-                format: head.format,
-                newest: Manifest::FORMAT,
-            });
-        }
-        if head.number != number {
-            return Err(damaged(format!("it says that it is number {}", head.number)));
-        }
-        serde_json::from_slice(&bytes).map_err(parse)
+        decode(number, &bytes)
     }
 
     /// The numbers of all snapshots, ascending.
@@ -191,8 +172,7 @@ impl Snapshots {
             reason,
         };
         check(manifest).map_err(malformed)?;
-        let payload =
-            PutPayload::from(serde_json::to_vec(manifest).map_err(|error| malformed(error.to_string()))?);
+        let payload = PutPayload::from(encode(manifest).map_err(malformed)?);
 
         // The name of a snapshot that was collected is free, and must not be given again.
         let newest = self.newest_number(0).await?.unwrap_or(0);

@@ -255,7 +255,7 @@ async fn a_damaged_snapshot_is_named() {
         ),
         (
             r#"{"format":9,"number":1}"#,
-            "snapshot 1 has format 9, this version reads up to 1",
+            "snapshot 1 has format 9, this version reads up to 2",
         ),
     ] {
         let path = snapshots.lake.path(&snapshot_path(1)).unwrap();
