@@ -182,8 +182,7 @@ async fn same_facts(one: &Client, other: &Client, day: i64) {
 
 #[tokio::test]
 async fn history_is_what_was_known_then() {
-    let seed = 7;
-    println!("seed {seed}");
+    let seed = crate::support::seed(7);
     let mut stream = Stream(seed);
     let numbers = [10.0, 20.0];
     let of = |row: &Row| row.4.to_owned();

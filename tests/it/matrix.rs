@@ -12,7 +12,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{WriterProperties, WriterPropertiesBuilder};
 use perennial_testkit::{TestLake, TestServer};
 
-use crate::support::{connect, lines, one};
+use crate::support::{connect, lines, one, seed};
 
 pub(crate) const CONFIG: &str = r#"
 [lake]
@@ -337,10 +337,11 @@ async fn flipped_bits_stay_with_their_file() {
     let lake = TestLake::of(CONFIG, &[("orders/a.parquet", &orders("a", 100))]);
     // 4,000 rows: most of the bytes are behind the rows that are looked at before a file is taken.
     let whole = orders("flip", 4_000);
+    let seed = seed(0) as usize;
     for flip in 0..40 {
         let mut file = orders(&format!("f{flip}"), 4_000);
-        let at = 4 + (file.len() - 8) * flip / 40;
-        file[at] ^= 1 << (flip % 8);
+        let at = 4 + (file.len() / 40 * flip + seed) % (file.len() - 8);
+        file[at] ^= 1 << ((flip + seed) % 8);
         lake.land(&format!("orders/flip-{flip}.parquet"), &file);
     }
     assert!(whole.len() > 40_000);
