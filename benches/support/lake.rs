@@ -1,9 +1,10 @@
 //! Demo lakes, made once and kept below the target folder.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use perennial_demo::{DemoOptions, generate};
+use perennial_lake::{Lake, Snapshots};
 
 use crate::product::target_folder;
 use crate::{Result, say};
@@ -74,37 +75,21 @@ impl DemoLake {
     /// # Errors
     /// When the snapshot cannot be read.
     pub fn tables(&self) -> Result<Vec<(String, Vec<PathBuf>)>> {
-        let folder = self.root().join("_perennial/snapshots");
-        let Some(newest) = newest(&folder)? else {
+        let lake = Lake::open("./lake", &self.folder)?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let Some(manifest) = runtime.block_on(Snapshots::new(lake).newest())? else {
             return Ok(Vec::new());
         };
-        let manifest: serde_json::Value = serde_json::from_slice(&fs::read(newest)?)?;
-        let tables = manifest["tables"]
-            .as_object()
-            .ok_or("a snapshot without tables")?;
         let mut found = Vec::new();
-        for (name, table) in tables {
+        for (name, table) in &manifest.tables {
             let Some(name) = name.strip_prefix("public.") else {
                 continue;
             };
-            let files = table["files"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let paths = files.iter().filter_map(|file| file["path"].as_str());
-            found.push((
-                name.to_owned(),
-                paths.map(|path| self.root().join(path)).collect(),
-            ));
+            let paths = table.files.iter().map(|file| self.root().join(&file.path));
+            found.push((name.to_owned(), paths.collect()));
         }
         Ok(found)
     }
-}
-
-fn newest(folder: &Path) -> Result<Option<PathBuf>> {
-    if !folder.is_dir() {
-        return Ok(None);
-    }
-    let mut paths = Vec::new();
-    for entry in fs::read_dir(folder)? {
-        paths.push(entry?.path());
-    }
-    Ok(paths.into_iter().max())
 }

@@ -231,6 +231,21 @@ fn queries() -> Vec<String> {
         "SELECT min(time), max(time), count(customer_id), min(amount), max(amount) FROM orders".to_owned(),
     );
     queries.push("SELECT customer_id, count(*), max(time) FROM events GROUP BY 1".to_owned());
+    // What records said before.
+    for day in ["2026-01-11", "2026-02-10"] {
+        queries.push(format!("SET perennial.as_of = '{day}T00:00:00Z'"));
+        for kind in [
+            "orders",
+            "events",
+            "refunds",
+            "subscriptions",
+            "surveys",
+            "interactions",
+            "consents",
+        ] {
+            queries.push(format!("SELECT * FROM {kind}"));
+        }
+    }
     queries
 }
 

@@ -2,8 +2,10 @@
 
 #![cfg(test)]
 
+mod bombs;
 mod catalog;
 mod cdnow;
+mod changes;
 mod check;
 mod copy;
 mod demo;

@@ -312,17 +312,11 @@ fn a_run_that_fails_leaves_nothing() {
 #[test]
 fn every_file_has_the_order_that_is_declared() {
     let lake = TestLake::demo_small();
-    let manifest = manifest(&lake);
     let mut checked = 0;
-    for (name, table) in manifest["tables"].as_object().unwrap() {
-        let sort: Vec<&str> = table["sort"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|column| column.as_str().unwrap())
-            .collect();
-        for file in table["files"].as_array().unwrap() {
-            let path = lake.root().join(file["path"].as_str().unwrap());
+    for (name, table) in lake.manifest().tables {
+        let sort: Vec<&str> = table.sort.iter().map(String::as_str).collect();
+        for file in table.files {
+            let path = lake.root().join(file.path);
             assert!(sorted(&path, &sort), "{name} is not sorted by {sort:?}");
             checked += 1;
         }
@@ -360,21 +354,10 @@ fn sorted(path: &Path, sort: &[&str]) -> bool {
     (1..rows.num_rows()).all(|row| rows.row(row - 1) <= rows.row(row))
 }
 
-fn manifest(lake: &TestLake) -> serde_json::Value {
-    let newest = files(&lake.root().join("_perennial/snapshots"))
-        .into_iter()
-        .max()
-        .unwrap();
-    serde_json::from_slice(&fs::read(newest).unwrap()).unwrap()
-}
-
 fn data_files(lake: &TestLake) -> Vec<PathBuf> {
-    let manifest = manifest(lake);
-    let tables = manifest["tables"].as_object().unwrap().values();
-    let files = tables.flat_map(|table| table["files"].as_array().unwrap().clone());
-    files
-        .map(|file| lake.root().join(file["path"].as_str().unwrap()))
-        .collect()
+    let manifest = lake.manifest();
+    let files = manifest.data_files();
+    files.map(|path| lake.root().join(path)).collect()
 }
 
 /// All files below a folder; none where it is not there.

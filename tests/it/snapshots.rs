@@ -83,6 +83,108 @@ async fn a_session_reads_what_was_known_in_the_snapshot_that_it_selects() {
 }
 
 #[tokio::test]
+async fn a_session_reads_facts_until_a_moment_of_the_snapshot_that_it_selects() {
+    let lake = TestLake::of(
+        CONFIG,
+        &[("orders/a.parquet", &orders(&["a1", "a2", "a3"], known))],
+    );
+    let server = TestServer::start(lake);
+    server.lake().land("orders/b.parquet", &orders(&["b1"], known));
+    assert_eq!(server.look().await.snapshot, Some(2));
+    let (client, other) = (connect(&server).await, connect(&server).await);
+    let prepared = client.prepare(KEYS).await.unwrap();
+    // Orders are a microsecond apart from midnight on; of both files, the first of each.
+    execute(&client, "SET perennial.as_of = '2026-01-01'").await;
+    assert_eq!(one(&client, "SHOW perennial.as_of").await, "2026-01-01T00:00:00Z");
+    assert_eq!(one(&client, KEYS).await, "a1,b1");
+    let row = client.query_one(&prepared, &[]).await.unwrap();
+    assert_eq!(row.get::<_, String>(0), "a1,b1");
+    execute(&client, "SET perennial.snapshot = 1").await;
+    assert_eq!(one(&client, KEYS).await, "a1");
+    execute(&client, "SET TimeZone = 'Europe/Berlin'").await;
+    execute(&client, "SET perennial.as_of = '2026-01-01 01:00:00.000001'").await;
+    assert_eq!(one(&client, KEYS).await, "a1,a2");
+    assert_eq!(
+        lines(&client, "SELECT value FROM identities ORDER BY 1").await,
+        ["p0@example.org", "p1@example.org"]
+    );
+    execute(&client, "RESET perennial.snapshot").await;
+    assert_eq!(one(&client, KEYS).await, "a1,a2,b1");
+    assert_eq!(one(&other, KEYS).await, "a1,a2,a3,b1");
+    // As they landed, and what the platform says of itself, have no moment.
+    assert_eq!(one(&client, "SELECT count(*) FROM raw.shop").await, "4");
+
+    for relation in [
+        "customers",
+        "customer_360",
+        "trait_lineage",
+        "identity_links",
+        "segments",
+    ] {
+        let sql = format!("SELECT count(*) FROM {relation}");
+        let error = client.simple_query(&sql).await.unwrap_err();
+        assert_eq!(
+            told(&error).lines().next().unwrap(),
+            format!("0A000: relation \"{relation}\" is not served as of a moment")
+        );
+        assert!(
+            told(&error).contains("HINT: RESET perennial.as_of"),
+            "{}",
+            told(&error)
+        );
+    }
+    let refused = [
+        (
+            "'yesterday'",
+            "22007: invalid input syntax for type timestamp with time zone: \"yesterday\"\n\
+             HINT: Write it as '2026-01-01', '2026-01-01 18:30:00' or '2026-01-01T18:30:00+02:00'.",
+        ),
+        (
+            "'2026-03-02'",
+            "22023: perennial.as_of is later than [time] as_of, which the lake describes\n\
+             HINT: Give a moment that has been, or '' for the present.",
+        ),
+    ];
+    for (value, expected) in refused {
+        let set = format!("SET perennial.as_of = {value}");
+        assert_eq!(told(&client.batch_execute(&set).await.unwrap_err()), expected);
+    }
+    assert_eq!(one(&client, KEYS).await, "a1,a2,b1");
+    execute(&client, "SET perennial.as_of = ''").await;
+    assert_eq!(one(&client, KEYS).await, "a1,a2,a3,b1");
+    assert_eq!(one(&client, "SELECT count(*) FROM customer_360").await, "3");
+}
+
+#[tokio::test]
+async fn lines_of_later_orders_and_later_spend_are_not_there_at_a_moment() {
+    let config = CONFIG.replace(
+        "[server]",
+        "[[source]]\nname = \"lines\"\nkind = \"order_item\"\npath = \"lines/\"\n\
+         columns = { order_id = \"id\", product_id = \"id\", quantity = \"1\", unit_price = \"amount\" }\n\
+         [[source]]\nname = \"ads\"\nkind = \"spend\"\npath = \"ads/\"\n\
+         columns = { date = \"at::date + (amount * length(id))::int\", channel = \"id\", amount = \"amount\" }\n\
+         [server]",
+    );
+    let lake = TestLake::of(
+        &config,
+        &[
+            ("orders/a.parquet", &orders(&["a1", "a2"], known)),
+            ("lines/a.parquet", &orders(&["a1", "a2", "a2", "z9"], known)),
+            // Spent one, two and three days after new year.
+            ("ads/a.parquet", &orders(&["a", "bb", "ccc"], known)),
+        ],
+    );
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+    let told = "SELECT (SELECT string_agg(order_id, ',') FROM order_items), (SELECT string_agg(channel, ',' ORDER BY 1) FROM spend)";
+    assert_eq!(lines(&client, "SELECT count(*) FROM order_items").await, ["4"]);
+    execute(&client, "SET perennial.as_of = '2026-01-01'").await;
+    assert_eq!(lines(&client, told).await, ["a1|"]);
+    execute(&client, "SET perennial.as_of = '2026-01-03'").await;
+    assert_eq!(lines(&client, told).await, ["a1,a2,a2|a,bb"]);
+}
+
+#[tokio::test]
 async fn a_transaction_keeps_its_files_while_old_snapshots_go() {
     let lake = TestLake::of(&forgetful(), &[("orders/a.parquet", &orders(&["a1"], known))]);
     let server = TestServer::start(lake);

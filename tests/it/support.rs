@@ -8,12 +8,21 @@ use arrow::array::RecordBatch;
 use bytes::{BufMut, BytesMut};
 use parquet::arrow::ArrowWriter;
 use perennial_testkit::TestServer;
+use perennial_testkit::environment::variable;
 use perennial_testkit::slt::TextError;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// Longest wait for something that is sure to come.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What random numbers of a test begin with: always the same, or `PERENNIAL_TEST_SEED`. It is printed.
+pub(crate) fn seed(usual: u64) -> u64 {
+    let given = variable("PERENNIAL_TEST_SEED").and_then(|text| text.parse().ok());
+    let seed = given.unwrap_or(usual);
+    println!("seed {seed}");
+    seed
+}
 
 /// A connection of `tokio-postgres` in UTC.
 pub(crate) async fn connect(server: &TestServer) -> Client {

@@ -12,6 +12,7 @@ use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 use perennial_base::{Clock, Config, ErrorClass, SystemClock};
 use perennial_lake::{Lake, Snapshots, StoreWrapper};
+use tokio::sync::Notify;
 
 use crate::catalog::SEARCH_PATH;
 use crate::description::{DATABASE, FunctionDescription, SystemCatalog};
@@ -70,6 +71,8 @@ pub struct Engine {
     template: SessionState,
     functions: Vec<FunctionDescription>,
     releases: Releases,
+    /// See [`Engine::outdated`].
+    outdated: Arc<Notify>,
     runs: Arc<Runs>,
     sessions: crate::session::registry::Registry,
 }
@@ -121,6 +124,7 @@ impl Engine {
             statement_memory: statement,
             template,
             functions,
+            outdated: Arc::default(),
             runs,
             sessions: crate::session::registry::Registry::default(),
         };
@@ -178,6 +182,12 @@ impl Engine {
     /// The newest release known.
     pub fn release(&self) -> Arc<Release> {
         self.releases.current()
+    }
+
+    /// Notified when a statement has found that a landed file is not the one that was admitted, or is gone: it is time to
+    /// look at the lake.
+    pub fn outdated(&self) -> &Arc<Notify> {
+        &self.outdated
     }
 
     /// Records a run of this process; a run of the same id is replaced. Shown at once.

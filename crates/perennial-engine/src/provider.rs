@@ -79,6 +79,8 @@ pub struct FileTable {
     sort: Vec<usize>,
     rows: u64,
     bytes: u64,
+    /// Whether the files are our own, so that what they say of themselves is true.
+    own: bool,
 }
 
 impl FileTable {
@@ -137,7 +139,14 @@ impl FileTable {
             sort,
             rows,
             bytes,
+            own: true,
         })
+    }
+
+    /// The same table of files that somebody else has written: no statistics, index or filter in them decides what is read.
+    pub fn landed(mut self) -> Self {
+        self.own = false;
+        self
     }
 
     /// Rows of all files.
@@ -248,11 +257,13 @@ impl TableProvider for FileTable {
         }));
         let runtime = state.runtime_env();
         let footers = PinnedReaders::new(&self.lake, runtime.cache_manager.get_file_metadata_cache());
+        let mut options = state.default_table_options().parquet;
+        options.global.pruning = self.own;
+        options.global.enable_page_index = self.own;
+        options.global.bloom_filter_on_read = self.own;
         let source = ParquetSource::new(self.schema.clone())
-            .with_table_parquet_options(state.default_table_options().parquet)
-            .with_parquet_file_reader_factory(Arc::new(footers))
-            .with_enable_page_index(true)
-            .with_bloom_filter_on_read(true);
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(footers));
         let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
             .with_file_groups(self.groups(files, state.config().target_partitions()))
             .with_statistics(statistics)

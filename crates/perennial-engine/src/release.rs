@@ -22,16 +22,22 @@ use crate::description::{
 };
 use crate::error::Result;
 use crate::provider::{FileTable, StoredFile, with_views};
-use crate::schema::schema;
+use crate::release::moment::Moment;
+use crate::schema::{schema, timestamp};
 use crate::system;
+
+mod moment;
 
 /// A snapshot, ready to be queried.
 #[derive(Debug)]
 pub struct Release {
     number: u64,
     manifest: Option<Arc<Manifest>>,
+    /// Rows of its files that do not count.
+    masks: Arc<Masks>,
     schemas: Arc<BTreeMap<String, Arc<Relations>>>,
     description: Arc<CatalogDescription>,
+    moment: Option<Moment>,
 }
 
 impl Release {
@@ -48,6 +54,19 @@ impl Release {
     /// What clients may know.
     pub fn description(&self) -> &Arc<CatalogDescription> {
         &self.description
+    }
+
+    /// What statements over this release go by: the configuration, and the moment that is its present.
+    pub(crate) fn config<'a>(&'a self, of_the_engine: &'a Arc<Config>) -> &'a Arc<Config> {
+        self.moment
+            .as_ref()
+            .map_or(of_the_engine, |moment| &moment.config)
+    }
+
+    /// Whether this is `whole` as of `moment`.
+    pub(crate) fn cuts(&self, whole: &Arc<Self>, moment: i64) -> bool {
+        let cut = self.moment.as_ref();
+        cut.is_some_and(|cut| cut.at == moment && Arc::ptr_eq(&cut.whole, whole))
     }
 
     pub(crate) fn schemas(&self) -> &Arc<BTreeMap<String, Arc<Relations>>> {
@@ -67,13 +86,13 @@ impl Release {
         planner: &ViewPlanner<'_>,
     ) -> Result<Self> {
         let masks = match &manifest {
-            Some(manifest) => Masks::read(lake, manifest).await?,
-            None => Masks::default(),
+            Some(manifest) => Arc::new(Masks::read(lake, manifest).await?),
+            None => Arc::default(),
         };
         let identifiers = &config.identity.identifiers;
         let mut builder = Builder {
             lake,
-            masks,
+            masks: Arc::clone(&masks),
             identifiers: identifiers
                 .iter()
                 .map(|identifier| identifier.name.as_str())
@@ -153,8 +172,10 @@ impl Release {
         Ok(Self {
             number: description.snapshot,
             manifest,
+            masks,
             schemas: Arc::new(schemas),
             description,
+            moment: None,
         })
     }
 }
@@ -206,6 +227,21 @@ pub fn table_name(relation: &Relation) -> String {
     format!("{}.{}", relation.schema, relation.name)
 }
 
+/// From when on a superseded version of a record counted, and until when.
+pub const PAST_FROM: &str = "_from";
+/// See [`PAST_FROM`].
+pub const PAST_UNTIL: &str = "_until";
+
+/// The table of a manifest with the superseded versions of a relation's records: its columns, and those of [`past_fields`].
+pub fn past_table_name(relation: &Relation) -> String {
+    format!("internal.past_{}", relation.name)
+}
+
+/// The columns of superseded versions behind those of their relation.
+pub fn past_fields() -> [FieldRef; 2] {
+    [PAST_FROM, PAST_UNTIL].map(|name| Arc::new(Field::new(name, timestamp(), false)))
+}
+
 struct Schema {
     comment: String,
     relations: Relations,
@@ -226,7 +262,7 @@ struct Builder<'a> {
     lake: &'a Lake,
     /// The types of identifiers, each of which is a column of golden records.
     identifiers: HashSet<&'a str>,
-    masks: Masks,
+    masks: Arc<Masks>,
     schemas: BTreeMap<String, Schema>,
 }
 
@@ -241,26 +277,8 @@ impl Builder<'_> {
     fn unified(&mut self, relation: &'static Relation, stored: Option<&TableManifest>) -> Result<()> {
         let (provider, columns, rows, bytes): (Arc<dyn TableProvider>, SchemaRef, u64, u64) = match stored {
             Some(stored) => {
-                let columns = with_views(stored.schema.schema());
-                let files = stored
-                    .files
-                    .iter()
-                    .map(|file| {
-                        Ok(StoredFile {
-                            path: self.lake.path(&file.path)?,
-                            bytes: file.bytes,
-                            rows: file.rows,
-                            mask: self.masks.of(&file.path).cloned(),
-                            apart: file.delta,
-                            columns: file.columns.clone(),
-                            partitions: Vec::new(),
-                            last_modified: 0,
-                            e_tag: None,
-                        })
-                    })
-                    .collect::<Result<_>>()?;
-                let table = FileTable::new(self.lake, Arc::clone(&columns), Vec::new(), files, &stored.sort)?;
-                let (rows, bytes) = (table.rows(), table.bytes());
+                let table = stored_table(self.lake, &self.masks, stored)?;
+                let (columns, rows, bytes) = (table.schema(), table.rows(), table.bytes());
                 (Arc::new(table), columns, rows, bytes)
             }
             None => {
@@ -443,6 +461,29 @@ impl Builder<'_> {
     }
 }
 
+/// The table over the files of a table of a manifest.
+fn stored_table(lake: &Lake, masks: &Masks, stored: &TableManifest) -> Result<FileTable> {
+    let files = stored
+        .files
+        .iter()
+        .map(|file| {
+            Ok(StoredFile {
+                path: lake.path(&file.path)?,
+                bytes: file.bytes,
+                rows: file.rows,
+                mask: masks.of(&file.path).cloned(),
+                apart: file.delta,
+                columns: file.columns.clone(),
+                partitions: Vec::new(),
+                last_modified: 0,
+                e_tag: None,
+            })
+        })
+        .collect::<Result<_>>()?;
+    let columns = with_views(stored.schema.schema());
+    Ok(FileTable::new(lake, columns, Vec::new(), files, &stored.sort)?)
+}
+
 /// The table over the live files of a source; hive partition columns stand last, as text.
 pub fn source_table(lake: &Lake, stored: &SourceManifest) -> Result<FileTable> {
     let columns = with_views(stored.contract.schema());
@@ -478,7 +519,7 @@ pub fn source_table(lake: &Lake, stored: &SourceManifest) -> Result<FileTable> {
         .iter()
         .map(|name| Arc::new(Field::new(name, DataType::Utf8, true)))
         .collect();
-    Ok(FileTable::new(lake, columns, partition_columns, files, &[])?)
+    Ok(FileTable::new(lake, columns, partition_columns, files, &[])?.landed())
 }
 
 fn memory(batch: RecordBatch) -> Result<Arc<dyn TableProvider>> {

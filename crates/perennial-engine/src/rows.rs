@@ -10,8 +10,8 @@ use arrow::util::display::FormatOptions;
 use datafusion::execution::TaskContext;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, StreamExt};
-use perennial_base::ErrorClass;
-use tokio::sync::mpsc;
+use perennial_base::{ErrorClass, UserError};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -35,6 +35,8 @@ pub struct Rows {
     _request: Option<Request>,
     /// What is read: its files stay while there are rows to come.
     release: Option<Arc<Release>>,
+    /// Told when a file is not the one that the release names.
+    outdated: Option<Arc<Notify>>,
 }
 
 #[derive(Debug)]
@@ -72,6 +74,7 @@ impl Rows {
             canceller: Canceller::default(),
             _request: None,
             release: None,
+            outdated: None,
         }
     }
 
@@ -84,6 +87,7 @@ impl Rows {
             canceller,
             _request: request,
             release: None,
+            outdated: None,
         }
     }
 
@@ -135,7 +139,14 @@ impl Rows {
             canceller,
             _request: request,
             release: None,
+            outdated: None,
         }
+    }
+
+    /// The same rows, which tell when a file is not the one that the release names.
+    pub(crate) fn telling(mut self, outdated: Arc<Notify>) -> Self {
+        self.outdated = Some(outdated);
+        self
     }
 
     /// The same rows, which keep a release in use.
@@ -169,6 +180,11 @@ impl Rows {
             error = self.canceller.stopped() => Err(error),
             item = next => item,
         };
+        if let (Err(error), Some(outdated)) = (&item, &self.outdated)
+            && matches!(error.class(), ErrorClass::Conflict | ErrorClass::MissingFile)
+        {
+            outdated.notify_one();
+        }
         if !matches!(item, Ok(Some(_))) {
             self.source = Source::Ended;
         }

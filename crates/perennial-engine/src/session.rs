@@ -134,6 +134,8 @@ pub struct Session {
     state: Mutex<Option<CachedState>>,
     /// The release that `perennial.snapshot` selects.
     chosen: Mutex<Option<Arc<Release>>>,
+    /// The same as of the moment that `perennial.as_of` gives.
+    cut: Mutex<Option<Arc<Release>>>,
 }
 
 /// What functions of the session (`current_setting`, …) see as well.
@@ -184,6 +186,7 @@ impl Session {
             terminated,
             state: Mutex::default(),
             chosen: Mutex::default(),
+            cut: Mutex::default(),
         })
     }
 
@@ -296,8 +299,24 @@ impl Session {
         });
     }
 
-    /// The release that a statement which starts now reads, as `perennial.snapshot` says.
+    /// The release that a statement which starts now reads, as `perennial.snapshot` and `perennial.as_of` say.
     pub(crate) async fn selected(&self) -> Result<Arc<Release>> {
+        let whole = self.snapshot().await?;
+        let Some(moment) = self.shared.settings.lock().as_of() else {
+            *self.cut.lock() = None;
+            return Ok(whole);
+        };
+        let known = self.cut.lock().clone();
+        if let Some(known) = known.filter(|known| known.cuts(&whole, moment)) {
+            return Ok(known);
+        }
+        let cut = self.engine.release_as_of(&whole, moment).await?;
+        *self.cut.lock() = Some(Arc::clone(&cut));
+        Ok(cut)
+    }
+
+    /// The release that `perennial.snapshot` selects.
+    async fn snapshot(&self) -> Result<Arc<Release>> {
         let Some(number) = self.shared.settings.lock().snapshot() else {
             *self.chosen.lock() = None;
             return Ok(self.release());

@@ -8,6 +8,7 @@ pub(crate) mod offset;
 pub(crate) mod parse;
 pub(crate) mod partitions;
 pub(crate) mod postgres;
+pub(crate) mod precedence;
 pub(crate) mod subquery;
 pub(crate) mod using;
 

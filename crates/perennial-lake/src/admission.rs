@@ -36,6 +36,8 @@ const MIN_FILE: u64 = 12;
 const MAX_FOOTER: u64 = 64 << 20;
 /// The most columns, leaves of nested ones counted; PostgreSQL has the same bound.
 const MAX_COLUMNS: usize = 1_600;
+/// The longest name of a column, in bytes: names are told in catalogs and messages.
+const MAX_NAME: usize = 1_024;
 /// The deepest nesting of a column.
 const MAX_NESTING: usize = 64;
 const MAX_ROW_GROUPS: usize = 65_536;
@@ -294,6 +296,7 @@ fn check_shape(shape: &FooterShape) -> std::result::Result<(), Rejection> {
     bound("columns", shape.leaves, MAX_COLUMNS)?;
     // A leaf has at most its depth in groups above it, and most columns have none.
     bound("elements in its schema", shape.elements, MAX_COLUMNS * 8)?;
+    bound("bytes in the name of a column", shape.longest_name, MAX_NAME)?;
     bound("levels of nesting", shape.depth, MAX_NESTING)?;
     bound("row groups", shape.row_groups, MAX_ROW_GROUPS)?;
     bound("columns in a row group", shape.row_group_columns, MAX_COLUMNS)

@@ -5,8 +5,10 @@
 //! Azure differ in [`Lake::open`] only. Nothing here knows a query engine.
 
 pub mod admission;
+pub mod bounds;
 pub mod contract;
 pub mod discovery;
+mod document;
 pub mod error;
 pub mod leases;
 pub mod manifest;
@@ -19,6 +21,7 @@ pub mod testing;
 pub mod writer;
 
 pub use admission::{FileFacts, Inspection, Rejection, inspect};
+pub use bounds::Bounds;
 pub use contract::{Contract, Misfit, StoredSchema};
 pub use discovery::{Landed, Settling, SourcePath, discover};
 pub use error::{Error, Result};

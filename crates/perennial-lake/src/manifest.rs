@@ -51,7 +51,7 @@ pub struct RunState {
 }
 
 impl Manifest {
-    /// The shape that this build writes, and the newest that it reads.
+    /// The shape that this build writes, and the newest that it reads. Since 2 the document is packed.
     pub const FORMAT: u32 = 2;
 
     /// An empty successor of `parent` (or the first manifest): number and parent are set, and everything that a

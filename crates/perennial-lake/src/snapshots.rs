@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 use object_store::{ObjectMeta, ObjectStoreExt, PutPayload};
 use parking_lot::Mutex;
-use serde::Deserialize;
 
+use crate::document::{decode, encode};
 use crate::error::{Error, Result};
 use crate::leases::leased;
 use crate::manifest::Manifest;
@@ -26,6 +26,19 @@ pub(crate) const DATA_FOLDER: &str = "_perennial/data";
 pub(crate) const PROBE_FOLDER: &str = "_perennial/probe";
 /// How often a request is repeated that met another one under way.
 const ATTEMPTS: u32 = 5;
+
+/// What the name of a snapshot ends in that is being removed.
+const ASIDE: &str = ".gone";
+
+/// What a listing says of a snapshot.
+#[derive(Debug)]
+struct Document {
+    number: u64,
+    /// Whether it is being removed.
+    aside: bool,
+    /// Microseconds.
+    written: i64,
+}
 
 /// The snapshots of a lake. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -111,12 +124,10 @@ impl Snapshots {
     /// # Errors
     /// [`Error::NotFound`], [`Error::DamagedSnapshot`], [`Error::NewerFormat`], and whatever the store answers.
     pub async fn read(&self, number: u64) -> Result<Manifest> {
-        #[derive(Deserialize)]
-        struct Head {
-            format: u32,
-            number: u64,
-        }
-        let relative = snapshot_path(number);
+        self.read_document(number, snapshot_path(number)).await
+    }
+
+    async fn read_document(&self, number: u64, relative: String) -> Result<Manifest> {
         let failed = |error: object_store::Error| Error::store("read", &relative, &error);
         let found = self
             .lake
@@ -134,21 +145,7 @@ impl Snapshots {
                 reason,
             });
         }
-        let damaged = |reason: String| Error::DamagedSnapshot { number, reason };
-        let parse =
-            |error: serde_json::Error| damaged(format!("line {}, column {}", error.line(), error.column()));
-        let head: Head = serde_json::from_slice(&bytes).map_err(parse)?;
-        if head.format > Manifest::FORMAT {
-            return Err(Error::NewerFormat {
-                number,
-                format: head.format,
-                newest: Manifest::FORMAT,
-            });
-        }
-        if head.number != number {
-            return Err(damaged(format!("it says that it is number {}", head.number)));
-        }
-        serde_json::from_slice(&bytes).map_err(parse)
+        decode(number, &bytes)
     }
 
     /// The numbers of all snapshots, ascending.
@@ -156,12 +153,7 @@ impl Snapshots {
     /// # Errors
     /// When the store fails.
     pub async fn list(&self) -> Result<Vec<u64>> {
-        Ok(self
-            .listed(0)
-            .await?
-            .into_iter()
-            .map(|(number, _)| number)
-            .collect())
+        self.numbers(0).await
     }
 
     /// Makes `manifest` the newest snapshot, if its number is still free. The files that it names must have been
@@ -180,8 +172,7 @@ impl Snapshots {
             reason,
         };
         check(manifest).map_err(malformed)?;
-        let payload =
-            PutPayload::from(serde_json::to_vec(manifest).map_err(|error| malformed(error.to_string()))?);
+        let payload = PutPayload::from(encode(manifest).map_err(malformed)?);
 
         // The name of a snapshot that was collected is free, and must not be given again.
         let newest = self.newest_number(0).await?.unwrap_or(0);
@@ -242,11 +233,19 @@ impl Snapshots {
     /// # Errors
     /// When the store fails or a snapshot cannot be read: without all of them nothing is known to be an orphan.
     pub async fn orphans(&self, now: i64, grace: i64) -> Result<Vec<String>> {
-        self.disposable(now, grace, &HashSet::new()).await
+        self.disposable(now, grace, &HashSet::new(), &HashSet::new())
+            .await
     }
 
-    /// The orphans, and those of the files `freed` that no snapshot names, whatever their age.
-    async fn disposable(&self, now: i64, grace: i64, freed: &HashSet<String>) -> Result<Vec<String>> {
+    /// The orphans, and those of the files `freed` that no snapshot names, whatever their age. The snapshots `gone`
+    /// name none any more.
+    async fn disposable(
+        &self,
+        now: i64,
+        grace: i64,
+        freed: &HashSet<String>,
+        gone: &HashSet<u64>,
+    ) -> Result<Vec<String>> {
         // The files first: what is committed after this listing is then in a snapshot of the second.
         let failed = |error: object_store::Error| Error::store("list", PLATFORM_FOLDER, &error);
         let folder = self.lake.path(PLATFORM_FOLDER)?;
@@ -258,9 +257,17 @@ impl Snapshots {
             .await
             .map_err(failed)?;
         let mut named = Vec::new();
-        let numbers = self.list().await?;
-        self.named.lock().retain(|number, _| numbers.contains(number));
-        for number in numbers {
+        let documents = self.documents(0).await?;
+        let known: BTreeSet<u64> = documents.iter().map(|document| document.number).collect();
+        self.named.lock().retain(|number, _| known.contains(number));
+        // One that was given back meanwhile names its files again.
+        let names = |document: &&Document| !document.aside || !gone.contains(&document.number);
+        let naming: BTreeSet<u64> = documents
+            .iter()
+            .filter(names)
+            .map(|document| document.number)
+            .collect();
+        for number in naming {
             match self.named(number).await {
                 Ok(files) => named.push(files),
                 Err(Error::NotFound { .. }) => {}
@@ -288,50 +295,85 @@ impl Snapshots {
     }
 
     /// Removes snapshots that `retention` does not keep, oldest first, and then the files that no snapshot names
-    /// any more. A crash in the middle leaves orphans for the next time.
+    /// any more. A crash in the middle leaves the rest for the next time.
+    ///
+    /// A snapshot goes in two steps: it is set aside under another name, which still names its files, and when nobody
+    /// leases it even then, its files go. A reader leases a snapshot before it looks whether it is there: so either it
+    /// does not find it, or it gets it back.
     ///
     /// # Errors
     /// When the store fails; what was removed until then stays removed.
     pub async fn collect_garbage(&self, retention: &Retention, now: i64) -> Result<Collected> {
-        let all = self.listed(0).await?;
+        let documents = self.documents(0).await?;
+        let all: Vec<_> = documents.iter().filter(|document| !document.aside).collect();
         let free = all.len().saturating_sub(retention.keep.max(1));
-        let replaced = |successor: &ObjectMeta| {
-            now.saturating_sub(successor.last_modified.timestamp_micros()) >= retention.min_age
-        };
-        let successors = all.iter().skip(1).map(|(_, meta)| meta);
-        let candidates = all.iter().zip(successors).take(free);
-        let snapshots: Vec<u64> = candidates
+        let replaced = |successor: &Document| now.saturating_sub(successor.written) >= retention.min_age;
+        let candidates = all.iter().zip(all.iter().skip(1)).take(free);
+        let mut superfluous: Vec<u64> = candidates
             .filter(|(_, successor)| replaced(successor))
-            .map(|((number, _), _)| *number)
+            .map(|(document, _)| document.number)
             .filter(|number| !retention.pinned.contains(number))
             .collect();
-        let leased = if snapshots.is_empty() {
-            BTreeSet::new()
-        } else {
-            leased(&self.lake, now).await?
-        };
-        let mut snapshots: Vec<u64> = snapshots
-            .into_iter()
-            .filter(|number| !leased.contains(number))
-            .collect();
-        let mut freed: BTreeMap<u64, Arc<HashSet<String>>> = BTreeMap::new();
-        let mut removed = BTreeMap::new();
+        if !superfluous.is_empty() {
+            let leased = leased(&self.lake, now).await?;
+            superfluous.retain(|number| !leased.contains(number));
+        }
+        for number in &superfluous {
+            self.set_aside(*number).await?;
+        }
+        // Those too that a collector which died has left.
+        let dead = documents.iter().filter(|document| document.aside);
+        let dead = dead.map(|document| document.number);
+        let aside: BTreeSet<u64> = superfluous.into_iter().chain(dead).collect();
+        let snapshots = self.unless_leased(aside, now).await?;
+        let mut freed = HashSet::new();
         for number in &snapshots {
             match self.named(*number).await {
-                Ok(files) => drop(freed.insert(*number, files)),
+                Ok(files) => freed.extend(files.iter().cloned()),
                 // Its files are orphans then, which go when they are old.
                 Err(Error::NotFound { .. } | Error::DamagedSnapshot { .. }) => {}
                 Err(error) => return Err(error),
             }
-            if let Some(bytes) = self.bytes(*number).await? {
-                removed.insert(*number, bytes);
-            }
-            self.delete(&[snapshot_path(*number)]).await?;
         }
-        if !snapshots.is_empty() {
-            // A reader that leased one meanwhile has found it still there: it gets it back.
-            let late = self::leased(&self.lake, now).await?;
-            for (number, bytes) in removed.into_iter().filter(|(number, _)| late.contains(number)) {
+        let gone = snapshots.iter().copied().collect();
+        let files = self.disposable(now, retention.grace, &freed, &gone).await?;
+        self.delete(&files).await?;
+        let aside: Vec<String> = snapshots.iter().map(|number| aside_path(*number)).collect();
+        self.delete(&aside).await?;
+        self.lake.remove_staged(now, retention.grace).await?;
+        Ok(Collected { snapshots, files })
+    }
+
+    /// Takes a snapshot away from readers that come from now on. Its files stay named.
+    async fn set_aside(&self, number: u64) -> Result<()> {
+        if let Some(bytes) = self.bytes(&snapshot_path(number)).await? {
+            let relative = aside_path(number);
+            let path = self.lake.path(&relative)?;
+            let put = self.lake.store().put(&path, bytes.into()).await;
+            put.map_err(|error| Error::store("write", &relative, &error))?;
+        }
+        self.delete(&[snapshot_path(number)]).await
+    }
+
+    /// Those of the snapshots set aside that nobody reads; the others are given back to their readers.
+    async fn unless_leased(&self, aside: BTreeSet<u64>, now: i64) -> Result<Vec<u64>> {
+        if aside.is_empty() {
+            return Ok(Vec::new());
+        }
+        // What is there still, or again, has not been taken away.
+        let there: HashSet<u64> = self.list().await?.into_iter().collect();
+        let leased = leased(&self.lake, now).await?;
+        let mut free = Vec::new();
+        for number in aside {
+            if there.contains(&number) {
+                continue;
+            }
+            if !leased.contains(&number) {
+                free.push(number);
+                continue;
+            }
+            // What is set aside stays as well: it names the files until they are free.
+            if let Some(bytes) = self.bytes(&aside_path(number)).await? {
                 let relative = snapshot_path(number);
                 let path = self.lake.path(&relative)?;
                 let put = self
@@ -343,34 +385,43 @@ impl Snapshots {
                     Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
                     Err(error) => return Err(Error::store("write", &relative, &error)),
                 }
-                freed.remove(&number);
-                snapshots.retain(|removed| *removed != number);
             }
         }
-        let freed: HashSet<String> = freed.values().flat_map(|files| files.iter().cloned()).collect();
-        let files = self.disposable(now, retention.grace, &freed).await?;
-        self.delete(&files).await?;
-        self.lake.remove_staged(now, retention.grace).await?;
-        Ok(Collected { snapshots, files })
+        Ok(free)
     }
 
-    /// A snapshot's document as it is; none when it is not there.
-    async fn bytes(&self, number: u64) -> Result<Option<Bytes>> {
+    /// Whether a snapshot is there. Who leased it before keeps it.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn contains(&self, number: u64) -> Result<bool> {
         let relative = snapshot_path(number);
-        let failed = |error: object_store::Error| Error::store("read", &relative, &error);
-        match self.lake.store().get(&self.lake.path(&relative)?).await {
+        match self.lake.store().head(&self.lake.path(&relative)?).await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
+            Err(error) => Err(Error::store("read", &relative, &error)),
+        }
+    }
+
+    /// A document as it is; none when it is not there.
+    async fn bytes(&self, relative: &str) -> Result<Option<Bytes>> {
+        let failed = |error: object_store::Error| Error::store("read", relative, &error);
+        match self.lake.store().get(&self.lake.path(relative)?).await {
             Ok(found) => Ok(Some(found.bytes().await.map_err(failed)?)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(failed(error)),
         }
     }
 
-    /// The files that a snapshot names.
+    /// The files that a snapshot names, one that is set aside too.
     async fn named(&self, number: u64) -> Result<Arc<HashSet<String>>> {
         if let Some(known) = self.named.lock().get(&number) {
             return Ok(Arc::clone(known));
         }
-        let manifest = self.read(number).await?;
+        let manifest = match self.read(number).await {
+            Err(Error::NotFound { .. }) => self.read_document(number, aside_path(number)).await?,
+            outcome => outcome?,
+        };
         let files: Arc<HashSet<String>> = Arc::new(manifest.data_files().map(str::to_owned).collect());
         self.named.lock().insert(number, Arc::clone(&files));
         Ok(files)
@@ -386,11 +437,18 @@ impl Snapshots {
     }
 
     async fn newest_number(&self, known: u64) -> Result<Option<u64>> {
-        Ok(self.listed(known).await?.last().map(|(number, _)| *number))
+        Ok(self.numbers(known).await?.last().copied())
     }
 
-    /// Numbers above `known`, ascending, with what the store lists of them.
-    async fn listed(&self, known: u64) -> Result<Vec<(u64, ObjectMeta)>> {
+    /// The numbers of snapshots above `known`, ascending.
+    async fn numbers(&self, known: u64) -> Result<Vec<u64>> {
+        let documents = self.documents(known).await?.into_iter();
+        let there = documents.filter(|document| !document.aside);
+        Ok(there.map(|document| document.number).collect())
+    }
+
+    /// Snapshots above `known` and those set aside, ascending.
+    async fn documents(&self, known: u64) -> Result<Vec<Document>> {
         let folder = self.lake.path(FOLDER)?;
         let offset = self.lake.path(&snapshot_path(known))?;
         let listing = self.lake.store().list_with_offset(Some(&folder), &offset);
@@ -398,14 +456,20 @@ impl Snapshots {
             .try_collect()
             .await
             .map_err(|error| Error::store("list", FOLDER, &error))?;
-        let number =
-            |meta: &ObjectMeta| snapshot_number(meta.location.filename()?).filter(|number| *number > known);
-        let mut numbers: Vec<_> = found
-            .into_iter()
-            .filter_map(|meta| Some((number(&meta)?, meta)))
+        let mut documents: Vec<_> = found
+            .iter()
+            .filter_map(|meta| {
+                let name = meta.location.filename()?;
+                Some(Document {
+                    number: snapshot_number(name.strip_suffix(ASIDE).unwrap_or(name))?,
+                    aside: name.ends_with(ASIDE),
+                    written: meta.last_modified.timestamp_micros(),
+                })
+            })
+            .filter(|document| document.number > known)
             .collect();
-        numbers.sort_by_key(|(number, _)| *number);
-        Ok(numbers)
+        documents.sort_by_key(|document| (document.number, document.aside));
+        Ok(documents)
     }
 
     async fn delete(&self, relative: &[String]) -> Result<()> {
@@ -428,6 +492,11 @@ impl Snapshots {
 /// The path of a snapshot: twenty digits hold every number and sort as numbers do.
 fn snapshot_path(number: u64) -> String {
     format!("{FOLDER}/{number:020}.json")
+}
+
+/// The path of a snapshot that is being removed. Behind the other one, so that a listing never misses both.
+fn aside_path(number: u64) -> String {
+    format!("{}{ASIDE}", snapshot_path(number))
 }
 
 fn snapshot_number(name: &str) -> Option<u64> {

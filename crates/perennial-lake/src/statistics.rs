@@ -106,7 +106,7 @@ fn column(metadata: &ParquetMetaData, schema: &Schema, name: &str) -> Option<Col
 
 /// Which side of the values a bound is on, and so to which side it is rounded.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Bound {
+pub(crate) enum Bound {
     Lower,
     Upper,
 }
@@ -130,7 +130,7 @@ fn extreme(values: &ArrayRef, bound: Bound, all_null: impl Fn(usize) -> bool) ->
     outermost
 }
 
-fn scalar_at(array: &ArrayRef, index: usize, bound: Bound) -> Option<Scalar> {
+pub(crate) fn scalar_at(array: &ArrayRef, index: usize, bound: Bound) -> Option<Scalar> {
     if array.is_null(index) {
         return None;
     }

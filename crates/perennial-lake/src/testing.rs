@@ -17,6 +17,7 @@ use object_store::{
     UploadPart,
 };
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::store::{Lake, StoreWrapper};
 
@@ -52,6 +53,8 @@ pub enum Fault {
     Kill,
     /// The request takes this much longer.
     Slow(Duration),
+    /// The request waits until it is let go: see [`Faults::held`].
+    Hold,
     /// The request has no effect, and fails with this HTTP status.
     Status(u16),
     /// A get delivers the first half of what was asked for, and then fails; others fail.
@@ -77,6 +80,9 @@ struct Plan {
     faults: Mutex<Vec<(Operation, When, Fault)>>,
     counts: [AtomicUsize; 5],
     dead: AtomicBool,
+    /// Told when a request is held, and told to let it go.
+    held: Notify,
+    let_go: Notify,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -108,6 +114,16 @@ impl Faults {
     pub fn clear(&self) {
         self.0.faults.lock().clear();
         self.0.dead.store(false, Ordering::SeqCst);
+    }
+
+    /// Completes when a request is held.
+    pub async fn held(&self) {
+        self.0.held.notified().await;
+    }
+
+    /// Lets the request go that is held, or is held next.
+    pub fn let_go(&self) {
+        self.0.let_go.notify_one();
     }
 
     /// How many requests of the kind there have been.
@@ -197,12 +213,23 @@ impl Plan {
         fault
     }
 
+    /// Waits for as long as a request is late.
+    async fn late(&self, fault: Fault) {
+        match fault {
+            Fault::Slow(by) => tokio::time::sleep(by).await,
+            _ => {
+                self.held.notify_one();
+                self.let_go.notified().await;
+            }
+        }
+    }
+
     /// Runs a request, or has it go wrong.
     async fn run<T>(&self, operation: Operation, request: impl Future<Output = Result<T>>) -> Result<T> {
         match self.next(operation) {
             None => request.await,
-            Some(Fault::Slow(by)) => {
-                tokio::time::sleep(by).await;
+            Some(fault @ (Fault::Slow(_) | Fault::Hold)) => {
+                self.late(fault).await;
                 request.await
             }
             Some(Fault::LoseReply) => {
@@ -230,9 +257,13 @@ fn failure(fault: Fault) -> Error {
                 source: "no such object".into(),
             };
         }
-        Fault::Refuse | Fault::Cut | Fault::Die | Fault::Kill | Fault::Slow(_) | Fault::Break => {
-            io::ErrorKind::ConnectionReset
-        }
+        Fault::Refuse
+        | Fault::Cut
+        | Fault::Die
+        | Fault::Kill
+        | Fault::Slow(_)
+        | Fault::Hold
+        | Fault::Break => io::ErrorKind::ConnectionReset,
     };
     Error::Generic {
         store: "FaultyStore",
@@ -279,7 +310,7 @@ impl ObjectStore for FaultyStore {
         let fault = self.plan.next(Operation::Get);
         match fault {
             None | Some(Fault::Cut | Fault::Break) => {}
-            Some(Fault::Slow(by)) => tokio::time::sleep(by).await,
+            Some(fault @ (Fault::Slow(_) | Fault::Hold)) => self.plan.late(fault).await,
             Some(fault) => return Err(failure(fault)),
         }
         let head = options.head;
@@ -305,7 +336,7 @@ impl ObjectStore for FaultyStore {
         let fault = self.plan.next(Operation::Get);
         match fault {
             None | Some(Fault::Cut) => {}
-            Some(Fault::Slow(by)) => tokio::time::sleep(by).await,
+            Some(fault @ (Fault::Slow(_) | Fault::Hold)) => self.plan.late(fault).await,
             Some(fault) => return Err(failure(fault)),
         }
         let mut whole = self.inner.get_ranges(location, ranges).await?;
@@ -320,12 +351,12 @@ impl ObjectStore for FaultyStore {
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
         let plan = Arc::clone(&self.plan);
         let checked = locations.then(move |location| {
-            let fault = plan.next(Operation::Delete);
+            let plan = Arc::clone(&plan);
             async move {
-                match fault {
+                match plan.next(Operation::Delete) {
                     None => location,
-                    Some(Fault::Slow(by)) => {
-                        tokio::time::sleep(by).await;
+                    Some(fault @ (Fault::Slow(_) | Fault::Hold)) => {
+                        plan.late(fault).await;
                         location
                     }
                     Some(fault) => Err(failure(fault)),
@@ -338,11 +369,12 @@ impl ObjectStore for FaultyStore {
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.plan.next(Operation::List) {
             None => self.inner.list(prefix),
-            Some(Fault::Slow(by)) => {
-                let listing = self.inner.list(prefix);
+            Some(fault @ (Fault::Slow(_) | Fault::Hold)) => {
+                let (inner, plan) = (Arc::clone(&self.inner), Arc::clone(&self.plan));
+                let prefix = prefix.cloned();
                 let late = async move {
-                    tokio::time::sleep(by).await;
-                    listing
+                    plan.late(fault).await;
+                    inner.list(prefix.as_ref())
                 };
                 stream::once(late).flatten().boxed()
             }
@@ -381,10 +413,13 @@ impl MultipartUpload for FaultyUpload {
         let part = self.upload.put_part(data);
         match self.plan.next(Operation::Put) {
             None => part,
-            Some(Fault::Slow(by)) => Box::pin(async move {
-                tokio::time::sleep(by).await;
-                part.await
-            }),
+            Some(fault @ (Fault::Slow(_) | Fault::Hold)) => {
+                let plan = Arc::clone(&self.plan);
+                Box::pin(async move {
+                    plan.late(fault).await;
+                    part.await
+                })
+            }
             Some(fault) => Box::pin(async move { part.await.and(Err(failure(fault))) }),
         }
     }

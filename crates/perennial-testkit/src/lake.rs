@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use perennial_base::Config;
 use perennial_demo::{DemoOptions, generate};
-use perennial_lake::{Lake, testing};
+use perennial_lake::{Lake, Manifest, Snapshots, testing};
 use tempfile::TempDir;
 
 use crate::must;
@@ -144,6 +144,16 @@ impl TestLake {
         let (lake, folder) = (self.opened(), folder.to_owned());
         let names = apart(move || async move { testing::names(&lake, &folder).await });
         must("the lake cannot be listed", names)
+    }
+
+    /// The newest snapshot.
+    pub fn manifest(&self) -> Manifest {
+        let lake = self.opened();
+        let newest = must(
+            "the snapshots cannot be read",
+            apart(move || async move { Snapshots::new(lake).newest().await }),
+        );
+        must("the lake has no snapshot", newest.ok_or("it was never unified"))
     }
 
     /// The lake, opened anew.

@@ -246,7 +246,7 @@ impl TestLake {
     }
 
     /// One run over what has landed, of everything when it is asked for, and then queries: the rows of each as lines of
-    /// values between bars, sorted.
+    /// values between bars, sorted; a statement without rows has none.
     pub fn answers(&self, full: bool, queries: &[String]) -> (Report, Vec<Vec<String>>) {
         let (config, queries) = (self.config(), queries.to_vec());
         apart(move || async move {
@@ -263,8 +263,9 @@ impl TestLake {
             let mut session = EmbeddedSession::open(&engine);
             let mut answers = Vec::new();
             for query in &queries {
-                let TextResult::Rows { rows, .. } = must(query, session.query(query).await) else {
-                    continue;
+                let rows = match must(query, session.query(query).await) {
+                    TextResult::Rows { rows, .. } => rows,
+                    TextResult::Complete(_) => Vec::new(),
                 };
                 let line = |row: Vec<Option<String>>| {
                     let values = row

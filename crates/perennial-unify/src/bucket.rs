@@ -8,6 +8,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
 use chrono_tz::Tz;
 use perennial_base::Kind;
 use perennial_base::relation::{PUBLIC, relation};
+use perennial_engine::release::past_table_name;
 use perennial_identity::survivorship::SurvivorshipRule;
 use perennial_identity::{Customer, CustomerId, Resolution};
 use perennial_udf_lifecycle::model::{PopulationGapsBuilder, StageModel};
@@ -24,6 +25,7 @@ use crate::route::{Buckets, Routed};
 use crate::segments::{Members, Segments};
 use crate::stages::{Collector, PlannedFact, count_gaps, history};
 use crate::summary::customer_360;
+use crate::superseded::superseded;
 
 /// What all buckets share.
 #[derive(Debug)]
@@ -181,6 +183,18 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
         shared
             .output
             .write(&name_of(relation), number, batch, groups, &sort_of(relation))
+            .await?;
+    }
+    for (relation, batch, groups) in superseded(&shared, &loaded.facts, &loaded.order_facts)? {
+        shared
+            .output
+            .write(
+                &past_table_name(relation),
+                number,
+                &batch,
+                Some(groups),
+                &sort_of(relation),
+            )
             .await?;
     }
     if number.is_none() {

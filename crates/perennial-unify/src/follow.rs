@@ -20,7 +20,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
 /// Follows the lake until `stop`: every `refresh` it looks for new files, and runs when there are some; without a
 /// `refresh` it serves the snapshots that other processes commit. A run that fails is logged and tried again, after
-/// pauses that grow; the former snapshot is served on. It works on the engine's compute threads.
+/// pauses that grow; the former snapshot is served on. A statement that finds a file replaced or gone has it look at once. It works on the engine's compute threads.
 pub async fn follow(engine: Arc<Engine>, refresh: Option<Duration>, stop: CancellationToken) {
     let cpu = engine.cpu().clone();
     // Without a name of its own the process leases nothing, and relies on `lake.keep_for`.
@@ -41,6 +41,7 @@ async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(SNAPSHOTS) => {}
+            () = engine.outdated().notified() => {}
         }
         if let Err(error) = engine.refresh().await {
             tracing::error!(%error, "the lake cannot be read; the former snapshot stays in force");
@@ -52,12 +53,15 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
     let mut looks = Looks::default();
     let mut pause = refresh;
     loop {
-        tokio::select! {
+        let outdated = tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => {}
-        }
+            () = tokio::time::sleep(pause) => false,
+            () = engine.outdated().notified() => true,
+        };
         let options = RunOptions {
             yields: true,
+            // A statement has failed for it: the next one shall not.
+            settle: outdated,
             ..RunOptions::default()
         };
         let outcome = tokio::select! {

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use datafusion::execution::SessionState;
 use futures::{StreamExt, TryStreamExt, stream};
+use perennial_base::Kind;
 use perennial_base::config::SourceConfig;
 use perennial_engine::Engine;
 use perennial_identity::Rules;
@@ -12,11 +13,12 @@ use perennial_lake::{
     SourceManifest, SourcePath, discover, inspect,
 };
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fitting::Fitting;
 use crate::records::partition_names;
 use crate::rules::rules;
 use crate::run::READ_MEMORY;
+use crate::whole;
 
 /// Files that are looked into at once: most of the time goes to waiting for the store.
 const INSPECTIONS: usize = 16;
@@ -133,6 +135,22 @@ struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// Looks into a file; `None` when it went or changed meanwhile.
+    async fn inspected(&self, source: &SourceConfig, file: &Landed) -> Result<Option<Inspection>> {
+        let inspection = inspected(self.engine.lake(), file).await?;
+        let Some(Ok(facts)) = inspection else {
+            return Ok(inspection);
+        };
+        if source.kind != Kind::Table {
+            return Ok(Some(Ok(facts)));
+        }
+        match whole::read(self.engine, self.state, file, facts).await {
+            Ok(inspection) => Ok(Some(inspection)),
+            Err(Error::Lake(perennial_lake::Error::Replaced { .. })) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn source(
         &self,
         source: &SourceConfig,
@@ -142,7 +160,6 @@ impl Judge<'_> {
         unjudged: &mut HashMap<String, u32>,
         landing: &mut Landing,
     ) -> Result<()> {
-        let lake = self.engine.lake();
         let before: HashMap<&str, &SourceFile> = known
             .into_iter()
             .flat_map(|known| &known.files)
@@ -173,12 +190,13 @@ impl Judge<'_> {
                 known.state == FileState::Live || !(anew || passing)
             })
         };
-        let judged = settled
-            .iter()
-            .filter(|file| keeps(file).is_none())
-            .map(|file| async move {
-                Ok::<_, crate::error::Error>((file.path.clone(), inspected(lake, file).await?))
-            });
+        let judged =
+            settled
+                .iter()
+                .filter(|file| keeps(file).is_none())
+                .map(|file| async move {
+                    Ok::<_, Error>((file.path.clone(), self.inspected(source, file).await?))
+                });
         let mut inspections: HashMap<String, Option<Inspection>> = stream::iter(judged.collect::<Vec<_>>())
             .buffered(INSPECTIONS)
             .try_collect()

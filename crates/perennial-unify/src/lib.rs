@@ -40,9 +40,11 @@ mod segments;
 mod stages;
 mod stored;
 mod summary;
+mod superseded;
 mod survey;
 mod values;
 mod versions;
+mod whole;
 mod writing;
 
 pub use check::{CheckReport, RejectedRows, check};

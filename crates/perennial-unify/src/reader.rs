@@ -19,7 +19,7 @@ use perennial_base::{ErrorClass, Kind, UserError};
 use perennial_engine::pinned::{lake_error, store_error};
 use perennial_engine::provider::FileTable;
 use perennial_identity::{Batch, GraphBuilder, Normaliser, Outcome, Rules, SetId, Tally};
-use perennial_lake::{Lake, SourceFile};
+use perennial_lake::{Bounds, Lake, SourceFile};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bounded::{Piece, pieces};
@@ -63,6 +63,7 @@ impl FileReader {
         let mut counts = Counts::default();
         let mut next_row = 0;
         let mut unpacked = 0;
+        let mut bounds = Bounds::default();
         let mut normaliser = Normaliser::new(&self.rules);
         loop {
             // Bytes that make a decoder panic are bytes that cannot be decoded.
@@ -72,15 +73,20 @@ impl FileReader {
                 return Ok(counts);
             };
             let batch = match next {
-                None => return Ok(counts),
+                None => {
+                    counts.failed = miscounted(next_row as u64, table.rows());
+                    counts.stats = bounds.finish();
+                    return Ok(counts);
+                }
                 Some(Ok(batch)) => batch,
                 Some(Err(error)) if is_of_the_file(&error) => {
                     counts.failed = Some(format!("{UNDECODABLE}: {}", described(error)));
                     return Ok(counts);
                 }
                 // A store that fails, or too little memory, says nothing about the file.
-                Some(Err(error)) => return Err(self.elsewhere(error)),
+                Some(Err(error)) => return Err(elsewhere(&self.path, error)),
             };
+            bounds.take(&batch);
             for piece in pieces(&batch, &self.read) {
                 let (rows, bytes) = match piece {
                     Piece::TooLong => {
@@ -110,25 +116,6 @@ impl FileReader {
                 }
             }
             next_row += batch.num_rows() as i64;
-        }
-    }
-
-    /// An error that the file is not the cause of.
-    fn elsewhere(&self, error: DataFusionError) -> Error {
-        if let Some(own) = lake_error(&error) {
-            return match own {
-                perennial_lake::Error::NotFound { .. } | perennial_lake::Error::Replaced { .. } => {
-                    perennial_lake::Error::Replaced {
-                        path: self.path.clone(),
-                    }
-                    .into()
-                }
-                _ => error.into(),
-            };
-        }
-        match store_error(&error) {
-            Some(cause) => perennial_lake::Error::store("read", &self.path, cause).into(),
-            None => error.into(),
         }
     }
 
@@ -267,8 +254,32 @@ pub(crate) fn share(heaps: &[Mutex<Heap>], batch: RecordBatch, key: Option<&Stri
     Ok(())
 }
 
+/// An error that a file is not the cause of.
+pub(crate) fn elsewhere(path: &str, error: DataFusionError) -> Error {
+    if let Some(own) = lake_error(&error) {
+        return match own {
+            perennial_lake::Error::NotFound { .. } | perennial_lake::Error::Replaced { .. } => {
+                perennial_lake::Error::Replaced {
+                    path: path.to_owned(),
+                }
+                .into()
+            }
+            _ => error.into(),
+        };
+    }
+    match store_error(&error) {
+        Some(cause) => perennial_lake::Error::store("read", path, cause).into(),
+        None => error.into(),
+    }
+}
+
+/// Why a file is refused that does not have the rows that its footer says.
+pub(crate) fn miscounted(found: u64, said: u64) -> Option<String> {
+    (found != said).then(|| format!("contradicts itself: it has {found} rows, its footer says {said}"))
+}
+
 /// Whether the bytes of the file are at fault, and not what delivered them.
-fn is_of_the_file(error: &DataFusionError) -> bool {
+pub(crate) fn is_of_the_file(error: &DataFusionError) -> bool {
     let exhausted = matches!(error.find_root(), DataFusionError::ResourcesExhausted(_));
     !exhausted
         && lake_error(error).is_none()
@@ -298,7 +309,7 @@ fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 's
 }
 
 /// An engine error in one line, for the reason of a quarantine.
-fn described(error: DataFusionError) -> String {
+pub(crate) fn described(error: DataFusionError) -> String {
     let error = perennial_engine::Error::from(error);
     match error.detail() {
         Some(detail) => format!("{error} ({})", detail.trim_end_matches('.')),

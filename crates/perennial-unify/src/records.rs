@@ -17,7 +17,7 @@ use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
 use perennial_identity::{GraphBuilder, Rules, SetId, Tally};
-use perennial_lake::{Contract, FileState, SourceFile, SourceManifest};
+use perennial_lake::{ColumnStats, Contract, FileState, SourceFile, SourceManifest};
 
 use crate::bounded::bound;
 use crate::error::Result;
@@ -101,6 +101,8 @@ pub(crate) struct Counts {
     /// Identifiers that identify nobody: they are told of a file that stays.
     pub(crate) warnings: Tally,
     pub(crate) failed: Option<String>,
+    /// The bounds of the values that were read, of a file that could be read to its end.
+    pub(crate) stats: Vec<ColumnStats>,
 }
 
 impl Reading<'_> {
@@ -224,6 +226,8 @@ impl Reading<'_> {
                 file.superseded = counted.superseded;
                 file.unified = counted.unified;
                 file.rejected = counted.rejected.values().sum();
+                // What the footer says of them is of the file's writer.
+                file.stats.clone_from(&counted.stats);
                 file.rejections = counted
                     .rejected
                     .iter()
@@ -449,13 +453,8 @@ pub(crate) fn one_file(
         e_tag: file.e_tag.clone(),
     };
     let lake = engine.lake();
-    Ok(FileTable::new(
-        lake,
-        columns,
-        partition_columns,
-        vec![stored],
-        &[],
-    )?)
+    let table = FileTable::new(lake, columns, partition_columns, vec![stored], &[])?;
+    Ok(table.landed())
 }
 
 fn staged_schema(columns: &SchemaRef) -> SchemaRef {

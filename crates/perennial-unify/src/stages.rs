@@ -18,6 +18,7 @@ use crate::bucket::Shared;
 use crate::columns::{Facts, instants, optional, texts, written_schema};
 use crate::error::{Error, Result};
 use crate::facts::{OrderFacts, table};
+use crate::superseded::VERSIONED;
 
 /// A fact of `[lifecycle.facts]`, planned over its relation.
 #[derive(Debug)]
@@ -349,7 +350,7 @@ fn put(named: &mut Vec<NamedFact>, kind: KindId, at: i64, effective_at: i64, wit
 }
 
 /// From when on a version is known: a record is a fact of its own time, what became of it later is one of later times.
-fn effective_at(facts: &Facts, row: usize, first: bool) -> i64 {
+pub(crate) fn effective_at(facts: &Facts, row: usize, first: bool) -> i64 {
     match first {
         true => facts.time(row),
         false => facts.version_at(row).max(facts.time(row)),
@@ -358,7 +359,12 @@ fn effective_at(facts: &Facts, row: usize, first: bool) -> i64 {
 
 /// Calls back with the versions of every record of a customer, oldest first. Records that are another customer's by now, and
 /// here only in older versions, are left out.
-fn each_record(facts: &Facts, rows: Range<usize>, of_a_moment: bool, mut record: impl FnMut(&[usize])) {
+pub(crate) fn each_record(
+    facts: &Facts,
+    rows: Range<usize>,
+    of_a_moment: bool,
+    mut record: impl FnMut(&[usize]),
+) {
     if rows.clone().all(|row| facts.current(row)) {
         for row in rows {
             record(&[row]);
@@ -406,14 +412,7 @@ fn corrections<T: Copy + PartialEq>(
 
 /// The kinds of which older versions decide what was known at a past moment.
 pub(crate) fn versioned_kinds(model: &StageModel, facts: &[perennial_base::config::NamedFact]) -> Vec<Kind> {
-    let mut kinds = vec![Kind::Order, Kind::Refund, Kind::Subscription, Kind::Survey];
-    for kind in model.kinds() {
-        kinds.extend(match kind {
-            FactKind::Event(_) | FactKind::AnyEvent => Some(Kind::Event),
-            FactKind::Interaction => Some(Kind::Interaction),
-            _ => None,
-        });
-    }
+    let mut kinds = VERSIONED.to_vec();
     for fact in facts
         .iter()
         .filter(|fact| model.kind(&FactKind::of_fact(&fact.name)).is_some())

@@ -11,7 +11,7 @@ use perennial_base::config::{Config, SegmentConfig, SurvivorshipRule as WrittenR
 use perennial_base::relation::{PERENNIAL, PUBLIC, relation, unified};
 use perennial_engine::Engine;
 use perennial_engine::expression::predicate;
-use perennial_engine::release::table_name;
+use perennial_engine::release::{past_table_name, table_name};
 use perennial_identity::survivorship::SurvivorshipRule;
 use perennial_identity::{Resolution, Rules};
 use perennial_lake::{Manifest, SourceManifest};
@@ -37,6 +37,7 @@ use crate::scratch::Scratch;
 use crate::segments::{Members, Segments};
 use crate::stages::{PlannedFact, fixed_columns, versioned_kinds};
 use crate::stored::{Tables, Touched};
+use crate::superseded;
 use crate::values::from_wall_clock;
 use crate::versions::Known;
 
@@ -241,6 +242,10 @@ impl Writing<'_> {
                 &written_schema(relation),
                 &sort_of(relation),
             )?;
+        }
+        for (_, relation) in superseded::relations() {
+            let (name, schema) = (past_table_name(relation), superseded::schema(relation));
+            shared.output.declare(&name, &schema, &sort_of(relation))?;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ mod examples;
 mod postgres;
 mod setup;
 mod shell;
+mod soak;
 mod stores;
 mod suite;
 mod tidy;
@@ -28,6 +29,7 @@ usage: cargo xtask <task>
   docs [--check]           write the pages that the product generates, or compare them
   examples                 run every example and compare what it prints
   bench [NAME [ARGUMENT…]]  run a bench beside its peers, or list the benches
+  soak [MINUTES]           the property and fault suites with more cases and new seeds, 30 minutes by default
 ";
 
 fn main() -> ExitCode {
@@ -62,6 +64,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ("docs", [flag]) if flag == "--check" => docs::check(&repository),
         ("examples", []) => examples::run(&repository),
         ("bench", arguments) => benches::run(&repository, arguments),
+        ("soak", [] | [_]) => soak::run(&repository, rest.first()),
         _ => bail!("there is no such task\n\n{HELP}"),
     }
 }

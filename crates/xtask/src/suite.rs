@@ -15,10 +15,15 @@ const DATA: &str = "PERENNIAL_TEST_DATA";
 
 /// Runs `cargo test` over the workspace; `arguments` go to it. Nothing is printed after its last line.
 pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<()> {
+    let mut command = command(repository);
+    command.args(arguments);
+    with_tools(&mut command)
+}
+
+/// `cargo test` over the workspace, with the real data sets where they are.
+pub(crate) fn command(repository: &Repository) -> Command {
     let mut command = repository.command("cargo");
-    command
-        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
-        .args(arguments);
+    command.args(["test", "--workspace", "--locked", "--no-fail-fast"]);
     if environment(DATA).is_none() {
         let beside = repository.root.join("../shared/data");
         if beside.is_dir() {
@@ -29,7 +34,7 @@ pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<()> {
             ));
         }
     }
-    with_tools(&mut command)
+    command
 }
 
 /// Installs the tools, names them in the command's environment and runs it.

@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clap::{Args, ValueEnum};
-use perennial_engine::{DATABASE, Login, Outcome, Rows};
+use perennial_engine::{DATABASE, Engine, Login, Outcome, Rows};
 
 use crate::command::{ConfigArgument, open};
 use crate::exit::DONE;
@@ -47,6 +47,17 @@ impl Query {
 /// Runs one statement and prints its answer.
 pub(crate) async fn answer(config: ConfigArgument, sql: &str, format: Format) -> Result<u8> {
     let engine = open(config.load()?).await?;
+    // Other processes keep what this one reads, however long it takes.
+    let lease = engine
+        .leased(&format!("{:032x}", perennial_unify::random()?))
+        .await?;
+    let answered = of(&engine, sql, format).await;
+    lease.release().await;
+    answered?;
+    Ok(DONE)
+}
+
+async fn of(engine: &Arc<Engine>, sql: &str, format: Format) -> Result<()> {
     let login = Login {
         user: "admin".to_owned(),
         database: DATABASE.to_owned(),
@@ -79,7 +90,7 @@ pub(crate) async fn answer(config: ConfigArgument, sql: &str, format: Format) ->
         Outcome::Done(tag) => show::line(&tag)?,
         _ => bail!("COPY is for clients; use --format"),
     }
-    Ok(DONE)
+    Ok(())
 }
 
 /// Why standard output takes no more, when that is the error.

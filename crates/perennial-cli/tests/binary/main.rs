@@ -8,5 +8,6 @@ mod environment;
 mod first_steps;
 mod input;
 mod interrupted;
+mod readers;
 mod secrets;
 mod support;

@@ -211,6 +211,24 @@ impl Engine {
         Ok(self.releases.hold(release))
     }
 
+    /// A release as of a moment in microseconds: see `perennial.as_of`.
+    ///
+    /// # Errors
+    /// Class `InvalidArgument` when the moment is to come.
+    pub(crate) async fn release_as_of(&self, whole: &Arc<Release>, moment: i64) -> Result<Arc<Release>> {
+        let (present, of) = match self.config.as_of {
+            Some(moment) => (moment, "[time] as_of, which the lake describes"),
+            None => (self.clock.now(), "now"),
+        };
+        if moment > present {
+            let message = format!("perennial.as_of is later than {of}");
+            return Err(Error::new(ErrorClass::InvalidArgument, message)
+                .with_hint("Give a moment that has been, or '' for the present."));
+        }
+        let release = Release::as_of(whole, &self.lake, &self.config, &self.template, moment).await?;
+        Ok(Arc::new(release))
+    }
+
     /// The snapshots that statements, transactions and cursors of this process read, or may read next.
     pub fn held(&self) -> BTreeSet<u64> {
         let held = self.releases.held.lock();
@@ -235,6 +253,23 @@ impl Engine {
             engine,
             leases,
             stop,
+        }
+    }
+
+    /// As [`Engine::lease`], and the snapshot that is served is leased and there when this answers.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn leased(self: &Arc<Self>, name: &str) -> Result<LeaseGuard> {
+        let guard = self.lease(name);
+        loop {
+            self.renew_leases().await;
+            let number = self.release().number();
+            if number == 0 || self.snapshots.contains(number).await? {
+                return Ok(guard);
+            }
+            // It was removed before it was leased: there is a newer one.
+            self.refresh().await?;
         }
     }
 

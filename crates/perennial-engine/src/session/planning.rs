@@ -97,7 +97,7 @@ impl Session {
         let release = self.selected().await?;
         let basis = self.basis(&release);
         let state = self.state(&release, &basis)?;
-        normalised(&mut statement, &state, self.engine.config())?;
+        normalised(&mut statement, &state, release.config(self.engine.config()))?;
         let declared = declared.to_vec();
         let text = parsed.text().to_owned();
         let (plan, parameters) = self
@@ -143,7 +143,7 @@ impl Session {
         let statement = Arc::clone(&prepared.0);
         let runtime = self.engine.statement_runtime(None)?;
         let started = self.shared.transaction.lock().now(self.engine.clock().now());
-        let config = Arc::clone(self.engine.config());
+        let config = Arc::clone(release.config(self.engine.config()));
         let (physical, context, output) = self
             .on_cpu(async move {
                 let mut state = SessionStateBuilder::new_from_existing(state.as_ref().clone())
@@ -173,7 +173,10 @@ impl Session {
         };
         let canceller = self.canceller();
         let rows = Rows::start(self.engine.cpu(), physical, context, output, canceller, request);
-        Ok(rows.with_tag(tag).of(release))
+        Ok(rows
+            .with_tag(tag)
+            .of(release)
+            .telling(Arc::clone(self.engine.outdated())))
     }
 }
 

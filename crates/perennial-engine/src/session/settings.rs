@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono_tz::Tz;
 use perennial_base::{ErrorClass, nearest};
 
-use self::declared::{Domain, SETTINGS, SNAPSHOT, Setting, check, declared, fixed};
+use self::declared::{AS_OF, Domain, SETTINGS, SNAPSHOT, Setting, check, declared, fixed};
 use crate::error::{Error, Result};
 
 mod declared;
@@ -110,6 +110,13 @@ impl Settings {
         self.known_value(SNAPSHOT)?.parse().ok()
     }
 
+    /// The moment that facts are cut at, in microseconds; none for the present.
+    pub(crate) fn as_of(&self) -> Option<i64> {
+        let value = self.known_value(AS_OF)?;
+        let moment = chrono::DateTime::parse_from_rfc3339(&value).ok()?;
+        Some(moment.timestamp_micros())
+    }
+
     fn known_value(&self, name: &str) -> Option<String> {
         [&self.local, &self.values, &self.defaults]
             .into_iter()
@@ -120,7 +127,7 @@ impl Settings {
     /// Sets a value after a check; answers the value as it is stored.
     pub(crate) fn set(&mut self, name: &str, value: &str, local: bool) -> Result<String> {
         let name = Self::resolve(name)?;
-        let value = check(&name, value)?;
+        let value = check(&name, value, &self.zone())?;
         if local {
             self.local.insert(name.clone(), value.clone());
         } else {

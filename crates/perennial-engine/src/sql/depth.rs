@@ -42,7 +42,8 @@ pub(crate) fn balance(statement: &mut Statement) {
     let _: ControlFlow<()> = statement.visit(&mut Chains);
 }
 
-fn nothing() -> Expr {
+/// What stands for an expression while it is taken apart.
+pub(crate) fn nothing() -> Expr {
     Expr::value(Value::Null)
 }
 

@@ -9,6 +9,7 @@ use perennial_base::ErrorClass;
 use crate::error::{Error, Result};
 use crate::sql::depth::{balance, within_bounds};
 use crate::sql::fetch::written_out;
+use crate::sql::precedence::distinct_from;
 
 /// Nesting that the parser follows before it gives up.
 pub(crate) const MAX_DEPTH: usize = 1_000;
@@ -162,6 +163,7 @@ fn tree(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> R
     if next.token != Token::EOF {
         return Err(at_token(sql, &next));
     }
+    distinct_from(&mut statement);
     balance(&mut statement);
     if within_bounds(&statement) {
         Ok(statement)

@@ -8,6 +8,7 @@
 const MAX_DEPTH: usize = 32;
 
 const I32: u8 = 5;
+const BINARY: u8 = 8;
 const LIST: u8 = 9;
 const STRUCT: u8 = 12;
 
@@ -18,6 +19,8 @@ pub(super) struct FooterShape {
     pub(super) elements: usize,
     /// How many of them have no children.
     pub(super) leaves: usize,
+    /// The bytes of the longest name in the schema.
+    pub(super) longest_name: usize,
     /// The longest way from the root to a column, the root not counted.
     pub(super) depth: usize,
     pub(super) row_groups: usize,
@@ -45,7 +48,9 @@ pub(super) fn footer_shape(bytes: &[u8]) -> Option<FooterShape> {
         (2, LIST) => {
             let count = reader.list_of_structures()?;
             for _ in 0..count {
-                children.push(schema_element(reader)?);
+                let (name, of_element) = schema_element(reader)?;
+                shape.longest_name = shape.longest_name.max(name);
+                children.push(of_element);
             }
             Some(true)
         }
@@ -101,17 +106,22 @@ pub(super) fn page_shape(bytes: &[u8]) -> Option<PageShape> {
     })
 }
 
-/// How many children an element of the schema has.
-fn schema_element(reader: &mut Reader<'_>) -> Option<usize> {
-    let mut children = 0;
-    reader.structure(1, &mut |reader, id, kind| {
-        if (id, kind) != (5, I32) {
-            return Some(false);
+/// How long the name of an element of the schema is, and how many children it has.
+fn schema_element(reader: &mut Reader<'_>) -> Option<(usize, usize)> {
+    let (mut name, mut children) = (0, 0);
+    reader.structure(1, &mut |reader, id, kind| match (id, kind) {
+        (4, BINARY) => {
+            name = usize::try_from(reader.unsigned()?).ok()?;
+            reader.advance(name)?;
+            Some(true)
         }
-        children = usize::try_from(reader.signed()?).ok()?;
-        Some(true)
+        (5, I32) => {
+            children = usize::try_from(reader.signed()?).ok()?;
+            Some(true)
+        }
+        _ => Some(false),
     })?;
-    Some(children)
+    Some((name, children))
 }
 
 fn row_group_columns(reader: &mut Reader<'_>) -> Option<usize> {
@@ -226,7 +236,7 @@ impl<'a> Reader<'a> {
             3 => self.advance(1),
             4..=6 => self.unsigned().map(|_| ()),
             7 => self.advance(8),
-            8 => {
+            BINARY => {
                 let length = usize::try_from(self.unsigned()?).ok()?;
                 self.advance(length)
             }

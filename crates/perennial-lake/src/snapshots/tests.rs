@@ -8,8 +8,9 @@ use perennial_base::UserError;
 use proptest::prelude::*;
 
 use super::*;
+use crate::leases::Leases;
 use crate::manifest::{DataFile, SourceFile, SourceManifest, TableManifest};
-use crate::testing::{Fault, FaultyStore, Operation};
+use crate::testing::{Fault, Faults, FaultyStore, Operation};
 
 const DAY: i64 = 86_400_000_000;
 
@@ -387,4 +388,120 @@ async fn garbage_is_what_nobody_can_read() {
         snapshots.commit(&stale).await.unwrap(),
         Commit::Conflict { newest: 5 }
     );
+}
+
+/// Two snapshots, each with a file of its own.
+async fn two_snapshots(store: &Arc<InMemory>) -> Snapshots {
+    let snapshots = over(Arc::clone(store) as Arc<dyn ObjectStore>);
+    let mut former: Option<Manifest> = None;
+    for number in 1..=2 {
+        let path = format!("{DATA_FOLDER}/t/all-{number}.parquet");
+        let location = snapshots.lake.path(&path).unwrap();
+        store.put(&location, "x".into()).await.unwrap();
+        let mut manifest = Manifest::successor(former.as_ref(), format!("w{number}"), "c");
+        manifest.tables.entry("t".into()).or_default().files = vec![DataFile {
+            path,
+            ..DataFile::default()
+        }];
+        assert_eq!(snapshots.commit(&manifest).await.unwrap(), Commit::Done);
+        former = Some(manifest);
+    }
+    snapshots
+}
+
+/// Everything but the newest snapshot goes.
+fn forgetful() -> Retention {
+    Retention {
+        keep: 1,
+        min_age: 0,
+        grace: 0,
+        pinned: BTreeSet::new(),
+    }
+}
+
+/// A reader leases at each request of a collector, before it is answered, while another collector runs to its end: what the
+/// reader finds it keeps until it gives it up, and then nothing is left.
+#[tokio::test]
+async fn a_reader_that_leases_at_any_step_of_a_collection_keeps_what_it_finds() {
+    let now = perennial_base::Clock::now(&perennial_base::SystemClock) + DAY;
+    let (mut found, mut step, mut last) = ([0, 0], 0, false);
+    while !last {
+        step += 1;
+        for others in [false, true] {
+            let store = Arc::new(InMemory::new());
+            let snapshots = two_snapshots(&store).await;
+            let faults = Faults::new();
+            let collector = over(faults.wrapper()(Arc::clone(&store) as Arc<dyn ObjectStore>));
+            faults.nth(Operation::Any, step, Fault::Hold);
+            let retention = forgetful();
+            let collecting = tokio::spawn(async move { collector.collect_garbage(&retention, now).await });
+            let held = async {
+                faults.held().await;
+                true
+            };
+            let ended = async {
+                while !collecting.is_finished() {
+                    tokio::task::yield_now().await;
+                }
+                false
+            };
+            // A collection of fewer requests is the last step.
+            let held = tokio::select! { biased; held = held => held, ended = ended => ended };
+            last |= !held;
+            let reader = Leases::new(snapshots.lake.clone(), "reader");
+            reader.publish(&BTreeSet::from([1]), now).await.unwrap();
+            let finds = snapshots.contains(1).await.unwrap();
+            if others {
+                snapshots.collect_garbage(&forgetful(), now).await.unwrap();
+            }
+            faults.let_go();
+            collecting.await.unwrap().unwrap();
+            let file = snapshots
+                .lake
+                .path(&format!("{DATA_FOLDER}/t/all-1.parquet"))
+                .unwrap();
+            if finds {
+                found[usize::from(others)] += 1;
+                assert_eq!(snapshots.read(1).await.unwrap().writer, "w1", "step {step}");
+                assert!(store.head(&file).await.is_ok(), "step {step}");
+                snapshots.collect_garbage(&forgetful(), now).await.unwrap();
+                assert!(store.head(&file).await.is_ok(), "step {step}");
+            }
+            reader.withdraw().await.unwrap();
+            snapshots.collect_garbage(&forgetful(), now).await.unwrap();
+            assert!(store.head(&file).await.is_err(), "step {step}");
+            let left = crate::testing::names(&snapshots.lake, PLATFORM_FOLDER)
+                .await
+                .unwrap();
+            assert_eq!(
+                left,
+                [format!("{DATA_FOLDER}/t/all-2.parquet"), snapshot_path(2)],
+                "step {step}"
+            );
+        }
+    }
+    // Before the collector looked, and between its look and its deletion.
+    assert!(found[0] >= 5 && found[1] >= 5, "{found:?} of {step}");
+}
+
+#[tokio::test]
+async fn a_collection_that_dies_at_any_step_is_finished_by_the_next() {
+    let now = perennial_base::Clock::now(&perennial_base::SystemClock) + DAY;
+    for step in 1.. {
+        let store = Arc::new(InMemory::new());
+        let snapshots = two_snapshots(&store).await;
+        let dying = FaultyStore::new(Arc::clone(&store) as Arc<dyn ObjectStore>);
+        let dying = over(Arc::new(dying.with_fault(Operation::Any, step, Fault::Die)));
+        let lived = dying.collect_garbage(&forgetful(), now).await.is_ok();
+        assert_eq!(snapshots.newest().await.unwrap().unwrap().number, 2);
+        snapshots.collect_garbage(&forgetful(), now).await.unwrap();
+        let left = crate::testing::names(&snapshots.lake, PLATFORM_FOLDER)
+            .await
+            .unwrap();
+        assert_eq!(left, [format!("{DATA_FOLDER}/t/all-2.parquet"), snapshot_path(2)]);
+        if lived {
+            assert!(step > 5, "{step}");
+            return;
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! What settings there are, and what values they take.
 
+use arrow::compute::kernels::cast_utils::string_to_datetime;
 use perennial_base::ErrorClass;
 
 use super::style::Zone;
@@ -20,6 +21,8 @@ pub(super) enum Domain {
     Encoding,
     /// The number of a snapshot, or nothing.
     Snapshot,
+    /// An instant, or nothing.
+    Moment,
     /// Cannot be changed.
     Fixed,
 }
@@ -189,6 +192,12 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
     setting("max_index_keys", "32", Domain::Fixed, "Columns of a key"),
     setting(
+        AS_OF,
+        "",
+        Domain::Moment,
+        "The moment of the selected snapshot that is read: facts until then, in the versions of then; empty = the present",
+    ),
+    setting(
         SNAPSHOT,
         "",
         Domain::Snapshot,
@@ -274,6 +283,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     ),
 ];
 
+/// The setting that cuts facts at a moment.
+pub(super) const AS_OF: &str = "perennial.as_of";
 /// The setting that selects a snapshot.
 pub(super) const SNAPSHOT: &str = "perennial.snapshot";
 
@@ -295,8 +306,8 @@ pub(super) fn fixed(name: &str) -> Error {
     )
 }
 
-/// Checks a value against the setting's domain and gives it in its stored form.
-pub(super) fn check(name: &str, value: &str) -> Result<String> {
+/// Checks a value against the setting's domain and gives it in its stored form; a time without a zone is of `zone`.
+pub(super) fn check(name: &str, value: &str, zone: &Zone) -> Result<String> {
     let Some(setting) = declared(name) else {
         return Ok(value.to_owned());
     };
@@ -317,6 +328,10 @@ pub(super) fn check(name: &str, value: &str) -> Result<String> {
                     "Give the number of a snapshot, or '' for the newest; SELECT snapshot FROM perennial.snapshots lists them.",
                 )),
             },
+        },
+        Domain::Moment => match value.trim() {
+            "" => Ok(String::new()),
+            text => moment(text, zone),
         },
         Domain::Bool => match value.to_lowercase().as_str() {
             "on" | "true" | "yes" | "1" | "t" => Ok("on".to_owned()),
@@ -364,6 +379,22 @@ pub(super) fn check(name: &str, value: &str) -> Result<String> {
             _ => Err(invalid().with_hint("UTF8 is the one encoding served.")),
         },
     }
+}
+
+/// An instant as RFC 3339 in UTC, from a day or a time.
+fn moment(text: &str, zone: &Zone) -> Result<String> {
+    let invalid = || {
+        Error::new(
+            ErrorClass::InvalidDatetime,
+            format!("invalid input syntax for type timestamp with time zone: \"{text}\""),
+        )
+        .with_hint("Write it as '2026-01-01', '2026-01-01 18:30:00' or '2026-01-01T18:30:00+02:00'.")
+    };
+    let zone: arrow::array::timezone::Tz = zone.engine_name().parse().map_err(|_| invalid())?;
+    let moment = string_to_datetime(&zone, text).map_err(|_| invalid())?;
+    let micros = moment.timestamp_micros();
+    let moment = chrono::DateTime::from_timestamp_micros(micros).ok_or_else(invalid)?;
+    Ok(moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
 }
 
 /// `ISO, DMY` from any mixture of its words.

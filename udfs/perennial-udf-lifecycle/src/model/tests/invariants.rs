@@ -195,13 +195,20 @@ fn model() -> impl Strategy<Value = StageModel> {
 
 /// The seed of all cases here, so that a failure comes again.
 const SEED: u64 = 7;
+const CASES: u32 = 3_000;
 
-/// How many cases; the seed is printed.
+/// How many cases (or `PROPTEST_CASES`), from a seed (or `PROPTEST_RNG_SEED`) that is printed.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the cases of a test are no settings of the product"
+)]
 pub(super) fn cases() -> ProptestConfig {
-    println!("seed {SEED}");
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seed = number("PROPTEST_RNG_SEED").unwrap_or(SEED);
+    println!("seed {seed}");
     ProptestConfig {
-        cases: 3_000,
-        rng_seed: proptest::test_runner::RngSeed::Fixed(SEED),
+        cases: number("PROPTEST_CASES").map_or(CASES, |cases| cases as u32),
+        rng_seed: proptest::test_runner::RngSeed::Fixed(seed),
         max_shrink_iters: 4_000,
         failure_persistence: None,
         ..ProptestConfig::default()
