@@ -196,6 +196,7 @@ fn queries() -> Vec<String> {
         "segment_members",
         "perennial.identity_conflicts",
         "perennial.identity_warnings",
+        "perennial.identity_blocked",
         "perennial.fx_rates",
         "perennial.sources",
     ];

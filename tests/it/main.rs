@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod blocked;
 mod catalog;
 mod cdnow;
 mod check;

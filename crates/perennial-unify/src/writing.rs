@@ -151,7 +151,7 @@ impl Writing<'_> {
             shared.model = model;
         }
         self.declare(&shared)?;
-        self.unowned(&shared).await?;
+        self.unowned(&shared, rules).await?;
         let shared = Arc::new(shared);
         self.journal.phase("write customers", Some(with_nobody as u64));
         let mut members = Members::default();
@@ -246,7 +246,7 @@ impl Writing<'_> {
     }
 
     /// The tables that belong to no customer.
-    async fn unowned(&self, shared: &Shared) -> Result<()> {
+    async fn unowned(&self, shared: &Shared, rules: &Rules) -> Result<()> {
         let unowned = shared.buckets.unowned();
         if self.part.is_none_or(|part| part.spend)
             && let (Some(batch), Some(schema)) = (
@@ -312,6 +312,11 @@ impl Writing<'_> {
         if let Some(relation) = relation(PERENNIAL, "identity_warnings") {
             let warnings = findings.warnings(relation).await?;
             self.write(shared, PERENNIAL, relation.name, &warnings, None)
+                .await?;
+        }
+        if let Some(relation) = relation(PERENNIAL, "identity_blocked") {
+            let blocked = findings.blocked(relation, rules)?;
+            self.write(shared, PERENNIAL, relation.name, &blocked, None)
                 .await?;
         }
         shared
