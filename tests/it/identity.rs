@@ -246,6 +246,53 @@ async fn a_person_s_word_joins_and_separates() {
     std::fs::remove_file(lake.root().join("desk/a.parquet")).unwrap();
     lake.unify();
     assert_eq!(named(&lake, "email").await, before);
+    let (_server, client) = served(&lake).await;
+    let causes = "SELECT snapshot, change, cause, count(*) FROM identity_changes GROUP BY 1, 2, 3 ORDER BY 1";
+    assert_eq!(
+        lines(&client, causes).await,
+        ["2|merged|override|2", "3|split|override|2"]
+    );
+}
+
+#[tokio::test]
+async fn a_change_tells_its_cause_where_there_is_one() {
+    let lake = TestLake::of(
+        &config("", TYPES),
+        &[
+            ("crm/a.parquet", &rows(&["1 ann@x.de - 2026-01-01"])),
+            ("crm/b.parquet", &rows(&["2 - 030111222 2026-01-02"])),
+        ],
+    );
+    lake.unify();
+    // A visit joins the two, is replaced twice, is removed, and is there again beside another configuration.
+    let both = rows(&["visit ann@x.de 030111222 2026-01-03"]);
+    let remove = || std::fs::remove_file(lake.root().join("web/a.parquet")).unwrap();
+    lake.land("web/a.parquet", &both);
+    lake.unify();
+    lake.land("web/a.parquet", &rows(&["visit ann@x.de - 2026-01-03"]));
+    lake.unify();
+    lake.land("web/a.parquet", &both);
+    lake.unify();
+    remove();
+    lake.unify();
+    lake.land("web/a.parquet", &both);
+    lake.configure(&config("blocked = [\"4711\"]", TYPES));
+    lake.unify();
+    let (_server, client) = served(&lake).await;
+    assert_eq!(
+        lines(
+            &client,
+            "SELECT snapshot, change, cause FROM identity_changes ORDER BY 1"
+        )
+        .await,
+        [
+            "2|merged|new files",
+            "3|split|replaced files",
+            "4|merged|replaced files",
+            "5|split|removed files",
+            "6|merged|",
+        ]
+    );
 }
 
 #[tokio::test]
@@ -306,14 +353,15 @@ async fn a_changed_rule_unmerges_and_every_step_is_told() {
     lake.unify();
     let (server, client) = served(&lake).await;
     let name = |text: String| text.replace(&id, "ann").replace(&other, "bob");
-    let changes = "SELECT snapshot, change, customer_id, other_customer_id FROM identity_changes ORDER BY 1";
+    let changes =
+        "SELECT snapshot, change, customer_id, other_customer_id, cause FROM identity_changes ORDER BY 1";
     let told: Vec<String> = lines(&client, changes).await.into_iter().map(name).collect();
     assert_eq!(
         told,
         [
-            "2|split|bob|ann",
-            "3|merged|ann|bob",
-            "4|split|bob|ann"
+            "2|split|bob|ann|configuration",
+            "3|merged|ann|bob|configuration",
+            "4|split|bob|ann|configuration"
         ]
     );
     let clock = "SELECT count(DISTINCT c.changed_at), bool_and(abs(extract(epoch FROM c.changed_at - s.committed_at)) < 3600) \
@@ -414,8 +462,11 @@ async fn who_is_gone_is_told_and_returns() {
     lake.unify();
     assert_eq!(named(&lake, "email").await, before);
     let (_server, client) = served(&lake).await;
-    let sql = "SELECT change, snapshot FROM identity_changes ORDER BY 2";
-    assert_eq!(lines(&client, sql).await, ["gone|2", "returned|3"]);
+    let sql = "SELECT change, snapshot, cause FROM identity_changes ORDER BY 2";
+    assert_eq!(
+        lines(&client, sql).await,
+        ["gone|2|removed files", "returned|3|new files"]
+    );
 }
 
 #[tokio::test]

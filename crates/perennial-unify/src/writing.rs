@@ -19,6 +19,7 @@ use perennial_udf_lifecycle::model::{Kind as FactKind, StageModel};
 use tokio::task::JoinSet;
 
 use crate::bucket::{Names, Shared, gaps, process};
+use crate::cause::cause;
 use crate::columns::{Facts, texts, written_schema};
 use crate::error::{Error, Result};
 use crate::facts::spend;
@@ -284,7 +285,11 @@ impl Writing<'_> {
         self.write(shared, PUBLIC, "identity_redirects", &redirects, Some(groups))
             .await?;
         let number = self.previous.map_or(1, |previous| previous.number + 1);
-        let changes = published::changes(self.stored, self.previous, resolution, number, self.now).await?;
+        let cause = self
+            .previous
+            .and_then(|previous| cause(self.config, self.landing, previous));
+        let changes =
+            published::changes(self.stored, self.previous, resolution, (number, self.now), cause).await?;
         if let Some(batch) = changes {
             self.write(shared, PUBLIC, "identity_changes", &batch, None)
                 .await?;
