@@ -1,4 +1,4 @@
-//! Identities over several landings: whose id is whose, what the blocked values are, and what is told of it.
+//! Identities over several landings: whose id is whose, and what is told of it.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tokio_postgres::Client;
 use crate::support::{connect, lines, one, parquet};
 
 /// Profiles of a source with keys, visits of one without, and what comes behind.
-fn config(identity: &str, more: &str) -> String {
+pub(crate) fn config(identity: &str, more: &str) -> String {
     format!(
         r#"
 [lake]
@@ -39,7 +39,7 @@ authentication = "trust"
     )
 }
 
-const TYPES: &str = r#"
+pub(crate) const TYPES: &str = r#"
 [[identity.identifier]]
 type = "email"
 normalise = "email_gmail"
@@ -60,7 +60,7 @@ fn table(columns: &[(&str, &[&str])]) -> Vec<u8> {
 }
 
 /// Rows of the two sources, each such as `k1 ann@x.de 0301234567 2026-01-01`; a dash is no value.
-fn rows(rows: &[&str]) -> Vec<u8> {
+pub(crate) fn rows(rows: &[&str]) -> Vec<u8> {
     let words: Vec<Vec<&str>> = rows.iter().map(|row| row.split(' ').collect()).collect();
     let column = |at: usize| -> Vec<&str> {
         words
@@ -77,7 +77,7 @@ fn rows(rows: &[&str]) -> Vec<u8> {
     ])
 }
 
-async fn served(lake: &TestLake) -> (TestServer, Client) {
+pub(crate) async fn served(lake: &TestLake) -> (TestServer, Client) {
     let server = TestServer::start(lake.clone());
     let client = connect(&server).await;
     (server, client)
@@ -114,62 +114,6 @@ async fn a_file_without_keys_that_is_replaced_takes_nobody_s_id() {
     lake.configure(&config("", &TYPES.replace("email_gmail", "email")));
     lake.unify();
     assert_eq!(named(&lake, "email").await, after);
-}
-
-#[tokio::test]
-async fn a_blocked_value_joins_nobody_in_any_spelling() {
-    let people = [
-        "1 jane.doe@gmail.com - 2026-01-01",
-        "2 janedoe@gmail.com 030/12344321 2026-01-02",
-        "3 a@x.de +493012344321 2026-01-03",
-        "4 a@x.de 03099887766 2026-01-04",
-    ];
-    let blocked = "blocked = [\"Jane.Doe@gmail.com\", \"030 1234 4321\"]";
-    let lake = TestLake::of(&config(blocked, TYPES), &[("crm/a.parquet", &rows(&people))]);
-    let (_server, client) = served(&lake).await;
-    assert_eq!(
-        lines(&client, "SELECT type, value FROM identities ORDER BY 1, 2").await,
-        ["email|a@x.de", "phone|+493099887766"]
-    );
-    assert_eq!(one(&client, "SELECT count(*) FROM customers").await, "3");
-    let warnings = "SELECT type, value, reason, records FROM perennial.identity_warnings ORDER BY 1, 2";
-    assert_eq!(
-        lines(&client, warnings).await,
-        [
-            "email|jane.doe@gmail.com|blocked|1",
-            "email|janedoe@gmail.com|blocked|1",
-            "phone|+493012344321|blocked|2"
-        ]
-    );
-}
-
-#[tokio::test]
-async fn a_quarantined_file_warns_of_no_values() {
-    let bad = [
-        "visit info@x.de - 2026-01-01",
-        "- info@x.de - 2026-01-01",
-        "- info@y.de - 2026-01-01",
-        "- - - 2026-01-01",
-    ];
-    let good = ["visit info@z.de - 2026-01-01", "visit ann@x.de 12 2026-01-01"];
-    let files: [(&str, &[u8]); 2] = [
-        ("web/bad.parquet", &rows(&bad)),
-        ("web/good.parquet", &rows(&good)),
-    ];
-    let lake = TestLake::of(&config("", TYPES), &files);
-    let (_server, client) = served(&lake).await;
-    assert_eq!(
-        lines(&client, "SELECT path, state FROM perennial.files ORDER BY 1").await,
-        ["web/bad.parquet|quarantined", "web/good.parquet|live"]
-    );
-    assert_eq!(
-        lines(
-            &client,
-            "SELECT value, reason, records FROM perennial.identity_warnings ORDER BY 1"
-        )
-        .await,
-        ["12|malformed|1", "info@z.de|blocked|1"]
-    );
 }
 
 const DESK: &str = r#"
@@ -302,6 +246,53 @@ async fn a_person_s_word_joins_and_separates() {
     std::fs::remove_file(lake.root().join("desk/a.parquet")).unwrap();
     lake.unify();
     assert_eq!(named(&lake, "email").await, before);
+    let (_server, client) = served(&lake).await;
+    let causes = "SELECT snapshot, change, cause, count(*) FROM identity_changes GROUP BY 1, 2, 3 ORDER BY 1";
+    assert_eq!(
+        lines(&client, causes).await,
+        ["2|merged|override|2", "3|split|override|2"]
+    );
+}
+
+#[tokio::test]
+async fn a_change_tells_its_cause_where_there_is_one() {
+    let lake = TestLake::of(
+        &config("", TYPES),
+        &[
+            ("crm/a.parquet", &rows(&["1 ann@x.de - 2026-01-01"])),
+            ("crm/b.parquet", &rows(&["2 - 030111222 2026-01-02"])),
+        ],
+    );
+    lake.unify();
+    // A visit joins the two, is replaced twice, is removed, and is there again beside another configuration.
+    let both = rows(&["visit ann@x.de 030111222 2026-01-03"]);
+    let remove = || std::fs::remove_file(lake.root().join("web/a.parquet")).unwrap();
+    lake.land("web/a.parquet", &both);
+    lake.unify();
+    lake.land("web/a.parquet", &rows(&["visit ann@x.de - 2026-01-03"]));
+    lake.unify();
+    lake.land("web/a.parquet", &both);
+    lake.unify();
+    remove();
+    lake.unify();
+    lake.land("web/a.parquet", &both);
+    lake.configure(&config("blocked = [\"4711\"]", TYPES));
+    lake.unify();
+    let (_server, client) = served(&lake).await;
+    assert_eq!(
+        lines(
+            &client,
+            "SELECT snapshot, change, cause FROM identity_changes ORDER BY 1"
+        )
+        .await,
+        [
+            "2|merged|new files",
+            "3|split|replaced files",
+            "4|merged|replaced files",
+            "5|split|removed files",
+            "6|merged|",
+        ]
+    );
 }
 
 #[tokio::test]
@@ -362,9 +353,17 @@ async fn a_changed_rule_unmerges_and_every_step_is_told() {
     lake.unify();
     let (server, client) = served(&lake).await;
     let name = |text: String| text.replace(&id, "ann").replace(&other, "bob");
-    let changes = "SELECT snapshot, change, customer_id, other_customer_id FROM identity_changes ORDER BY 1";
+    let changes =
+        "SELECT snapshot, change, customer_id, other_customer_id, cause FROM identity_changes ORDER BY 1";
     let told: Vec<String> = lines(&client, changes).await.into_iter().map(name).collect();
-    assert_eq!(told, ["2|split|bob|ann", "3|merged|ann|bob", "4|split|bob|ann"]);
+    assert_eq!(
+        told,
+        [
+            "2|split|bob|ann|configuration",
+            "3|merged|ann|bob|configuration",
+            "4|split|bob|ann|configuration"
+        ]
+    );
     let clock = "SELECT count(DISTINCT c.changed_at), bool_and(abs(extract(epoch FROM c.changed_at - s.committed_at)) < 3600) \
                  FROM identity_changes c JOIN perennial.snapshots s USING (snapshot)";
     assert_eq!(one(&client, clock).await, "3|t");
@@ -463,8 +462,11 @@ async fn who_is_gone_is_told_and_returns() {
     lake.unify();
     assert_eq!(named(&lake, "email").await, before);
     let (_server, client) = served(&lake).await;
-    let sql = "SELECT change, snapshot FROM identity_changes ORDER BY 2";
-    assert_eq!(lines(&client, sql).await, ["gone|2", "returned|3"]);
+    let sql = "SELECT change, snapshot, cause FROM identity_changes ORDER BY 2";
+    assert_eq!(
+        lines(&client, sql).await,
+        ["gone|2|removed files", "returned|3|new files"]
+    );
 }
 
 #[tokio::test]

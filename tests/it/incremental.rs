@@ -196,6 +196,7 @@ fn queries() -> Vec<String> {
         "segment_members",
         "perennial.identity_conflicts",
         "perennial.identity_warnings",
+        "perennial.identity_blocked",
         "perennial.fx_rates",
         "perennial.sources",
     ];
@@ -213,7 +214,7 @@ fn queries() -> Vec<String> {
         [
             "customer_id, type, value, first_seen_at, last_seen_at, sources, records, snapshot FROM identities",
             "customer_id, type, value, from_snapshot, to_snapshot FROM identity_history",
-            "snapshot, change, customer_id, other_customer_id FROM identity_changes",
+            "snapshot, change, customer_id, other_customer_id, cause FROM identity_changes",
             "retired_customer_id, customer_id, snapshot FROM identity_redirects",
         ]
         .map(|query| format!("SELECT {query}")),

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod blocked;
 mod bombs;
 mod catalog;
 mod cdnow;

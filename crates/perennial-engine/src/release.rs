@@ -137,6 +137,7 @@ impl Release {
         for name in [
             "identity_conflicts",
             "identity_warnings",
+            "identity_blocked",
             "identity_overrides",
             "fx_rates",
         ] {

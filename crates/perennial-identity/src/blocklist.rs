@@ -1,6 +1,6 @@
 //! Values that identify nobody: what systems and people write where a value is missing, and mailboxes of offices.
 
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 use perennial_normalise::Rule as Normalisation;
 
 use crate::Error;
@@ -14,8 +14,10 @@ const EQUAL_DIGITS: usize = 8;
 /// From how many digits in a row that count up or down a phone number is made up.
 const COUNTED_DIGITS: usize = 8;
 
-/// The built-in block list. A plain entry is a value of any type, in any case; an entry that ends with an at sign is a
-/// mailbox in every domain; an entry in angle brackets names a pattern.
+/// The built-in block list. A plain entry blocks the value in every type, whatever its case and in every spelling that the
+/// type's normalisation makes equal; an entry that ends with an at sign blocks the mailbox in every domain; an entry in
+/// angle brackets names a pattern. Every entry can be taken off by configuring it with an exclamation mark in front:
+/// `"!info@"`.
 const BUILTIN: &[&str] = &[
     // Placeholders of programs.
     "null",
@@ -134,12 +136,26 @@ const BUILTIN: &[&str] = &[
     "hostmaster@",
 ];
 
-/// The built-in block list, as a user sees it. A plain entry blocks the value in every type, whatever its case and in
-/// every spelling that the type's normalisation makes equal; an entry
-/// that ends with an at sign blocks the mailbox in every domain; an entry in angle brackets names a pattern. Every entry
-/// can be taken off by configuring it with an exclamation mark in front: `"!info@"`.
-pub fn builtin_blocked() -> &'static [&'static str] {
-    BUILTIN
+/// An entry of the block list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BlockedEntry<'a> {
+    /// The entry as it is written, in lower case.
+    pub text: &'a str,
+    /// Whether it is on the built-in list.
+    pub builtin: bool,
+    /// What it is matched with.
+    pub form: BlockedForm,
+}
+
+/// What an entry of the block list is matched with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockedForm {
+    /// A whole value.
+    Value,
+    /// The part before the at sign.
+    Mailbox,
+    /// What the words in angle brackets say.
+    Pattern,
 }
 
 /// The block list in force.
@@ -150,34 +166,38 @@ pub(crate) struct Blocklist {
     /// The values as each normalisation spells them: one entry blocks every spelling.
     spelt: Vec<(Normalisation, Words)>,
     mailboxes: Words,
-    zeros: bool,
-    one_digit: bool,
-    counting: bool,
+    zeros: Option<u16>,
+    one_digit: Option<u16>,
+    counting: Option<u16>,
 }
 
-/// Words, and the lengths and first letters that they have: most text is none of them at a glance.
+/// Words with the number of their entry, and the lengths and first letters that they have: most text is none of them at
+/// a glance.
 #[derive(Debug, Clone, Default)]
 struct Words {
-    words: HashSet<String>,
+    words: HashMap<String, u16>,
     shapes: [u64; 16],
 }
 
-impl FromIterator<String> for Words {
-    fn from_iter<I: IntoIterator<Item = String>>(words: I) -> Self {
-        let words: HashSet<String> = words.into_iter().collect();
-        let mut shapes = [0; 16];
-        for word in &words {
-            let (place, bit) = Self::shape(word);
-            shapes[place] |= bit;
+/// Of a word that stands twice the first entry counts.
+impl FromIterator<(u16, String)> for Words {
+    fn from_iter<I: IntoIterator<Item = (u16, String)>>(numbered: I) -> Self {
+        let mut all = Self::default();
+        for (number, word) in numbered {
+            let (place, bit) = Self::shape(&word);
+            all.shapes[place] |= bit;
+            all.words.entry(word).or_insert(number);
         }
-        Self { words, shapes }
+        all
     }
 }
 
 impl Words {
-    fn contains(&self, text: &str) -> bool {
+    /// The number of a word's entry.
+    fn find(&self, text: &str) -> Option<u16> {
         let (place, bit) = Self::shape(text);
-        self.shapes[place] & bit != 0 && self.words.contains(text)
+        let maybe = self.shapes[place] & bit != 0;
+        maybe.then(|| self.words.get(text).copied()).flatten()
     }
 
     /// A bit for the length and the first letter of a text.
@@ -209,28 +229,25 @@ impl Blocklist {
                 entries.push(entry);
             }
         }
-        let holds = |pattern: &str| entries.iter().any(|entry| entry == pattern);
-        let (zeros, one_digit, counting) = (holds(ZEROS), holds(ONE_DIGIT), holds(COUNTING));
-        let mailboxes = entries
-            .iter()
-            .filter_map(|entry| entry.strip_suffix('@'))
-            .map(str::to_owned)
+        let numbered = || (0_u16..).zip(&entries);
+        let number =
+            |pattern: &str| numbered().find_map(|(number, entry)| (entry == pattern).then_some(number));
+        let (zeros, one_digit, counting) = (number(ZEROS), number(ONE_DIGIT), number(COUNTING));
+        let mailboxes = numbered()
+            .filter_map(|(number, entry)| Some((number, entry.strip_suffix('@')?.to_owned())))
             .collect();
-        let values: Words = entries
-            .iter()
-            .filter(|entry| !entry.ends_with('@'))
-            .cloned()
-            .collect();
+        let values = || numbered().filter(|(_, entry)| !entry.ends_with('@'));
         let mut spelt: Vec<(Normalisation, Words)> = Vec::new();
         for normalisation in normalisations {
             if spelt.iter().all(|(known, _)| *known != normalisation) {
-                let spellings = values.words.iter().filter_map(|value| {
+                let spellings = values().filter_map(|(number, value)| {
                     let spelling = normalisation.normalise(value)?.into_owned();
-                    (spelling != *value).then_some(spelling)
+                    (spelling != *value).then_some((number, spelling))
                 });
                 spelt.push((normalisation, spellings.collect()));
             }
         }
+        let values = values().map(|(number, value)| (number, value.clone())).collect();
         Ok(Self {
             entries,
             values,
@@ -242,19 +259,31 @@ impl Blocklist {
         })
     }
 
-    pub(crate) fn entries(&self) -> impl Iterator<Item = &str> {
-        self.entries.iter().map(String::as_str)
+    /// The entries in force, by their numbers.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = BlockedEntry<'_>> {
+        self.entries.iter().map(|entry| BlockedEntry {
+            text: entry,
+            builtin: BUILTIN.contains(&entry.as_str()),
+            form: match entry.as_str() {
+                ZEROS | ONE_DIGIT | COUNTING => BlockedForm::Pattern,
+                mailbox if mailbox.ends_with('@') => BlockedForm::Mailbox,
+                _ => BlockedForm::Value,
+            },
+        })
     }
 
-    /// Whether `value`, raw or normalised and without outer white space, identifies nobody.
-    pub(crate) fn blocks(&self, value: &str, normalisation: Normalisation) -> bool {
-        self.blocks_value(value)
-            || self.blocks_spelling(value, normalisation)
-            || self.zeros && zeros_only(value)
-            || matches!(normalisation, Normalisation::Phone(_)) && self.blocks_phone(value)
+    /// The number of the entry by which `value`, raw or normalised and without outer white space, identifies nobody.
+    pub(crate) fn blocked_by(&self, value: &str, normalisation: Normalisation) -> Option<u16> {
+        self.by_value(value)
+            .or_else(|| self.by_spelling(value, normalisation))
+            .or_else(|| self.zeros.filter(|_| zeros_only(value)))
+            .or_else(|| match normalisation {
+                Normalisation::Phone(_) => self.by_phone(value),
+                _ => None,
+            })
     }
 
-    fn blocks_value(&self, value: &str) -> bool {
+    fn by_value(&self, value: &str) -> Option<u16> {
         let lower;
         let capital = |value: &str| match value.is_ascii() {
             true => value.bytes().any(|byte| byte.is_ascii_uppercase()),
@@ -266,21 +295,20 @@ impl Blocklist {
         } else {
             value
         };
-        self.values.contains(value)
-            || value.rsplit_once('@').is_some_and(|(mailbox, _)| {
-                // The tag of `info+shop@…` is the office's own.
-                let mailbox = mailbox.split_once('+').map_or(mailbox, |(mailbox, _)| mailbox);
-                self.mailboxes.contains(mailbox)
-            })
+        self.values.find(value).or_else(|| {
+            let (mailbox, _) = value.rsplit_once('@')?;
+            // The tag of `info+shop@…` is the office's own.
+            let mailbox = mailbox.split_once('+').map_or(mailbox, |(mailbox, _)| mailbox);
+            self.mailboxes.find(mailbox)
+        })
     }
 
-    fn blocks_spelling(&self, value: &str, normalisation: Normalisation) -> bool {
-        self.spelt
-            .iter()
-            .any(|(known, spellings)| *known == normalisation && spellings.contains(value))
+    fn by_spelling(&self, value: &str, normalisation: Normalisation) -> Option<u16> {
+        let (_, spellings) = self.spelt.iter().find(|(known, _)| *known == normalisation)?;
+        spellings.find(value)
     }
 
-    fn blocks_phone(&self, value: &str) -> bool {
+    fn by_phone(&self, value: &str) -> Option<u16> {
         let digits = || {
             value
                 .bytes()
@@ -296,8 +324,12 @@ impl Blocklist {
                 .count()
         };
         let equal = run_of(0);
-        self.one_digit && (equal >= EQUAL_DIGITS || equal == digits().count() && equal > 2)
-            || self.counting && run_of(1).max(run_of(-1)) >= COUNTED_DIGITS
+        self.one_digit
+            .filter(|_| equal >= EQUAL_DIGITS || equal == digits().count() && equal > 2)
+            .or_else(|| {
+                self.counting
+                    .filter(|_| run_of(1).max(run_of(-1)) >= COUNTED_DIGITS)
+            })
     }
 }
 
@@ -315,7 +347,7 @@ mod tests {
         let configured = ["@staging", "Jane@Doe.com", "!hi@"].map(str::to_owned);
         let list = Blocklist::try_new(&configured, [rule.parse().unwrap()].into_iter()).unwrap();
         assert_eq!(
-            list.blocks(value, rule.parse().unwrap()),
+            list.blocked_by(value, rule.parse().unwrap()).is_some(),
             expected,
             "{rule} {value:?}"
         );
@@ -382,12 +414,41 @@ mod tests {
     #[test]
     fn only_builtin_entries_can_be_taken_off() {
         let list = Blocklist::try_new(&["!<zeros only>".to_owned()], std::iter::empty()).unwrap();
-        assert!(!list.blocks("000", Normalisation::Exact));
-        assert!(!list.entries().any(|entry| entry == ZEROS));
+        assert_eq!(list.blocked_by("000", Normalisation::Exact), None);
+        assert!(!list.entries().any(|entry| entry.text == ZEROS));
         assert!(matches!(
             Blocklist::try_new(&["!jane".to_owned()], std::iter::empty()),
             Err(Error::NotBlocked { entry }) if entry == "jane"
         ));
+    }
+
+    #[test]
+    fn who_blocks_is_the_entry_that_says_so() {
+        let configured = ["0301234321", "+49 30 1234321", "Info@acme.com"].map(str::to_owned);
+        let rules = ["phone:DE", "email"].map(|rule| rule.parse().unwrap());
+        let list = Blocklist::try_new(&configured, rules.into_iter()).unwrap();
+        let entries: Vec<_> = list.entries().collect();
+        let check = |rule: Normalisation, value: &str, text: &str, builtin: bool, form: BlockedForm| {
+            let number = list.blocked_by(value, rule).unwrap();
+            let expected = BlockedEntry { text, builtin, form };
+            assert_eq!(entries[usize::from(number)], expected, "{value}");
+        };
+        let [phone, email] = rules;
+        check(email, "N/A", "n/a", true, BlockedForm::Value);
+        check(email, "info+shop@x.de", "info@", true, BlockedForm::Mailbox);
+        check(email, "INFO@acme.com", "info@acme.com", false, BlockedForm::Value);
+        check(phone, "000", ZEROS, true, BlockedForm::Pattern);
+        check(phone, "5555555555", ONE_DIGIT, true, BlockedForm::Pattern);
+        check(phone, "1234567890", COUNTING, true, BlockedForm::Pattern);
+        // Both numbers are spelt alike: the first entry counts.
+        check(phone, "+49301234321", "0301234321", false, BlockedForm::Value);
+        check(
+            phone,
+            "+49 30 1234321",
+            "+49 30 1234321",
+            false,
+            BlockedForm::Value,
+        );
     }
 
     #[test]

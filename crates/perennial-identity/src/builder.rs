@@ -376,9 +376,9 @@ impl GraphBuilder {
         Ok(Some(SignatureId(number)))
     }
 
-    /// Counts records whose value is on the block list.
-    pub fn blocked(&mut self, identifier_type: usize, value: &str, source: u16, records: u64) {
-        self.tally.blocked(identifier_type, value, source, records);
+    /// Counts records whose value is on the block list, by the entry that says so.
+    pub fn blocked(&mut self, entry: u16, identifier_type: usize, value: &str, source: u16, records: u64) {
+        self.tally.blocked(entry, identifier_type, value, source, records);
     }
 
     /// Counts records whose value is not one of its type.

@@ -53,7 +53,7 @@ mod warnings;
 pub use perennial_normalise::Rule as Normalisation;
 
 pub use batch::Batch;
-pub use blocklist::builtin_blocked;
+pub use blocklist::{BlockedEntry, BlockedForm};
 pub use builder::{GraphBuilder, IdentifierId, SetId, SignatureId, Source, SourceSet};
 pub use customer_id::CustomerId;
 pub use error::Error;

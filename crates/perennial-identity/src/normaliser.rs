@@ -18,7 +18,10 @@ pub enum Outcome {
     /// No value: nothing but white space.
     Blank,
     /// A value of the block list: it identifies nobody and is worth a warning.
-    Blocked,
+    Blocked {
+        /// The place of the entry in [`Rules::blocked`].
+        entry: u16,
+    },
     /// Not a value of its type, such as an email without an at sign: it identifies nobody and is worth a warning.
     Malformed,
 }
@@ -112,9 +115,10 @@ impl Memory {
 /// The list is asked before normalising, because a placeholder is mostly no value of its type, and after it, because
 /// a blocked value can be spelt in many ways.
 fn evaluate(rules: &Rules, normalisation: Normalisation, trimmed: &str, out: &mut String) -> Outcome {
-    if rules.blocklist().blocks(trimmed, normalisation) {
+    let list = rules.blocklist();
+    if let Some(entry) = list.blocked_by(trimmed, normalisation) {
         out.push_str(trimmed);
-        return Outcome::Blocked;
+        return Outcome::Blocked { entry };
     }
     match normalisation.normalise(trimmed) {
         None => {
@@ -123,10 +127,10 @@ fn evaluate(rules: &Rules, normalisation: Normalisation, trimmed: &str, out: &mu
         }
         Some(value) => {
             out.push_str(&value);
-            if *value != *trimmed && rules.blocklist().blocks(&value, normalisation) {
-                Outcome::Blocked
-            } else {
-                Outcome::Value
+            let differs = *value != *trimmed;
+            match differs.then(|| list.blocked_by(&value, normalisation)).flatten() {
+                Some(entry) => Outcome::Blocked { entry },
+                None => Outcome::Value,
             }
         }
     }
@@ -137,10 +141,21 @@ mod tests {
     use super::*;
     use crate::IdentifierRule;
 
+    fn rules(rule: &str) -> Rules {
+        let identifier = IdentifierRule::new("id").with_normalise(rule.parse().unwrap());
+        Rules::try_new(vec![identifier], &["4711".to_owned()]).unwrap()
+    }
+
+    fn blocked(entry: &str) -> Outcome {
+        let place = rules("exact").blocked().position(|of| of.text == entry);
+        Outcome::Blocked {
+            entry: place.unwrap() as u16,
+        }
+    }
+
     #[track_caller]
     fn check(rule: &str, raw: &str, outcome: Outcome, text: &str) {
-        let identifier = IdentifierRule::new("id").with_normalise(rule.parse().unwrap());
-        let rules = Rules::try_new(vec![identifier], &["4711".to_owned()]).unwrap();
+        let rules = rules(rule);
         let mut normaliser = Normaliser::new(&rules);
         let mut out = "left over".to_owned();
         // Asked twice: the second answer may be a remembered one.
@@ -157,11 +172,11 @@ mod tests {
     fn every_text_is_a_value_or_has_a_reason() {
         check("exact", " A-17 ", Outcome::Value, "A-17");
         check("exact", "\t \n", Outcome::Blank, "");
-        check("exact", " N/A ", Outcome::Blocked, "N/A");
-        check("exact", "4711", Outcome::Blocked, "4711");
+        check("exact", " N/A ", blocked("n/a"), "N/A");
+        check("exact", "4711", blocked("4711"), "4711");
         check("email", " Jane@Example.COM", Outcome::Value, "jane@example.com");
-        check("email", "Jane <INFO@acme.com>", Outcome::Blocked, "info@acme.com");
-        check("email", "unknown", Outcome::Blocked, "unknown");
+        check("email", "Jane <INFO@acme.com>", blocked("info@"), "info@acme.com");
+        check("email", "unknown", blocked("unknown"), "unknown");
         check(
             "email",
             "jane.example.com",
@@ -170,7 +185,7 @@ mod tests {
         );
         check("phone:DE", "030 / 123 456", Outcome::Value, "+4930123456");
         check("phone:DE", "12", Outcome::Malformed, "12");
-        check("phone:DE", "0000000000", Outcome::Blocked, "0000000000");
+        check("phone:DE", "0000000000", blocked("<zeros only>"), "0000000000");
     }
 
     #[test]
@@ -182,8 +197,9 @@ mod tests {
         let mut normaliser = Normaliser::new(&rules);
         let mut blocks = |of_type: usize, raw: &str| {
             let outcome = normaliser.normalise(of_type, raw, &mut String::new());
-            assert!(matches!(outcome, Outcome::Value | Outcome::Blocked), "{raw}");
-            outcome == Outcome::Blocked
+            let blocked = matches!(outcome, Outcome::Blocked { .. });
+            assert!(blocked || outcome == Outcome::Value, "{raw}");
+            blocked
         };
         for raw in [
             "janedoe@gmail.com",

@@ -3,7 +3,7 @@
 use perennial_normalise::Rule as Normalisation;
 
 use crate::Error;
-use crate::blocklist::Blocklist;
+use crate::blocklist::{BlockedEntry, Blocklist};
 
 /// How many identifier types there may be: as many as a set of types has places.
 const MAX_TYPES: usize = 64;
@@ -33,7 +33,7 @@ pub struct IdentifierRule {
 }
 
 impl Rules {
-    /// Checks the rules. `blocked` is joined to [`crate::builtin_blocked`]: a plain entry blocks the value in every
+    /// Checks the rules. `blocked` is joined to the built-in list: a plain entry blocks the value in every
     /// type (in any case, and however the type's normalisation lets it be spelt), one that ends with an at sign blocks the mailbox in every domain, and one that starts
     /// with an exclamation mark takes a built-in entry off the list.
     ///
@@ -89,8 +89,9 @@ impl Rules {
         self.identifiers.iter().position(|rule| rule.name == name)
     }
 
-    /// Every entry of the block list that is in force, built-in ones first.
-    pub fn blocked(&self) -> impl Iterator<Item = &str> {
+    /// Every entry of the block list that is in force, built-in ones first. The place in this order is an entry's number
+    /// everywhere else.
+    pub fn blocked(&self) -> impl Iterator<Item = BlockedEntry<'_>> {
         self.blocklist.entries()
     }
 

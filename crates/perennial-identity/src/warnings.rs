@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-/// How many distinct values are reported per reason, type and source; the rest is one row without a value.
+/// How many distinct values are reported per reason (each entry of the block list is one), type and source; the rest is one row without a value.
 pub(crate) const REPORTED_VALUES: usize = 10_000;
 
 /// A value, or what is left of many, that identifies nobody.
@@ -26,7 +26,10 @@ pub struct Warning {
 #[non_exhaustive]
 pub enum WarningKind {
     /// It is on the block list.
-    Blocked,
+    Blocked {
+        /// The place of the entry in [`crate::Rules::blocked`].
+        entry: u16,
+    },
     /// It is not a value of its type, for example an email without an at sign.
     Malformed,
     /// It would join more customers than `max_customers` allows.
@@ -52,9 +55,10 @@ struct Group {
 }
 
 impl Tally {
-    /// Counts records whose value is on the block list.
-    pub fn blocked(&mut self, identifier_type: usize, value: &str, source: u16, records: u64) {
-        self.add(WarningKind::Blocked, identifier_type, source, value, records);
+    /// Counts records whose value is on the block list, by the entry that says so.
+    pub fn blocked(&mut self, entry: u16, identifier_type: usize, value: &str, source: u16, records: u64) {
+        let kind = WarningKind::Blocked { entry };
+        self.add(kind, identifier_type, source, value, records);
     }
 
     /// Counts records whose value is not one of its type.
@@ -164,16 +168,16 @@ mod tests {
         let mut before = Tally::default();
         let mut after = Tally::default();
         for value in first {
-            whole.add(WarningKind::Blocked, 1, 2, value, 3);
-            before.add(WarningKind::Blocked, 1, 2, value, 3);
+            whole.add(WarningKind::Blocked { entry: 4 }, 1, 2, value, 3);
+            before.add(WarningKind::Blocked { entry: 4 }, 1, 2, value, 3);
         }
         before
             .into_warnings()
             .iter()
             .for_each(|warning| after.take_over(warning));
         for value in second {
-            whole.add(WarningKind::Blocked, 1, 2, value, 1);
-            after.add(WarningKind::Blocked, 1, 2, value, 1);
+            whole.add(WarningKind::Blocked { entry: 4 }, 1, 2, value, 1);
+            after.add(WarningKind::Blocked { entry: 4 }, 1, 2, value, 1);
         }
         assert_eq!(after.into_warnings(), whole.into_warnings());
     }

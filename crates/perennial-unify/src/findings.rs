@@ -8,7 +8,7 @@ use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use perennial_base::relation::Relation;
 use perennial_engine::release::table_name;
-use perennial_identity::{Warning, WarningKind};
+use perennial_identity::{BlockedEntry, BlockedForm, Rules, Warning, WarningKind};
 use perennial_lake::Manifest;
 
 use crate::bucket::Shared;
@@ -94,6 +94,38 @@ impl Findings<'_> {
         )?)
     }
 
+    /// The block list in force, and what each entry has kept apart.
+    pub(crate) fn blocked(&self, relation: &'static Relation, rules: &Rules) -> Result<RecordBatch> {
+        let mut rows: Vec<(BlockedEntry<'_>, u64)> = rules.blocked().map(|entry| (entry, 0)).collect();
+        for warning in self.shared.resolution.warnings() {
+            if let Some((_, records)) = entry(warning.kind).and_then(|entry| rows.get_mut(usize::from(entry)))
+            {
+                *records += warning.records;
+            }
+        }
+        rows.sort_unstable_by_key(|(entry, _)| entry.text);
+        Ok(RecordBatch::try_new(
+            written_schema(relation),
+            vec![
+                texts(rows.iter().map(|(entry, _)| Some(entry.text))),
+                texts(rows.iter().map(|(entry, _)| {
+                    Some(match entry.builtin {
+                        true => "built in",
+                        false => "configuration",
+                    })
+                })),
+                texts(rows.iter().map(|(entry, _)| {
+                    Some(match entry.form {
+                        BlockedForm::Value => "value",
+                        BlockedForm::Mailbox => "mailbox",
+                        BlockedForm::Pattern => "pattern",
+                    })
+                })),
+                counts(rows.iter().map(|(_, records)| *records)),
+            ],
+        )?)
+    }
+
     /// The counts of blocked and malformed values.
     pub(crate) fn tally(&self) -> Result<RecordBatch> {
         let counted = || {
@@ -112,6 +144,11 @@ impl Findings<'_> {
                 )),
                 texts(counted().map(|(.., warning)| warning.value.as_deref())),
                 counts(counted().map(|(.., warning)| warning.records)),
+                Arc::new(
+                    counted()
+                        .map(|(.., warning)| entry(warning.kind).map(i64::from))
+                        .collect::<Int64Array>(),
+                ),
             ],
         )?)
     }
@@ -120,8 +157,16 @@ impl Findings<'_> {
 /// The word for a reason that is counted when rows are read.
 fn reason(kind: WarningKind) -> Option<&'static str> {
     match kind {
-        WarningKind::Blocked => Some("blocked"),
+        WarningKind::Blocked { .. } => Some("blocked"),
         WarningKind::Malformed => Some("malformed"),
+        _ => None,
+    }
+}
+
+/// The number of the entry of the block list that is the reason.
+fn entry(kind: WarningKind) -> Option<u16> {
+    match kind {
+        WarningKind::Blocked { entry } => Some(entry),
         _ => None,
     }
 }
@@ -133,6 +178,8 @@ fn tally_schema() -> SchemaRef {
         Field::new("source", DataType::Int64, false),
         Field::new("value", DataType::Utf8, true),
         Field::new("records", DataType::Int64, false),
+        // The number of the entry of the block list; null where none is the reason.
+        Field::new("entry", DataType::Int64, true),
     ]))
 }
 
@@ -151,7 +198,9 @@ pub(crate) async fn counted(tables: &Tables, previous: &Manifest) -> Result<Vec<
         let values = batch.column(3).as_string::<i32>();
         warnings.extend((0..batch.num_rows()).map(|row| Warning {
             kind: match reasons.value(row) {
-                "blocked" => WarningKind::Blocked,
+                "blocked" => WarningKind::Blocked {
+                    entry: number(5).value(row) as u16,
+                },
                 _ => WarningKind::Malformed,
             },
             identifier_type: number(1).value(row) as usize,
@@ -204,7 +253,7 @@ fn conflicts(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch
 
 fn warnings(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch> {
     let reason = |kind: WarningKind| match kind {
-        WarningKind::Blocked => "blocked",
+        WarningKind::Blocked { .. } => "blocked",
         WarningKind::Malformed => "malformed",
         _ => "shared",
     };

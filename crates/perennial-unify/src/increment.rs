@@ -29,7 +29,7 @@ const NODES_PER_ROW_GROUP: usize = 1 << 20;
 /// Below this many rows a lake is small, whatever part of it is touched.
 const SMALL: u64 = 100_000;
 /// Tables that every run writes as a whole, if it writes them.
-const WHOLE: [&str; 10] = [
+const WHOLE: [&str; 11] = [
     Masks::TABLE,
     GROUPS,
     crate::findings::TALLY,
@@ -40,6 +40,7 @@ const WHOLE: [&str; 10] = [
     "perennial.identity_overrides",
     "perennial.identity_conflicts",
     "perennial.identity_warnings",
+    "perennial.identity_blocked",
 ];
 
 /// Whether runs add to a table what they work out, and mask what it replaces.

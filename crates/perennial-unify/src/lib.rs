@@ -7,6 +7,7 @@
 
 mod bounded;
 mod bucket;
+mod cause;
 mod check;
 mod columns;
 mod compact;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array, new_null_array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use perennial_base::ErrorClass;
@@ -197,13 +197,13 @@ pub(crate) async fn identities(
     Ok(())
 }
 
-/// What happened to ids: what the snapshot before tells, and what this one adds.
+/// What happened to ids: what the snapshot before tells, and what this one, of a number and a moment, adds.
 pub(crate) async fn changes(
     tables: &Tables,
     before: Option<&Manifest>,
     resolution: &Resolution,
-    snapshot: u64,
-    at: i64,
+    (snapshot, at): (u64, i64),
+    cause: Option<&str>,
 ) -> Result<Option<RecordBatch>> {
     let Some(relation) = relation(PUBLIC, "identity_changes") else {
         return Ok(None);
@@ -232,6 +232,7 @@ pub(crate) async fn changes(
             texts(rows.iter().map(|change| Some(word(change)))),
             texts(names.iter().map(|(customer, _)| Some(customer.as_str()))),
             texts(names.iter().map(|(_, other)| other.as_deref())),
+            texts(rows.iter().map(|_| cause)),
         ],
     )?;
     let schema = written_schema(relation);
@@ -240,14 +241,18 @@ pub(crate) async fn changes(
         .iter()
         .map(|field| field.name().as_str())
         .collect();
-    let mut batches = tables.rows(before, "public.identity_changes", &columns).await?;
-    batches.retain(|batch| batch.num_columns() == added.num_columns());
-    let mut batches: Vec<RecordBatch> = batches
-        .into_iter()
-        .map(|batch| RecordBatch::try_new(added.schema(), batch.columns().to_vec()))
-        .collect::<std::result::Result<_, _>>()?;
+    let mut batches = Vec::new();
+    for batch in tables.rows(before, "public.identity_changes", &columns).await? {
+        // An earlier version did not tell all of it.
+        let column = |field: &Arc<Field>| match batch.column_by_name(field.name()) {
+            Some(column) => Arc::clone(column),
+            None => new_null_array(field.data_type(), batch.num_rows()),
+        };
+        let told = schema.fields().iter().map(column).collect();
+        batches.push(RecordBatch::try_new(Arc::clone(&schema), told)?);
+    }
     batches.push(added);
-    Ok(Some(concat_batches(&written_schema(relation), &batches)?))
+    Ok(Some(concat_batches(&schema, &batches)?))
 }
 
 /// Since when somebody has been a member of a segment; when groups are named, of their customers.

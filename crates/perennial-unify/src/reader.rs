@@ -195,7 +195,7 @@ impl FileReader {
                 }
                 match normaliser.normalise(*kind, array.value(row), &mut value) {
                     Outcome::Value => batch.push(*kind, &value),
-                    Outcome::Blocked => warnings.blocked(*kind, &value, self.number, 1),
+                    Outcome::Blocked { entry } => warnings.blocked(entry, *kind, &value, self.number, 1),
                     Outcome::Malformed => warnings.malformed(*kind, &value, self.number, 1),
                     Outcome::Blank => {}
                 }

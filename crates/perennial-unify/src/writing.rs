@@ -19,6 +19,7 @@ use perennial_udf_lifecycle::model::{Kind as FactKind, StageModel};
 use tokio::task::JoinSet;
 
 use crate::bucket::{Names, Shared, gaps, process};
+use crate::cause::cause;
 use crate::columns::{Facts, texts, written_schema};
 use crate::error::{Error, Result};
 use crate::facts::spend;
@@ -152,7 +153,7 @@ impl Writing<'_> {
             shared.model = model;
         }
         self.declare(&shared)?;
-        self.unowned(&shared).await?;
+        self.unowned(&shared, rules).await?;
         let shared = Arc::new(shared);
         self.journal.phase("write customers", Some(with_nobody as u64));
         let mut members = Members::default();
@@ -251,7 +252,7 @@ impl Writing<'_> {
     }
 
     /// The tables that belong to no customer.
-    async fn unowned(&self, shared: &Shared) -> Result<()> {
+    async fn unowned(&self, shared: &Shared, rules: &Rules) -> Result<()> {
         let unowned = shared.buckets.unowned();
         if self.part.is_none_or(|part| part.spend)
             && let (Some(batch), Some(schema)) = (
@@ -289,7 +290,11 @@ impl Writing<'_> {
         self.write(shared, PUBLIC, "identity_redirects", &redirects, Some(groups))
             .await?;
         let number = self.previous.map_or(1, |previous| previous.number + 1);
-        let changes = published::changes(self.stored, self.previous, resolution, number, self.now).await?;
+        let cause = self
+            .previous
+            .and_then(|previous| cause(self.config, self.landing, previous));
+        let changes =
+            published::changes(self.stored, self.previous, resolution, (number, self.now), cause).await?;
         if let Some(batch) = changes {
             self.write(shared, PUBLIC, "identity_changes", &batch, None)
                 .await?;
@@ -317,6 +322,11 @@ impl Writing<'_> {
         if let Some(relation) = relation(PERENNIAL, "identity_warnings") {
             let warnings = findings.warnings(relation).await?;
             self.write(shared, PERENNIAL, relation.name, &warnings, None)
+                .await?;
+        }
+        if let Some(relation) = relation(PERENNIAL, "identity_blocked") {
+            let blocked = findings.blocked(relation, rules)?;
+            self.write(shared, PERENNIAL, relation.name, &blocked, None)
                 .await?;
         }
         shared

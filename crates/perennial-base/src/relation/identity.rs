@@ -125,6 +125,13 @@ pub(super) const IDENTITY_CHANGES: Relation = Relation {
             "The id as it was or became then; see identity_redirects",
         ),
         null("other_customer_id", Text, "The other id of a merge or split"),
+        null(
+            "cause",
+            Text,
+            "What made the snapshot differ from the one before: new files, replaced files, removed files (or \
+             quarantined ones), override (a person's word) or configuration (or another version of the program); null \
+             where it was more than one. identity_links has the links of the same snapshot",
+        ),
     ],
     primary_key: &[],
     sort: &["snapshot"],

@@ -204,6 +204,34 @@ pub(super) const PLATFORM: &[Relation] = &[
     },
     Relation {
         schema: PERENNIAL,
+        name: "identity_blocked",
+        comment: "One row per entry of the block list in force: values that identify nobody",
+        columns: &[
+            not_null(
+                "entry",
+                Text,
+                "The entry, in lower case; \"!entry\" in identity.blocked takes a built-in one off",
+            ),
+            not_null("origin", Text, "built in or configuration"),
+            not_null(
+                "matches",
+                Text,
+                "value: this value in every spelling of its type; mailbox: this mailbox in every domain; pattern: what \
+                 the words in angle brackets say",
+            ),
+            not_null(
+                "records",
+                Int,
+                "Records that it kept from being joined, counted once for each identifier; a value that fits several \
+                 entries counts for one, whole values first",
+            ),
+        ],
+        primary_key: &["entry"],
+        sort: &["entry"],
+        person: false,
+    },
+    Relation {
+        schema: PERENNIAL,
         name: "identity_overrides",
         comment: "One row per word of a person on two records: what it says, and whether it took effect",
         columns: &[

@@ -313,8 +313,8 @@ fn warnings_name_type_source_and_value() {
     )
     .unwrap();
     builder.malformed(1, "no-mail", 0, 3);
-    builder.blocked(1, "info@acme.com", 1, 2);
-    builder.blocked(1, "info@acme.com", 1, 5);
+    builder.blocked(3, 1, "info@acme.com", 1, 2);
+    builder.blocked(3, 1, "info@acme.com", 1, 5);
     let resolution = builder.resolve().unwrap().publish(1, 10).unwrap();
     let warning = |kind, source, value: &str, records| Warning {
         kind,
@@ -324,7 +324,7 @@ fn warnings_name_type_source_and_value() {
         records,
     };
     let expected = [
-        warning(WarningKind::Blocked, 1, "info@acme.com", 7),
+        warning(WarningKind::Blocked { entry: 3 }, 1, "info@acme.com", 7),
         warning(WarningKind::Malformed, 0, "no-mail", 3),
     ];
     assert_eq!(resolution.warnings(), expected);

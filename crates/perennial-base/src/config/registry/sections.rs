@@ -261,7 +261,7 @@ pub const SECTIONS: &[SectionSpec] = &[
                 ValueType::TextList,
                 "`[]`",
                 "",
-                "Values that identify nobody, joined to the built-in list",
+                "Values that identify nobody, joined to the built-in list: perennial.identity_blocked has both",
             ),
             key(
                 "probabilistic",
