@@ -49,7 +49,7 @@ pub(crate) fn grows(table: &str) -> bool {
 }
 
 /// Whether rows of a table are replaced.
-fn replaced(table: &str) -> bool {
+pub(crate) fn replaced(table: &str) -> bool {
     grows(table) && table != NODES && !table.starts_with("internal.ledger.")
 }
 
@@ -77,17 +77,6 @@ pub(crate) fn obstacle(config: &Config, landing: &Landing, previous: &Manifest) 
         }
         if let Some(why) = changed(source.kind, before, landed) {
             return Ok(Some(format!("source \"{}\": {why}", source.name)));
-        }
-    }
-    for (name, table) in previous.tables.iter().filter(|(name, _)| replaced(name)) {
-        let sum = |of: &dyn Fn(&DataFile) -> u64| table.files.iter().map(of).sum::<u64>();
-        let base = sum(&|file| if file.delta { 0 } else { file.rows });
-        let added = sum(&|file| if file.delta { file.rows } else { 0 });
-        let masked = sum(&|file| file.masked);
-        if base + added > SMALL && added.max(masked) > base / 4 {
-            return Ok(Some(format!(
-                "earlier runs have replaced more than a quarter of \"{name}\""
-            )));
         }
     }
     Ok(None)

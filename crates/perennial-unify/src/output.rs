@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{
-    LexicographicalComparator, SortColumn, SortOptions, lexsort_to_indices, take_record_batch,
+    LexicographicalComparator, SortColumn, SortOptions, lexsort_to_indices, partition, take_record_batch,
 };
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
@@ -143,28 +143,42 @@ impl Output {
         Ok(())
     }
 
-    /// Writes the batches of a stream, which has the order of `sort`, as one file of a table.
+    /// Writes the batches of a stream, which has the order of `sort`, as one file of a table, or as files of about
+    /// `file_rows` rows of which no two have the same value in the first column of `sort`.
     pub(crate) async fn stream(
         &self,
         name: &str,
         schema: &SchemaRef,
         sort: &[&str],
         row_group_rows: usize,
+        file_rows: Option<u64>,
         mut stream: SendableRecordBatchStream,
     ) -> Result<()> {
         self.declare(name, schema, sort)?;
-        let mut writer = self.writer(name, None, schema, sort, row_group_rows)?;
+        let mut bucket = file_rows.map(|_| 0);
+        let mut open = self.writer(name, bucket, schema, sort, row_group_rows)?;
+        let mut rows = 0;
         while let Some(batch) = stream.next().await {
-            let written = match batch {
-                Ok(batch) => writer.write(&batch).await.map_err(Error::from),
-                Err(error) => Err(error.into()),
+            let written = async {
+                let mut batch = batch?;
+                if file_rows.is_some_and(|most| rows >= most)
+                    && let Some(end) = first_change(&batch, sort)?
+                {
+                    open.write(&batch.slice(0, end)).await?;
+                    bucket = bucket.map(|bucket| bucket + 1);
+                    let next = self.writer(name, bucket, schema, sort, row_group_rows)?;
+                    self.add(name, std::mem::replace(&mut open, next).finish().await?);
+                    (batch, rows) = (batch.slice(end, batch.num_rows() - end), 0);
+                }
+                rows += batch.num_rows() as u64;
+                open.write(&batch).await.map_err(Error::from)
             };
-            if let Err(error) = written {
-                writer.abort().await;
+            if let Err(error) = written.await {
+                open.abort().await;
                 return Err(error);
             }
         }
-        self.add(name, writer.finish().await?);
+        self.add(name, open.finish().await?);
         Ok(())
     }
 
@@ -249,6 +263,15 @@ impl Output {
         }
         tables
     }
+}
+
+/// The first row of a batch that has another value in the first column of `sort` than the row before it.
+fn first_change(batch: &RecordBatch, sort: &[&str]) -> Result<Option<usize>> {
+    let Some(column) = sort.first().and_then(|name| batch.column_by_name(name)) else {
+        return Ok(None);
+    };
+    let ranges = partition(&[Arc::clone(column)])?.ranges();
+    Ok(ranges.get(1).map(|range| range.start))
 }
 
 /// A batch with the groups of its rows behind its columns.
