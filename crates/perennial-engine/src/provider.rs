@@ -26,6 +26,7 @@ use object_store::ObjectMeta;
 use object_store::path::Path;
 use perennial_lake::{ColumnStats, Lake, Scalar};
 
+use crate::keyed::{KeyScan, KeyedFiles};
 use crate::pinned::PinnedReaders;
 
 /// One file of a table.
@@ -64,6 +65,8 @@ pub struct FileTable {
     bytes: u64,
     /// Whether the files are our own, so that what they say of themselves is true.
     own: bool,
+    /// The same files, to be asked for one value of the column that they are sorted by.
+    keyed: Option<Arc<KeyedFiles>>,
 }
 
 impl FileTable {
@@ -95,7 +98,8 @@ impl FileTable {
         sort: &[String],
     ) -> Result<Self> {
         let store = ObjectStoreUrl::parse(lake.store_url())?;
-        let sort = sort.iter().map_while(|name| schema.index_of(name).ok()).collect();
+        let sort: Vec<usize> = sort.iter().map_while(|name| schema.index_of(name).ok()).collect();
+        let stored = partition_columns.is_empty() && virtual_columns.is_empty();
         let rows = files.iter().map(|file| file.rows).sum();
         let bytes = files.iter().map(|file| file.bytes).sum();
         let schema = TableSchema::builder(schema)
@@ -108,6 +112,11 @@ impl FileTable {
             .collect();
         let files: Vec<_> = files.into_iter().map(|file| planned(&schema, file)).collect();
         let statistics = summed(schema.table_schema(), &files);
+        let keyed = sort
+            .first()
+            .filter(|_| stored)
+            .and_then(|column| KeyedFiles::new(lake, schema.table_schema(), *column, &files))
+            .map(Arc::new);
         Ok(Self {
             lake: lake.clone(),
             store,
@@ -119,12 +128,14 @@ impl FileTable {
             rows,
             bytes,
             own: true,
+            keyed,
         })
     }
 
     /// The same table of files that somebody else has written: no statistics, index or filter in them decides what is read.
     pub fn landed(mut self) -> Self {
         self.own = false;
+        self.keyed = None;
         self
     }
 
@@ -211,6 +222,11 @@ impl TableProvider for FileTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Some(keyed) = &self.keyed
+            && let Some(key) = keyed.key(filters)
+        {
+            return Ok(Arc::new(KeyScan::try_new(Arc::clone(keyed), key, projection)?));
+        }
         let files = self.pruned(state, filters)?;
         if files.is_empty() {
             let schema = self.schema.table_schema();
