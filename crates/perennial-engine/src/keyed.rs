@@ -315,3 +315,37 @@ fn equal(keys: Option<&StringViewArray>, key: &str) -> std::ops::Range<usize> {
     };
     first(&|value| value >= key)..first(&|value| value > key)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The next number of a sequence that spreads well.
+    fn next(seed: &mut u64) -> usize {
+        *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (*seed >> 33) as usize
+    }
+
+    #[test]
+    fn two_searches_find_what_a_look_at_every_value_finds() {
+        let mut seed = 7;
+        for _ in 0..2_000 {
+            let mut values: Vec<String> = (0..next(&mut seed) % 20)
+                .map(|_| format!("k{}", next(&mut seed) % 9))
+                .collect();
+            values.sort();
+            let nulls = next(&mut seed) % 3;
+            let all = values.iter().map(Some).chain(std::iter::repeat_n(None, nulls));
+            let array: StringViewArray = all.collect();
+            for key in ["", "k", "k0", "k4", "k8", "k80", "z"] {
+                let first = values.iter().filter(|value| value.as_str() < key).count();
+                let count = values.iter().filter(|value| value.as_str() == key).count();
+                assert_eq!(
+                    equal(Some(&array), key),
+                    first..first + count,
+                    "{key} in {values:?}"
+                );
+            }
+        }
+    }
+}

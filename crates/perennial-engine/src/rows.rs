@@ -345,7 +345,7 @@ mod tests {
         let compute = Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let rows = Rows::start(
             compute.handle(),
-            Arc::new(join),
+            Plan::Once(Arc::new(join)),
             Arc::new(TaskContext::default()),
             schema,
             Canceller::default(),

@@ -25,7 +25,7 @@ pub(super) type Reader = Box<dyn AsyncFileReader + Send>;
 /// Columns by their names.
 type Columns = HashMap<String, ArrayRef>;
 
-/// Decoded pages, up to a number of bytes. Those that were not asked for while as many bytes as half of it came are dropped.
+/// Decoded pages, up to a number of bytes. Those that nobody asked for while half as many bytes came are dropped.
 ///
 /// Files of a table never change, so that pages are never stale.
 #[derive(Debug)]
@@ -72,12 +72,12 @@ impl Pages {
     }
 
     fn add(&self, generations: &mut Generations, key: &(Path, usize), page: &Arc<Page>) {
+        if page.bytes > self.limit / 2 {
+            return;
+        }
         if generations.bytes + page.bytes > self.limit / 2 {
             generations.old = std::mem::take(&mut generations.young);
             generations.bytes = 0;
-        }
-        if page.bytes > self.limit / 2 {
-            return;
         }
         generations.bytes += page.bytes;
         if let Some(before) = generations.young.insert(key.clone(), Arc::clone(page)) {
@@ -296,4 +296,54 @@ fn text(array: &ArrayRef) -> Result<StringViewArray> {
     let text = array.as_any().downcast_ref::<StringViewArray>();
     text.cloned()
         .ok_or_else(|| DataFusionError::Internal("bounds of text are no text".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(page: usize) -> (Path, usize) {
+        (Path::from("data/a.parquet"), page)
+    }
+
+    fn of(bytes: usize) -> Arc<Page> {
+        Arc::new(Page {
+            columns: Columns::new(),
+            bytes,
+        })
+    }
+
+    #[test]
+    fn pages_that_are_asked_for_stay_and_the_others_go() {
+        let pages = Pages::new(100);
+        for page in 0..1_000 {
+            pages.put(&key(page), &of(9));
+            assert!(pages.get(&key(0)).is_some(), "{page}");
+            let generations = pages.generations.lock();
+            let kept = generations.young.values().chain(generations.old.values());
+            assert!(kept.map(|page| page.bytes).sum::<usize>() <= 100, "{page}");
+        }
+        assert!(pages.get(&key(900)).is_none());
+        assert!(pages.get(&key(999)).is_some());
+    }
+
+    #[test]
+    fn a_page_counts_once_however_often_columns_are_added_and_one_too_large_is_not_kept() {
+        let pages = Pages::new(100);
+        for bytes in [10, 20, 30] {
+            pages.put(&key(0), &of(bytes));
+        }
+        assert_eq!(pages.generations.lock().bytes, 30);
+        pages.put(&key(1), &of(51));
+        assert!(pages.get(&key(1)).is_none());
+    }
+
+    #[test]
+    fn a_bound_that_is_not_known_leaves_nothing_out() {
+        assert!(within(None, None, "b"));
+        assert!(within(Some("b"), None, "b"));
+        assert!(within(None, Some("b"), "b"));
+        assert!(!within(Some("c"), None, "b"));
+        assert!(!within(None, Some("a"), "b"));
+    }
 }
