@@ -122,18 +122,12 @@ async fn one_customer_is_found_by_reading_a_few_pages() {
         let sql = of(table);
         assert_eq!(files(&client, &sql).await.len(), 1, "{table}");
         assert!(!lines(&client, &sql).await.is_empty(), "{table}");
-        // At most two groups of rows, of the ten or the two that the file has, and of them a few pages.
-        let groups = metric(&client, &sql, "row_groups_pruned_statistics")
-            .await
-            .concat();
-        let matched = groups.rsplit("→ ").next().unwrap_or_default();
-        let matched: usize = matched
-            .split_whitespace()
-            .next()
-            .unwrap_or_default()
-            .parse()
-            .unwrap_or(99);
-        assert!(matched <= 2, "{table}: {groups}");
+        // At most two pages of the twenty that the file has.
+        let pages = metric(&client, &sql, "pages_matched").await.concat();
+        assert!(matches!(pages.as_str(), "1" | "2"), "{table}: {pages}");
+        // They are kept.
+        let decoded = metric(&client, &sql, "pages_decoded").await.concat();
+        assert_eq!(decoded, "0", "{table}");
     }
     // By the address, of which no file is sorted.
     let sql = "SELECT customer_id FROM identities WHERE value = 'p31415@example.org'";

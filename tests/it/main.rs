@@ -20,6 +20,7 @@ mod landing;
 mod layout;
 mod lifecycle;
 mod login;
+mod lookups;
 mod matrix;
 mod money;
 mod parameters;

@@ -19,6 +19,7 @@ use crate::description::{DATABASE, FunctionDescription, SystemCatalog};
 use crate::engine::releases::Releases;
 use crate::error::{Error, Result};
 use crate::functions;
+use crate::keyed::pages::Pages;
 use crate::limits::{self, ProcessPool, StatementPool};
 use crate::release::{Release, ViewPlanner};
 use crate::session::{Login, Session};
@@ -30,6 +31,8 @@ pub use releases::LeaseGuard;
 
 /// Stack of the threads that hold, plan and run statements: deep expressions recurse. Only what is used of it takes memory.
 pub const STACK_BYTES: usize = 64 << 20;
+/// The part of the memory that is kept for decoded pages of look-ups: one in so many bytes.
+const PAGES_SHARE: usize = 16;
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8_192;
 
@@ -95,11 +98,13 @@ impl Engine {
             .server
             .statement_memory
             .map_or(memory / 2, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+        let pages = memory / PAGES_SHARE;
+        let memory = memory - pages;
         let runtime = runtime_env(&config, memory)?;
         runtime.register_object_store(store.as_ref(), lake.store());
         let threads = config.server.threads.unwrap_or_else(available_threads);
         let cpu = CpuRuntime::new(threads)?;
-        let template = template(&runtime, threads)?;
+        let template = template(&runtime, threads, pages)?;
         let functions = functions::descriptions(&template);
         let snapshots = Snapshots::new(lake.as_ref().clone());
         let clock = options.clock.unwrap_or_else(|| Arc::new(SystemClock));
@@ -259,7 +264,7 @@ fn runtime_env(config: &Config, memory: usize) -> Result<Arc<RuntimeEnv>> {
 }
 
 /// Options, functions and planners that all sessions share.
-fn template(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionState> {
+fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<SessionState> {
     let mut options = ConfigOptions::new();
     options.sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
     options.sql_parser.collect_spans = true;
@@ -277,10 +282,15 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize) -> Result<SessionState> {
     options.execution.collect_statistics = true;
     options.optimizer.max_passes = 3;
     let mut state = SessionStateBuilder::new()
-        .with_config(SessionConfig::from(options).with_batch_size(BATCH_ROWS))
+        .with_config(
+            SessionConfig::from(options)
+                .with_batch_size(BATCH_ROWS)
+                .with_extension(Arc::new(Pages::new(pages))),
+        )
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
         .with_physical_optimizer_rule(Arc::new(crate::rules::ordered_scan::OrderedScans))
+        .with_physical_optimizer_rule(Arc::new(crate::rules::few_rows::FewRows))
         .with_physical_optimizer_rule(Arc::new(crate::rules::yielding::YieldingJoins))
         .with_analyzer_rule(Arc::new(crate::rules::dependent_join::DependentJoin::default()))
         .with_analyzer_rule(Arc::new(crate::rules::postgres::Numbers))

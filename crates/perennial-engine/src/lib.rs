@@ -10,6 +10,7 @@ pub mod engine;
 pub mod error;
 pub mod expression;
 pub mod functions;
+mod keyed;
 pub mod limits;
 pub mod pinned;
 pub mod provider;

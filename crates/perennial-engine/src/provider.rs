@@ -28,6 +28,7 @@ use object_store::path::Path;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use perennial_lake::{ColumnStats, Lake, RowSet, Scalar};
 
+use crate::keyed::{KeyScan, KeyedFiles};
 use crate::pinned::PinnedReaders;
 
 /// One file of a table.
@@ -81,6 +82,8 @@ pub struct FileTable {
     bytes: u64,
     /// Whether the files are our own, so that what they say of themselves is true.
     own: bool,
+    /// The same files, to be asked for one value of the column that they are sorted by.
+    keyed: Option<Arc<KeyedFiles>>,
 }
 
 impl FileTable {
@@ -112,7 +115,8 @@ impl FileTable {
         sort: &[String],
     ) -> Result<Self> {
         let store = ObjectStoreUrl::parse(lake.store_url())?;
-        let sort = sort.iter().map_while(|name| schema.index_of(name).ok()).collect();
+        let sort: Vec<usize> = sort.iter().map_while(|name| schema.index_of(name).ok()).collect();
+        let stored = partition_columns.is_empty() && virtual_columns.is_empty();
         let files: Vec<_> = files
             .into_iter()
             .filter(|file| file.mask.is_none() || file.rows_left() > 0)
@@ -127,8 +131,14 @@ impl FileTable {
             .iter()
             .map(|file| Arc::new(typed(&schema, statistics(&schema, file, Precision::Exact))))
             .collect();
+        let counted: Vec<_> = files.iter().map(|file| (file.rows, file.mask.clone())).collect();
         let files: Vec<_> = files.into_iter().map(|file| planned(&schema, file)).collect();
         let statistics = summed(schema.table_schema(), &files);
+        let keyed = sort
+            .first()
+            .filter(|_| stored)
+            .and_then(|column| KeyedFiles::new(lake, schema.table_schema(), *column, &files, counted))
+            .map(Arc::new);
         Ok(Self {
             lake: lake.clone(),
             store,
@@ -140,12 +150,14 @@ impl FileTable {
             rows,
             bytes,
             own: true,
+            keyed,
         })
     }
 
     /// The same table of files that somebody else has written: no statistics, index or filter in them decides what is read.
     pub fn landed(mut self) -> Self {
         self.own = false;
+        self.keyed = None;
         self
     }
 
@@ -234,6 +246,11 @@ impl TableProvider for FileTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let Some(keyed) = &self.keyed
+            && let Some(key) = keyed.key(filters)
+        {
+            return Ok(Arc::new(KeyScan::try_new(Arc::clone(keyed), key, projection)?));
+        }
         let files = self.pruned(state, filters)?;
         if files.is_empty() {
             let schema = self.schema.table_schema();

@@ -19,6 +19,7 @@ use crate::error::{Error, Result, StopReason};
 use crate::release::Release;
 use crate::rules::stoppable::stoppable;
 use crate::session::cursor::Fetch;
+use crate::session::plans::Standing;
 use crate::session::request::{Canceller, Request};
 
 /// Batches that wait for a slow reader before the plan waits too.
@@ -49,6 +50,15 @@ enum Source {
     Ready(std::vec::IntoIter<RecordBatch>),
     Cursor(Box<Fetch>),
     Ended,
+}
+
+/// What is executed.
+#[derive(Debug)]
+pub(crate) enum Plan {
+    /// A plan for these rows.
+    Once(Arc<dyn ExecutionPlan>),
+    /// A plan that gives other rows afterwards.
+    Standing(Arc<Standing>),
 }
 
 /// A running plan: it is aborted where it yields, and joins of it end where they do not.
@@ -94,7 +104,7 @@ impl Rows {
     /// Starts a plan on the runtime for computing.
     pub(crate) fn start(
         runtime: &tokio::runtime::Handle,
-        plan: Arc<dyn ExecutionPlan>,
+        plan: Plan,
         context: Arc<TaskContext>,
         schema: SchemaRef,
         canceller: Canceller,
@@ -105,7 +115,11 @@ impl Rows {
         let over = CancellationToken::new();
         let end = over.clone();
         let work = async move {
-            let plan = stoppable(plan, &over);
+            let (plan, standing) = match plan {
+                Plan::Once(plan) => (stoppable(plan, &over), None),
+                // It has no joins.
+                Plan::Standing(standing) => (Ok(Arc::clone(&standing.plan)), Some(standing)),
+            };
             let mut stream = match plan.and_then(|plan| execute_stream(plan, context)) {
                 Ok(stream) => stream,
                 Err(error) => {
@@ -123,7 +137,14 @@ impl Rows {
                     Err(panic) => Err(panicked(&panic)),
                 };
                 let last = !matches!(item, Ok(Some(_)));
-                if sender.send(item).await.is_err() || last {
+                if last {
+                    // The next execution may come as soon as this one is known to have ended.
+                    drop(stream);
+                    drop(standing);
+                    let _ = sender.send(item).await;
+                    return;
+                }
+                if sender.send(item).await.is_err() {
                     return;
                 }
             }
@@ -324,7 +345,7 @@ mod tests {
         let compute = Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let rows = Rows::start(
             compute.handle(),
-            Arc::new(join),
+            Plan::Once(Arc::new(join)),
             Arc::new(TaskContext::default()),
             schema,
             Canceller::default(),

@@ -19,7 +19,8 @@ use crate::release::Release;
 use crate::rows::Rows;
 use crate::session::cursor::Cursor;
 use crate::session::facts::Facts;
-use crate::session::planning::{CachedState, Planned};
+use crate::session::planning::CachedState;
+use crate::session::plans::Planned;
 use crate::session::settings::{OutputStyle, Settings};
 use crate::sql::parse::{Parsed, parse};
 
@@ -28,6 +29,7 @@ pub(crate) mod cursor;
 pub(crate) mod facts;
 pub(crate) mod parameters;
 pub(crate) mod planning;
+pub(crate) mod plans;
 pub(crate) mod registry;
 pub(crate) mod request;
 pub mod settings;

@@ -1,6 +1,7 @@
 //! Planning a statement whose parameters have declared types, inferred ones, or none.
 
 mod inference;
+pub(crate) mod open;
 
 use std::collections::BTreeMap;
 

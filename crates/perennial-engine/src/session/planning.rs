@@ -1,10 +1,11 @@
 //! From a statement to its plan, and from the plan to its rows, on the threads for computing.
 
-use std::sync::{Arc, Weak};
+use std::collections::HashMap;
+use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
-use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::execution::{SessionState, SessionStateBuilder};
+use arrow::datatypes::{DataType, Schema};
+use datafusion::common::ScalarValue;
+use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::registry::FunctionRegistry;
 use datafusion::logical_expr::{Documentation, LogicalPlan, Signature};
 use datafusion::sql::sqlparser::ast::Statement;
@@ -15,35 +16,13 @@ use perennial_base::{Config, ErrorClass};
 use crate::catalog::{SessionCatalog, relation_columns};
 use crate::error::{Error, Result, StopReason};
 use crate::release::Release;
-use crate::rows::{Rows, panicked};
+use crate::rows::{Plan, Rows, panicked};
 use crate::session::facts::Facts;
+use crate::session::plans::{Basis, Planned};
 use crate::session::{Prepared, PreparedStatement, Session, parameters, unsupported, utility};
 use crate::sql::names::shown_schema;
 use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::{Parsed, parse};
-
-/// A plan, and what it holds for.
-#[derive(Debug)]
-pub(crate) struct Planned {
-    plan: LogicalPlan,
-    /// The columns as the client sees them.
-    output: SchemaRef,
-    basis: Basis,
-}
-
-/// What planning depends on besides the statement.
-#[derive(Debug, Clone)]
-struct Basis {
-    release: Weak<Release>,
-    path: Vec<String>,
-    zone: String,
-}
-
-impl PartialEq for Basis {
-    fn eq(&self, other: &Self) -> bool {
-        self.release.ptr_eq(&other.release) && self.path == other.path && self.zone == other.zone
-    }
-}
 
 /// The state of a release under the session's settings.
 #[derive(Debug)]
@@ -108,7 +87,7 @@ impl Session {
             parsed: parsed.clone(),
             parameters,
             output: Some(Arc::clone(&output)),
-            plan: Some(Mutex::new(Arc::new(Planned { plan, output, basis }))),
+            plan: Some(Mutex::new(Arc::new(Planned::new(plan, output, basis)))),
         })))
     }
 
@@ -144,35 +123,38 @@ impl Session {
         let runtime = self.engine.statement_runtime(None)?;
         let started = self.shared.transaction.lock().now(self.engine.clock().now());
         let config = Arc::clone(release.config(self.engine.config()));
-        let (physical, context, output) = self
-            .on_cpu(async move {
-                let mut state = SessionStateBuilder::new_from_existing(state.as_ref().clone())
-                    .with_runtime_env(runtime)
-                    .build();
-                state.execution_props_mut().query_execution_start_time =
-                    chrono::DateTime::from_timestamp_micros(started);
-                let planned = current(&statement, &state, basis, &config).await?;
-                let plan = if values.is_empty() {
-                    planned.plan.clone()
-                } else {
-                    let values = ParamValues::from(values);
-                    planned.plan.clone().replace_params_with_values(&values)?
+        // Functions are in the plan; their names are looked up no more.
+        let context = Arc::new(TaskContext::new(
+            None,
+            state.session_id().to_owned(),
+            state.config().clone(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            runtime,
+        ));
+        let known = prepared.0.plan.as_ref().map(|known| Arc::clone(&known.lock()));
+        let known = known.filter(|known| known.basis == basis);
+        let standing = known.and_then(|known| Some((known.standing(&values)?, Arc::clone(&known.output))));
+        let (plan, output) = match standing {
+            Some((standing, output)) => (Plan::Standing(standing), output),
+            None => {
+                let planning = async move {
+                    let planned = current(&statement, &state, basis, &config).await?;
+                    let physical = planned.physical(&state, started, values).await?;
+                    Ok((Plan::Once(physical), Arc::clone(&planned.output)))
                 };
-                let optimized = state.optimize(&plan)?;
-                let physical = state
-                    .query_planner()
-                    .create_physical_plan(&optimized, &state)
-                    .await?;
-                Ok((physical, state.task_ctx(), Arc::clone(&planned.output)))
-            })
-            .await?;
+                self.on_cpu(planning).await?
+            }
+        };
         let tag = if matches!(prepared.0.parsed.statement(), Statement::Explain { .. }) {
             "EXPLAIN"
         } else {
             "SELECT"
         };
         let canceller = self.canceller();
-        let rows = Rows::start(self.engine.cpu(), physical, context, output, canceller, request);
+        let rows = Rows::start(self.engine.cpu(), plan, context, output, canceller, request);
         Ok(rows
             .with_tag(tag)
             .of(release)
@@ -208,7 +190,7 @@ async fn current(
             "cached plan must not change result type",
         ));
     }
-    let planned = Arc::new(Planned { plan, output, basis });
+    let planned = Arc::new(Planned::new(plan, output, basis));
     *slot.lock() = Arc::clone(&planned);
     Ok(planned)
 }
