@@ -103,7 +103,7 @@ async fn what_is_kept_of_a_plan_is_of_the_newest_snapshot_and_the_settings_of_no
     let statement = client.prepare(sql).await.unwrap();
     // The orders are of midnight in Greenwich.
     let early =
-        "SELECT order_id FROM orders WHERE customer_id = $1 AND time < TIMESTAMPTZ '2026-01-01 05:00'";
+        "SELECT order_id FROM orders WHERE customer_id = $1 AND time < TIMESTAMPTZ '2026-01-01 05:00:00'";
     let early = client.prepare_typed(early, &[Type::TEXT]).await.unwrap();
     assert_eq!(asked(&client, &statement, &[&customer]).await, ["a1"]);
 
