@@ -454,8 +454,46 @@ fn world(seed: u64) -> u64 {
                 );
             }
         }
+        looked_up(&lake, &queries, &kept, seed);
     }
     parts
+}
+
+/// The rows of one customer are found without a scan: they are those that a scan gives.
+fn looked_up(lake: &TestLake, queries: &[String], scanned: &[Vec<String>], seed: u64) {
+    let rows_of = |relation: &str| {
+        let all = format!("SELECT * FROM {relation}");
+        &scanned[queries.iter().position(|query| *query == all).unwrap()]
+    };
+    let some = rows_of("customers")
+        .iter()
+        .step_by(rows_of("customers").len() / 3 + 1);
+    let (mut asked, mut expected) = (Vec::new(), Vec::new());
+    for customer in some.map(|line| line.split('|').next().unwrap()) {
+        for relation in [
+            "customers",
+            "customer_360",
+            "events",
+            "orders",
+            "lifecycle_history",
+        ] {
+            asked.push(format!(
+                "SELECT * FROM {relation} WHERE customer_id = '{customer}'"
+            ));
+            let of_customer = |line: &&String| line.split('|').next() == Some(customer);
+            expected.push(
+                rows_of(relation)
+                    .iter()
+                    .filter(of_customer)
+                    .cloned()
+                    .collect::<Vec<_>>(),
+            );
+        }
+    }
+    let (_, found) = lake.answers(false, &asked);
+    for ((asked, found), expected) in asked.iter().zip(found).zip(expected) {
+        assert_eq!(found, expected, "seed {seed}: {asked}");
+    }
 }
 
 /// `PERENNIAL_TEST_WORLDS` says how many worlds, `PERENNIAL_TEST_SEED` from which seed on.

@@ -372,6 +372,28 @@ mod tests {
     }
 
     #[test]
+    fn masked_rows_are_left_out_wherever_a_range_begins() {
+        let mut mask = RowSet::default();
+        for (from, until) in [(2, 4), (7, 8), (9, 12)] {
+            mask.push(from, until);
+        }
+        let file = PartitionedFile::new("data/a.parquet", 1);
+        let file = KeyedFile::new(&file, 0, 20, Some(Arc::new(mask)));
+        for first in 0..20_u64 {
+            for count in 0..(20 - first) {
+                let kept = |row: u64| !matches!(row, 2 | 3 | 7 | 9..12);
+                let expected: Vec<bool> = (first..first + count).map(kept).collect();
+                let left = file.left(first, count as usize);
+                let found = left.map_or_else(
+                    || vec![true; count as usize],
+                    |left| left.iter().flatten().collect(),
+                );
+                assert_eq!(found, expected, "{count} rows from {first}");
+            }
+        }
+    }
+
+    #[test]
     fn a_bound_that_is_not_known_leaves_nothing_out() {
         assert!(within(None, None, "b"));
         assert!(within(Some("b"), None, "b"));
