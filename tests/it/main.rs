@@ -24,6 +24,7 @@ mod lookups;
 mod matrix;
 mod money;
 mod parameters;
+mod pieces;
 mod programs;
 mod queries;
 mod releases;

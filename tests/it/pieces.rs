@@ -1,0 +1,118 @@
+//! One file in pieces: runs over the pieces, each of which dies first, give what a run over the file gives.
+
+use std::fs;
+use std::path::Path;
+
+use arrow::array::{RecordBatch, UInt32Array};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use perennial_testkit::environment::variable;
+use perennial_testkit::{Fault, Faults, Operation, RunOptions, Setup, TestLake};
+
+use crate::incremental::{Draws, land};
+use crate::support::parquet;
+
+const PURCHASES: &str = r#"
+[lake]
+url = "./lake"
+refresh = "off"
+[time]
+as_of = "1998-07-01T00:00:00Z"
+[money]
+currency = "USD"
+[[source]]
+name = "purchases"
+kind = "order"
+path = "purchases/"
+time = "purchased_on"
+identifiers = { user_id = "customer_id" }
+columns = { amount = "amount" }
+[[segment]]
+name = "often"
+where = "orders >= 5"
+[server]
+authentication = "trust"
+"#;
+
+/// A web shop's purchases, landed at once and shuffled into fifty files that land one after the other, four at a time
+/// unless `PERENNIAL_TEST_WORLDS` is set. The first run over each of them dies at a request to the store.
+#[test]
+fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
+    let Some(folder) = variable("PERENNIAL_TEST_DATA") else {
+        println!("skipped: PERENNIAL_TEST_DATA is not set");
+        return;
+    };
+    let bytes = fs::read(Path::new(&folder).join("cdnow_master.parquet")).unwrap();
+    let whole = TestLake::of(PURCHASES, &[]);
+    land(&whole, "purchases/1.parquet", &bytes);
+    let batches: Vec<RecordBatch> = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes))
+        .unwrap()
+        .build()
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let rows = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
+    let mut draws = Draws(50);
+    let mut files = vec![Vec::new(); 50];
+    for row in 0..rows.num_rows() as u32 {
+        files[draws.below(50) as usize].push(row);
+    }
+    // What belongs to whom, by the shop's own number of a customer: ours is made of where the first purchase stands.
+    let queries: Vec<String> = [
+        "SELECT i.value, c.orders, c.gross_revenue, c.first_order_at, c.last_order_at, c.median_gap_days, \
+         c.lifecycle_stage, c.stage_entered_at FROM customer_360 c JOIN identities i USING (customer_id)",
+        "SELECT i.value, h.stage, h.entered_at, h.left_at FROM lifecycle_history h JOIN identities i USING (customer_id)",
+        "SELECT i.value, o.time, o.amount FROM orders o JOIN identities i USING (customer_id)",
+        "SELECT segment, members FROM segments",
+        "SELECT m.segment, i.value FROM segment_members m JOIN identities i USING (customer_id)",
+        "SELECT count(*), sum(amount), min(time), max(time) FROM orders",
+        "SELECT sum(rows_unified), sum(rows_landed), sum(rows_superseded) FROM perennial.files",
+    ]
+    .map(str::to_owned)
+    .to_vec();
+    let (_, at_once) = whole.answers(false, &queries);
+    let pieces = TestLake::of(PURCHASES, &[]);
+    let at_a_time = if variable("PERENNIAL_TEST_WORLDS").is_some() {
+        1
+    } else {
+        4
+    };
+    let (mut last, mut parts, mut died) = (None, 0, 0);
+    for (number, chunk) in files.chunks(at_a_time).enumerate() {
+        for (place, file) in chunk.iter().enumerate() {
+            let piece = arrow::compute::take_record_batch(&rows, &UInt32Array::from(file.clone())).unwrap();
+            land(
+                &pieces,
+                &format!("purchases/{number}-{place}.parquet"),
+                &parquet(&piece),
+            );
+        }
+        let faults = Faults::new();
+        faults.nth(Operation::Any, 1 + draws.below(120) as usize, Fault::Die);
+        let options = RunOptions {
+            settle: true,
+            ..RunOptions::default()
+        };
+        match pieces.try_run(Setup::failing(&faults), options) {
+            Ok(report) => parts += u64::from(!report.full),
+            Err(_) => died += 1,
+        }
+        let done = number + 1 == files.len().div_ceil(at_a_time);
+        let (report, answers) = pieces.answers(false, if done { &queries } else { &[] });
+        parts += u64::from(report.snapshot.is_some() && !report.full);
+        last = Some(answers);
+    }
+    assert!(parts >= 6, "{parts} runs worked out a part only");
+    assert!(died >= 6, "{died} runs died");
+    let kept = last.unwrap();
+    for ((query, kept), at_once) in queries.iter().zip(&kept).zip(&at_once) {
+        assert!(
+            kept == at_once,
+            "{query}: {} and {} lines",
+            kept.len(),
+            at_once.len()
+        );
+    }
+    // Files stay few, however many runs there were.
+    let (_, files) = pieces.answers(false, &["SELECT max(files) FROM perennial.snapshots".to_owned()]);
+    assert!(files[0][0].parse::<u64>().unwrap() < 26 * 11, "{files:?}");
+}
