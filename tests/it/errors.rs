@@ -286,6 +286,60 @@ async fn a_failed_statement_is_answered_as_postgres_does_and_leaves_the_connecti
     );
 }
 
+/// The scan of a file must not evaluate what may fail: it would be an error of the file, and ahead of its guards.
+#[tokio::test]
+async fn a_condition_over_stored_rows_fails_as_anywhere_and_behind_its_guards() {
+    let server = TestServer::start(TestLake::demo_small());
+    let client = connect(&server).await;
+    for (sqlstate, message, condition) in [
+        ("22012", "division by zero", "amount / 0 > 1"),
+        (
+            "22012",
+            "division by zero",
+            "status = 'paid' AND amount / (amount - amount) > 1",
+        ),
+        (
+            "22P02",
+            "invalid input syntax for type integer",
+            "status::int > 1",
+        ),
+        (
+            "22003",
+            "bigint out of range",
+            "time IS NOT NULL AND amount::int8 * 9223372036854775807 > 0",
+        ),
+        ("2201B", "invalid regular expression", "status ~ '('"),
+    ] {
+        let sql = format!("SELECT count(*) FROM orders WHERE {condition}");
+        let error = client.simple_query(&sql).await.unwrap_err();
+        let told = error.as_db_error().unwrap();
+        assert!(
+            code(&error) == sqlstate && told.message().starts_with(message),
+            "{condition}: {told:?}"
+        );
+    }
+    for (guard, condition) in [
+        ("orders > 0", "net_revenue / orders > 50"),
+        ("last_order_at IS NOT NULL", "10 / orders > 1"),
+        ("net_revenue > 0", "net_revenue / orders > 50"),
+    ] {
+        let guarded = one(
+            &client,
+            &format!("SELECT count(*) FROM customer_360 WHERE {guard} AND {condition}"),
+        )
+        .await;
+        let counted = one(
+            &client,
+            &format!(
+                "SELECT count(CASE WHEN {guard} THEN CASE WHEN {condition} THEN 1 END END) FROM customer_360"
+            ),
+        )
+        .await;
+        assert_eq!(guarded, counted, "{guard} AND {condition}");
+        assert_ne!(guarded, "0", "{guard} AND {condition}");
+    }
+}
+
 #[tokio::test]
 async fn a_name_that_is_nearly_right_is_suggested() {
     let server = TestServer::start(TestLake::demo_small());

@@ -277,7 +277,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<S
     options.execution.target_partitions = threads;
     options.execution.time_zone = Some("UTC".to_owned());
     options.execution.parquet.pushdown_filters = true;
-    options.execution.parquet.reorder_filters = true;
+    options.execution.parquet.reorder_filters = false;
     options.execution.parquet.bloom_filter_on_read = true;
     options.execution.collect_statistics = true;
     options.optimizer.max_passes = 3;
@@ -289,6 +289,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<S
         )
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
+        .with_physical_optimizer_rules(crate::rules::guarded::around_pushdown())
         .with_physical_optimizer_rule(Arc::new(crate::rules::ordered_scan::OrderedScans))
         .with_physical_optimizer_rule(Arc::new(crate::rules::few_rows::FewRows))
         .with_physical_optimizer_rule(Arc::new(crate::rules::yielding::YieldingJoins))

@@ -136,7 +136,7 @@ impl FileTable {
         let statistics = summed(schema.table_schema(), &files);
         let keyed = sort
             .first()
-            .filter(|_| stored)
+            .filter(|column| stored && schema.table_schema().field(**column).name() == "customer_id")
             .and_then(|column| KeyedFiles::new(lake, schema.table_schema(), *column, &files, counted))
             .map(Arc::new);
         Ok(Self {

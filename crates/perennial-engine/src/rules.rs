@@ -3,6 +3,7 @@
 pub(crate) mod array_literal;
 pub(crate) mod dependent_join;
 pub(crate) mod few_rows;
+pub(crate) mod guarded;
 pub(crate) mod ordered_scan;
 pub(crate) mod postgres;
 pub(crate) mod stoppable;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use perennial_base::Kind;
 use perennial_base::config::Config;
+use perennial_base::{ErrorClass, Kind, UserError};
 use perennial_engine::Engine;
 use perennial_identity::{GraphBuilder, Normaliser, Outcome as Normalised, PreviousIds, Resolution, Rules};
 use perennial_lake::{
@@ -112,6 +112,8 @@ pub async fn run(
             Ok(None) => {}
             // A file went or changed while it was read: the next attempt sees what is there then.
             Err(Error::Lake(perennial_lake::Error::Replaced { .. })) if attempt < ATTEMPTS => {}
+            // Another run has committed, and removed the snapshot that this one builds on.
+            Err(error) if attempt < ATTEMPTS && error.class() == ErrorClass::MissingFile => {}
             Err(error) => return Err(error),
         }
     }
@@ -571,7 +573,7 @@ pub fn random() -> Result<u128> {
     let mut bytes = [0; 16];
     getrandom::getrandom(&mut bytes).map_err(|error| {
         perennial_engine::Error::new(
-            perennial_base::ErrorClass::Unavailable,
+            ErrorClass::Unavailable,
             format!("the system gives no random bytes: {error}"),
         )
     })?;
@@ -579,8 +581,5 @@ pub fn random() -> Result<u128> {
 }
 
 fn held(what: &str) -> perennial_engine::Error {
-    perennial_engine::Error::new(
-        perennial_base::ErrorClass::Internal,
-        format!("a reader still holds the {what}"),
-    )
+    perennial_engine::Error::new(ErrorClass::Internal, format!("a reader still holds the {what}"))
 }

@@ -374,7 +374,7 @@ pub(super) fn check(name: &str, value: &str, zone: &Zone) -> Result<String> {
             None => Err(invalid()),
         },
         Domain::DateStyle => date_style(value).ok_or_else(invalid),
-        Domain::Encoding => match value.to_uppercase().replace(['-', '_'], "").as_str() {
+        Domain::Encoding => match value.to_uppercase().replace(|c: char| !c.is_ascii_alphanumeric(), "").as_str() {
             "UTF8" | "UNICODE" | "SQLASCII" => Ok("UTF8".to_owned()),
             _ => Err(invalid().with_hint("UTF8 is the one encoding served.")),
         },
