@@ -182,6 +182,38 @@ async fn rows_that_break_a_required_expression_are_counted_with_their_reason() {
     );
 }
 
+/// A condition of a source that cannot be worked out leaves nothing out silently.
+#[tokio::test]
+async fn rows_of_which_nobody_can_say_whether_they_count_are_rejected() {
+    let condition = |sql: &str| {
+        let written = r#"where = "state <> 'draft'""#;
+        assert!(CONFIG.contains(written));
+        CONFIG.replace(written, &format!("where = \"{sql}\"\nmax_bad_rows = 0.5"))
+    };
+    let file = orders(&[
+        ("1", "ann@example.org", Some(1.0), "2"),
+        ("2", "bob@example.org", Some(1.0), "x"),
+        ("3", "cy@example.org", Some(1.0), "1"),
+    ]);
+    let lake = TestLake::of(&condition("state::int > 1"), &[("orders/a.parquet", &file)]);
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+    let sql = "SELECT state, rows_landed, rows_unified, rows_filtered, rows_rejected, rejections FROM perennial.files";
+    let answer = one(&client, sql).await;
+    assert!(
+        answer.starts_with("live|3|1|1|1|{") && answer.contains("where cannot be worked out"),
+        "{answer}"
+    );
+    assert_eq!(lines(&client, UNEQUAL).await, Vec::<String>::new());
+
+    let lake = TestLake::of(&condition("state"), &[("orders/a.parquet", &file)]);
+    let told = lake.check().unwrap_err().join("\n");
+    assert!(
+        told.contains("where of source \"shop\"") && told.contains("no condition"),
+        "{told}"
+    );
+}
+
 #[tokio::test]
 async fn a_file_above_the_bound_of_bad_rows_is_quarantined() {
     let bad = orders(&[

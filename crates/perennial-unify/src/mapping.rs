@@ -14,9 +14,9 @@ use datafusion::execution::SessionState;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
-use perennial_base::Kind;
 use perennial_base::config::{Expression, SourceConfig};
 use perennial_base::relation::ColumnType;
+use perennial_base::{ErrorClass, Kind};
 use perennial_engine::expression::{expression, lenient};
 use perennial_engine::schema::{data_type, timestamp};
 
@@ -87,31 +87,39 @@ impl Mapping {
         type_index: impl Fn(&str) -> Option<usize>,
     ) -> Result<Self> {
         let schema = DFSchema::try_from(Arc::clone(input))?;
+        let unfit = |key: &str, line: usize, cause| Error::Mapping {
+            name: source.name.clone(),
+            key: key.to_owned(),
+            line,
+            cause: Box::new(cause),
+        };
         let castable = |key: &str, line: usize, from: &DataType, to: &DataType| -> Result<()> {
             if arrow::compute::can_cast_types(from, to) {
                 return Ok(());
             }
-            let cause = perennial_engine::Error::new(
-                perennial_base::ErrorClass::TypeMismatch,
-                format!("a value of type {from} cannot become {to}"),
-            );
-            Err(Error::Mapping {
-                name: source.name.clone(),
-                key: key.to_owned(),
-                line,
-                cause: Box::new(cause),
-            })
+            let message = format!("a value of type {from} cannot become {to}");
+            let cause = perennial_engine::Error::new(ErrorClass::TypeMismatch, message);
+            Err(unfit(key, line, cause))
         };
         let physical = |key: &str, written: &Expression| -> Result<Arc<dyn PhysicalExpr>> {
             expression(state, &written.sql, &schema)
                 .and_then(lenient)
                 .and_then(|expr| Ok(state.create_physical_expr(expr, &schema)?))
-                .map_err(|cause| Error::Mapping {
-                    name: source.name.clone(),
-                    key: key.to_owned(),
-                    line: written.line,
-                    cause: Box::new(cause),
-                })
+                .map_err(|cause| unfit(key, written.line, cause))
+        };
+        // A value that cannot be cast is NULL everywhere but here: it would leave its row out without a word.
+        let condition = |written: &Expression| -> Result<Arc<dyn PhysicalExpr>> {
+            let expr = expression(state, &written.sql, &schema)
+                .and_then(|expr| Ok(state.create_physical_expr(expr, &schema)?))
+                .map_err(|cause| unfit("where", written.line, cause))?;
+            match expr.data_type(input)? {
+                DataType::Boolean | DataType::Null => Ok(expr),
+                other => {
+                    let message = format!("a value of type {other} is no condition");
+                    let cause = perennial_engine::Error::new(ErrorClass::TypeMismatch, message);
+                    Err(unfit("where", written.line, cause))
+                }
+            }
         };
         let optional = |key: &str, written: &Option<Expression>| {
             written.as_ref().map(|written| physical(key, written)).transpose()
@@ -159,7 +167,7 @@ impl Mapping {
                 expr,
             });
         }
-        let keep = optional("where", &source.filter)?;
+        let keep = source.filter.as_ref().map(condition).transpose()?;
         let key = optional("record_key", &source.record_key)?;
         let time = optional("time", &source.time)?;
         let updated = optional("updated_at", &source.updated_at)?;
@@ -247,13 +255,20 @@ impl Mapping {
         let rows = batch.num_rows();
         let evaluate = |expr: &Arc<dyn PhysicalExpr>| evaluate(expr, batch);
         let mut kept = vec![true; rows];
+        let mut undecided = Vec::new();
         if let Some(keep) = &self.keep {
-            let keep = evaluate(keep)?;
+            let (keep, failed) = attempted(keep, batch)?;
             let keep = arrow::compute::cast(&keep, &DataType::Boolean)?;
             let keep = keep.as_any().downcast_ref::<BooleanArray>();
             for (row, slot) in kept.iter_mut().enumerate() {
                 *slot = keep.is_some_and(|keep| keep.is_valid(row) && keep.value(row));
             }
+            for row in &failed {
+                if let Some(slot) = kept.get_mut(*row) {
+                    *slot = true;
+                }
+            }
+            undecided = failed;
         }
         let time = match &self.time {
             Some(time) => Some(instants(&evaluate(time)?, self.zone)?),
@@ -298,6 +313,12 @@ impl Mapping {
                 }
             }
         };
+        if !undecided.is_empty() {
+            require(
+                &|row| undecided.binary_search(&row).is_err(),
+                "where cannot be worked out",
+            );
+        }
         if self.timed {
             let present = |row: usize| time.as_ref().is_some_and(|time| time.is_valid(row));
             require(&present, "time is missing or is not a time");
@@ -395,21 +416,32 @@ impl Mapping {
 
 /// Evaluates over a batch; where that fails, row by row, with NULL for the rows at fault.
 fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRef> {
+    Ok(attempted(expr, batch)?.0)
+}
+
+/// As [`evaluate`], with the numbers of the rows at fault.
+fn attempted(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<(ArrayRef, Vec<usize>)> {
     let whole = expr
         .evaluate(batch)
         .and_then(|value| value.into_array(batch.num_rows()));
-    let Err(error) = whole else { return Ok(whole?) };
+    let Err(error) = whole else {
+        return Ok((whole?, Vec::new()));
+    };
     tracing::debug!(%error, "rows evaluated one by one");
     let data_type = expr.data_type(batch.schema_ref())?;
+    let mut failed = Vec::new();
     let rows: Vec<ArrayRef> = (0..batch.num_rows())
         .map(|row| {
             expr.evaluate(&batch.slice(row, 1))
                 .and_then(|value| value.into_array(1))
-                .unwrap_or_else(|_| new_null_array(&data_type, 1))
+                .unwrap_or_else(|_| {
+                    failed.push(row);
+                    new_null_array(&data_type, 1)
+                })
         })
         .collect();
     let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
-    Ok(arrow::compute::concat(&rows)?)
+    Ok((arrow::compute::concat(&rows)?, failed))
 }
 
 fn text(array: &ArrayRef) -> Result<StringArray> {

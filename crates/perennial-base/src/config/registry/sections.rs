@@ -232,7 +232,7 @@ pub const SECTIONS: &[SectionSpec] = &[
                 ValueType::Sql,
                 "all rows",
                 "",
-                "Rows for which it is not true are left out",
+                "Rows for which it is not true are left out, before versions are told apart; rows for which it cannot be worked out are rejected",
             ),
             key(
                 "max_bad_rows",
