@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use perennial_testkit::{TestLake, TestServer};
+use perennial_testkit::{Setup, TestLake, TestServer};
 
 use crate::support::{becomes, connect, lines, one, parquet};
 
@@ -212,6 +212,35 @@ async fn rows_of_which_nobody_can_say_whether_they_count_are_rejected() {
         told.contains("where of source \"shop\"") && told.contains("no condition"),
         "{told}"
     );
+}
+
+/// The last file with a partition goes, and expressions still name its column.
+#[tokio::test]
+async fn a_partition_that_no_file_has_any_more_is_null() {
+    let written = r#"status = "state" }"#;
+    assert!(CONFIG.contains(written));
+    let config = CONFIG.replace(written, r#"status = "state", channel = "place" }"#);
+    let first = orders(&[("1", "ann@example.org", Some(1.0), "paid")]);
+    let second = orders(&[("2", "bob@example.org", Some(2.0), "paid")]);
+    let third = orders(&[("3", "cy@example.org", Some(3.0), "paid")]);
+    let lake = TestLake::of(
+        &config,
+        &[
+            ("orders/place=web/a.parquet", &first),
+            ("orders/b.parquet", &second),
+        ],
+    );
+    lake.unify();
+    let sql = "SELECT order_id || ':' || coalesce(channel, '-') FROM orders ORDER BY 1";
+    let told = |lake: &TestLake| -> Vec<String> {
+        let rows = lake.try_query(Setup::default(), sql).unwrap();
+        rows.into_iter().flatten().flatten().collect()
+    };
+    assert_eq!(told(&lake), ["1:web", "2:-"]);
+    lake.remove("orders/place=web/a.parquet");
+    lake.land("orders/c.parquet", &third);
+    lake.unify();
+    assert_eq!(told(&lake), ["2:-", "3:-"]);
 }
 
 #[tokio::test]

@@ -200,6 +200,10 @@ pub struct SourceManifest {
     pub kind: String,
     /// The columns that the files together have.
     pub contract: Contract,
+    /// The names of the hive partition columns that live files have had: expressions may name them when those files have
+    /// gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partitions: Vec<String>,
     /// Every file seen, whatever its state.
     pub files: Vec<SourceFile>,
     /// The number that the next file of the source gets; numbers are from 1.

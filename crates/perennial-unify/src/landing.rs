@@ -209,7 +209,8 @@ impl Judge<'_> {
             .iter()
             .filter_map(|file| inspections.get(&file.path)?.as_ref()?.as_ref().ok())
             .collect();
-        let partitions = partition_names(settled.iter().map(|file| file.partitions.as_slice()));
+        let had = known.map(|known| known.partitions.clone()).unwrap_or_default();
+        let partitions = partition_names(had.clone(), settled.iter().map(|file| file.partitions.as_slice()));
         let fitting = Fitting {
             state: self.state,
             config: self.engine.config(),
@@ -282,8 +283,10 @@ impl Judge<'_> {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let kept_next = known.map_or(1, |known| known.next_file.max(1));
         landing.files_removed += gone;
+        let live = files.iter().filter(|file| file.state == FileState::Live);
         landing.sources.push(SourceManifest {
             kind: source.kind.name().to_owned(),
+            partitions: partition_names(had, live.map(|file| file.partitions.as_slice())),
             contract,
             files,
             next_file: kept_next,

@@ -399,14 +399,17 @@ fn judge(
 /// The columns of a source's files, hive partition columns last, and the names of those.
 pub(crate) fn input(manifest: &SourceManifest) -> (SchemaRef, Vec<String>) {
     let live = manifest.files.iter().filter(|file| file.state == FileState::Live);
-    let mut names = partition_names(live.map(|file| file.partitions.as_slice()));
+    let had = manifest.partitions.clone();
+    let mut names = partition_names(had, live.map(|file| file.partitions.as_slice()));
     names.retain(|name| manifest.contract.schema().index_of(name).is_err());
     (with_partitions(&manifest.contract, &names), names)
 }
 
-/// The names of hive partition columns, in the order in which files bring them.
-pub(crate) fn partition_names<'a>(files: impl Iterator<Item = &'a [(String, String)]>) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
+/// The names of hive partition columns: those that there were, and then others in the order in which files bring them.
+pub(crate) fn partition_names<'a>(
+    mut names: Vec<String>,
+    files: impl Iterator<Item = &'a [(String, String)]>,
+) -> Vec<String> {
     for (name, _) in files.flatten() {
         if !names.contains(name) {
             names.push(name.clone());

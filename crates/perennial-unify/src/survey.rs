@@ -86,7 +86,7 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
             kind: String::new(),
             contract,
             files: live,
-            next_file: 0,
+            ..SourceManifest::default()
         };
         let table = source_table(lake, &manifest)?;
         let columns = columns(engine, &table, rows).await?;
