@@ -35,3 +35,4 @@ mod snapshots;
 mod stopping;
 mod stores;
 mod support;
+mod time;

@@ -44,6 +44,9 @@ pub struct Column {
     pub nullable: bool,
     /// What it says, with its unit.
     pub comment: &'static str,
+    /// Whether it changes from moment to moment without any new fact: it is not stored, and worked out from the other
+    /// columns and the moment that the snapshot describes whenever it is read.
+    pub moving: bool,
 }
 
 /// One served relation.
@@ -103,6 +106,7 @@ const fn not_null(name: &'static str, column_type: ColumnType, comment: &'static
         column_type,
         nullable: false,
         comment,
+        moving: false,
     }
 }
 
@@ -112,6 +116,14 @@ const fn null(name: &'static str, column_type: ColumnType, comment: &'static str
         column_type,
         nullable: true,
         comment,
+        moving: false,
+    }
+}
+
+const fn moving(column: Column) -> Column {
+    Column {
+        moving: true,
+        ..column
     }
 }
 
@@ -158,7 +170,11 @@ const UNIFIED: &[Relation] = &[
         comment: "One row per customer: golden record, lifecycle stage, value, engagement and satisfaction as of the snapshot",
         columns: &[
             CUSTOMER_ID,
-            not_null("as_of_at", Timestamp, "The moment that the row describes"),
+            moving(not_null(
+                "as_of_at",
+                Timestamp,
+                "The moment that the row describes",
+            )),
             not_null("lifecycle_stage", Text, "Stage that the customer is in"),
             not_null(
                 "stage_entered_at",
@@ -173,11 +189,19 @@ const UNIFIED: &[Relation] = &[
                 Timestamp,
                 "First time of a strong identifier; null for an anonymous visitor",
             ),
-            not_null("tenure_days", Float, "Days of 24 hours since first_seen_at"),
+            moving(not_null(
+                "tenure_days",
+                Float,
+                "Days of 24 hours since first_seen_at",
+            )),
             not_null("orders", Int, "Orders that count: paid and not wholly refunded"),
             null("first_order_at", Timestamp, "Time of the first order that counts"),
             null("last_order_at", Timestamp, "Time of the last order that counts"),
-            null("recency_days", Float, "Days of 24 hours since last_order_at"),
+            moving(null(
+                "recency_days",
+                Float,
+                "Days of 24 hours since last_order_at",
+            )),
             null(
                 "median_gap_days",
                 Float,
