@@ -9,6 +9,7 @@ mod cdnow;
 mod changes;
 mod check;
 mod copy;
+mod customer_360;
 mod demo;
 mod documents;
 mod errors;
