@@ -36,3 +36,4 @@ mod snapshots;
 mod stopping;
 mod stores;
 mod support;
+mod tls;
