@@ -4,21 +4,49 @@
 use std::sync::Arc;
 
 use datafusion::common::DataFusionError;
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use perennial_base::ErrorClass;
 
 use crate::error::Error;
 
+mod avg;
 pub(crate) mod integers;
+pub(crate) mod intervals;
+pub(crate) mod json;
+mod numbers;
+pub(crate) mod numeric;
+mod pattern;
+pub(crate) mod quotient;
 pub(crate) mod round;
+mod rowwise;
 pub(crate) mod similar;
+mod sum;
+mod texts;
 pub(crate) mod timezone;
+pub(crate) mod zoned;
 
-/// All of them; registered behind the engine's own functions.
+/// All functions of single rows; registered behind the engine's own functions.
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut all = integers::functions();
-    all.extend([round::function(), similar::function(), timezone::function()]);
+    all.extend([
+        similar::function(),
+        timezone::function(),
+        quotient::function(),
+        numeric::function(),
+    ]);
+    all.extend(round::functions());
+    all.extend(numbers::functions());
+    all.extend(intervals::functions());
+    all.extend(zoned::functions());
+    all.extend(pattern::functions());
+    all.extend(json::functions());
+    all.extend(texts::functions());
     all
+}
+
+/// All aggregates, likewise.
+pub(crate) fn aggregates() -> [Arc<AggregateUDF>; 2] {
+    [sum::function(), avg::function()]
 }
 
 /// An error with a class of its own, on its way through the engine.
