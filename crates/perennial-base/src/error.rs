@@ -41,6 +41,10 @@ pub enum ErrorClass {
     InvalidRegex,
     /// A root or power that there is none of.
     InvalidPower,
+    /// A logarithm that there is none of.
+    InvalidLogarithm,
+    /// Bounds or a number of buckets that there are none of.
+    InvalidBucket,
     /// A LIMIT below zero.
     InvalidLimit,
     /// An OFFSET below zero.
@@ -119,7 +123,7 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// Every class, for tests that must not forget one.
-    pub const ALL: [Self; 52] = [
+    pub const ALL: [Self; 54] = [
         Self::Syntax,
         Self::UndefinedTable,
         Self::UndefinedDatabase,
@@ -135,6 +139,8 @@ impl ErrorClass {
         Self::DuplicateAlias,
         Self::InvalidRegex,
         Self::InvalidPower,
+        Self::InvalidLogarithm,
+        Self::InvalidBucket,
         Self::InvalidLimit,
         Self::InvalidOffset,
         Self::InvalidArgument,

@@ -3,10 +3,12 @@
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ScalarUDF;
 use std::sync::Arc;
 
 use crate::error::Result;
+use crate::session::settings::OutputStyle;
 
 /// The one database that is served.
 pub const DATABASE: &str = "perennial";
@@ -193,6 +195,18 @@ pub trait SystemCatalog: Send + Sync + std::fmt::Debug {
 
     /// The functions that answer from the session.
     fn functions(&self, facts: Arc<dyn SessionFacts>) -> Vec<ScalarUDF>;
+
+    /// The function that reads text as values of a type, as parameters are read.
+    fn reader(&self, target: &DataType, style: OutputStyle) -> ScalarUDF;
+
+    /// The function that writes values of any type as text, as results are written.
+    fn writer(&self, style: OutputStyle) -> ScalarUDF;
+
+    /// One text as a value of a type.
+    ///
+    /// # Errors
+    /// 22P02, 22003, 22007 or 22008.
+    fn read(&self, text: &str, target: &DataType, style: &OutputStyle) -> Result<ScalarValue>;
 }
 
 /// One relation of a system schema.

@@ -299,7 +299,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<S
     {
         use datafusion::logical_expr::registry::FunctionRegistry;
         state.register_expr_planner(Arc::new(crate::rules::array_literal::ArrayLiterals))?;
-        state.register_expr_planner(Arc::new(crate::rules::postgres::DatesAndIntervals))?;
+        state.register_expr_planner(Arc::new(crate::rules::postgres::Operators))?;
     }
     for set in functions::sets() {
         use datafusion::logical_expr::registry::FunctionRegistry;
@@ -319,6 +319,9 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<S
         state.register_udf(functions::or_empty::function())?;
         for function in functions::postgres::functions() {
             state.register_udf(function)?;
+        }
+        for function in functions::postgres::aggregates() {
+            state.register_udaf(function)?;
         }
     }
     Ok(state)

@@ -1,5 +1,6 @@
 //! The engine's errors, and the one place where an engine error of DataFusion becomes one a user can read.
 
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use perennial_base::error::{ErrorClass, UserError, nearest};
@@ -76,6 +77,11 @@ impl Error {
             hint: None,
             position: None,
         }
+    }
+
+    /// An error of another crate as one of a statement.
+    pub fn from_user(error: &impl UserError) -> Self {
+        statement(error)
     }
 
     /// Adds what to do about it.
@@ -442,6 +448,15 @@ fn invalid_text(line: &str) -> Option<Error> {
             format!("{target} out of range"),
         ));
     }
+    if let Some((_, target)) = line
+        .strip_prefix("value of ")
+        .and_then(|rest| rest.split_once(" is out of range "))
+    {
+        return Some(Error::new(
+            ErrorClass::NumericOverflow,
+            format!("{} out of range", postgres_type(target)),
+        ));
+    }
     if line.contains("is too large to store in a") || line.contains("cannot be represented") {
         return Some(
             Error::new(ErrorClass::NumericOverflow, "value out of range").with_detail(sentence(line)),
@@ -536,6 +551,29 @@ fn relation_name(name: &str) -> &str {
     name.strip_prefix(crate::catalog::SEARCH_PATH)
         .and_then(|rest| rest.strip_prefix('.'))
         .unwrap_or(name)
+}
+
+/// The SQL name of a type in messages.
+pub(crate) fn postgres_name(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint",
+        DataType::Int32 | DataType::UInt16 => "integer",
+        DataType::Int64 | DataType::UInt32 => "bigint",
+        DataType::Float16 | DataType::Float32 => "real",
+        DataType::Float64 => "double precision",
+        DataType::Boolean => "boolean",
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text",
+        DataType::Date32 | DataType::Date64 => "date",
+        DataType::Timestamp(_, None) => "timestamp without time zone",
+        DataType::Timestamp(_, Some(_)) => "timestamp with time zone",
+        DataType::Time32(_) | DataType::Time64(_) => "time without time zone",
+        DataType::Interval(_) | DataType::Duration(_) => "interval",
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "bytea",
+        DataType::List(_) | DataType::LargeList(_) => "anyarray",
+        DataType::Null => "unknown",
+        decimal if decimal.is_decimal() => "numeric",
+        _ => "record",
+    }
 }
 
 /// The SQL name of an Arrow type in a cast error.

@@ -31,6 +31,7 @@ pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<
         &mut statement,
         &Context {
             relations: &|_| None,
+            reading: None,
             config: None,
             aggregates: &aggregates,
             parameters: &|name| parameter_names(state, name),

@@ -1,6 +1,7 @@
 //! Rules of ours over plans.
 
 pub(crate) mod array_literal;
+pub(crate) mod casts;
 pub(crate) mod dependent_join;
 pub(crate) mod few_rows;
 pub(crate) mod guarded;

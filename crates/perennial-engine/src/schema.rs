@@ -48,3 +48,23 @@ pub fn schema(relation: &Relation) -> SchemaRef {
         relation.columns.iter().map(field).collect::<Vec<_>>(),
     ))
 }
+
+/// The metadata key of a numeric column whose values have digits of their own: how many there are behind the point at least.
+pub const DIGITS: &str = "perennial.digits";
+
+/// The digits behind the point of a quotient that has `length` digits when it is written with `scale` of them behind the
+/// point: sixteen significant ones at least, counted in Postgres' groups of four (`select_div_scale` in numeric.c).
+pub fn own_digits(length: usize, scale: i8, minimum: i8) -> i8 {
+    let whole = i64::try_from(length).unwrap_or(i64::MAX) - i64::from(scale);
+    // Zero has no digits before the point, and none behind it.
+    let weight = if length == 0 {
+        -1
+    } else {
+        (whole - 1).div_euclid(4)
+    };
+    let digits = (16 - 4 * weight).max(i64::from(minimum));
+    i8::try_from(digits.clamp(0, i64::from(scale.max(0)))).unwrap_or(scale)
+}
+
+/// The value of [`DIGITS`] for numerics that are shown without zeros at their end.
+pub const WRITTEN: &str = "written";

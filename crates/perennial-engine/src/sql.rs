@@ -2,6 +2,7 @@
 
 pub(crate) mod depth;
 pub(crate) mod fetch;
+pub(crate) mod literals;
 pub(crate) mod names;
 pub(crate) mod normalise;
 pub(crate) mod offset;

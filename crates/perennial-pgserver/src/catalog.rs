@@ -21,17 +21,21 @@ mod types;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ScalarUDF;
 use parking_lot::Mutex;
 use perennial_base::Clock;
+use perennial_engine::OutputStyle;
 use perennial_engine::description::{CatalogDescription, SessionFacts, SystemCatalog, SystemRelation};
-use perennial_engine::error::Result;
+use perennial_engine::error::{Error, Result};
 
 use self::function::SessionFunction;
 use self::model::Model;
 use self::names::Names;
 use self::shape::Shape;
+
+use crate::casts;
 
 pub use self::names::RegKind;
 
@@ -81,6 +85,18 @@ impl SystemCatalog for PgCatalog {
         functions::all()
             .map(|function| SessionFunction::bind(*function, &facts, &self.models, &self.process))
             .collect()
+    }
+
+    fn reader(&self, target: &DataType, style: OutputStyle) -> ScalarUDF {
+        casts::reader(target, style)
+    }
+
+    fn writer(&self, style: OutputStyle) -> ScalarUDF {
+        casts::writer(style)
+    }
+
+    fn read(&self, text: &str, target: &DataType, style: &OutputStyle) -> Result<ScalarValue> {
+        casts::read(text, target, style).map_err(|error| Error::from_user(&error))
     }
 }
 

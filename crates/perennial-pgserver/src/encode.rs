@@ -13,7 +13,7 @@ mod plain;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use bytes::{BufMut, BytesMut};
 use pgwire::api::Type;
 
@@ -24,7 +24,7 @@ use crate::style::OutputStyle;
 use crate::types;
 
 pub(crate) use datetime::{DAY_MICROS, EPOCH_DAYS, EPOCH_MICROS, days_from_civil};
-pub(crate) use numeric::NEGATIVE;
+pub(crate) use numeric::{Digits, NEGATIVE};
 pub(crate) use plain::{uuid, uuid_text};
 
 /// Largest row in bytes; Postgres' own bound is a little less than 1 GiB.
@@ -54,6 +54,30 @@ impl Column {
         Ok(Self {
             nulls,
             put: put(array, pg_type, format, style)?,
+        })
+    }
+
+    /// Chooses how `array` is written as the column that `field` describes.
+    ///
+    /// # Errors
+    /// As [`Self::try_new`].
+    pub(crate) fn of(field: &Field, array: &ArrayRef, format: Format, style: &OutputStyle) -> Result<Self> {
+        Self::with_digits(array, &types::pg_type(field), Digits::of(field), format, style)
+    }
+
+    fn with_digits(
+        array: &ArrayRef,
+        pg_type: &Type,
+        digits: Option<Digits>,
+        format: Format,
+        style: &OutputStyle,
+    ) -> Result<Self> {
+        let Some(digits) = digits else {
+            return Self::try_new(array, pg_type, format, style);
+        };
+        Ok(Self {
+            nulls: array.logical_nulls().filter(|nulls| nulls.null_count() > 0),
+            put: numeric::of_own_digits(array, digits, format)?,
         })
     }
 
@@ -88,15 +112,21 @@ impl Column {
 /// The types and formats of a result, kept for all its batches.
 #[derive(Debug)]
 pub(crate) struct Layout {
-    columns: Vec<(Type, Format)>,
+    columns: Vec<(Type, Option<Digits>, Format)>,
 }
 
 impl Layout {
     /// The layout of rows of `schema`, each column in its format.
     pub(crate) fn new(schema: &Schema, formats: &[Format]) -> Self {
-        let types = schema.fields().iter().map(|field| types::pg_type(field));
+        let types = schema
+            .fields()
+            .iter()
+            .map(|field| (types::pg_type(field), Digits::of(field)));
         Self {
-            columns: types.zip(formats.iter().copied()).collect(),
+            columns: types
+                .zip(formats)
+                .map(|((pg_type, digits), format)| (pg_type, digits, *format))
+                .collect(),
         }
     }
 
@@ -107,7 +137,9 @@ impl Layout {
         }
         let pairs = batch.columns().iter().zip(&self.columns);
         pairs
-            .map(|(array, (pg_type, format))| Column::try_new(array, pg_type, *format, style))
+            .map(|(array, (pg_type, digits, format))| {
+                Column::with_digits(array, pg_type, *digits, *format, style)
+            })
             .collect()
     }
 }

@@ -170,6 +170,18 @@ pub enum Error {
         /// SQL name of the type.
         type_name: &'static str,
     },
+    /// A text with a field that no date or time has.
+    #[error("date/time field value out of range: \"{text}\"")]
+    FieldOverflow {
+        /// The text.
+        text: String,
+    },
+    /// A time zone that nobody knows.
+    #[error("time zone \"{name}\" not recognized")]
+    UndefinedZone {
+        /// Its name.
+        name: String,
+    },
     /// A parameter that cannot be turned into the type that the statement needs.
     #[error("cannot use a value of type {from} as {to}")]
     Mismatch {
@@ -297,6 +309,12 @@ impl Error {
         }
     }
 
+    pub(crate) fn field_overflow(text: &str) -> Self {
+        Self::FieldOverflow {
+            text: shortened(text),
+        }
+    }
+
     pub(crate) fn numeric_overflow(type_name: &str, text: &str) -> Self {
         Self::NumericOverflow {
             type_name: type_name.to_owned(),
@@ -368,7 +386,8 @@ impl UserError for Error {
             Self::InvalidText { .. } => ErrorClass::InvalidText,
             Self::InvalidDatetime { .. } => ErrorClass::InvalidDatetime,
             Self::NumericOverflow { .. } => ErrorClass::NumericOverflow,
-            Self::DatetimeOverflow { .. } => ErrorClass::DatetimeOverflow,
+            Self::DatetimeOverflow { .. } | Self::FieldOverflow { .. } => ErrorClass::DatetimeOverflow,
+            Self::UndefinedZone { .. } => ErrorClass::InvalidArgument,
             Self::TooLarge { .. } => ErrorClass::TooLarge,
             Self::LoginTimeout | Self::IdleInTransaction | Self::IdleSession | Self::WriteStalled { .. } => {
                 ErrorClass::Cancelled

@@ -7,6 +7,7 @@
 mod auth;
 mod backend;
 mod cancel;
+mod casts;
 pub mod catalog;
 mod connection;
 mod copy;

@@ -63,6 +63,19 @@ pub(crate) fn decode(
     fit(read, expected)
 }
 
+/// One text as a value of the plan's type.
+///
+/// # Errors
+/// 22P02, 22003, 22007 or 22008.
+pub(crate) fn read_text(
+    text: &str,
+    wire: &Type,
+    expected: &DataType,
+    style: &OutputStyle,
+) -> Result<ScalarValue> {
+    fit(from_text(text, wire, expected, style)?, expected)
+}
+
 /// Turns a value of the wire's type into the plan's.
 fn fit(value: ScalarValue, expected: &DataType) -> Result<ScalarValue> {
     let from = value.data_type();

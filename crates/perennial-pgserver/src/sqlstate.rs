@@ -42,6 +42,8 @@ pub fn class(class: ErrorClass) -> &'static str {
         ErrorClass::DuplicateAlias => "42712",
         ErrorClass::InvalidRegex => "2201B",
         ErrorClass::InvalidPower => "2201F",
+        ErrorClass::InvalidLogarithm => "2201E",
+        ErrorClass::InvalidBucket => "2201G",
         ErrorClass::InvalidLimit => "2201W",
         ErrorClass::InvalidOffset => "2201X",
         ErrorClass::InvalidArgument => "22023",

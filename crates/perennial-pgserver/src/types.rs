@@ -4,6 +4,7 @@
 //! [`PG_TYPE`]. A name is followed only where the storage fits it.
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit};
+use perennial_engine::schema::DIGITS;
 use pgwire::api::Type;
 
 /// Metadata key of a field that is served as a type of that name: `oid`, `name`, `json`, `uuid`, `oid[]`, …
@@ -27,7 +28,7 @@ impl Shape {
     pub fn of(schema: &Schema) -> Vec<Self> {
         let describe = |field: &Field| {
             let pg_type = pg_type(field);
-            let modifier = if pg_type == Type::NUMERIC {
+            let modifier = if pg_type == Type::NUMERIC && !field.metadata().contains_key(DIGITS) {
                 numeric_modifier(field.data_type())
             } else {
                 -1

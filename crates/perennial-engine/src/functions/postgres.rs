@@ -7,29 +7,53 @@ use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result, ScalarValue};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
+use datafusion::logical_expr::{AggregateUDF, ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 use perennial_base::ErrorClass;
 
 use crate::error::Error;
 
+mod avg;
 pub(crate) mod integers;
+pub(crate) mod intervals;
 pub(crate) mod json;
+mod json_object;
 pub(crate) mod like;
+mod numbers;
+pub(crate) mod numeric;
+mod pattern;
+pub(crate) mod quotient;
 pub(crate) mod round;
+mod rowwise;
 pub(crate) mod similar;
+mod sum;
+mod texts;
 pub(crate) mod timezone;
+pub(crate) mod zoned;
 
-/// All of them; registered behind the engine's own functions.
+/// All functions of single rows; registered behind the engine's own functions.
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut all = integers::functions();
     all.extend([
-        json::function(),
+        json_object::function(),
         like::function(),
-        round::function(),
         similar::function(),
         timezone::function(),
+        quotient::function(),
+        numeric::function(),
     ]);
+    all.extend(round::functions());
+    all.extend(numbers::functions());
+    all.extend(intervals::functions());
+    all.extend(zoned::functions());
+    all.extend(pattern::functions());
+    all.extend(json::functions());
+    all.extend(texts::functions());
     all
+}
+
+/// All aggregates, likewise.
+pub(crate) fn aggregates() -> [Arc<AggregateUDF>; 2] {
+    [sum::function(), avg::function()]
 }
 
 /// The answers of a function from texts to a text; NULL where an argument is.

@@ -1,53 +1,182 @@
 //! Operators and casts that Postgres computes otherwise than the engine: dates plus intervals, integers that do not wrap
 //! around, numbers that are rounded and not cut off.
 
-use arrow::datatypes::{DataType, TimeUnit};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, Result};
-use datafusion::logical_expr::expr::{BinaryExpr, Cast};
+use datafusion::functions_nested::array_has::array_has_any_udf;
+use datafusion::logical_expr::expr::{BinaryExpr, Cast, WindowFunction, WindowFunctionParams};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
+use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawWindowExpr};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
 use datafusion::optimizer::analyzer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::functions::postgres::{integers, round};
+use crate::functions::postgres::{integers, intervals, json, quotient, round};
 
-/// A date and an interval make a timestamp.
+/// Operators on dates, times, intervals and quotients, by the types of their sides.
 #[derive(Debug)]
-pub(crate) struct DatesAndIntervals;
+pub(crate) struct Operators;
 
-impl ExprPlanner for DatesAndIntervals {
+impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let operator = match expr.op {
-            BinaryOperator::Plus => Operator::Plus,
-            BinaryOperator::Minus => Operator::Minus,
-            _ => return Ok(PlannerResult::Original(expr)),
+        let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
+            return Ok(PlannerResult::Original(expr));
         };
-        let is = |expr: &Expr, wanted: fn(&DataType) -> bool| {
-            expr.get_type(schema).is_ok_and(|found| wanted(&found))
-        };
-        let date = |found: &DataType| matches!(found, DataType::Date32);
-        let interval = |found: &DataType| matches!(found, DataType::Interval(_));
-        let timestamp = |expr: Expr| {
-            Expr::Cast(Cast::new(
-                Box::new(expr),
-                DataType::Timestamp(TimeUnit::Microsecond, None),
-            ))
-        };
-        let RawBinaryExpr { op, left, right } = expr;
-        if is(&left, date) && is(&right, interval) {
-            let sum = BinaryExpr::new(Box::new(timestamp(left)), operator, Box::new(right));
-            return Ok(PlannerResult::Planned(Expr::BinaryExpr(sum)));
-        }
-        if operator == Operator::Plus && is(&left, interval) && is(&right, date) {
-            let sum = BinaryExpr::new(Box::new(timestamp(right)), operator, Box::new(left));
-            return Ok(PlannerResult::Planned(Expr::BinaryExpr(sum)));
-        }
-        Ok(PlannerResult::Original(RawBinaryExpr { op, left, right }))
+        let RawBinaryExpr {
+            op,
+            left: one,
+            right: other,
+        } = expr;
+        Ok(match operated(&op, (&one, &left), (&other, &right)) {
+            Some(planned) => PlannerResult::Planned(planned),
+            None => PlannerResult::Original(RawBinaryExpr {
+                op,
+                left: one,
+                right: other,
+            }),
+        })
     }
+
+    fn plan_window(&self, window: RawWindowExpr) -> Result<PlannerResult<RawWindowExpr>> {
+        // Numbers and ranks of rows are bigint, buckets integer.
+        let data_type = match window.func_def.name() {
+            "row_number" | "rank" | "dense_rank" => DataType::Int64,
+            "ntile" => DataType::Int32,
+            _ => return Ok(PlannerResult::Original(window)),
+        };
+        let call = WindowFunction {
+            fun: window.func_def,
+            params: WindowFunctionParams {
+                args: window.args,
+                partition_by: window.partition_by,
+                order_by: window.order_by,
+                window_frame: window.window_frame,
+                filter: window.filter,
+                null_treatment: window.null_treatment,
+                distinct: window.distinct,
+            },
+        };
+        let call = Expr::WindowFunction(Box::new(call));
+        Ok(PlannerResult::Planned(Expr::Cast(Cast::new(
+            Box::new(call),
+            data_type,
+        ))))
+    }
+}
+
+fn operated(op: &BinaryOperator, one: (&Expr, &DataType), other: (&Expr, &DataType)) -> Option<Expr> {
+    use BinaryOperator::{Divide, Minus, Multiply, Plus};
+    use DataType::{Date32, Interval, Timestamp};
+    let ((left, left_type), (right, right_type)) = (one, other);
+    let cast = |expr: &Expr, to: DataType| Expr::Cast(Cast::new(Box::new(expr.clone()), to));
+    let wall_clock = || Timestamp(TimeUnit::Microsecond, None);
+    let sum = |left: Expr, operator: Operator, right: Expr| {
+        Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)))
+    };
+    let two = |function: Arc<ScalarUDF>| Some(function.call(vec![left.clone(), right.clone()]));
+    let exact = |found: &DataType| found.is_integer() || found.is_decimal();
+    if let Some(function) = json::behind(op)
+        && is_text(left_type)
+    {
+        return two(function);
+    }
+    // A constant in quotes has no type of its own: it takes that of the other side.
+    if let Some(literal) = beside_literal(op, one, other) {
+        return Some(literal);
+    }
+    match (op, left_type, right_type) {
+        (BinaryOperator::PGOverlap, DataType::List(_), DataType::List(_)) => two(array_has_any_udf()),
+        // A date and an interval make a timestamp.
+        (Plus, Date32, Interval(_)) => Some(sum(cast(left, wall_clock()), Operator::Plus, right.clone())),
+        (Minus, Date32, Interval(_)) => Some(sum(cast(left, wall_clock()), Operator::Minus, right.clone())),
+        (Plus, Interval(_), Date32) => Some(sum(cast(right, wall_clock()), Operator::Plus, left.clone())),
+        // A text beside a timestamp is an interval.
+        (Plus | Minus, Timestamp(..), DataType::Utf8) if matches!(right, Expr::Literal(..)) => {
+            let operator = if *op == Plus {
+                Operator::Plus
+            } else {
+                Operator::Minus
+            };
+            let interval = cast(right, Interval(IntervalUnit::MonthDayNano));
+            Some(sum(left.clone(), operator, interval))
+        }
+        (Minus, Timestamp(_, None) | Date32, Timestamp(_, None)) | (Minus, Timestamp(_, None), Date32) => {
+            let sides = vec![cast(left, wall_clock()), cast(right, wall_clock())];
+            Some(intervals::between_function().call(sides))
+        }
+        (Minus, Timestamp(_, Some(zone)), Timestamp(_, _) | Date32)
+        | (Minus, Timestamp(_, None) | Date32, Timestamp(_, Some(zone))) => {
+            let instant = || Timestamp(TimeUnit::Microsecond, Some(Arc::clone(zone)));
+            let sides = vec![cast(left, instant()), cast(right, instant())];
+            Some(intervals::between_function().call(sides))
+        }
+        (Multiply, Interval(_), number) if number.is_numeric() => two(intervals::multiply_function()),
+        (Multiply, number, Interval(_)) if number.is_numeric() => {
+            Some(intervals::multiply_function().call(vec![right.clone(), left.clone()]))
+        }
+        (Divide, Interval(_), number) if number.is_numeric() => two(intervals::divide_function()),
+        (Divide, one, other)
+            if one.is_numeric() && other.is_floating() || one.is_floating() && other.is_numeric() =>
+        {
+            two(quotient::function())
+        }
+        (Divide, one, other) if exact(one) && exact(other) && (one.is_decimal() || other.is_decimal()) => {
+            two(quotient::function())
+        }
+        _ => None,
+    }
+}
+
+fn is_text(found: &DataType) -> bool {
+    matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+/// Arithmetic of numbers, and comparisons of booleans and intervals, with a constant in quotes.
+fn beside_literal(op: &BinaryOperator, one: (&Expr, &DataType), other: (&Expr, &DataType)) -> Option<Expr> {
+    let quoted = |(expr, found): (&Expr, &DataType)| is_text(found) && matches!(expr, Expr::Literal(..));
+    let taken = |found: &DataType| match op {
+        BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply | BinaryOperator::Divide => {
+            found.is_integer() || found.is_floating()
+        }
+        BinaryOperator::Eq
+        | BinaryOperator::NotEq
+        | BinaryOperator::Lt
+        | BinaryOperator::LtEq
+        | BinaryOperator::Gt
+        | BinaryOperator::GtEq => matches!(found, DataType::Boolean | DataType::Interval(_)),
+        _ => false,
+    };
+    let operator = match op {
+        BinaryOperator::Plus => Operator::Plus,
+        BinaryOperator::Minus => Operator::Minus,
+        BinaryOperator::Multiply => Operator::Multiply,
+        BinaryOperator::Divide => Operator::Divide,
+        BinaryOperator::Eq => Operator::Eq,
+        BinaryOperator::NotEq => Operator::NotEq,
+        BinaryOperator::Lt => Operator::Lt,
+        BinaryOperator::LtEq => Operator::LtEq,
+        BinaryOperator::Gt => Operator::Gt,
+        BinaryOperator::GtEq => Operator::GtEq,
+        _ => return None,
+    };
+    let as_other = |expr: &Expr, to: &DataType| Expr::Cast(Cast::new(Box::new(expr.clone()), to.clone()));
+    let (left, right) = if quoted(other) && taken(one.1) {
+        (one.0.clone(), as_other(other.0, one.1))
+    } else if quoted(one) && taken(other.1) {
+        (as_other(one.0, other.1), other.0.clone())
+    } else {
+        return None;
+    };
+    Some(Expr::BinaryExpr(BinaryExpr::new(
+        Box::new(left),
+        operator,
+        Box::new(right),
+    )))
 }
 
 /// Runs when all types are known.

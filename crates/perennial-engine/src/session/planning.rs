@@ -17,9 +17,11 @@ use crate::catalog::{SessionCatalog, relation_columns};
 use crate::error::{Error, Result, StopReason};
 use crate::release::Release;
 use crate::rows::{Plan, Rows, panicked};
+use crate::rules::casts::Casts;
 use crate::session::facts::Facts;
 use crate::session::plans::{Basis, Planned};
 use crate::session::{Prepared, PreparedStatement, Session, parameters, unsupported, utility};
+use crate::sql::literals::Reading;
 use crate::sql::names::shown_schema;
 use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::{Parsed, parse};
@@ -37,8 +39,15 @@ impl Session {
         Basis {
             release: Arc::downgrade(release),
             path: settings.search_path(),
-            zone: settings.zone().engine_name(),
+            style: settings.output_style(),
         }
+    }
+
+    fn reading(&self, basis: &Basis) -> Option<Reading> {
+        self.engine.front().map(|front| Reading {
+            front: Arc::clone(front),
+            style: basis.style,
+        })
     }
 
     /// The session state for a release, made anew when what planning depends on has changed.
@@ -49,11 +58,16 @@ impl Session {
         }
         let catalog = SessionCatalog::new(Arc::clone(release.schemas()), &basis.path);
         let mut config = self.engine.template().config().clone();
-        config.options_mut().execution.time_zone = Some(basis.zone.clone());
-        let mut state = SessionStateBuilder::new_from_existing(self.engine.template().clone())
+        config.options_mut().execution.time_zone = Some(basis.style.time_zone.engine_name());
+        let mut builder = SessionStateBuilder::new_from_existing(self.engine.template().clone())
             .with_config(config)
-            .with_catalog_list(Arc::new(catalog))
-            .build();
+            .with_catalog_list(Arc::new(catalog));
+        if let Some(front) = self.engine.front() {
+            builder = builder.with_analyzer_rule(Arc::new(Casts::new(Arc::clone(front), basis.style)));
+        }
+        let mut state = builder.build();
+        // Functions see the session's zone.
+        state.mark_start_execution();
         if let Some(front) = self.engine.front() {
             for function in front.functions(Arc::new(Facts::new(self, release))) {
                 state.register_udf(Arc::new(function))?;
@@ -76,7 +90,13 @@ impl Session {
         let release = self.selected().await?;
         let basis = self.basis(&release);
         let state = self.state(&release, &basis)?;
-        normalised(&mut statement, &state, release.config(self.engine.config()))?;
+        let reading = self.reading(&basis);
+        normalised(
+            &mut statement,
+            &state,
+            release.config(self.engine.config()),
+            reading.as_ref(),
+        )?;
         let declared = declared.to_vec();
         let text = parsed.text().to_owned();
         let (plan, parameters) = self
@@ -137,11 +157,12 @@ impl Session {
         let known = prepared.0.plan.as_ref().map(|known| Arc::clone(&known.lock()));
         let known = known.filter(|known| known.basis == basis);
         let standing = known.and_then(|known| Some((known.standing(&values)?, Arc::clone(&known.output))));
+        let reading = self.reading(&basis);
         let (plan, output) = match standing {
             Some((standing, output)) => (Plan::Standing(standing), output),
             None => {
                 let planning = async move {
-                    let planned = current(&statement, &state, basis, &config).await?;
+                    let planned = current(&statement, &state, basis, &config, reading.as_ref()).await?;
                     let physical = planned.physical(&state, started, values).await?;
                     Ok((Plan::Once(physical), Arc::clone(&planned.output)))
                 };
@@ -168,6 +189,7 @@ async fn current(
     state: &SessionState,
     basis: Basis,
     config: &Config,
+    reading: Option<&Reading>,
 ) -> Result<Arc<Planned>> {
     let slot = prepared
         .plan
@@ -178,7 +200,7 @@ async fn current(
         return Ok(known);
     }
     let mut ast = prepared.parsed.statement().clone();
-    normalised(&mut ast, state, config)?;
+    normalised(&mut ast, state, config, reading)?;
     let declared: Vec<_> = prepared.parameters.iter().cloned().map(Some).collect();
     let (plan, _) = parameters::plan(state, ast, &declared, prepared.parsed.text()).await?;
     let output = shown_schema(plan.schema().as_arrow());
@@ -230,11 +252,16 @@ pub(crate) async fn plan_query(state: &SessionState, sql: &str, config: &Config)
         return Err(unsupported("more than one statement"));
     };
     let mut statement = parsed.statement().clone();
-    normalised(&mut statement, state, config)?;
+    normalised(&mut statement, state, config, None)?;
     Ok(parameters::plan(state, statement, &[], sql).await?.0)
 }
 
-fn normalised(statement: &mut Statement, state: &SessionState, config: &Config) -> Result<()> {
+fn normalised(
+    statement: &mut Statement,
+    state: &SessionState,
+    config: &Config,
+    reading: Option<&Reading>,
+) -> Result<()> {
     let aggregates = |name: &str| state.aggregate_functions().contains_key(name);
     normalise(
         statement,
@@ -243,6 +270,7 @@ fn normalised(statement: &mut Statement, state: &SessionState, config: &Config) 
             aggregates: &aggregates,
             parameters: &|name| parameter_names(state, name),
             relations: &|name| relation_columns(state, name),
+            reading,
         },
     )
 }

@@ -1,6 +1,6 @@
 //! What of a statement's plan is kept from one execution to the next.
 //!
-//! A plan holds for a release, a search path and a time zone ([`Basis`]); a release never changes. From the second execution
+//! A plan holds for a release, a search path and forms of values ([`Basis`]); a release never changes. From the second execution
 //! on, what does not depend on the values of parameters is kept: the optimised logical plan, and where the whole plan runs as
 //! it is with any values, that as well. Plans with functions that are not the same for ever, such as `now()`, are made for
 //! each execution.
@@ -35,18 +35,19 @@ use crate::error::Result;
 use crate::keyed::KeyScan;
 use crate::release::Release;
 use crate::session::parameters::open::{Values, opened};
+use crate::session::settings::OutputStyle;
 
 /// What planning depends on besides the statement.
 #[derive(Debug, Clone)]
 pub(super) struct Basis {
     pub(super) release: Weak<Release>,
     pub(super) path: Vec<String>,
-    pub(super) zone: String,
+    pub(super) style: OutputStyle,
 }
 
 impl PartialEq for Basis {
     fn eq(&self, other: &Self) -> bool {
-        self.release.ptr_eq(&other.release) && self.path == other.path && self.zone == other.zone
+        self.release.ptr_eq(&other.release) && self.path == other.path && self.style == other.style
     }
 }
 

@@ -15,6 +15,7 @@ use perennial_base::Config;
 use crate::error::{Error, Result, specified_twice};
 use crate::functions::table;
 use crate::rules::array_literal::elements;
+use crate::sql::literals::{self, Reading};
 use crate::sql::names::{folded, name_columns};
 use crate::sql::offset;
 use crate::sql::partitions;
@@ -36,6 +37,8 @@ pub(crate) struct Context<'a> {
     pub(crate) parameters: &'a ParametersOf<'a>,
     /// The columns of a served relation.
     pub(crate) relations: using::Relations<'a>,
+    /// How constants are read; where there is nothing, they are the planner's.
+    pub(crate) reading: Option<&'a Reading>,
 }
 
 /// Rewrites a statement in place.
@@ -62,6 +65,10 @@ impl VisitorMut for Rules<'_> {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        if self.context.reading.is_some() {
+            literals::in_values(&mut query.body);
+            literals::fetched(query);
+        }
         self.names.enter(query, self.context.relations);
         using::merge(query, &self.names, self.context.relations);
         ControlFlow::Continue(())
@@ -77,6 +84,9 @@ impl VisitorMut for Rules<'_> {
             return ControlFlow::Break(specified_twice(&name));
         }
         name_columns(select);
+        if self.context.reading.is_some() {
+            literals::in_select(select);
+        }
         if let Err(error) = partitions::in_select_list(select).and_then(|()| sets::in_select_list(select)) {
             return ControlFlow::Break(error);
         }
@@ -107,6 +117,17 @@ impl VisitorMut for Rules<'_> {
     }
 
     fn post_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        if let TableFactor::Table {
+            name,
+            args: Some(arguments),
+            ..
+        } = factor
+            && let Some(reading) = self.context.reading
+            && name.0.last().map(part).as_deref() == Some("generate_series")
+            && let Err(error) = literals::in_series(&mut arguments.args, reading)
+        {
+            return ControlFlow::Break(error);
+        }
         if let TableFactor::Table { name, .. } = factor {
             drop_database(name);
         }
@@ -114,6 +135,16 @@ impl VisitorMut for Rules<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Some(reading) = self.context.reading {
+            if let Expr::Function(function) = expr
+                && let Some(replaced) = literals::instead(function)
+            {
+                *expr = replaced;
+            }
+            if let Err(error) = literals::in_expr(expr, reading) {
+                return ControlFlow::Break(error);
+            }
+        }
         match expr {
             Expr::BinaryOp { op, .. } => named_operator(op),
             Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => array_of_text(right),
@@ -150,7 +181,10 @@ impl VisitorMut for Rules<'_> {
                 data_type,
                 ..
             } => {
-                literal(inner, data_type);
+                if self.context.reading.is_none() || matches!(data_type, DataType::Bytea | DataType::Array(_))
+                {
+                    literal(inner, data_type);
+                }
                 if let Some(replaced) = cast(inner, data_type).or_else(|| postgres::cut(inner, data_type)) {
                     *expr = replaced;
                 }

@@ -1,11 +1,11 @@
 //! Operators of Postgres' grammar that are functions: zones, patterns, the parts of a time, and text of a length.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, ExactNumberInfo, Expr, UnaryOperator,
-    Value, ValueWithSpan,
+    BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, Expr, UnaryOperator, Value,
+    ValueWithSpan,
 };
 
-use crate::functions::postgres::{like, similar, timezone};
+use crate::functions::postgres::{like, similar, timezone, zoned};
 use crate::sql::subquery::function;
 
 fn call_with(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
@@ -41,7 +41,7 @@ pub(crate) fn operator(expr: &Expr) -> Option<Expr> {
                 Expr::Nested(Box::new(matches))
             })
         }
-        Expr::Extract { field, expr, .. } => extract(field, expr),
+        Expr::Extract { field, expr, .. } => Some(extract(field, expr)),
         _ => None,
     }
 }
@@ -55,42 +55,14 @@ pub(crate) fn escape(pattern: &mut Box<Expr>, character: &mut Option<ValueWithSp
     }
 }
 
-/// `extract` is numeric: whole for all fields but those of the second and the epoch.
-fn extract(field: &DateTimeField, expr: &Expr) -> Option<Expr> {
-    let part = |name: &str| {
-        let name = Expr::value(Value::SingleQuotedString(name.to_owned()));
-        call_with("date_part", [name, expr.clone()])
-    };
-    let numeric = |value: Expr, precision: u64, scale: i64| Expr::Cast {
-        kind: CastKind::Cast,
-        expr: Box::new(value),
-        data_type: DataType::Numeric(ExactNumberInfo::PrecisionAndScale(precision, scale)),
-        array: false,
-        format: None,
-    };
-    let scaled = |value: Expr, factor: &str| {
-        Expr::Nested(Box::new(Expr::BinaryOp {
-            left: Box::new(value),
-            op: BinaryOperator::Multiply,
-            right: Box::new(Expr::value(Value::Number(factor.to_owned(), false))),
-        }))
-    };
+/// `extract` is numeric.
+fn extract(field: &DateTimeField, expr: &Expr) -> Expr {
     let name = match field {
         DateTimeField::Custom(ident) => ident.value.to_lowercase(),
         field => field.to_string().to_lowercase(),
     };
-    Some(match name.as_str() {
-        "second" | "seconds" => {
-            let micros = numeric(part("microsecond"), 14, 0);
-            scaled(micros, "0.000001")
-        }
-        "epoch" => numeric(part("epoch"), 20, 6),
-        "milliseconds" | "millisecond" => {
-            let micros = numeric(part("microsecond"), 14, 0);
-            scaled(micros, "0.001")
-        }
-        name => numeric(part(name), 14, 0),
-    })
+    let name = Expr::value(Value::SingleQuotedString(name.trim_matches('\'').to_owned()));
+    call_with(zoned::EXTRACT, [name, expr.clone()])
 }
 
 /// A cast to `varchar(n)` cuts, and one to `char(n)` fills up with blanks as well.

@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, SelectItem,
-    SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query,
+    Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
 };
 
 use super::names::folded;
@@ -16,6 +16,12 @@ use crate::functions::table::{derived, list_of};
 
 /// Functions that give a list here and a set in Postgres.
 pub(crate) const LISTS: [&str; 2] = ["generate_series", "generate_subscripts"];
+
+/// Functions that give a set in Postgres, each with the one that gives its rows as an array.
+const SPLITS: [(&str, &str); 2] = [
+    ("regexp_split_to_table", "regexp_split_to_array"),
+    ("string_to_table", "string_to_array"),
+];
 
 /// The elements of an array, `x`, each with its place from 1 on, `n`.
 const EXPANDED: &str = "_pg_expandarray";
@@ -119,6 +125,9 @@ impl VisitorMut for Sets {
         }
         let name = last_name(called);
         if LISTS.contains(&name.as_str()) {
+            *expr = call("unnest", expr.clone());
+        } else if let Some((_, array)) = SPLITS.iter().find(|(set, _)| *set == name) {
+            called.name = ObjectName::from(vec![Ident::new(*array)]);
             *expr = call("unnest", expr.clone());
         } else if name == EXPANDED
             && let Some(array) = only_argument(called)

@@ -3,8 +3,9 @@
 use arrow::array::types::{Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type};
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::ScalarBuffer;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use bytes::{BufMut, BytesMut};
+use perennial_engine::schema::{DIGITS, WRITTEN, own_digits};
 use pgwire::api::Type;
 
 use super::{Put, no_form};
@@ -47,6 +48,81 @@ pub(super) fn decimal(array: &ArrayRef, format: Format) -> Result<Put> {
             })
         }
         _ => return Err(no_form(&Type::NUMERIC, format)),
+    })
+}
+
+/// How many digits behind the point a value of a column has, where it is its own business.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Digits {
+    /// As a quotient, so many at least.
+    Quotient(i8),
+    /// As many as are not zeros at the end.
+    Written,
+}
+
+impl Digits {
+    /// Those of a column; none for one whose values all have the digits of its type.
+    pub(crate) fn of(field: &Field) -> Option<Self> {
+        if !field.data_type().is_decimal() {
+            return None;
+        }
+        match field.metadata().get(DIGITS)?.as_str() {
+            WRITTEN => Some(Self::Written),
+            minimum => minimum.parse().ok().map(Self::Quotient),
+        }
+    }
+
+    /// The digits to be shown of a value with `scale` of them.
+    fn kept(self, digits: &[u8], scale: i8) -> i8 {
+        match self {
+            Self::Quotient(minimum) => {
+                let length = if digits == b"0" { 0 } else { digits.len() };
+                own_digits(length, scale, minimum)
+            }
+            Self::Written => {
+                let zeros = digits.iter().rev().take_while(|digit| **digit == b'0').count();
+                let zeros = i8::try_from(zeros).unwrap_or(i8::MAX);
+                if digits == b"0" { 0 } else { (scale - zeros).max(0) }
+            }
+        }
+    }
+}
+
+/// Decimals whose values have digits of their own.
+pub(super) fn of_own_digits(array: &ArrayRef, digits: Digits, format: Format) -> Result<Put> {
+    let write = if format == Format::Text {
+        put_text
+    } else {
+        put_binary_digits
+    };
+    let put = move |text: &str, scale: i8, out: &mut BytesMut| {
+        let all = text.strip_prefix('-').unwrap_or(text).as_bytes();
+        let kept = digits.kept(all, scale);
+        let dropped = usize::from((scale - kept).unsigned_abs());
+        let shown = all
+            .len()
+            .checked_sub(dropped)
+            .and_then(|length| all.get(..length));
+        let shown = shown.filter(|shown| !shown.is_empty()).unwrap_or(b"0");
+        write(text.starts_with('-') && shown != b"0", shown, kept, out);
+    };
+    Ok(match array.data_type() {
+        DataType::Decimal256(_, scale) => {
+            let (values, scale) = (array.as_primitive::<Decimal256Type>().values().clone(), *scale);
+            Box::new(move |row, out| {
+                put(&values[row].to_string(), scale, out);
+                Ok(())
+            })
+        }
+        DataType::Decimal128(_, scale) => {
+            let (values, scale) = (array.as_primitive::<Decimal128Type>().values().clone(), *scale);
+            Box::new(move |row, out| {
+                let mut buffer = itoa::Buffer::new();
+                put(buffer.format(values[row]), scale, out);
+                Ok(())
+            })
+        }
+        _ => return decimal(array, format),
     })
 }
 

@@ -4,30 +4,53 @@ use crate::encode::{DAY_MICROS, days_from_civil};
 use crate::error::{Error, Result};
 use crate::style::{OutputStyle, Zone, instant_of};
 
+/// Why a text is no date or time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Fault {
+    /// It has not the form of one.
+    Form,
+    /// A field has a value that there is none of.
+    Range,
+    /// A zone that nobody knows.
+    Zone(String),
+}
+
+type Read<T> = std::result::Result<T, Fault>;
+
+impl Fault {
+    fn error(self, type_name: &str, text: &str) -> Error {
+        match self {
+            Self::Form => Error::invalid_datetime(type_name, text),
+            Self::Range => Error::field_overflow(text),
+            Self::Zone(name) => Error::UndefinedZone {
+                name: name.to_ascii_lowercase(),
+            },
+        }
+    }
+}
+
 /// A date, in days since 1970; what follows it (a time, a zone: pgjdbc sends one) is read and left aside.
 pub(super) fn date(text: &str, style: &OutputStyle) -> Result<i32> {
-    match text.to_ascii_lowercase().as_str() {
+    match text.trim().to_ascii_lowercase().as_str() {
         "infinity" => return Ok(i32::MAX),
         "-infinity" => return Ok(i32::MIN),
         "epoch" => return Ok(0),
         _ => {}
     }
-    let moment = Moment::read(text, style).ok_or_else(|| Error::invalid_datetime("date", text))?;
+    let moment = Moment::read(text, style).map_err(|fault| fault.error("date", text))?;
     i32::try_from(moment.days()?).map_err(|_| Error::DatetimeOverflow { type_name: "date" })
 }
 
 /// A time of day in microseconds.
 pub(super) fn time(text: &str) -> Result<i64> {
-    let mut reader = Reader { text };
-    let clock = reader
-        .clock()
-        .ok_or_else(|| Error::invalid_datetime("time", text))?;
+    if text.trim().eq_ignore_ascii_case("allballs") {
+        return Ok(0);
+    }
+    let mut reader = Reader { text: text.trim() };
+    let clock = reader.clock().map_err(|fault| fault.error("time", text))?;
     reader.zone();
     if !reader.text.trim().is_empty() {
         return Err(Error::invalid_datetime("time", text));
-    }
-    if clock > DAY_MICROS {
-        return Err(Error::DatetimeOverflow { type_name: "time" });
     }
     Ok(clock)
 }
@@ -40,13 +63,13 @@ pub(super) fn timestamp(text: &str, style: &OutputStyle, zoned: bool) -> Result<
     } else {
         "timestamp"
     };
-    match text.to_ascii_lowercase().as_str() {
+    match text.trim().to_ascii_lowercase().as_str() {
         "infinity" => return Ok(i64::MAX),
         "-infinity" => return Ok(i64::MIN),
         "epoch" => return Ok(0),
         _ => {}
     }
-    let moment = Moment::read(text, style).ok_or_else(|| Error::invalid_datetime(type_name, text))?;
+    let moment = Moment::read(text, style).map_err(|fault| fault.error(type_name, text))?;
     let overflow = || Error::DatetimeOverflow { type_name };
     let local = moment.days()?.checked_mul(86_400).ok_or_else(overflow)?;
     let local = local + moment.clock.div_euclid(1_000_000);
@@ -72,9 +95,10 @@ struct Moment {
 }
 
 impl Moment {
-    /// `2024-01-31[{ |T}10:00[:00[.5]]][zone][ BC]`, also `01/31/2024` and `31.01.2024`.
-    fn read(text: &str, style: &OutputStyle) -> Option<Self> {
-        let mut reader = Reader { text };
+    /// `2024-01-31[{ |T}10:00[:00[.5]][ PM]][zone][ BC]`, also `01/31/2024`, `31.01.2024`, `Jan 31 2024`, `31-Jan-2024` and
+    /// `20240131`.
+    fn read(text: &str, style: &OutputStyle) -> Read<Self> {
+        let mut reader = Reader { text: text.trim() };
         let (year, month, day) = reader.date(style)?;
         let mut moment = Self {
             year,
@@ -94,9 +118,15 @@ impl Moment {
         if rest.eq_ignore_ascii_case("BC") {
             moment.year = 1 - moment.year;
         } else if !rest.is_empty() && !rest.eq_ignore_ascii_case("AD") {
-            return None;
+            // What looks like the name of a zone and is none.
+            let name = rest.contains('/') && rest.starts_with(|first: char| first.is_ascii_alphabetic());
+            return Err(if name {
+                Fault::Zone(rest.to_owned())
+            } else {
+                Fault::Form
+            });
         }
-        Some(moment)
+        Ok(moment)
     }
 
     fn days(&self) -> Result<i64> {
@@ -114,17 +144,17 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// So many digits at the front, as a number.
-    fn number(&mut self, most: usize) -> Option<(u32, usize)> {
+    fn number(&mut self, most: usize) -> Read<(u32, usize)> {
         let length = self
             .text
             .bytes()
             .take(most)
             .take_while(u8::is_ascii_digit)
             .count();
-        let (digits, rest) = self.text.split_at_checked(length)?;
-        let value = digits.parse().ok()?;
+        let (digits, rest) = self.text.split_at_checked(length).ok_or(Fault::Form)?;
+        let value = digits.parse().map_err(|_| Fault::Form)?;
         self.text = rest;
-        Some((value, length))
+        Ok((value, length))
     }
 
     fn skip(&mut self, character: char) -> bool {
@@ -137,25 +167,55 @@ impl Reader<'_> {
         }
     }
 
-    fn date(&mut self, style: &OutputStyle) -> Option<(i64, u32, u32)> {
-        let (first, length) = self.number(8)?;
-        let (year, month, day) = if self.text.starts_with(['-', '/', '.']) {
-            let separator = self.text.chars().next()?;
-            self.skip(separator);
-            let (second, _) = self.number(2)?;
-            if !self.skip(separator) {
-                return None;
-            }
-            let (third, _) = self.number(7)?;
-            match (length, separator, style.date_style.day_first) {
-                (3.., ..) => (first, second, third),
-                (_, '.', _) | (_, _, true) => (third, second, first),
-                _ => (third, first, second),
-            }
-        } else if length == 8 {
-            (first / 10_000, first / 100 % 100, first % 100)
+    /// The letters at the front.
+    fn word(&mut self) -> String {
+        let length = self
+            .text
+            .find(|character: char| !character.is_ascii_alphabetic())
+            .unwrap_or(self.text.len());
+        let (word, rest) = self.text.split_at(length);
+        self.text = rest;
+        word.to_ascii_lowercase()
+    }
+
+    /// The month that a name of three letters or more stands for.
+    fn month(&mut self) -> Read<u32> {
+        const NAMES: [&str; 12] = [
+            "january",
+            "february",
+            "march",
+            "april",
+            "may",
+            "june",
+            "july",
+            "august",
+            "september",
+            "october",
+            "november",
+            "december",
+        ];
+        let word = self.word();
+        let place = NAMES.iter().position(|name| {
+            *name == word || name.get(..3) == Some(&word) || (word == "sept" && *name == "september")
+        });
+        place
+            .and_then(|place| u32::try_from(place + 1).ok())
+            .ok_or(Fault::Form)
+    }
+
+    fn blanks(&mut self) {
+        self.text = self.text.trim_start_matches([' ', ',', '-', '/', '.']);
+    }
+
+    fn date(&mut self, style: &OutputStyle) -> Read<(i64, u32, u32)> {
+        let (year, month, day) = if self.text.starts_with(|first: char| first.is_ascii_alphabetic()) {
+            let month = self.month()?;
+            self.blanks();
+            let (day, _) = self.number(2)?;
+            self.blanks();
+            (self.year()?, month, day)
         } else {
-            return None;
+            self.digits_first(style)?
         };
         let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
         let longest = match month {
@@ -165,35 +225,121 @@ impl Reader<'_> {
             _ => 31,
         };
         let valid = year > 0 && (1..=12).contains(&month) && (1..=longest).contains(&day);
-        valid.then_some((i64::from(year), month, day))
+        if valid {
+            Ok((i64::from(year), month, day))
+        } else {
+            Err(Fault::Range)
+        }
     }
 
-    /// `10:00`, `10:00:00`, `10:00:00.123456` in microseconds; finer digits round, 24:00:00 is the end of the
-    /// day.
-    fn clock(&mut self) -> Option<i64> {
-        let (hours, _) = self.number(2)?;
-        if !self.skip(':') {
-            return None;
+    fn digits_first(&mut self, style: &OutputStyle) -> Read<(u32, u32, u32)> {
+        let (first, length) = self.number(8)?;
+        let separator = self.text.chars().next();
+        if length == 8 && !matches!(separator, Some('-' | '/' | '.')) {
+            return Ok((first / 10_000, first / 100 % 100, first % 100));
         }
-        let (minutes, _) = self.number(2)?;
-        let mut seconds = 0;
-        let mut micros = 0;
-        if self.skip(':') {
-            seconds = self.number(2)?.0;
-            if self.skip('.') {
-                let length = self.text.bytes().take_while(u8::is_ascii_digit).count();
-                let (digits, rest) = self.text.split_at_checked(length)?;
-                self.text = rest;
-                micros = fraction(digits);
+        let Some(separator) = separator.filter(|next| matches!(next, '-' | '/' | '.' | ' ')) else {
+            return Err(Fault::Form);
+        };
+        self.skip(separator);
+        if self.text.starts_with(|next: char| next.is_ascii_alphabetic()) {
+            let month = self.month()?;
+            self.blanks();
+            if length >= 3 {
+                return Ok((first, month, self.number(2)?.0));
             }
+            return Ok((self.year()?, month, first));
+        }
+        if separator == ' ' {
+            return Err(Fault::Form);
+        }
+        let (second, digits) = self.number(3)?;
+        if separator == '.' && length == 4 && digits == 3 {
+            return Self::day_of_year(first, second);
+        }
+        if !self.skip(separator) {
+            return Err(Fault::Form);
+        }
+        if length >= 3 {
+            return Ok((first, second, self.number(2)?.0));
+        }
+        let year = self.year()?;
+        Ok(if separator == '.' || style.date_style.day_first {
+            (year, second, first)
+        } else {
+            (year, first, second)
+        })
+    }
+
+    /// A year; one of two digits is the nearest to 2020.
+    fn year(&mut self) -> Read<u32> {
+        let (year, length) = self.number(7)?;
+        Ok(match (length, year) {
+            (1 | 2, 0..70) => year + 2000,
+            (1 | 2, _) => year + 1900,
+            _ => year,
+        })
+    }
+
+    fn day_of_year(year: u32, day: u32) -> Read<(u32, u32, u32)> {
+        let found = i32::try_from(year)
+            .ok()
+            .and_then(|year| chrono::NaiveDate::from_yo_opt(year, day))
+            .ok_or(Fault::Range)?;
+        Ok((
+            year,
+            chrono::Datelike::month(&found),
+            chrono::Datelike::day(&found),
+        ))
+    }
+
+    /// `10:00`, `10:00:00`, `10:00:00.123456`, `100000`, `10:00 PM` in microseconds; finer digits round, 24:00:00 is the end
+    /// of the day.
+    fn clock(&mut self) -> Read<i64> {
+        let (first, length) = self.number(6)?;
+        let (mut hours, minutes, mut seconds, mut micros) = match (length, self.text.starts_with(':')) {
+            (1 | 2, true) => {
+                self.skip(':');
+                (first, self.number(2)?.0, 0, 0)
+            }
+            (4, false) => (first / 100, first % 100, 0, 0),
+            (6, false) => (first / 10_000, first / 100 % 100, first % 100, 0),
+            _ => return Err(Fault::Form),
+        };
+        if length <= 2 && self.skip(':') {
+            seconds = self.number(2)?.0;
+        }
+        if self.text.starts_with('.') && (length == 6 || length <= 2) {
+            self.skip('.');
+            let length = self.text.bytes().take_while(u8::is_ascii_digit).count();
+            let (digits, rest) = self.text.split_at_checked(length).ok_or(Fault::Form)?;
+            self.text = rest;
+            micros = fraction(digits);
+        }
+        let rest = self.text.trim_start();
+        if let Some(half) = rest.get(..2)
+            && !rest
+                .get(2..)
+                .is_some_and(|after| after.starts_with(|next: char| next.is_ascii_alphanumeric()))
+            && (half.eq_ignore_ascii_case("am") || half.eq_ignore_ascii_case("pm"))
+        {
+            if hours > 12 {
+                return Err(Fault::Range);
+            }
+            hours = hours % 12 + if half.eq_ignore_ascii_case("pm") { 12 } else { 0 };
+            self.text = rest.get(2..).unwrap_or_default();
         }
         let valid = minutes < 60 && seconds <= 60 && hours <= 24;
         let clock =
             (i64::from(hours) * 3600 + i64::from(minutes) * 60 + i64::from(seconds)) * 1_000_000 + micros;
-        (valid && clock <= DAY_MICROS).then_some(clock)
+        if valid && clock <= DAY_MICROS {
+            Ok(clock)
+        } else {
+            Err(Fault::Range)
+        }
     }
 
-    /// `Z`, `+02`, `+02:00`, `-0930`, `UTC`, `Europe/Berlin`; what is none of these is left.
+    /// `Z`, `+02`, `+02:00`, `-0930`, `UTC`, `CET`, `Europe/Berlin`; what is none of these is left.
     fn zone(&mut self) -> Option<Zone> {
         let text = self.text.trim_start();
         let length = text.find(' ').unwrap_or(text.len());
@@ -204,7 +350,7 @@ impl Reader<'_> {
                 return None;
             }
             None if word.starts_with(|character: char| character.is_ascii_digit()) => return None,
-            None => Zone::parse(word)?,
+            None => Zone::of_abbreviation(word).or_else(|| Zone::parse(word))?,
         };
         self.text = rest;
         Some(zone)

@@ -129,7 +129,13 @@ fn split_words(text: &str) -> Vec<String> {
         for character in part.chars() {
             let letter = character.is_ascii_alphabetic();
             match words.last_mut() {
-                Some(word) if letters == Some(letter) => word.push(character),
+                // A sign may stand apart from its number.
+                Some(word)
+                    if letters == Some(letter)
+                        || (letters.is_none() && matches!(word.as_str(), "+" | "-")) =>
+                {
+                    word.push(character);
+                }
                 _ => words.push(character.to_string()),
             }
             letters = Some(letter);

@@ -1,42 +1,138 @@
-//! `round`: of double precision to the nearest even whole number, as Postgres has it; of numeric away from zero.
+//! `round`, `trunc`, `ceil` and `floor` of numerics have the digits that are asked for, as in Postgres; `round` of double
+//! precision goes to the nearest even whole number.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Float32Array, Float64Array};
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
-use datafusion::common::Result;
+use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float32Array, Float64Array};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type};
+use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 
-/// The function, in the place of the engine's.
+use super::quotient::scale;
+
+/// The functions, in the place of the engine's.
+pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
+    let of = |engine: Arc<ScalarUDF>, way: Way| {
+        Arc::new(ScalarUDF::from(Round {
+            engine,
+            way,
+            signature: Signature::user_defined(Volatility::Immutable),
+            aliases: if way == Way::Up {
+                vec!["ceiling".to_owned()]
+            } else {
+                Vec::new()
+            },
+        }))
+    };
+    vec![
+        function(),
+        of(datafusion::functions::math::trunc(), Way::Cut),
+        of(datafusion::functions::math::ceil(), Way::Up),
+        of(datafusion::functions::math::floor(), Way::Down),
+    ]
+}
+
+/// `round`.
 pub(crate) fn function() -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::from(Round {
         engine: datafusion::functions::math::round(),
+        way: Way::Nearest,
+        signature: Signature::user_defined(Volatility::Immutable),
+        aliases: Vec::new(),
     }))
 }
 
-/// The engine's function does all but the rounding of floats to whole numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Way {
+    Nearest,
+    Cut,
+    Up,
+    Down,
+}
+
+/// The engine's function does all but what stands above.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Round {
     engine: Arc<ScalarUDF>,
+    way: Way,
+    signature: Signature,
+    aliases: Vec<String>,
+}
+
+/// Digits behind the point that a decimal is rounded to: none without a second argument, what a constant says with one.
+fn digits(arguments: &[Option<&ScalarValue>]) -> Option<i64> {
+    match arguments {
+        [_] => Some(0),
+        [_, Some(digits)] => match digits.cast_to(&DataType::Int64) {
+            Ok(ScalarValue::Int64(digits)) => digits,
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn kept(digits: i64) -> i8 {
+    i8::try_from(digits.clamp(0, 30)).unwrap_or(0)
 }
 
 impl ScalarUDFImpl for Round {
     fn name(&self) -> &str {
-        "round"
+        self.engine.name()
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
     }
 
     fn signature(&self) -> &Signature {
-        self.engine.signature()
+        &self.signature
     }
 
-    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
-        self.engine.return_type(arguments)
+    fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {
+        match given {
+            [decimal, rest @ ..] if decimal.is_decimal() => {
+                let number = match decimal {
+                    DataType::Decimal32(precision, scale) | DataType::Decimal64(precision, scale) => {
+                        DataType::Decimal128(*precision, *scale)
+                    }
+                    other => other.clone(),
+                };
+                Ok(std::iter::once(number)
+                    .chain(rest.iter().map(|_| DataType::Int64))
+                    .collect())
+            }
+            // A number with digits is numeric; alone it is double precision.
+            [whole, _] if whole.is_integer() => Ok(vec![DataType::Decimal128(20, 0), DataType::Int64]),
+            [_] => Ok(vec![if given.first() == Some(&DataType::Float32) {
+                DataType::Float32
+            } else {
+                DataType::Float64
+            }]),
+            [float, _] if *float == DataType::Float32 => Ok(vec![DataType::Float32, DataType::Int64]),
+            [_, _] => Ok(vec![DataType::Float64, DataType::Int64]),
+            _ => datafusion::common::plan_err!("function {} takes a number and its digits", self.name()),
+        }
     }
 
-    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<arrow::datatypes::FieldRef> {
-        self.engine.return_field_from_args(arguments)
+    fn return_type(&self, taken: &[DataType]) -> Result<DataType> {
+        Ok(taken.first().cloned().unwrap_or(DataType::Null))
+    }
+
+    fn return_field_from_args(&self, arguments: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let number = arguments
+            .arg_fields
+            .first()
+            .map_or(&DataType::Null, |field| field.data_type());
+        let data_type = match (number.is_decimal(), digits(arguments.scalar_arguments)) {
+            // Rounded they fit in fewer digits, and one more before the point.
+            (true, Some(digits)) => DataType::Decimal128(38, kept(digits)),
+            _ => number.clone(),
+        };
+        Ok(Arc::new(Field::new(self.name(), data_type, true)))
     }
 
     fn documentation(&self) -> Option<&Documentation> {
@@ -44,19 +140,80 @@ impl ScalarUDFImpl for Round {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match arguments.args.as_slice() {
-            [number] if number.data_type().is_floating() => {
-                let scalar = matches!(number, ColumnarValue::Scalar(_));
-                let rounded = half_even(&number.to_array(arguments.number_rows)?);
-                if scalar && !rounded.is_empty() {
-                    return Ok(ColumnarValue::Scalar(
-                        datafusion::common::ScalarValue::try_from_array(&rounded, 0)?,
-                    ));
-                }
-                Ok(ColumnarValue::Array(rounded))
+        let Some(number) = arguments.args.first() else {
+            return self.engine.invoke_with_args(arguments);
+        };
+        let scalar = matches!(number, ColumnarValue::Scalar(_));
+        let answer = |column: ArrayRef| {
+            Ok(if scalar {
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&column, 0)?)
+            } else {
+                ColumnarValue::Array(column)
+            })
+        };
+        let rows = if scalar { 1 } else { arguments.number_rows };
+        if number.data_type().is_decimal() {
+            let constants: Vec<Option<&ScalarValue>> = arguments
+                .args
+                .iter()
+                .map(|value| match value {
+                    ColumnarValue::Scalar(constant) => Some(constant),
+                    ColumnarValue::Array(_) => None,
+                })
+                .collect();
+            let constants: Vec<_> = match constants.as_slice() {
+                [_] => vec![None],
+                [_, digits] => vec![None, *digits],
+                _ => constants,
+            };
+            if let Some(digits) = digits(&constants) {
+                return answer(self.decimals(&number.to_array(rows)?, digits)?);
             }
-            _ => self.engine.invoke_with_args(arguments),
         }
+        if self.way == Way::Nearest && arguments.args.len() == 1 && number.data_type().is_floating() {
+            return answer(half_even(&number.to_array(rows)?));
+        }
+        self.engine.invoke_with_args(arguments)
+    }
+}
+
+impl Round {
+    fn decimals(&self, numbers: &ArrayRef, digits: i64) -> Result<ArrayRef> {
+        let (from, to) = (scale(numbers.data_type()), kept(digits));
+        let target = DataType::Decimal128(38, to);
+        if digits >= 0 && (self.way == Way::Nearest || from <= to) {
+            return Ok(cast(numbers, &target)?);
+        }
+        let same = DataType::Decimal128(38, from);
+        let numbers = if *numbers.data_type() == same {
+            Arc::clone(numbers)
+        } else {
+            cast(numbers, &same)?
+        };
+        let dropped = i64::from(from) - digits;
+        let unit = u32::try_from(dropped)
+            .ok()
+            .and_then(|dropped| 10_i128.checked_pow(dropped));
+        let back = 10_i128.pow(u32::try_from(-digits.min(0)).unwrap_or(0).min(37));
+        let way = self.way;
+        let rounded: Decimal128Array = numbers.as_primitive::<Decimal128Type>().unary(|value| {
+            let Some(unit) = unit else { return 0 };
+            let whole = match way {
+                Way::Cut => value / unit,
+                Way::Up => -((-value).div_euclid(unit)),
+                Way::Down => value.div_euclid(unit),
+                Way::Nearest => {
+                    let half = unit / 2;
+                    if value < 0 {
+                        (value - half) / unit
+                    } else {
+                        (value + half) / unit
+                    }
+                }
+            };
+            whole * back
+        });
+        Ok(Arc::new(rounded.with_precision_and_scale(38, to)?))
     }
 }
 

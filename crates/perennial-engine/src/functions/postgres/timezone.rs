@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 use perennial_base::ErrorClass;
 
 use super::raised;
+use crate::session::settings::Zone as Settled;
 
 /// Its name.
 pub(crate) const NAME: &str = "timezone";
@@ -145,6 +146,11 @@ fn parse(text: &str) -> Result<Zone> {
         )
     };
     let trimmed = text.trim();
+    if let Some(Settled::Fixed(offset)) = Settled::of_abbreviation(trimmed) {
+        return Ok(Zone::Fixed(TimeDelta::seconds(i64::from(
+            offset.local_minus_utc(),
+        ))));
+    }
     if let Ok(zone) = trimmed.parse::<Tz>() {
         return Ok(Zone::Named(zone));
     }
@@ -176,6 +182,33 @@ fn parse(text: &str) -> Result<Zone> {
     }
     let offset = TimeDelta::minutes(hours * 60 + minutes);
     Ok(Zone::Fixed(if west { -offset } else { offset }))
+}
+
+/// A zone as a function is given it, in the form of the settings.
+pub(super) fn named(text: &str) -> Result<Settled> {
+    Ok(match parse(text)? {
+        Zone::Named(zone) => Settled::Named(zone),
+        Zone::Fixed(offset) => {
+            let seconds = i32::try_from(offset.num_seconds()).unwrap_or(0);
+            let offset = chrono::FixedOffset::east_opt(seconds).ok_or_else(|| {
+                raised(
+                    ErrorClass::InvalidArgument,
+                    format!("time zone \"{text}\" not recognized"),
+                )
+            })?;
+            Settled::Fixed(offset)
+        }
+    })
+}
+
+/// The instant of a wall clock in a zone, both in microseconds.
+pub(super) fn instant_of(local: i64, zone: &Settled) -> Option<i64> {
+    let time = DateTime::from_timestamp_micros(local)?.naive_utc();
+    let instant = match zone {
+        Settled::Named(zone) => utc(time, *zone)?,
+        Settled::Fixed(offset) => time.checked_sub_offset(*offset)?,
+    };
+    Some(instant.and_utc().timestamp_micros())
 }
 
 fn shifted(micros: i64, zone: Zone, zoned: bool) -> Result<i64> {

@@ -34,6 +34,29 @@ impl Zone {
         }
     }
 
+    /// The offset that an abbreviation stands for, whatever a zone of that name does with its clocks.
+    pub fn of_abbreviation(text: &str) -> Option<Self> {
+        let hours = match text.to_ascii_uppercase().as_str() {
+            "GMT" | "UTC" | "WET" | "Z" | "ZULU" => 0,
+            "BST" | "CET" | "WEST" | "MET" => 1,
+            "CEST" | "EET" | "MEST" => 2,
+            "EEST" | "MSK" => 3,
+            "JST" | "KST" => 9,
+            "AEST" => 10,
+            "AEDT" => 11,
+            "ADT" => -3,
+            "AST" | "EDT" => -4,
+            "EST" | "CDT" => -5,
+            "CST" | "MDT" => -6,
+            "MST" | "PDT" => -7,
+            "PST" | "AKDT" => -8,
+            "AKST" => -9,
+            "HST" => -10,
+            _ => return None,
+        };
+        FixedOffset::east_opt(hours * 3600).map(Self::Fixed)
+    }
+
     /// A zone from its name in any case (`europe/berlin`), or hours or `±HH:MM` east of Greenwich.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
