@@ -21,6 +21,7 @@ use crate::groups::{Nodes, of_customers};
 use crate::increment::{Increment, number_all, obstacle};
 use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look};
+use crate::lost::by_source;
 use crate::money::MissingRate;
 use crate::output::Output;
 use crate::overrides::overrides;
@@ -80,6 +81,10 @@ pub struct Report {
     pub why_full: Option<String>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,
+    /// Sources of which no file is served as their mapping does not fit, each with the reason.
+    pub unfit: Vec<(String, String)>,
+    /// Sources with values of optional expressions that could not be worked out, and how many.
+    pub values_lost: Vec<(String, u64)>,
 }
 
 impl Report {
@@ -532,6 +537,12 @@ fn report(
         full: false,
         why_full: None,
         missing_rates,
+        unfit: manifest
+            .into_iter()
+            .flat_map(Manifest::unfit)
+            .map(|(source, why)| (source.to_owned(), why.to_owned()))
+            .collect(),
+        values_lost: manifest.map(by_source).unwrap_or_default(),
     }
 }
 
