@@ -6,7 +6,7 @@ use perennial_testkit::{TestLake, TestServer};
 use crate::support::{connect_with, one};
 
 /// The password is "correct horse"; the verifier is what PostgreSQL 15.20 has stored for it.
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [lake]
 url = "./lake"
 [server]

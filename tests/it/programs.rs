@@ -1,13 +1,12 @@
 //! Real programs, where this machine has them.
 
-use std::process::{Command, Output};
+use std::process::{Command, ExitStatus, Output};
 
 use perennial_testkit::environment::variable;
 use perennial_testkit::{TestLake, TestServer};
 
-/// What a program prints when it succeeds; nothing where it is absent.
-#[track_caller]
-fn printed(command: &mut Command) -> Option<String> {
+/// How a program ends and what it prints; nothing where it is absent.
+pub(crate) fn ended(command: &mut Command) -> Option<(ExitStatus, String, String)> {
     let program = command.get_program().to_string_lossy().into_owned();
     let Output {
         status,
@@ -21,15 +20,28 @@ fn printed(command: &mut Command) -> Option<String> {
         }
         Err(error) => panic!("{program}: {error}"),
     };
-    let (stdout, stderr) = (
-        String::from_utf8_lossy(&stdout).into_owned(),
-        String::from_utf8_lossy(&stderr),
-    );
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Some((status, text(stdout), text(stderr)))
+}
+
+/// What a program prints when it succeeds; nothing where it is absent.
+#[track_caller]
+pub(crate) fn printed(command: &mut Command) -> Option<String> {
+    let (status, stdout, stderr) = ended(command)?;
     assert!(
         status.success() && stderr.is_empty(),
-        "{program} {status}\n{stdout}\n{stderr}"
+        "{command:?} {status}\n{stdout}\n{stderr}"
     );
     Some(stdout)
+}
+
+/// The interpreter that has the drivers; nothing where none is named.
+pub(crate) fn python() -> Option<Command> {
+    let named = variable("PERENNIAL_TEST_PYTHON");
+    if named.is_none() {
+        println!("skipped: PERENNIAL_TEST_PYTHON is not set");
+    }
+    named.map(Command::new)
 }
 
 fn psql(server: &TestServer, commands: &[&str]) -> Option<String> {
@@ -165,11 +177,32 @@ print("done")
 
 #[test]
 fn psycopg_sends_and_reads_every_way_it_has() {
-    let Some(python) = variable("PERENNIAL_TEST_PYTHON") else {
-        println!("skipped: PERENNIAL_TEST_PYTHON is not set");
-        return;
-    };
+    let Some(mut python) = python() else { return };
     let server = TestServer::start(TestLake::demo_small());
-    let shown = printed(Command::new(&python).args(["-c", PSYCOPG, &server.connection_string()]));
-    assert_eq!(shown.as_deref(), Some("done\n"), "{python} is named and absent");
+    let shown = printed(python.args(["-c", PSYCOPG, &server.connection_string()]));
+    assert_eq!(shown.as_deref(), Some("done\n"), "{python:?} is named and absent");
+}
+
+#[test]
+fn sqlalchemy_inspects_and_reflects_with_both_of_its_drivers() {
+    for driver in ["psycopg", "psycopg2"] {
+        let Some(mut python) = python() else { return };
+        let server = TestServer::start(TestLake::demo_small());
+        let url = format!(
+            "postgresql+{driver}://admin@127.0.0.1:{}/perennial",
+            server.port()
+        );
+        let script = include_str!("python/sqlalchemy_inspects.py");
+        let shown = printed(python.args(["-c", script, &url]));
+        assert_eq!(shown.as_deref(), Some("done\n"), "{python:?} is named and absent");
+    }
+}
+
+#[test]
+fn asyncpg_sends_and_reads_every_way_it_has() {
+    let Some(mut python) = python() else { return };
+    let server = TestServer::start(TestLake::demo_small());
+    let script = include_str!("python/asyncpg_asks.py");
+    let shown = printed(python.args(["-c", script, &server.port().to_string()]));
+    assert_eq!(shown.as_deref(), Some("done\n"), "{python:?} is named and absent");
 }

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use perennial_testkit::{Clock, Faults, FixedClock, Operation, RunOptions, Setup, TestLake, TestServer};
+use perennial_testkit::{
+    Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, TestLake, TestServer,
+};
 
 use crate::layout::{CONFIG, orders};
 use crate::support::{becomes, code, connect, execute, lines, one, told};
@@ -365,4 +367,42 @@ async fn planning_lists_and_opens_nothing() {
     assert_eq!(asked(), before);
     assert_eq!(one(&client, KEYS).await, "a1,a2");
     assert!(asked()[1] > before[1]);
+}
+
+#[tokio::test]
+async fn a_run_is_leased_what_it_builds_on() {
+    let lake = TestLake::of(&forgetful(), &[("orders/a.parquet", &orders(&["a1"], known))]);
+    lake.unify();
+    lake.land("orders/b.parquet", &orders(&["b1"], known));
+    let first = format!("_perennial/snapshots/{:020}.json", 1);
+    let base = data_files(&lake);
+    // The run stops where it puts its first file behind the lease, once told and once told again: it reads snapshot 1 later.
+    let faults = Faults::new();
+    faults.nth(Operation::Put, 3, Fault::Hold);
+    let slow = std::thread::spawn({
+        let (lake, setup) = (lake.clone(), Setup::failing(&faults));
+        move || lake.try_run(setup, RunOptions::default())
+    });
+    faults.held().await;
+    for round in 2..=4 {
+        assert_eq!(
+            lake.try_run(Setup::default(), FULL).unwrap().snapshot,
+            Some(round)
+        );
+    }
+    let names = lake.names("_perennial/snapshots");
+    assert_eq!(names, [first, format!("_perennial/snapshots/{:020}.json", 4)]);
+    let kept = data_files(&lake);
+    assert!(
+        base.iter().all(|file| kept.contains(file)),
+        "{base:?} of {kept:?}"
+    );
+    faults.let_go();
+    // Others were faster; it starts again from theirs, which hold all that it was to add.
+    let report = slow.join().unwrap().unwrap();
+    assert_eq!((report.snapshot, report.files_new), (None, 0));
+    assert_eq!(lake.names("_perennial/leases"), Vec::<String>::new());
+    lake.land("orders/c.parquet", &orders(&["c1"], known));
+    assert_eq!(lake.try_run(Setup::default(), FULL).unwrap().snapshot, Some(5));
+    assert_eq!(lake.names("_perennial/snapshots").len(), 1);
 }

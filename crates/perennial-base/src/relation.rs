@@ -44,6 +44,9 @@ pub struct Column {
     pub nullable: bool,
     /// What it says, with its unit.
     pub comment: &'static str,
+    /// Whether it changes from moment to moment without any new fact: it is not stored, and worked out from the other
+    /// columns and the moment that the snapshot describes whenever it is read.
+    pub moving: bool,
 }
 
 /// One served relation.
@@ -103,6 +106,7 @@ const fn not_null(name: &'static str, column_type: ColumnType, comment: &'static
         column_type,
         nullable: false,
         comment,
+        moving: false,
     }
 }
 
@@ -112,6 +116,14 @@ const fn null(name: &'static str, column_type: ColumnType, comment: &'static str
         column_type,
         nullable: true,
         comment,
+        moving: false,
+    }
+}
+
+const fn moving(column: Column) -> Column {
+    Column {
+        moving: true,
+        ..column
     }
 }
 
@@ -158,7 +170,11 @@ const UNIFIED: &[Relation] = &[
         comment: "One row per customer: golden record, lifecycle stage, value, engagement and satisfaction as of the snapshot",
         columns: &[
             CUSTOMER_ID,
-            not_null("as_of_at", Timestamp, "The moment that the row describes"),
+            moving(not_null(
+                "as_of_at",
+                Timestamp,
+                "The moment that the row describes",
+            )),
             not_null("lifecycle_stage", Text, "Stage that the customer is in"),
             not_null(
                 "stage_entered_at",
@@ -173,19 +189,39 @@ const UNIFIED: &[Relation] = &[
                 Timestamp,
                 "First time of a strong identifier; null for an anonymous visitor",
             ),
-            not_null("tenure_days", Float, "Days of 24 hours since first_seen_at"),
+            moving(not_null(
+                "tenure_days",
+                Float,
+                "Days of 24 hours since first_seen_at",
+            )),
             not_null("orders", Int, "Orders that count: paid and not wholly refunded"),
             null("first_order_at", Timestamp, "Time of the first order that counts"),
             null("last_order_at", Timestamp, "Time of the last order that counts"),
-            null("recency_days", Float, "Days of 24 hours since last_order_at"),
+            moving(null(
+                "recency_days",
+                Float,
+                "Days of 24 hours since last_order_at",
+            )),
             null(
                 "median_gap_days",
                 Float,
                 "Median days between consecutive orders; null below two orders",
             ),
-            not_null("orders_30_days", Int, "Orders in the last 30 days"),
-            not_null("orders_90_days", Int, "Orders in the last 90 days"),
-            not_null("orders_365_days", Int, "Orders in the last 365 days"),
+            not_null(
+                "orders_30_days",
+                Int,
+                "Orders less than 30 days of 24 hours before as_of_at",
+            ),
+            not_null(
+                "orders_90_days",
+                Int,
+                "Orders less than 90 days of 24 hours before as_of_at",
+            ),
+            not_null(
+                "orders_365_days",
+                Int,
+                "Orders less than 365 days of 24 hours before as_of_at",
+            ),
             null(
                 "gross_revenue",
                 Money,
@@ -194,33 +230,49 @@ const UNIFIED: &[Relation] = &[
             null(
                 "refunded",
                 Money,
-                "Amounts given back; null when the rate of one is missing",
+                "Amounts given back of paid orders, at the rate of the order; null when the rate of one is missing",
             ),
             null("net_revenue", Money, "gross_revenue less refunded"),
             null(
                 "aov",
                 Money,
-                "Average order value: gross_revenue by paid orders; null without orders",
+                "Average order value: gross_revenue by paid orders, wholly refunded ones among them; null without one",
             ),
             not_null("events", Int, "Events"),
             null("first_event_at", Timestamp, "Time of the first event"),
             null("last_event_at", Timestamp, "Time of the last event"),
-            not_null("events_30_days", Int, "Events in the last 30 days"),
-            not_null("events_90_days", Int, "Events in the last 90 days"),
-            not_null("events_365_days", Int, "Events in the last 365 days"),
+            not_null(
+                "events_30_days",
+                Int,
+                "Events less than 30 days of 24 hours before as_of_at",
+            ),
+            not_null(
+                "events_90_days",
+                Int,
+                "Events less than 90 days of 24 hours before as_of_at",
+            ),
+            not_null(
+                "events_365_days",
+                Int,
+                "Events less than 365 days of 24 hours before as_of_at",
+            ),
             null(
                 "first_touch_channel",
                 Text,
-                "Channel of the earliest event or order that has one",
+                "Channel of the earliest event or order that has one, paid or not; at one moment the first by order of the sources in the configuration, then by key",
             ),
             null(
                 "last_touch_channel",
                 Text,
-                "Channel of the latest event or order that has one",
+                "Channel of the latest event or order that has one, paid or not; at one moment the last by order of the sources in the configuration, then by key",
             ),
             not_null("interactions", Int, "Contacts with service or sales"),
             null("last_interaction_at", Timestamp, "Time of the last contact"),
-            null("nps_latest", Float, "Latest answer to the NPS question, 0 to 10"),
+            null(
+                "nps_latest",
+                Float,
+                "Latest answer to the NPS question, 0 to 10; of two at one moment the last by order of the sources, then by key",
+            ),
             null("nps_latest_at", Timestamp, "When it was given"),
             null(
                 "mrr",
@@ -321,7 +373,7 @@ const UNIFIED: &[Relation] = &[
             null(
                 "time",
                 Timestamp,
-                "Time of the order; null while the order has not landed",
+                "Time of the order; null while the order is not known, because it has not landed, is left out by its source or comes after the moment described",
             ),
             null("product_id", Text, "The product"),
             null("category", Text, "The product's category"),

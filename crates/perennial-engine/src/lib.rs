@@ -12,6 +12,7 @@ pub mod expression;
 pub mod functions;
 mod keyed;
 pub mod limits;
+pub mod moving;
 pub mod pinned;
 pub mod provider;
 pub mod release;

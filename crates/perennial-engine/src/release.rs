@@ -21,6 +21,7 @@ use crate::description::{
     RelationKind, RoleDescription, SchemaDescription, SystemCatalog,
 };
 use crate::error::Result;
+use crate::moving::with_moving;
 use crate::provider::{FileTable, StoredFile, with_views};
 use crate::release::moment::Moment;
 use crate::schema::{schema, timestamp};
@@ -90,9 +91,11 @@ impl Release {
             None => Arc::default(),
         };
         let identifiers = &config.identity.identifiers;
+        let state = manifest.as_ref().and_then(|manifest| manifest.state.as_ref());
         let mut builder = Builder {
             lake,
             masks: Arc::clone(&masks),
+            moment: state.map_or(0, |state| state.as_of),
             identifiers: identifiers
                 .iter()
                 .map(|identifier| identifier.name.as_str())
@@ -264,6 +267,8 @@ struct Builder<'a> {
     /// The types of identifiers, each of which is a column of golden records.
     identifiers: HashSet<&'a str>,
     masks: Arc<Masks>,
+    /// The moment that the snapshot describes.
+    moment: i64,
     schemas: BTreeMap<String, Schema>,
 }
 
@@ -279,8 +284,10 @@ impl Builder<'_> {
         let (provider, columns, rows, bytes): (Arc<dyn TableProvider>, SchemaRef, u64, u64) = match stored {
             Some(stored) => {
                 let table = stored_table(self.lake, &self.masks, stored)?;
-                let (columns, rows, bytes) = (table.schema(), table.rows(), table.bytes());
-                (Arc::new(table), columns, rows, bytes)
+                let (rows, bytes) = (table.rows(), table.bytes());
+                let table = with_moving(Arc::new(table), relation, self.moment)?;
+                let columns = table.schema();
+                (table, columns, rows, bytes)
             }
             None => {
                 let columns = schema(relation);

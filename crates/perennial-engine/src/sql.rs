@@ -9,6 +9,7 @@ pub(crate) mod parse;
 pub(crate) mod partitions;
 pub(crate) mod postgres;
 pub(crate) mod precedence;
+pub(crate) mod sets;
 pub(crate) mod subquery;
 pub(crate) mod using;
 

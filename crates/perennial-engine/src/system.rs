@@ -6,6 +6,7 @@ use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, Timestamp
 use perennial_base::Config;
 use perennial_base::relation::{PERENNIAL, Relation, relation};
 use perennial_lake::{FileState, Manifest, SourceFile};
+use perennial_udf_metrics::{METRICS, Unit};
 
 use crate::description::{FunctionDescription, FunctionKind};
 use crate::error::Result;
@@ -34,7 +35,7 @@ pub(crate) fn relations(
     add("files", files(manifest))?;
     add("snapshots", snapshot_rows(snapshots))?;
     add("functions", function_rows(functions))?;
-    add("metrics", metric_rows(config))?;
+    add("metrics", metric_rows(config, functions))?;
     Ok(out)
 }
 
@@ -197,8 +198,8 @@ fn function_rows(functions: &[FunctionDescription]) -> Vec<ArrayRef> {
     ]
 }
 
-/// The measures of `customer_360` and the configuration's own metrics.
-fn metric_rows(config: &Config) -> Vec<ArrayRef> {
+/// The measures of `customer_360`, the functions that are metrics, and the configuration's own metrics.
+fn metric_rows(config: &Config, functions: &[FunctionDescription]) -> Vec<ArrayRef> {
     let mut rows: Vec<(String, String, Option<String>, &'static str)> = Vec::new();
     if let Some(relation) = relation(perennial_base::relation::PUBLIC, "customer_360") {
         for column in relation.columns {
@@ -221,6 +222,17 @@ fn metric_rows(config: &Config) -> Vec<ArrayRef> {
                 unit,
                 "built in",
             ));
+        }
+    }
+    for function in functions {
+        let unit = METRICS.iter().find(|(name, _)| *name == function.name);
+        if let Some((_, unit)) = unit {
+            let unit = match unit {
+                Unit::Money => config.currency.clone(),
+                Unit::Points => "points".to_owned(),
+            };
+            let definition = format!("{}: {}", function.syntax, function.description);
+            rows.push((function.name.clone(), definition, Some(unit), "built in"));
         }
     }
     for metric in &config.metrics {

@@ -48,6 +48,9 @@ pub struct RunState {
     pub version: u32,
     /// How many groups of records there have ever been; the next one gets this number.
     pub groups: u32,
+    /// The moment that the tables describe, microseconds. 0 in snapshots whose tables say so themselves.
+    #[serde(default)]
+    pub as_of: i64,
 }
 
 impl Manifest {

@@ -14,6 +14,7 @@ use perennial_identity::{Customer, CustomerId, Resolution};
 use perennial_udf_lifecycle::model::{PopulationGapsBuilder, StageModel};
 
 use crate::columns::Facts;
+use crate::due::Due;
 use crate::error::Result;
 use crate::facts::{OrderFacts, orders, tables};
 use crate::golden::golden;
@@ -24,7 +25,7 @@ use crate::past::Before;
 use crate::route::{Buckets, Routed};
 use crate::segments::{Members, Segments};
 use crate::stages::{Collector, PlannedFact, count_gaps, history};
-use crate::summary::customer_360;
+use crate::summary::{customer_360, without_moving};
 use crate::superseded::superseded;
 
 /// What all buckets share.
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) zone: Tz,
     /// The moment that the run describes.
     pub(crate) now: i64,
+    /// Whether later runs describe later moments.
+    pub(crate) moves: bool,
     /// Statuses of orders that do not count, lower case.
     pub(crate) unpaid: HashSet<String>,
     pub(crate) buckets: Buckets,
@@ -197,7 +200,12 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
             )
             .await?;
     }
+    let mut due = Due::new(&shared);
+    for facts in loaded.facts.values() {
+        due.facts(facts);
+    }
     if number.is_none() {
+        due.write(&shared.output, number).await?;
         return Ok(Members::default());
     }
     let customers = shared.buckets.range(bucket);
@@ -214,7 +222,7 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
     let golden = golden(&shared, customers.clone(), profiles, past)?;
     let (history, present) = {
         let mut collector = Collector::new(&shared, &loaded.facts, &loaded.order_facts)?;
-        history(&shared, &mut collector, customers.clone())?
+        history(&shared, &mut collector, customers.clone(), &mut due)?
     };
     let summary = customer_360(
         &shared,
@@ -223,8 +231,11 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
         &loaded.order_facts,
         &present,
         &golden.added,
+        &mut due,
     )?;
+    due.write(&shared.output, number).await?;
     let members = shared.segments.members(&summary)?;
+    let summary = without_moving(&summary)?;
     drop(loaded);
     for (name, batch) in [
         ("customers", &golden.customers),

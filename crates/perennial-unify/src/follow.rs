@@ -24,7 +24,10 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 pub async fn follow(engine: Arc<Engine>, refresh: Option<Duration>, stop: CancellationToken) {
     let cpu = engine.cpu().clone();
     // Without a name of its own the process leases nothing, and relies on `lake.keep_for`.
-    let leasing = random().ok().map(|name| engine.lease(&format!("{name:032x}")));
+    let leasing = match random() {
+        Ok(name) => Some(engine.lease(&format!("{name:032x}")).await),
+        Err(_) => None,
+    };
     let following = match refresh {
         Some(refresh) => cpu.spawn(runs(engine, refresh, stop)),
         None => cpu.spawn(snapshots(engine, stop)),

@@ -54,10 +54,20 @@ pub(crate) fn replaced(table: &str) -> bool {
 }
 
 /// Why everything has to be worked out anew; none when what new files touch is enough.
-pub(crate) fn obstacle(config: &Config, landing: &Landing, previous: &Manifest) -> Result<Option<String>> {
+pub(crate) fn obstacle(
+    config: &Config,
+    landing: &Landing,
+    previous: &Manifest,
+    moment: i64,
+) -> Result<Option<String>> {
     if previous.state.as_ref().map(|state| state.version) != Some(STATE_VERSION) {
         return Ok(Some(
             "the snapshot before keeps no state of this version".to_owned(),
+        ));
+    }
+    if moment < previous.state.as_ref().map_or(i64::MIN, |state| state.as_of) {
+        return Ok(Some(
+            "the clock stands before the moment that is served".to_owned(),
         ));
     }
     if StageModel::from_config(&config.lifecycle)?.adaptive() {
@@ -135,13 +145,15 @@ pub(crate) struct Increment<'a> {
 }
 
 impl<'a> Increment<'a> {
-    /// Finds out what the new rows touch. Answers why everything has to be worked out anew where it is too much.
+    /// Finds out what the new rows touch; the groups `due` are touched by time. Answers why everything has to be worked out
+    /// anew where it is too much.
     pub(crate) async fn find(
         previous: &'a Manifest,
         stored: &'a Tables,
         config: &Config,
         pending: &[(usize, Pending)],
         landing: &Landing,
+        due: &[u32],
         nodes: &Mutex<Nodes>,
     ) -> Result<std::result::Result<Self, String>> {
         let state = previous.state.clone().unwrap_or_default();
@@ -178,6 +190,11 @@ impl<'a> Increment<'a> {
                     }
                 }
             }
+        }
+        for group in due {
+            known
+                .entry(merged.root(*group))
+                .or_insert_with(|| nodes.lock().element());
         }
         let touched = (0..merged.len() as u32).map(|group| known.contains_key(&merged.root(group)));
         let touched = Touched::new(touched.collect());
@@ -282,7 +299,7 @@ impl<'a> Increment<'a> {
     }
 
     /// Numbers the groups and writes what has become of them.
-    pub(crate) async fn number(&mut self, nodes: Nodes, output: &Output) -> Result<(Labels, RunState)> {
+    pub(crate) async fn number(&mut self, nodes: Nodes, output: &Output) -> Result<Labels> {
         let (labels, merged) = nodes.renumbered(&self.known, self.state.groups);
         self.parts.extend(merged);
         let fresh = self.fresh.iter();
@@ -291,8 +308,8 @@ impl<'a> Increment<'a> {
             .collect();
         named.sort_unstable();
         write_nodes(output, &named).await?;
-        let state = write_groups(output, &self.parts, labels.groups).await?;
-        Ok((labels, state))
+        write_groups(output, &self.parts).await?;
+        Ok(labels)
     }
 
     /// The tables of the snapshot: those before, of which what was worked out anew is masked, and what was written. None when
@@ -346,7 +363,7 @@ impl<'a> Increment<'a> {
 }
 
 /// Numbers the groups of a run over everything, and writes what the next run needs of them.
-pub(crate) async fn number_all(mut nodes: Nodes, output: &Output) -> Result<(Labels, RunState)> {
+pub(crate) async fn number_all(mut nodes: Nodes, output: &Output) -> Result<Labels> {
     let settled = nodes.settle();
     let labels = nodes.numbered();
     let named: Vec<(u64, u32)> = settled
@@ -354,8 +371,8 @@ pub(crate) async fn number_all(mut nodes: Nodes, output: &Output) -> Result<(Lab
         .map(|(hash, element)| (hash, labels.of(element)))
         .collect();
     write_nodes(output, &named).await?;
-    let state = write_groups(output, &[], labels.groups).await?;
-    Ok((labels, state))
+    write_groups(output, &[]).await?;
+    Ok(labels)
 }
 
 fn nodes_schema() -> SchemaRef {
@@ -385,17 +402,13 @@ async fn write_nodes(output: &Output, named: &[(u64, u32)]) -> Result<()> {
         .await
 }
 
-async fn write_groups(output: &Output, parts: &[(u32, u32)], groups: u32) -> Result<RunState> {
+async fn write_groups(output: &Output, parts: &[(u32, u32)]) -> Result<()> {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(UInt32Array::from_iter_values(parts.iter().map(|pair| pair.0))),
         Arc::new(UInt32Array::from_iter_values(parts.iter().map(|pair| pair.1))),
     ];
     let batch = RecordBatch::try_new(groups_schema(), columns)?;
-    output.write(GROUPS, None, &batch, None, &[]).await?;
-    Ok(RunState {
-        version: STATE_VERSION,
-        groups,
-    })
+    output.write(GROUPS, None, &batch, None, &[]).await
 }
 
 async fn parts(stored: &Tables, previous: &Manifest) -> Result<Vec<(u32, u32)>> {

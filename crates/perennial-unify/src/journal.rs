@@ -6,7 +6,7 @@ use perennial_lake::Phase;
 
 use crate::error::{Error, Result};
 use crate::progress::Progress;
-use crate::run::Report;
+use crate::report::Report;
 
 /// The phase before there is anything to write about.
 pub(crate) const LOOK: &str = "look at the lake";

@@ -6,28 +6,28 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use perennial_base::config::Config;
-use perennial_base::{ErrorClass, Kind, UserError};
+use perennial_base::{ErrorClass, Kind};
 use perennial_engine::Engine;
 use perennial_identity::{GraphBuilder, Normaliser, Outcome as Normalised, PreviousIds, Resolution, Rules};
-use perennial_lake::{
-    Commit, FileState, Manifest, Masks, Retention, RunState, RunSummary, SourceFile, TableManifest,
-};
+use perennial_lake::{Commit, FileState, Manifest, Masks, Retention, RunState, RunSummary, TableManifest};
 use perennial_udf_lifecycle::model::StageModel;
 
 use crate::compact::compact;
+use crate::due::{due, moment};
 use crate::error::{Error, Result};
 use crate::findings;
 use crate::groups::{Nodes, of_customers};
 use crate::increment::{Increment, number_all, obstacle};
 use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look};
-use crate::lost::by_source;
+use crate::ledger::STATE_VERSION;
 use crate::money::MissingRate;
 use crate::output::Output;
 use crate::overrides::overrides;
 use crate::progress::Progress;
 use crate::published;
 use crate::records::{Pending, Reading, Staged};
+use crate::report::{Report, knew, named, quarantined, report};
 use crate::rules::{graph, rules};
 use crate::scratch::Scratch;
 use crate::stored::{Tables, Touched};
@@ -58,42 +58,6 @@ pub struct RunOptions {
     pub yields: bool,
 }
 
-/// What a run did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// The snapshot committed; none when nothing was new.
-    pub snapshot: Option<u64>,
-    /// Customers in it.
-    pub customers: u64,
-    /// Files admitted for the first time, or anew.
-    pub files_new: u64,
-    /// Files that left the lake.
-    pub files_removed: u64,
-    /// All files that are quarantined now: source, path and reason.
-    pub quarantined: Vec<(String, String, String)>,
-    /// Those of them that the snapshot before did not quarantine for the same reason.
-    pub quarantined_anew: Vec<(String, String, String)>,
-    /// Rows read.
-    pub rows: u64,
-    /// Whether everything was worked out anew, and not what new files touch alone.
-    pub full: bool,
-    /// Why, where there was a snapshot to build on.
-    pub why_full: Option<String>,
-    /// Currencies of amounts that could not be converted.
-    pub missing_rates: Vec<MissingRate>,
-    /// Sources of which no file is served as their mapping does not fit, each with the reason.
-    pub unfit: Vec<(String, String)>,
-    /// Sources with values of optional expressions that could not be worked out, and how many.
-    pub values_lost: Vec<(String, u64)>,
-}
-
-impl Report {
-    /// The report of a run that leaves a snapshot as it is.
-    fn unchanged(snapshot: &Manifest) -> Self {
-        report(&Landing::default(), Some(snapshot), None, Vec::new())
-    }
-}
-
 /// Runs once: reads the lake, and commits a snapshot when something is new.
 ///
 /// # Errors
@@ -105,20 +69,42 @@ pub async fn run(
     options: RunOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    // What it builds on is leased, by the process that serves or for this run.
+    let leasing = match engine.leases() {
+        true => None,
+        false => Some(engine.lease(&format!("{:032x}", random()?)).await),
+    };
+    let outcome = attempts(engine, looks, options, progress).await;
+    let leased = leasing.is_none();
+    if let Some(leasing) = leasing {
+        leasing.release().await;
+    }
+    let report = outcome?;
+    if report.snapshot.is_some() {
+        if leased {
+            // What it was built on is read no more.
+            engine.renew_leases().await;
+        }
+        collect_garbage(engine).await;
+    }
+    Ok(report)
+}
+
+async fn attempts(
+    engine: &Arc<Engine>,
+    looks: &mut Looks,
+    options: RunOptions,
+    progress: &dyn Progress,
+) -> Result<Report> {
     for attempt in 1..=ATTEMPTS {
         match self::attempt(engine, looks, options, progress).await {
             Ok(Some(report)) => {
                 engine.refresh().await?;
-                if report.snapshot.is_some() {
-                    collect_garbage(engine).await;
-                }
                 return Ok(report);
             }
             Ok(None) => {}
             // A file went or changed while it was read: the next attempt sees what is there then.
             Err(Error::Lake(perennial_lake::Error::Replaced { .. })) if attempt < ATTEMPTS => {}
-            // Another run has committed, and removed the snapshot that this one builds on.
-            Err(error) if attempt < ATTEMPTS && error.class() == ErrorClass::MissingFile => {}
             Err(error) => return Err(error),
         }
     }
@@ -151,7 +137,7 @@ async fn collect_garbage(engine: &Engine) {
     }
 }
 
-/// One attempt; none when another run committed first.
+/// One attempt; none when another run committed first, or has removed the snapshot that this one would build on.
 async fn attempt(
     engine: &Arc<Engine>,
     looks: &mut Looks,
@@ -161,11 +147,12 @@ async fn attempt(
     let config = Arc::clone(engine.config());
     let began = engine.clock().now();
     let mut now = began;
-    let previous = engine.snapshots().newest().await?;
-    let same_config = previous
-        .as_ref()
-        .is_some_and(|previous| previous.config_hash == config.hash);
-    if let Some(previous) = &previous
+    engine.refresh().await?;
+    // Held to the end of the attempt.
+    let base = engine.release();
+    let previous = base.manifest().map(Arc::as_ref);
+    let same_config = previous.is_some_and(|previous| previous.config_hash == config.hash);
+    if let Some(previous) = previous
         && options.yields
         && !same_config
         && previous.run.started_at > engine.opened_at()
@@ -175,36 +162,46 @@ async fn attempt(
     }
     let afresh = options.full || !same_config;
     progress.phase(LOOK, None);
-    let mut landing = look(engine, previous.as_ref(), looks, now, afresh).await?;
+    let mut landing = look(engine, previous, looks, now, afresh).await?;
     for _ in 0..SETTLING_LOOKS {
         if !options.settle || !(looks.waiting() || landing.rewriting.is_some()) {
             break;
         }
         tokio::time::sleep(SETTLING_PAUSE).await;
         now = engine.clock().now();
-        landing = look(engine, previous.as_ref(), looks, now, afresh).await?;
+        landing = look(engine, previous, looks, now, afresh).await?;
     }
     if looks.postpone(&landing) && !options.settle && !afresh {
         tracing::info!(
             file = landing.rewriting,
             "a file is being written anew; the run waits for it"
         );
-        return Ok(Some(report(&landing, previous.as_ref(), None, Vec::new())));
+        return Ok(Some(report(&landing, previous, None, Vec::new())));
     }
-    let aged = previous
-        .as_ref()
-        .is_some_and(|previous| aged(&config, previous, now));
+    let moment = moment(&config, previous, now);
+    let aged = previous.is_some_and(|previous| aged(&config, previous, moment));
     if !afresh && !aged && !landing.changed() {
-        return Ok(Some(report(&landing, previous.as_ref(), None, Vec::new())));
+        return Ok(Some(report(&landing, previous, None, Vec::new())));
     }
 
-    let number = previous.as_ref().map_or(1, |previous| previous.number + 1);
-    let mut why = match &previous {
+    if !engine.keeps(&base).await? {
+        if engine.refresh().await? > base.number() {
+            return Ok(None);
+        }
+        let message = format!(
+            "snapshot {}, the newest, is not in the lake any more",
+            base.number()
+        );
+        return Err(perennial_engine::Error::new(ErrorClass::MissingFile, message)
+            .with_hint("Was _perennial removed? Start again to unify everything anew.")
+            .into());
+    }
+    let number = previous.map_or(1, |previous| previous.number + 1);
+    let mut why = match previous {
         None => None,
         Some(_) if options.full => Some("it was asked for".to_owned()),
         Some(_) if !same_config => Some("the configuration is another".to_owned()),
-        Some(_) if aged => Some("a new day has begun".to_owned()),
-        Some(previous) => obstacle(&config, &landing, previous)?,
+        Some(previous) => obstacle(&config, &landing, previous, moment)?,
     };
     let mut part = previous.is_some() && why.is_none();
     let id = format!("{number}-{:032x}", random()?);
@@ -219,12 +216,13 @@ async fn attempt(
         let run = Committing {
             engine,
             config: &config,
-            previous: previous.as_ref(),
+            previous,
             part,
             why: why.clone(),
             id: &id,
             number,
             now,
+            moment,
             output: &output,
             journal: &journal,
         };
@@ -259,10 +257,11 @@ enum Outcome {
     TooMuch(String),
 }
 
-/// Whether a snapshot describes an earlier day: stages and windows change as time passes, without any new file.
-fn aged(config: &Config, previous: &Manifest, now: i64) -> bool {
+/// Whether a snapshot describes another day: stages and windows change as time passes, without any new file.
+fn aged(config: &Config, previous: &Manifest, moment: i64) -> bool {
     let day = |at: i64| crate::values::day_of(at, config.zone);
-    config.as_of.is_none() && day(previous.run.started_at) != day(now)
+    let before = previous.state.as_ref().map(|state| day(state.as_of));
+    config.as_of.is_none() && before != Some(day(moment))
 }
 
 /// Everything of a run behind the look.
@@ -277,6 +276,8 @@ struct Committing<'a> {
     id: &'a str,
     number: u64,
     now: i64,
+    /// The moment that the snapshot describes.
+    moment: i64,
     output: &'a Arc<Output>,
     journal: &'a Journal<'a>,
 }
@@ -353,7 +354,8 @@ impl Committing<'_> {
         let mut increment = None;
         if let Some(previous) = self.previous.filter(|_| self.part) {
             journal.phase("find what is touched", None);
-            let found = Increment::find(previous, &stored, config, &pending, &landing, &nodes).await?;
+            let due = due(&stored, &state, config, previous, self.moment).await?;
+            let found = Increment::find(previous, &stored, config, &pending, &landing, &due, &nodes).await?;
             let found = match found {
                 Ok(found) => found,
                 Err(why) => return Ok(Outcome::TooMuch(why)),
@@ -383,7 +385,7 @@ impl Committing<'_> {
         }
         let nodes = Arc::try_unwrap(nodes).map_err(|_| held("groups"))?;
         let mut nodes = nodes.into_inner();
-        let (labels, run_state) = match &mut increment {
+        let labels = match &mut increment {
             Some(increment) => increment.number(nodes, self.output).await?,
             None => {
                 nodes.published(&resolution, &of_customers(&resolution, &known.elements));
@@ -403,6 +405,7 @@ impl Committing<'_> {
             scratch: &scratch,
             journal,
             now: self.now,
+            moment: self.moment,
             rows: staged
                 .iter()
                 .flat_map(|staged| &staged.heaps)
@@ -440,6 +443,11 @@ impl Committing<'_> {
         } else {
             tables.remove(Masks::TABLE);
         }
+        let run_state = RunState {
+            version: STATE_VERSION,
+            groups: labels.groups,
+            as_of: self.moment,
+        };
         self.propose(landing, tables, run_state, rows, missing_rates)
             .await
     }
@@ -516,64 +524,6 @@ impl Committing<'_> {
             Commit::Conflict { .. } => Ok(Outcome::Lost),
         }
     }
-}
-
-fn report(
-    landing: &Landing,
-    manifest: Option<&Manifest>,
-    snapshot: Option<u64>,
-    missing_rates: Vec<MissingRate>,
-) -> Report {
-    Report {
-        snapshot,
-        customers: manifest
-            .and_then(|manifest| manifest.tables.get("public.customers"))
-            .map_or(0, |table| table.rows()),
-        files_new: landing.files_new,
-        files_removed: landing.files_removed,
-        quarantined: manifest.into_iter().flat_map(quarantined).map(named).collect(),
-        quarantined_anew: Vec::new(),
-        rows: 0,
-        full: false,
-        why_full: None,
-        missing_rates,
-        unfit: manifest
-            .into_iter()
-            .flat_map(Manifest::unfit)
-            .map(|(source, why)| (source.to_owned(), why.to_owned()))
-            .collect(),
-        values_lost: manifest.map(by_source).unwrap_or_default(),
-    }
-}
-
-/// The quarantined files of a snapshot: source, file and reason.
-fn quarantined(manifest: &Manifest) -> impl Iterator<Item = (&str, &SourceFile, &str)> {
-    manifest.sources.iter().flat_map(|(name, source)| {
-        source
-            .files
-            .iter()
-            .filter_map(move |file| Some((name.as_str(), file, file.reason.as_deref()?)))
-    })
-}
-
-fn named((source, file, reason): (&str, &SourceFile, &str)) -> (String, String, String) {
-    (source.to_owned(), file.path.clone(), reason.to_owned())
-}
-
-/// Whether a snapshot quarantines the very file for the same reason.
-fn knew(previous: &Manifest, source: &str, file: &SourceFile) -> bool {
-    let mut known = previous
-        .sources
-        .get(source)
-        .into_iter()
-        .flat_map(|known| &known.files);
-    known.any(|known| {
-        known.path == file.path
-            && known.size == file.size
-            && known.e_tag == file.e_tag
-            && known.last_modified == file.last_modified
-            && known.reason == file.reason
-    })
 }
 
 /// What tells a run, or a process, from every other one, on other machines too.

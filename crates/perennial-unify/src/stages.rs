@@ -16,6 +16,7 @@ use perennial_udf_lifecycle::model::{
 
 use crate::bucket::Shared;
 use crate::columns::{Facts, instants, optional, texts, written_schema};
+use crate::due::Due;
 use crate::error::{Error, Result};
 use crate::facts::{OrderFacts, table};
 use crate::superseded::VERSIONED;
@@ -482,11 +483,13 @@ pub(crate) fn count_gaps(
     Ok(())
 }
 
-/// The history of the customers of a bucket, and of each customer the present interval.
+/// The history of the customers of a bucket, and of each customer the present interval. When there will be another one is
+/// noted in `due`.
 pub(crate) fn history(
     shared: &Shared,
     collector: &mut Collector<'_>,
     customers: Range<u32>,
+    due: &mut Due,
 ) -> Result<(RecordBatch, Vec<Option<Interval>>)> {
     let model: &StageModel = &shared.model;
     let mut evaluator = Evaluator::new(model);
@@ -496,7 +499,11 @@ pub(crate) fn history(
     for customer in customers {
         let facts = collector.customer(customer)?;
         let before = intervals.len();
-        evaluator.history(&facts, shared.now, &mut intervals);
+        due.customer(
+            shared,
+            customer,
+            evaluator.history(&facts, shared.now, &mut intervals),
+        );
         owners.resize(intervals.len(), customer);
         present.push(intervals.get(before..).and_then(|own| own.last().copied()));
     }

@@ -94,6 +94,27 @@ impl Tables {
         })
     }
 
+    /// A table with its groups, without the rows that are masked.
+    pub(crate) fn table(&self, table: &TableManifest) -> Result<FileTable> {
+        let files = table.files.iter().map(|file| {
+            Ok(StoredFile {
+                columns: file.columns.clone(),
+                ..self.file(file, self.masks.of(&file.path).cloned())?
+            })
+        });
+        let files = files.collect::<Result<Vec<_>>>()?;
+        let columns = table.schema.schema().fields().iter().cloned();
+        let columns = columns.chain([Arc::new(group_field())]).collect::<Vec<_>>();
+        let columns = Arc::new(Schema::new(columns));
+        Ok(FileTable::new(
+            self.engine.lake(),
+            columns,
+            Vec::new(),
+            files,
+            &table.sort,
+        )?)
+    }
+
     /// All rows of a table that are not masked, by batch; nothing where there is no such table.
     pub(crate) async fn rows(
         &self,
@@ -233,7 +254,11 @@ pub(crate) struct FileRows<'a> {
 }
 
 impl FileRows<'_> {
-    /// The columns of these names, of those that the table has.
+    pub(crate) fn file(&self) -> &DataFile {
+        &self.file
+    }
+
+    /// The columns of these names, of those that the table has; the groups by theirs.
     pub(crate) async fn rows(&self, columns: &[&str]) -> Result<Vec<RecordBatch>> {
         let columns = columns_of(&self.schema, columns);
         self.tables.wanted(columns, &self.file, &self.rows).await
@@ -242,9 +267,10 @@ impl FileRows<'_> {
 
 /// Columns by name, as they are written; a table of an earlier version may not have all of them.
 fn columns_of(schema: &Schema, names: &[&str]) -> SchemaRef {
-    let fields = names
-        .iter()
-        .filter_map(|name| schema.field_with_name(name).ok().cloned());
+    let fields = names.iter().filter_map(|name| match *name {
+        GROUP => Some(group_field()),
+        name => schema.field_with_name(name).ok().cloned(),
+    });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 

@@ -7,10 +7,12 @@ use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::FieldRef;
 use perennial_base::Kind;
 use perennial_base::relation::{PUBLIC, relation};
+use perennial_engine::moving::moves;
 use perennial_udf_lifecycle::model::{Interval, SubscriptionStatus};
 
 use crate::bucket::Shared;
 use crate::columns::{Facts, counts, floats, instants, money, optional, text_lists, texts, written_schema};
+use crate::due::Due;
 use crate::error::Result;
 use crate::facts::OrderFacts;
 use crate::golden::with_added;
@@ -43,6 +45,8 @@ struct Summary<'a> {
     last_interaction_at: Option<i64>,
     nps: Option<(i64, f64)>,
     mrr: Option<i128>,
+    /// When the first of what is counted within a window leaves it.
+    next_edge: Option<i64>,
 }
 
 /// A channel, in the order of time, source and key.
@@ -54,7 +58,7 @@ struct Touch<'a> {
     channel: &'a str,
 }
 
-/// The rows of a bucket's customers.
+/// The rows of a bucket's customers; when they will be others is noted in `due`.
 pub(crate) fn customer_360(
     shared: &Shared,
     customers: Range<u32>,
@@ -62,6 +66,7 @@ pub(crate) fn customer_360(
     order_facts: &OrderFacts,
     present: &[Option<Interval>],
     added: &[(FieldRef, ArrayRef)],
+    due: &mut Due,
 ) -> Result<RecordBatch> {
     let mut rows: Vec<Summary<'_>> = vec![
         Summary {
@@ -111,7 +116,19 @@ pub(crate) fn customer_360(
     if let Some(subscriptions) = facts.get(&Kind::Subscription) {
         walk.subscriptions(subscriptions, &mut rows)?;
     }
+    for (customer, row) in customers.clone().zip(&rows) {
+        due.customer(shared, customer, row.next_edge);
+    }
     table(shared, customers, &rows, present, added)
+}
+
+/// The columns that are stored: those that change with every moment are worked out when they are read.
+pub(crate) fn without_moving(summary: &RecordBatch) -> Result<RecordBatch> {
+    let relation = relation(PUBLIC, "customer_360");
+    let fields = summary.schema_ref().fields().iter().enumerate();
+    let stored = fields.filter(|(_, field)| !relation.is_some_and(|relation| moves(relation, field.name())));
+    let stored: Vec<usize> = stored.map(|(at, _)| at).collect();
+    Ok(summary.project(&stored)?)
 }
 
 /// The rows of a kind that are of this bucket's customers, and not after the run's moment.
@@ -136,9 +153,14 @@ impl Walk<'_> {
         }
     }
 
-    fn within(&self, at: i64, windows: &mut [u64; 3]) {
-        for (count, window) in windows.iter_mut().zip(WINDOWS) {
-            *count += u64::from(self.shared.now - at < window);
+    /// Counts something of a moment in the windows that it is in, and notes when it leaves the first of them.
+    fn within(&self, at: i64, counts: &mut [u64; 3], next_edge: &mut Option<i64>) {
+        for (count, window) in counts.iter_mut().zip(WINDOWS) {
+            if self.shared.now - at < window {
+                *count += 1;
+                let edge = at.saturating_add(window);
+                *next_edge = Some(next_edge.map_or(edge, |next| next.min(edge)));
+            }
         }
     }
 
@@ -179,7 +201,7 @@ impl Walk<'_> {
                     summary.orders += 1;
                     summary.first_order_at.get_or_insert(at);
                     summary.last_order_at = Some(at);
-                    self.within(at, &mut summary.orders_within);
+                    self.within(at, &mut summary.orders_within, &mut summary.next_edge);
                     if let Some(placed) = placed.get_mut(place) {
                         placed.push(at);
                     }
@@ -205,7 +227,7 @@ impl Walk<'_> {
                 summary.events += 1;
                 summary.first_event_at.get_or_insert(at);
                 summary.last_event_at = Some(at);
-                self.within(at, &mut summary.events_within);
+                self.within(at, &mut summary.events_within, &mut summary.next_edge);
                 touch(summary, events, row, optional(channel, row));
             },
         );

@@ -51,6 +51,8 @@ pub(crate) struct Writing<'a> {
     pub(crate) scratch: &'a Arc<Scratch>,
     pub(crate) journal: &'a Journal<'a>,
     pub(crate) now: i64,
+    /// The moment that the run describes.
+    pub(crate) moment: i64,
     pub(crate) rows: u64,
     pub(crate) model: StageModel,
     /// The tables of the snapshot before.
@@ -119,7 +121,8 @@ impl Writing<'_> {
             named_facts,
             rates,
             zone: self.config.zone,
-            now: self.config.as_of.unwrap_or(self.now),
+            now: self.moment,
+            moves: self.config.as_of.is_none(),
             unpaid: self
                 .config
                 .lifecycle

@@ -69,6 +69,11 @@ const REQUIREMENTS: &[Requirement] = &[
         used_by: "the tests with psql",
     },
     Requirement {
+        package: "openssl",
+        present: || answers("openssl", &["version"]),
+        used_by: "the tests with TLS",
+    },
+    Requirement {
         package: "default-jdk-headless",
         present: || answers("javac", &["--version"]),
         used_by: "the tests with the JDBC driver",

@@ -116,6 +116,10 @@ public final class Basics {
         check("getTables of patterns and types", Basics::tablePatterns);
         check("getColumns", Basics::columns);
         check("getColumns of everything", Basics::allColumns);
+        check("getPrimaryKeys", Basics::primaryKeys);
+        check("getIndexInfo", Basics::indexInfo);
+        check("getBestRowIdentifier", Basics::bestRow);
+        check("getSQLKeywords", Basics::keywords);
         check("getImportedKeys", Basics::importedKeys);
         check("getExportedKeys", Basics::exportedKeys);
         check("getTypeInfo", Basics::typeInfo);
@@ -763,6 +767,34 @@ public final class Basics {
         "FKTABLE_NAME", "FKCOLUMN_NAME", "KEY_SEQ", "FK_NAME", "PK_NAME"};
     private static final String ORDERS_TO_CUSTOMERS =
             "public.customers.customer_id <- public.orders.customer_id 1 orders_customer_id_fkey customers_pkey";
+
+    private static void primaryKeys(Connection connection) throws Exception {
+        DatabaseMetaData about = connection.getMetaData();
+        expect("key of customer_360", List.of("customer_id 1 customer_360_pkey"),
+                rows(about.getPrimaryKeys(null, "public", "customer_360"), "%s %s %s", "COLUMN_NAME", "KEY_SEQ", "PK_NAME"));
+        expect("key of two columns", List.of("segment 1 segment_members_pkey", "customer_id 2 segment_members_pkey"),
+                rows(about.getPrimaryKeys(null, "public", "segment_members"), "%s %s %s", "COLUMN_NAME", "KEY_SEQ", "PK_NAME"));
+        expect("no key", List.of(), column(about.getPrimaryKeys(null, "public", "order_items"), "COLUMN_NAME"));
+    }
+
+    private static void indexInfo(Connection connection) throws Exception {
+        expect("index of segment_members", List.of("f segment_members_pkey 3 1 segment A", "f segment_members_pkey 3 2 customer_id A"),
+                rows(connection.getMetaData().getIndexInfo(null, "public", "segment_members", true, false), "%s %s %s %s %s %s",
+                        "NON_UNIQUE", "INDEX_NAME", "TYPE", "ORDINAL_POSITION", "COLUMN_NAME", "ASC_OR_DESC"));
+    }
+
+    private static void bestRow(Connection connection) throws Exception {
+        expect("best row", List.of("customer_id text " + Types.VARCHAR),
+                rows(connection.getMetaData().getBestRowIdentifier(null, "public", "customer_360", DatabaseMetaData.bestRowSession, false),
+                        "%s %s %s", "COLUMN_NAME", "TYPE_NAME", "DATA_TYPE"));
+    }
+
+    private static void keywords(Connection connection) throws Exception {
+        List<String> words = List.of(connection.getMetaData().getSQLKeywords().split(","));
+        // Those that SQL:2003 has are left out; the others of PostgreSQL 15 take 1,430 characters.
+        expect("length", 1430, String.join(",", words).length());
+        expectAll("keywords", List.of("abort", "ilike", "limit", "returning", "vacuum"), words);
+    }
 
     private static void importedKeys(Connection connection) throws Exception {
         DatabaseMetaData about = connection.getMetaData();

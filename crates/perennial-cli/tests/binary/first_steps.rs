@@ -1,8 +1,10 @@
 //! The first hour: files that are called as plainly as can be, the commands of the README over them, and the demo.
 
 use std::fs;
+use std::io::ErrorKind;
+use std::process::Command;
 
-use crate::support::Place;
+use crate::support::{Place, Running, Told};
 
 const README: &str = include_str!("../../../../README.md");
 
@@ -50,7 +52,7 @@ fn the_commands_of_the_readme_lead_from_files_to_answers() {
             place.run(&["serve", "--help"]).exits(0);
             continue;
         }
-        let told = crate::support::Told::by(place.script(&arguments)).exits(0);
+        let told = Told::by(place.script(&arguments)).exits(0);
         if command.starts_with("perennial query") {
             answer = told.stdout;
         }
@@ -156,4 +158,81 @@ fn a_demo_that_is_there_says_what_it_is() {
     demo("40").says(&["making 40 people"]);
     demo("5000")
         .says(&["using the demo of 40 people with seed 3 in demo; remove the folder for another one"]);
+}
+
+/// What psql answers to a query of the demo, a line of values between bars for each row; none where there is no psql.
+fn psql(connect: &str, query: &str) -> Option<Vec<Vec<String>>> {
+    let mut psql = Command::new("psql");
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("PG") {
+            psql.env_remove(name);
+        }
+    }
+    psql.args(connect.split_whitespace())
+        .args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", query]);
+    let output = match psql.output() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            println!("skipped: there is no psql");
+            return None;
+        }
+        output => output.unwrap(),
+    };
+    let told = (
+        String::from_utf8_lossy(&output.stdout).into_owned(),
+        String::from_utf8_lossy(&output.stderr).into_owned(),
+    );
+    assert!(output.status.success() && told.1.is_empty(), "{query}\n{told:?}");
+    let values = |line: &str| line.split('|').map(str::to_owned).collect();
+    Some(told.0.lines().map(values).collect())
+}
+
+#[test]
+fn the_demo_serves_the_queries_that_it_prints_until_it_is_told_to_end() {
+    let place = Place::new();
+    let arguments = [
+        "demo",
+        "--dir",
+        "demo",
+        "--customers",
+        "200",
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let mut demo = Running::start(place.command(&arguments));
+    let connect = demo.line("  psql ");
+    demo.line("and try");
+    let queries = [(); 3].map(|()| format!("SELECT {}", demo.line("  SELECT ")));
+    demo.line("Ctrl-C ends it.");
+    for query in &queries {
+        assert!(
+            README.contains(query.as_str()),
+            "the README has another query than {query}"
+        );
+    }
+
+    let [stages, cohorts, channels] = queries.map(|query| psql(&connect, &query));
+    if let (Some(stages), Some(cohorts), Some(channels)) = (stages, cohorts, channels) {
+        let number = |text: &String| text.parse::<f64>().unwrap();
+        // Everybody is in one stage: at least the people that were asked for, but for those who are one customer or unseen.
+        let people: f64 = stages.iter().map(|row| number(&row[1])).sum();
+        assert!(stages.len() > 3 && people > 150.0, "{stages:?}");
+        let descending = stages
+            .windows(2)
+            .all(|pair| number(&pair[0][1]) >= number(&pair[1][1]));
+        assert!(descending, "{stages:?}");
+        // By definition everybody is there in the period of the first order.
+        assert_eq!(cohorts.len(), 20);
+        assert!(
+            cohorts.iter().any(|row| row.iter().any(|value| value == "1")),
+            "{cohorts:?}"
+        );
+        assert!(!channels.is_empty());
+        for row in &channels {
+            assert!((-100.0..=100.0).contains(&number(&row[1])), "{row:?}");
+        }
+    }
+
+    demo.signal("INT");
+    demo.line("stopping: ");
+    demo.end().exits(0).says(&["stopped"]);
 }

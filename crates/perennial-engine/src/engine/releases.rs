@@ -242,9 +242,10 @@ impl Engine {
 
     /// Tells other processes, now and until the guard is dropped or released, which snapshots this one reads: they do not
     /// remove those. A store that cannot be written keeps nothing.
-    pub fn lease(self: &Arc<Self>, name: &str) -> LeaseGuard {
+    pub async fn lease(self: &Arc<Self>, name: &str) -> LeaseGuard {
         let leases = Arc::new(Leases::new(self.lake.as_ref().clone(), name));
         *self.releases.leases.lock() = Some(Arc::clone(&leases));
+        self.renew_leases().await;
         let engine = Arc::downgrade(self);
         let stop = CancellationToken::new();
         let renewing = renew(Weak::clone(&engine), stop.clone());
@@ -261,20 +262,31 @@ impl Engine {
     /// # Errors
     /// When the lake cannot be read.
     pub async fn leased(self: &Arc<Self>, name: &str) -> Result<LeaseGuard> {
-        let guard = self.lease(name);
-        loop {
-            self.renew_leases().await;
-            let number = self.release().number();
-            if number == 0 || self.snapshots.contains(number).await? {
-                return Ok(guard);
-            }
+        let guard = self.lease(name).await;
+        while !self.keeps(&self.release()).await? {
             // It was removed before it was leased: there is a newer one.
             self.refresh().await?;
         }
+        Ok(guard)
+    }
+
+    /// Whether this process leases what it reads.
+    pub fn leases(&self) -> bool {
+        self.releases.leases.lock().is_some()
+    }
+
+    /// Publishes the lease of what is held, a release among it, and answers whether its snapshot is there still: then it
+    /// stays.
+    ///
+    /// # Errors
+    /// When the lake cannot be read.
+    pub async fn keeps(&self, release: &Release) -> Result<bool> {
+        self.renew_leases().await;
+        Ok(release.number() == 0 || self.snapshots.contains(release.number()).await?)
     }
 
     /// Publishes what is held, if this process leases at all.
-    async fn renew_leases(&self) {
+    pub async fn renew_leases(&self) {
         let leases = self.releases.leases.lock().clone();
         let Some(leases) = leases else { return };
         let held = self.held();
@@ -317,17 +329,17 @@ impl Engine {
 async fn renew(engine: Weak<Engine>, stop: CancellationToken) {
     let mut known = BTreeSet::new();
     let mut ticks = 0_u32;
-    while let Some(engine) = engine.upgrade() {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(LEASE_TICK) => {}
+        }
+        let Some(engine) = engine.upgrade() else { return };
         let held = engine.held();
         if held != known || ticks.is_multiple_of(RENEWALS) {
             engine.renew_leases().await;
             known = held;
         }
-        drop(engine);
         ticks = ticks.wrapping_add(1);
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LEASE_TICK) => {}
-        }
     }
 }

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use datafusion::logical_expr::Documentation;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, TableAlias, TableAliasColumnDef,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, Query, TableAlias, TableAliasColumnDef,
     TableFactor, TableFunctionArgs, UnaryOperator, Value, visit_expressions,
 };
 use perennial_base::{Config, ErrorClass, nearest};
@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::functions::period::local;
 use crate::functions::{cohort_retention, explain_identity, lifecycle};
 use crate::sql::parse::parse_query;
+use crate::sql::sets::LISTS;
 
 /// One table function.
 #[derive(Debug)]
@@ -146,8 +147,32 @@ pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Functions that give a list, called as tables: Postgres names their column by the alias or the function.
-const LISTS: [&str; 2] = ["generate_series", "unnest"];
+/// Whether a function gives a list, called as a table: Postgres names its column by the alias or the function.
+fn gives_list(called: &str) -> bool {
+    called == "unnest" || LISTS.contains(&called)
+}
+
+/// Arguments as they were written.
+pub(crate) fn list_of(args: &[FunctionArg]) -> String {
+    let arguments: Vec<String> = args.iter().map(ToString::to_string).collect();
+    arguments.join(", ")
+}
+
+/// A query in the place of a call in FROM, by the call's alias or by the function's name.
+pub(crate) fn derived(query: Query, alias: Option<TableAlias>, called: &str, lateral: bool) -> TableFactor {
+    let by_name = || TableAlias {
+        explicit: false,
+        name: Ident::new(called),
+        columns: Vec::new(),
+        at: None,
+    };
+    TableFactor::Derived {
+        lateral,
+        subquery: Box::new(query),
+        alias: Some(alias.unwrap_or_else(by_name)),
+        sample: None,
+    }
+}
 
 /// Replaces a call of a table function by its query. Anything else is left as it is.
 pub(crate) fn expand(factor: &mut TableFactor, config: Option<&Config>) -> Result<()> {
@@ -164,7 +189,7 @@ pub(crate) fn expand(factor: &mut TableFactor, config: Option<&Config>) -> Resul
         return Ok(());
     };
     let called = called.value.to_lowercase();
-    if LISTS.contains(&called.as_str()) {
+    if gives_list(&called) {
         if let Some(replaced) = list_as_table(&called, alias, args)? {
             *factor = replaced;
         }
@@ -175,19 +200,7 @@ pub(crate) fn expand(factor: &mut TableFactor, config: Option<&Config>) -> Resul
     };
     let arguments = read(function, args, config)?;
     let sql = (function.query)(&arguments)?;
-    let subquery = Box::new(parse_query(&sql)?);
-    let alias = alias.take().unwrap_or_else(|| TableAlias {
-        explicit: false,
-        name: Ident::new(function.name),
-        columns: Vec::new(),
-        at: None,
-    });
-    *factor = TableFactor::Derived {
-        lateral: false,
-        subquery,
-        alias: Some(alias),
-        sample: None,
-    };
+    *factor = derived(parse_query(&sql)?, alias.take(), function.name, false);
     Ok(())
 }
 
@@ -217,20 +230,14 @@ fn list_as_table(
         *slot = Some(alias);
         return Ok(None);
     }
-    let arguments: Vec<String> = args.args.iter().map(ToString::to_string).collect();
-    let item = format!("{called}({})", arguments.join(", "));
+    let item = format!("{called}({})", list_of(&args.args));
     let item = if called == "unnest" {
         item
     } else {
         format!("unnest({item})")
     };
-    let subquery = Box::new(parse_query(&format!("SELECT {item} AS {}", alias.name))?);
-    Ok(Some(TableFactor::Derived {
-        lateral: true,
-        subquery,
-        alias: Some(alias),
-        sample: None,
-    }))
+    let query = parse_query(&format!("SELECT {item} AS {}", alias.name))?;
+    Ok(Some(derived(query, Some(alias), called, true)))
 }
 
 fn read<'a>(

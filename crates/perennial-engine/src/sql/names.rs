@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
-    DataType, ExactNumberInfo, Expr, Ident, Query, Select, SelectItem, SetExpr, TimezoneInfo, TrimWhereField,
-    Value,
+    AccessExpr, DataType, ExactNumberInfo, Expr, Ident, Query, Select, SelectItem, SetExpr, TimezoneInfo,
+    TrimWhereField, Value,
 };
 
 /// Separates a name from the number that tells it from others of the same name. No identifier that a user can
@@ -86,6 +86,9 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
             .last()
             .and_then(|part| part.as_ident())
             .map(|ident| (folded(ident), true)),
+        Expr::CompoundFieldAccess { access_chain, .. } if field(access_chain).is_some() => {
+            field(access_chain).map(|name| (folded(name), true))
+        }
         Expr::Nested(inner)
         | Expr::Collate { expr: inner, .. }
         | Expr::CompoundFieldAccess { root: inner, .. } => figure(inner),
@@ -123,6 +126,14 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
             Value::Boolean(_) => Some(("bool".to_owned(), false)),
             _ => None,
         },
+        _ => None,
+    }
+}
+
+/// The field that a composite value is asked for at last.
+fn field(access_chain: &[AccessExpr]) -> Option<&Ident> {
+    match access_chain.last() {
+        Some(AccessExpr::Dot(Expr::Identifier(name))) => Some(name),
         _ => None,
     }
 }

@@ -19,6 +19,7 @@ use crate::sql::names::{folded, name_columns};
 use crate::sql::offset;
 use crate::sql::partitions;
 use crate::sql::postgres;
+use crate::sql::sets;
 use crate::sql::subquery::{self, call};
 use crate::sql::using::{self, Names};
 
@@ -76,7 +77,7 @@ impl VisitorMut for Rules<'_> {
             return ControlFlow::Break(specified_twice(&name));
         }
         name_columns(select);
-        if let Err(error) = partitions::in_select_list(select) {
+        if let Err(error) = partitions::in_select_list(select).and_then(|()| sets::in_select_list(select)) {
             return ControlFlow::Break(error);
         }
         for item in &mut select.projection {
@@ -96,7 +97,10 @@ impl VisitorMut for Rules<'_> {
         {
             name.0.remove(0);
         }
-        match partitions::in_from(factor).and_then(|()| table::expand(factor, self.context.config)) {
+        let replaced = partitions::in_from(factor)
+            .and_then(|()| sets::in_from(factor))
+            .and_then(|()| table::expand(factor, self.context.config));
+        match replaced {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
         }
@@ -123,6 +127,19 @@ impl VisitorMut for Rules<'_> {
             },
             Expr::TypedString(typed) => offset::literal(&mut typed.value.value, &typed.data_type),
             Expr::Subquery(query) => subquery::scalar(query, self.context.aggregates),
+            Expr::Like {
+                pattern, escape_char, ..
+            }
+            | Expr::ILike {
+                pattern, escape_char, ..
+            } => {
+                postgres::escape(pattern, escape_char);
+            }
+            Expr::CompoundFieldAccess { .. } => {
+                if let Some(replaced) = sets::field_of_record(expr) {
+                    *expr = replaced;
+                }
+            }
             Expr::AtTimeZone { .. } | Expr::SimilarTo { .. } | Expr::Extract { .. } => {
                 if let Some(replaced) = postgres::operator(expr) {
                     *expr = replaced;

@@ -2,10 +2,10 @@
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, ExactNumberInfo, Expr, UnaryOperator,
-    Value,
+    Value, ValueWithSpan,
 };
 
-use crate::functions::postgres::{similar, timezone};
+use crate::functions::postgres::{like, similar, timezone};
 use crate::sql::subquery::function;
 
 fn call_with(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
@@ -43,6 +43,15 @@ pub(crate) fn operator(expr: &Expr) -> Option<Expr> {
         }
         Expr::Extract { field, expr, .. } => extract(field, expr),
         _ => None,
+    }
+}
+
+/// A pattern of LIKE with another escape character than the backslash, which the planner has.
+pub(crate) fn escape(pattern: &mut Box<Expr>, character: &mut Option<ValueWithSpan>) {
+    if let Some(given) =
+        character.take_if(|given| !matches!(&given.value, Value::SingleQuotedString(text) if text == "\\"))
+    {
+        **pattern = call_with(like::NAME, [pattern.as_ref().clone(), Expr::Value(given)]);
     }
 }
 

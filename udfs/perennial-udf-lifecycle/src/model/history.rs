@@ -101,18 +101,29 @@ impl<'m> Evaluator<'m> {
     /// neighbours in different stages, the last one open. Facts after `now` are not looked at; a customer first seen
     /// after `now` has no interval.
     ///
+    /// Gives the first instant after `now` at which the history will have another interval if nothing but `facts`, those
+    /// after `now` among them, becomes known; `None` when the last interval stays open for ever.
+    ///
     /// Costs one evaluation of all tests for every fact that arrives and every window that runs out.
-    pub fn history(&mut self, facts: &CustomerFacts<'_>, now: i64, intervals: &mut Vec<Interval>) {
+    pub fn history(
+        &mut self,
+        facts: &CustomerFacts<'_>,
+        now: i64,
+        intervals: &mut Vec<Interval>,
+    ) -> Option<i64> {
         let mut at = facts.first_seen_at;
         let mut open: Option<Interval> = None;
         self.moment.reset(facts);
-        while at <= now {
+        let next_change = loop {
             self.moment.advance(facts, at);
             let next_expiry = self.answer();
             let answers = &self.answers;
             let stage = self
                 .model
                 .first(|leaf| answers.get(leaf).copied().unwrap_or(false));
+            if at > now && open.is_none_or(|interval| interval.stage != stage) {
+                break Some(at);
+            }
             match &mut open {
                 Some(interval) if interval.stage == stage => {}
                 Some(interval) => {
@@ -146,10 +157,11 @@ impl<'m> Evaluator<'m> {
             ];
             match next.into_iter().flatten().min() {
                 Some(next) => at = next,
-                None => break,
+                None => break None,
             }
-        }
+        };
         intervals.extend(open);
+        next_change
     }
 
     /// The stage at an instant, decided by the rules on the facts at or before it; `None` before first_seen_at.

@@ -2,17 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
 };
 
-use perennial_base::ErrorClass;
-
-use super::raised;
+use super::{escape_character, of_texts};
 
 /// Its name.
 pub(crate) const NAME: &str = "similar_to_escape";
@@ -46,51 +42,10 @@ impl ScalarUDFImpl for SimilarToEscape {
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let scalar = arguments
-            .args
-            .iter()
-            .all(|value| matches!(value, ColumnarValue::Scalar(_)));
-        let rows = if scalar { 1 } else { arguments.number_rows };
-        let texts = arguments
-            .args
-            .iter()
-            .map(|value| Ok(cast(&value.to_array(rows)?, &DataType::Utf8)?))
-            .collect::<Result<Vec<ArrayRef>>>()?;
-        let text = |at: usize, row: usize| -> Option<&str> {
-            let values = texts.get(at)?.as_string::<i32>();
-            values.is_valid(row).then(|| values.value(row))
-        };
-        let regexes = (0..rows)
-            .map(|row| {
-                let Some(pattern) = text(0, row) else {
-                    return Ok(None);
-                };
-                let escape = match texts.len() {
-                    1 => Some('\\'),
-                    _ => match text(1, row) {
-                        Some(escape) => one(escape)?,
-                        None => return Ok(None),
-                    },
-                };
-                Ok(Some(regex(pattern, escape)))
-            })
-            .collect::<Result<StringArray>>()?;
-        let regexes: ArrayRef = Arc::new(regexes);
-        if scalar {
-            return Ok(ColumnarValue::Scalar(
-                datafusion::common::ScalarValue::try_from_array(&regexes, 0)?,
-            ));
-        }
-        Ok(ColumnarValue::Array(regexes))
-    }
-}
-
-/// The escape character; none for the empty text.
-fn one(escape: &str) -> Result<Option<char>, DataFusionError> {
-    let mut chars = escape.chars();
-    match (chars.next(), chars.next()) {
-        (first, None) => Ok(first),
-        _ => Err(raised(ErrorClass::InvalidArgument, "invalid escape string")),
+        of_texts(&arguments, |texts| match texts {
+            [pattern, escape] => Ok(regex(pattern, escape_character(escape)?)),
+            texts => Ok(regex(texts.first().unwrap_or(&""), Some('\\'))),
+        })
     }
 }
 

@@ -121,6 +121,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Text form of dates and times, and the order of ambiguous input",
     ),
     setting(
+        "default_table_access_method",
+        "heap",
+        Domain::Text,
+        "Nothing is created, so that nothing has it",
+    ),
+    setting(
         "default_transaction_isolation",
         "repeatable read",
         Domain::Words(ISOLATION),

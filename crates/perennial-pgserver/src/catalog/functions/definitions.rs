@@ -1,5 +1,8 @@
 //! What objects are: types, definitions and comments as text.
 
+use std::borrow::Cow;
+
+use arrow::array::{Array, ArrayRef, AsArray};
 use perennial_engine::error::Result;
 
 use crate::catalog::builtin;
@@ -8,6 +11,7 @@ use crate::catalog::function::{Argument, Arguments, Call, Kind, SystemFunction};
 use crate::catalog::model::{Class, Key, Procedure};
 use crate::catalog::system::{index_definition, view_definition};
 use crate::catalog::text::{qualified, quote_identifier};
+use crate::types::PG_TYPE;
 
 pub(super) const FUNCTIONS: &[SystemFunction] = &[
     SystemFunction::reads("format_type", &[&[Kind::Oid, Kind::Int]], "text", format_type).sees_nulls(),
@@ -102,6 +106,13 @@ pub(super) const FUNCTIONS: &[SystemFunction] = &[
         "text",
         col_description,
     ),
+    SystemFunction::reads(
+        "generate_subscripts",
+        &[&[Kind::Any, Kind::Int], &[Kind::Any, Kind::Int, Kind::Bool]],
+        "_int4",
+        subscripts,
+    ),
+    SystemFunction::reads("perennial_keywords", &[&[Kind::Text]], "_text", keywords),
     SystemFunction::reads("shobj_description", &[&[Kind::Oid, Kind::Text]], "text", nothing),
 ];
 
@@ -318,4 +329,48 @@ fn col_description(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'s
 fn comment(text: Option<&String>) -> Cell<'static> {
     text.filter(|text| !text.is_empty())
         .map_or(Cell::Null, |text| Cell::owned(text.clone()))
+}
+
+/// The subscripts of an array in a dimension, in the reverse order when that is asked for. They begin at 1, those of the
+/// vectors of the catalog at 0.
+fn subscripts(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let (Argument::List(list), Some(dimension)) = (arguments.at(0), arguments.int(1)) else {
+        return Ok(Cell::Null);
+    };
+    let declared = call
+        .fields
+        .first()
+        .and_then(|field| field.metadata().get(PG_TYPE));
+    let vector = declared.is_some_and(|name| matches!(name.as_str(), "int2vector" | "oidvector"));
+    let first = i64::from(!vector);
+    let last = first + along(list, dimension) as i64;
+    let ascending = first..last;
+    Ok(Cell::Ints(if arguments.bool(2) {
+        ascending.rev().collect()
+    } else {
+        ascending.collect()
+    }))
+}
+
+/// How long an array is in a dimension.
+fn along(list: &ArrayRef, dimension: i64) -> usize {
+    match dimension {
+        1 => list.len(),
+        2.. => match list.as_list_opt::<i32>() {
+            Some(nested) if !nested.is_empty() => along(&nested.value(0), dimension - 1),
+            _ => 0,
+        },
+        _ => 0,
+    }
+}
+
+/// A column of the words of PostgreSQL 15's grammar.
+fn keywords(_: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let columns = ["word", "catcode", "barelabel", "catdesc", "baredesc"];
+    let Some(place) = columns.iter().position(|column| *column == arguments.text(0)) else {
+        return Ok(Cell::Null);
+    };
+    let words = include_str!("../postgres15/keywords.tsv").lines();
+    let words = words.filter_map(|line| line.split('\t').nth(place));
+    Ok(Cell::Texts(words.map(Cow::Borrowed).collect()))
 }

@@ -8,6 +8,9 @@ use crate::catalog::function::{Argument, Arguments, Call, Kind, SystemFunction};
 use crate::catalog::names::RegKind;
 use crate::catalog::text::{quote_identifier, quote_literal};
 
+/// An object by its name or its identifier; what has no type of its own, such as a parameter, is a name.
+const BY_NAME: &[&[Kind]] = &[&[Kind::Text], &[Kind::Object]];
+
 pub(super) const FUNCTIONS: &[SystemFunction] = &[
     SystemFunction::reads("to_regclass", &[&[Kind::Text]], "regclass", |c, a| {
         to_reg(c, a, RegKind::Class)
@@ -24,22 +27,19 @@ pub(super) const FUNCTIONS: &[SystemFunction] = &[
     SystemFunction::reads("to_regrole", &[&[Kind::Text]], "regrole", |c, a| {
         to_reg(c, a, RegKind::Role)
     }),
-    SystemFunction::reads("perennial_regclass_in", &[&[Kind::Object]], "regclass", |c, a| {
+    SystemFunction::reads("perennial_regclass_in", BY_NAME, "regclass", |c, a| {
         reg_in(c, a, RegKind::Class)
     }),
-    SystemFunction::reads("perennial_regtype_in", &[&[Kind::Object]], "regtype", |c, a| {
+    SystemFunction::reads("perennial_regtype_in", BY_NAME, "regtype", |c, a| {
         reg_in(c, a, RegKind::Type)
     }),
-    SystemFunction::reads("perennial_regproc_in", &[&[Kind::Object]], "regproc", |c, a| {
+    SystemFunction::reads("perennial_regproc_in", BY_NAME, "regproc", |c, a| {
         reg_in(c, a, RegKind::Procedure)
     }),
-    SystemFunction::reads(
-        "perennial_regnamespace_in",
-        &[&[Kind::Object]],
-        "regnamespace",
-        |c, a| reg_in(c, a, RegKind::Namespace),
-    ),
-    SystemFunction::reads("perennial_regrole_in", &[&[Kind::Object]], "regrole", |c, a| {
+    SystemFunction::reads("perennial_regnamespace_in", BY_NAME, "regnamespace", |c, a| {
+        reg_in(c, a, RegKind::Namespace)
+    }),
+    SystemFunction::reads("perennial_regrole_in", BY_NAME, "regrole", |c, a| {
         reg_in(c, a, RegKind::Role)
     }),
     SystemFunction::reads("perennial_regclass_out", &[&[Kind::Object]], "text", |c, a| {

@@ -270,6 +270,15 @@ proptest! {
     }
 
     #[test]
+    fn the_next_change_is_that_of_a_longer_history(customer in customer(), model in model(), at in instant()) {
+        // Far enough for every window to have run out.
+        let whole = history(&model, &customer.facts(), NOW + 100 * 366 * 86_400_000_000);
+        let expected = whole.iter().map(|interval| interval.entered_at).find(|entered_at| *entered_at > at);
+        let next = Evaluator::new(&model).history(&customer.facts(), at, &mut Vec::new());
+        prop_assert_eq!(next, expected);
+    }
+
+    #[test]
     fn an_evaluator_forgets_the_customer_before(
         customers in vec(customer(), 3),
         model in model(),

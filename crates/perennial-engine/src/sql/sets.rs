@@ -1,0 +1,169 @@
+//! Functions that give sets. Where Postgres gives a row for each value of one in a select list, the planner unnests a list;
+//! several in one list go side by side, as in Postgres.
+
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Select, SelectItem,
+    SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+};
+
+use super::names::folded;
+use super::parse::parse_query;
+use super::subquery::{call, function};
+use crate::error::{Error, Result};
+use crate::functions::table::{derived, list_of};
+
+/// Functions that give a list here and a set in Postgres.
+pub(crate) const LISTS: [&str; 2] = ["generate_series", "generate_subscripts"];
+
+/// The elements of an array, `x`, each with its place from 1 on, `n`.
+const EXPANDED: &str = "_pg_expandarray";
+
+/// The words of the grammar, and which of them a name may be.
+const KEYWORDS: &str = "pg_get_keywords";
+const KEYWORDS_COLUMNS: [&str; 5] = ["word", "catcode", "barelabel", "catdesc", "baredesc"];
+
+/// Unnests the sets in a select list.
+///
+/// # Errors
+/// Never for what was parsed.
+pub(crate) fn in_select_list(select: &mut Select) -> Result<()> {
+    let mut sets = Sets { depth: 0 };
+    for item in &mut select.projection {
+        if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item
+            && let ControlFlow::Break(error) = expr.visit(&mut sets)
+        {
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+/// In FROM the elements of an array and the words of the grammar are queries.
+pub(crate) fn in_from(factor: &mut TableFactor) -> Result<()> {
+    let TableFactor::Table {
+        name,
+        alias,
+        args: Some(args),
+        ..
+    } = factor
+    else {
+        return Ok(());
+    };
+    let Some(called) = name.0.last().and_then(|part| part.as_ident()) else {
+        return Ok(());
+    };
+    let called = called.value.to_lowercase();
+    let sql = match called.as_str() {
+        EXPANDED => {
+            let array = list_of(&args.args);
+            format!("SELECT unnest({array}) AS x, {} AS n", places(&array))
+        }
+        KEYWORDS => {
+            let columns =
+                KEYWORDS_COLUMNS.map(|column| format!("unnest(perennial_keywords('{column}')) AS {column}"));
+            format!("SELECT {}", columns.join(", "))
+        }
+        _ => return Ok(()),
+    };
+    *factor = derived(parse_query(&sql)?, alias.take(), &called, true);
+    Ok(())
+}
+
+/// The elements of an array as records with their places.
+fn elements(array: &str) -> Result<Expr> {
+    let sql = format!(
+        "SELECT named_struct('x', unnest({array}), 'n', {})",
+        places(array)
+    );
+    let mut query = parse_query(&sql)?;
+    let SetExpr::Select(select) = query.body.as_mut() else {
+        return Ok(Expr::value(Value::Null));
+    };
+    Ok(match select.projection.pop() {
+        Some(SelectItem::UnnamedExpr(expr)) => expr,
+        _ => Expr::value(Value::Null),
+    })
+}
+
+/// The places of the elements of an array, as SQL.
+fn places(array: &str) -> String {
+    format!("CAST(unnest(generate_series(1, array_length({array}))) AS integer)")
+}
+
+struct Sets {
+    /// How many queries stand around.
+    depth: usize,
+}
+
+impl VisitorMut for Sets {
+    type Break = Error;
+
+    fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
+        self.depth += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
+        self.depth -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        let Expr::Function(called) = expr else {
+            return ControlFlow::Continue(());
+        };
+        if self.depth > 0 || called.over.is_some() {
+            return ControlFlow::Continue(());
+        }
+        let name = last_name(called);
+        if LISTS.contains(&name.as_str()) {
+            *expr = call("unnest", expr.clone());
+        } else if name == EXPANDED
+            && let Some(array) = only_argument(called)
+        {
+            match elements(&array.to_string()) {
+                Ok(elements) => *expr = elements,
+                Err(error) => return ControlFlow::Break(error),
+            }
+        } else if name == "unnest"
+            && let Some(Expr::Function(inner)) = only_argument(called)
+            && last_name(inner) == "unnest"
+        {
+            // A list that somebody unnests by himself.
+            *expr = Expr::Function(inner.clone());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn last_name(function: &Function) -> String {
+    let name = function.name.0.last().and_then(|part| part.as_ident());
+    name.map(|name| name.value.to_lowercase()).unwrap_or_default()
+}
+
+fn only_argument(function: &Function) -> Option<&Expr> {
+    match &function.args {
+        FunctionArguments::List(list) => match list.args.as_slice() {
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))] => Some(expr),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// `(record).field` by the name of the field.
+pub(crate) fn field_of_record(expr: &Expr) -> Option<Expr> {
+    let Expr::CompoundFieldAccess { root, access_chain } = expr else {
+        return None;
+    };
+    let [AccessExpr::Dot(Expr::Identifier(field))] = access_chain.as_slice() else {
+        return None;
+    };
+    let name = Expr::value(Value::SingleQuotedString(folded(field)));
+    Some(Expr::Function(function(
+        "get_field",
+        vec![root.as_ref().clone(), name],
+    )))
+}

@@ -1,0 +1,103 @@
+//! What a run tells of itself.
+
+use perennial_lake::{Manifest, SourceFile};
+
+use crate::landing::Landing;
+use crate::lost::by_source;
+use crate::money::MissingRate;
+
+/// What a run did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The snapshot committed; none when nothing was new.
+    pub snapshot: Option<u64>,
+    /// Customers in it.
+    pub customers: u64,
+    /// Files admitted for the first time, or anew.
+    pub files_new: u64,
+    /// Files that left the lake.
+    pub files_removed: u64,
+    /// All files that are quarantined now: source, path and reason.
+    pub quarantined: Vec<(String, String, String)>,
+    /// Those of them that the snapshot before did not quarantine for the same reason.
+    pub quarantined_anew: Vec<(String, String, String)>,
+    /// Rows read.
+    pub rows: u64,
+    /// Whether everything was worked out anew, and not what new files touch alone.
+    pub full: bool,
+    /// Why, where there was a snapshot to build on.
+    pub why_full: Option<String>,
+    /// Currencies of amounts that could not be converted.
+    pub missing_rates: Vec<MissingRate>,
+    /// Sources of which no file is served as their mapping does not fit, each with the reason.
+    pub unfit: Vec<(String, String)>,
+    /// Sources with values of optional expressions that could not be worked out, and how many.
+    pub values_lost: Vec<(String, u64)>,
+}
+
+impl Report {
+    /// The report of a run that leaves a snapshot as it is.
+    pub(crate) fn unchanged(snapshot: &Manifest) -> Self {
+        report(&Landing::default(), Some(snapshot), None, Vec::new())
+    }
+}
+
+/// The report of a run before anything of it was worked out, or after it is committed.
+pub(crate) fn report(
+    landing: &Landing,
+    manifest: Option<&Manifest>,
+    snapshot: Option<u64>,
+    missing_rates: Vec<MissingRate>,
+) -> Report {
+    Report {
+        snapshot,
+        customers: manifest
+            .and_then(|manifest| manifest.tables.get("public.customers"))
+            .map_or(0, |table| table.rows()),
+        files_new: landing.files_new,
+        files_removed: landing.files_removed,
+        quarantined: manifest.into_iter().flat_map(quarantined).map(named).collect(),
+        quarantined_anew: Vec::new(),
+        rows: 0,
+        full: false,
+        why_full: None,
+        missing_rates,
+        unfit: manifest
+            .into_iter()
+            .flat_map(Manifest::unfit)
+            .map(|(source, why)| (source.to_owned(), why.to_owned()))
+            .collect(),
+        values_lost: manifest.map(by_source).unwrap_or_default(),
+    }
+}
+
+/// The quarantined files of a snapshot: source, file and reason.
+pub(crate) fn quarantined(manifest: &Manifest) -> impl Iterator<Item = (&str, &SourceFile, &str)> {
+    manifest.sources.iter().flat_map(|(name, source)| {
+        source
+            .files
+            .iter()
+            .filter_map(move |file| Some((name.as_str(), file, file.reason.as_deref()?)))
+    })
+}
+
+/// The same as text.
+pub(crate) fn named((source, file, reason): (&str, &SourceFile, &str)) -> (String, String, String) {
+    (source.to_owned(), file.path.clone(), reason.to_owned())
+}
+
+/// Whether a snapshot quarantines the very file for the same reason.
+pub(crate) fn knew(previous: &Manifest, source: &str, file: &SourceFile) -> bool {
+    let mut known = previous
+        .sources
+        .get(source)
+        .into_iter()
+        .flat_map(|known| &known.files);
+    known.any(|known| {
+        known.path == file.path
+            && known.size == file.size
+            && known.e_tag == file.e_tag
+            && known.last_modified == file.last_modified
+            && known.reason == file.reason
+    })
+}

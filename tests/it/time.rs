@@ -1,0 +1,157 @@
+//! What time alone changes: without `[time] as_of` a snapshot describes its own moment, for every customer alike.
+
+use std::sync::Arc;
+
+use perennial_testkit::{Clock, FixedClock, Setup, TestLake};
+
+use crate::incremental::land;
+use crate::runs::{config, orders};
+
+/// 2026-01-01 in UTC.
+const NEW_YEAR: i64 = 1_767_225_600_000_000;
+const DAY: i64 = 86_400_000_000;
+
+const MORE: &str = r#"
+[[segment]]
+name = "quiet"
+where = "recency_days >= 33"
+"#;
+
+/// Of a customer, by the address: the moment, days since, orders of the last 30 days, the stage and since when.
+fn of(address: &str) -> String {
+    format!(
+        "SELECT as_of_at, tenure_days, recency_days, orders_30_days, orders_90_days, lifecycle_stage, stage_entered_at \
+         FROM customer_360 WHERE email = '{address}'"
+    )
+}
+
+/// The days are those of the calendar of 2026, counted by hand; silence of 90 days makes `at_risk`, of 180 `lapsed`.
+#[test]
+fn a_customer_whom_no_new_file_touches_is_told_as_of_the_moment_of_the_snapshot() {
+    let lake = TestLake::of(&config("", MORE), &[]);
+    let clock = Arc::new(FixedClock::new(NEW_YEAR + 29 * DAY + DAY / 2));
+    let look = || {
+        let setup = Setup {
+            clock: Some(Arc::clone(&clock) as Arc<dyn Clock>),
+            ..Setup::default()
+        };
+        let queries = [
+            of("ada@example.com"),
+            of("bob@example.com"),
+            "SELECT email, entered_at FROM segment_members JOIN customers USING (customer_id)".to_owned(),
+            "SELECT email, stage, entered_at, left_at FROM lifecycle_history JOIN customers USING (customer_id) \
+             WHERE email LIKE 'ada%'"
+                .to_owned(),
+        ];
+        lake.answers_of(setup, false, &queries)
+    };
+    let order = |key: &'static str, person: &'static str, day| orders(&[(key, person, "paid", "EUR", day)]);
+    land(&lake, "orders/a.parquet", &order("a1", "ada@example.com", 0));
+    land(&lake, "orders/b.parquet", &order("b1", "bob@example.com", 20));
+    let (report, answers) = look();
+    assert!(report.full && report.snapshot == Some(1));
+    assert_eq!(
+        answers[0],
+        ["2026-01-30 12:00:00+00|29.5|29.5|1|1|conversion|2026-01-01 00:00:00+00"]
+    );
+    assert!(answers[2].is_empty());
+
+    // Half a day later ada's order is 30 days old to the microsecond, and out of the window; bob's is not.
+    clock.advance(DAY / 2);
+    land(&lake, "orders/c.parquet", &order("c1", "eve@example.com", 29));
+    let (report, answers) = look();
+    assert_eq!(
+        (report.snapshot, report.full, report.why_full),
+        (Some(2), false, None)
+    );
+    let at = "2026-01-31 00:00:00+00";
+    assert_eq!(
+        answers[0],
+        [format!("{at}|30|30|0|1|conversion|2026-01-01 00:00:00+00")]
+    );
+    assert_eq!(
+        answers[1],
+        [format!("{at}|10|10|1|1|conversion|2026-01-21 00:00:00+00")]
+    );
+
+    // Nothing lands; the first look of another day brings ada into the segment.
+    clock.set(NEW_YEAR + 34 * DAY);
+    let (report, answers) = look();
+    assert_eq!((report.snapshot, report.full), (Some(3), false));
+    assert_eq!(answers[2], ["ada@example.com|2026-02-04 00:00:00+00"]);
+    clock.advance(DAY / 4);
+    assert_eq!(look().0.snapshot, None);
+
+    // What ran out in between did so at its own moment, and she has been in the segment since she came into it.
+    clock.set(NEW_YEAR + 200 * DAY);
+    let (report, answers) = look();
+    assert_eq!((report.snapshot, report.full), (Some(4), false));
+    assert_eq!(
+        answers[0],
+        ["2026-07-20 00:00:00+00|200|200|0|0|lapsed|2026-06-30 00:00:00+00"]
+    );
+    assert!(answers[2].contains(&"ada@example.com|2026-02-04 00:00:00+00".to_owned()));
+    assert_eq!(
+        answers[3],
+        [
+            "ada@example.com|at_risk|2026-04-01 00:00:00+00|2026-06-30 00:00:00+00",
+            "ada@example.com|conversion|2026-01-01 00:00:00+00|2026-04-01 00:00:00+00",
+            "ada@example.com|lapsed|2026-06-30 00:00:00+00|∅",
+        ]
+    );
+
+    // Clocks of machines differ: a moment that is a little earlier is the one that is served.
+    clock.advance(-DAY / 1_000);
+    land(&lake, "orders/d.parquet", &order("d1", "dan@example.com", 100));
+    let (report, answers) = look();
+    assert_eq!((report.snapshot, report.full), (Some(5), false));
+    assert!(answers[0][0].starts_with("2026-07-20 00:00:00+00|"));
+    // A clock that was wrong by months is no reason to tell the future.
+    clock.set(NEW_YEAR + 50 * DAY);
+    land(&lake, "orders/e.parquet", &order("e1", "fay@example.com", 10));
+    let (report, answers) = look();
+    assert_eq!(
+        report.why_full.as_deref(),
+        Some("the clock stands before the moment that is served")
+    );
+    assert_eq!(
+        answers[0],
+        ["2026-02-20 00:00:00+00|50|50|0|1|conversion|2026-01-01 00:00:00+00"]
+    );
+}
+
+/// A fact of the future counts from its moment on, also when nothing lands then.
+#[test]
+fn a_fact_of_the_future_is_due_at_its_moment() {
+    let lake = TestLake::of(&config("", ""), &[]);
+    let clock = Arc::new(FixedClock::new(NEW_YEAR + 10 * DAY));
+    let known = "SELECT email, orders, last_order_at FROM customer_360".to_owned();
+    let look = || {
+        let setup = Setup {
+            clock: Some(Arc::clone(&clock) as Arc<dyn Clock>),
+            ..Setup::default()
+        };
+        lake.answers_of(setup, false, std::slice::from_ref(&known))
+    };
+    let rows = [
+        ("a1", "ada@example.com", "paid", "EUR", 5),
+        ("a2", "ada@example.com", "paid", "EUR", 20),
+        ("b1", "bob@example.com", "paid", "EUR", 15),
+    ];
+    land(&lake, "orders/a.parquet", &orders(&rows));
+    assert_eq!(look().1[0], ["ada@example.com|1|2026-01-06 00:00:00+00"]);
+    clock.set(NEW_YEAR + 15 * DAY);
+    let (report, answers) = look();
+    assert!(!report.full);
+    assert_eq!(
+        answers[0],
+        [
+            "ada@example.com|1|2026-01-06 00:00:00+00",
+            "bob@example.com|1|2026-01-16 00:00:00+00"
+        ]
+    );
+    clock.set(NEW_YEAR + 21 * DAY);
+    let (report, answers) = look();
+    assert!(!report.full);
+    assert_eq!(answers[0][0], "ada@example.com|2|2026-01-21 00:00:00+00");
+}
