@@ -4,6 +4,7 @@
 
 mod blocked;
 mod bombs;
+mod broken;
 mod catalog;
 mod cdnow;
 mod changes;
@@ -27,6 +28,7 @@ mod money;
 mod parameters;
 mod pieces;
 mod programs;
+mod proposed;
 mod queries;
 mod releases;
 mod retention;

@@ -9,11 +9,15 @@ use crate::config::{IdentifierConfig, RoleConfig, SourceConfig, render};
 
 mod age;
 mod identity;
+mod keys;
 mod kinds;
+mod moments;
 mod money;
 mod source;
 mod sql;
 mod words;
+
+pub use keys::key_questions;
 
 /// What is known of the files of one folder, or of one pattern.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +34,32 @@ pub struct FolderFacts {
     pub partitions: Vec<String>,
     /// Where the files have little in common: one file of each kind, by its path below the lake's root.
     pub unlike: Vec<String>,
+    /// The answers to [`key_questions`].
+    pub repeats: Vec<RepeatedKey>,
+}
+
+/// What to find out about the rows that share a value of a column.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyQuestion {
+    /// The column that may be their key.
+    pub key: String,
+    /// The column that may order them; none where they may be equal.
+    pub version: Option<String>,
+}
+
+/// How rows relate to each other that share a value of a column.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RepeatedKey {
+    /// The column that may be their key.
+    pub key: String,
+    /// The column that may order them; none where they may be equal.
+    pub version: Option<String>,
+    /// Values that stand in several of the rows that were compared.
+    pub repeated: u64,
+    /// Whether rows that share the value and the version are equal in all columns but hive partitions.
+    pub determined: bool,
+    /// By other column, the share of those values, 0 to 1, whose rows all have the same in it.
+    pub constant: Vec<(String, f64)>,
 }
 
 /// What is known of a column.
@@ -68,6 +98,8 @@ pub enum ColumnShape {
     Date,
     /// Instants.
     Timestamp,
+    /// What a clock shows: dates with times, without a time zone.
+    WallClock,
     /// True or false.
     Bool,
     /// Bytes.
@@ -117,6 +149,7 @@ pub fn propose(folders: &[FolderFacts], now: i64) -> Proposal {
     let sources: Vec<ProposedSource> = drafts.iter().map(source::Draft::finish).collect();
     let identifiers = identity::identifiers(&drafts, &sources);
     notes.extend(drafts.iter().filter_map(source::Draft::mixed_note));
+    notes.extend(source::alike(&drafts));
     notes.extend(identity::notes(&sources));
     notes.extend(drafts.iter().filter_map(identity::unused));
     let as_of = age::as_of(&drafts, now);

@@ -395,7 +395,10 @@ fn undefined_function(name: &str, message: &str) -> Error {
         ErrorClass::UndefinedFunction,
         format!("function {name} does not exist"),
     );
-    match message.split("Did you mean '").nth(1).and_then(|rest| rest.split('\'').next()) {
+    // The planner names the nearest of all functions, however far that is.
+    let named = message.split("Did you mean '").nth(1);
+    let near = named.and_then(|rest| nearest(name, rest.split('\'').next()));
+    match near {
         Some(near) => error.with_hint(format!("Perhaps you meant \"{near}\".")),
         None => error.with_hint(
             "No function matches the given name and argument types. SELECT name FROM perennial.functions lists those of Perennial.",

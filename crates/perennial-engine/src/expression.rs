@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{Cast, Expr, TryCast};
+use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{ExprWithAlias, SelectItem, SetExpr, Statement};
 use perennial_base::ErrorClass;
@@ -72,6 +73,32 @@ pub fn lenient(expr: Expr) -> Result<Expr> {
     Ok(rewritten.data)
 }
 
+/// Whether one of the casts in an expression fails over a row, of those that [`lenient`] makes NULL; none without casts.
+/// The empty text is no value that a cast could lose.
+///
+/// # Errors
+/// Never in practice: the walk itself cannot fail.
+pub fn cast_fails(expr: &Expr) -> Result<Option<Expr>> {
+    let mut fails: Option<Expr> = None;
+    expr.apply(|part| {
+        if let Expr::Cast(Cast { expr, field }) = part {
+            let from = lenient(expr.as_ref().clone())?;
+            let to = Expr::TryCast(TryCast {
+                expr: Box::new(from.clone()),
+                field: Arc::clone(field),
+            });
+            let text = Expr::Cast(Cast::new(Box::new(from.clone()), DataType::Utf8));
+            let fail = from.is_not_null().and(text.not_eq(lit(""))).and(to.is_null());
+            fails = Some(match fails.take() {
+                Some(others) => others.or(fail),
+                None => fail,
+            });
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(fails)
+}
+
 /// Plans a predicate for evaluation on batches of a schema.
 ///
 /// # Errors
@@ -80,7 +107,7 @@ pub fn predicate(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<A
     let expr = expression(state, sql, schema)?;
     let physical = state.create_physical_expr(expr, schema)?;
     let data_type = physical.data_type(schema.as_arrow())?;
-    if data_type != arrow::datatypes::DataType::Boolean {
+    if data_type != DataType::Boolean {
         return Err(
             Error::new(ErrorClass::TypeMismatch, format!("\"{sql}\" is not a condition"))
                 .with_detail(format!("It gives {data_type}.")),

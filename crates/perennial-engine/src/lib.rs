@@ -37,4 +37,4 @@ pub use session::{
     Canceller, CopyFormat, CopyOut, Login, Notice, Outcome, Prepared, Request, Session, TransactionState,
 };
 pub use sql::Parsed;
-pub use system::Run;
+pub use system::{Run, listed};

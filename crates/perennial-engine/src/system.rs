@@ -14,7 +14,7 @@ use crate::schema::schema;
 
 mod runs;
 
-pub use runs::Run;
+pub use runs::{Run, listed};
 pub(crate) use runs::{Runs, RunsTable};
 
 /// Every computed relation with its rows.
@@ -104,6 +104,11 @@ fn sources(config: &Config, manifest: Option<&Manifest>) -> Vec<ArrayRef> {
         sum(|file| file.superseded),
         sum(|file| file.filtered),
         sum(|file| file.rejected),
+        sum(SourceFile::values_lost),
+        text(sources.iter().map(|source| {
+            let manifest = manifest.and_then(|manifest| manifest.sources.get(&source.name));
+            manifest.and_then(|source| source.unfit.as_deref())
+        })),
     ]
 }
 
@@ -132,6 +137,12 @@ fn files(manifest: Option<&Manifest>) -> Vec<ArrayRef> {
         owned_text(rows.iter().map(|(_, file)| {
             (!file.rejections.is_empty()).then(|| serde_json::json!(file.rejections).to_string())
         })),
+        number(SourceFile::values_lost),
+        owned_text(
+            rows.iter().map(|(_, file)| {
+                (!file.losses.is_empty()).then(|| serde_json::json!(file.losses).to_string())
+            }),
+        ),
         instant(rows.iter().map(|(_, file)| Some(file.first_seen_at))),
     ]
 }

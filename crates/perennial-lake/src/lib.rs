@@ -27,7 +27,7 @@ pub use discovery::{Landed, Settling, SourcePath, discover};
 pub use error::{Error, Result};
 pub use leases::{LEASE, Leases, leased};
 pub use manifest::{
-    ColumnStats, DataFile, FileState, Manifest, Phase, RunState, RunSummary, Scalar, SourceFile,
+    ColumnStats, DataFile, FileState, Loss, Manifest, Phase, RunState, RunSummary, Scalar, SourceFile,
     SourceManifest, TableManifest,
 };
 pub use masks::{Masks, RowSet};

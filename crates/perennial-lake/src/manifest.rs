@@ -54,6 +54,12 @@ pub struct RunState {
 }
 
 impl Manifest {
+    /// The sources of which no file is served as their mapping does not fit, each with the reason.
+    pub fn unfit(&self) -> impl Iterator<Item = (&str, &str)> {
+        let sources = self.sources.iter();
+        sources.filter_map(|(name, source)| Some((name.as_str(), source.unfit.as_deref()?)))
+    }
+
     /// The shape that this build writes, and the newest that it reads. Since 2 the document is packed.
     pub const FORMAT: u32 = 2;
 
@@ -212,6 +218,9 @@ pub struct SourceManifest {
     /// The number that the next file of the source gets; numbers are from 1.
     #[serde(default)]
     pub next_file: u32,
+    /// Why none of its files is served: the mapping cannot be planned over their columns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unfit: Option<String>,
 }
 
 /// Whether the rows of a landed file are served.
@@ -275,6 +284,9 @@ pub struct SourceFile {
     /// The rejected rows by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rejections: BTreeMap<String, u64>,
+    /// The values of optional expressions that could not be worked out, by their key in the mapping.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub losses: BTreeMap<String, Loss>,
     /// The number by which stored rows name it; 0 while no rows of it are stored.
     #[serde(default)]
     pub id: u32,
@@ -286,7 +298,23 @@ pub struct SourceFile {
     pub stats: Vec<ColumnStats>,
 }
 
+/// Values of one expression of a mapping that could not be worked out for some rows of a file, and are NULL.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Loss {
+    /// How many.
+    pub values: u64,
+    /// The place of the first row in the file, from 0.
+    pub row: u64,
+    /// Why that one is lost.
+    pub reason: String,
+}
+
 impl SourceFile {
+    /// Values of optional expressions that could not be worked out.
+    pub fn values_lost(&self) -> u64 {
+        self.losses.values().map(|loss| loss.values).sum()
+    }
+
     /// The value of a hive partition column; none where the path does not name it, and for NULL.
     pub fn partition(&self, name: &str) -> Option<&str> {
         let value = self.partitions.iter().find(|(partition, _)| partition == name);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::thread::JoinHandle;
 
+use perennial_base::propose::propose;
 use perennial_base::{Clock, SystemClock, UserError};
 use perennial_engine::{DATABASE, Engine, EngineOptions};
 use perennial_lake::StoreWrapper;
@@ -281,6 +282,22 @@ impl TestLake {
             }
             (report, answers)
         })
+    }
+
+    /// The configuration that `perennial init` proposes at a moment, in microseconds since 1970.
+    pub fn proposal(&self, now: i64) -> String {
+        let config = self.config();
+        let survey = apart(move || async move {
+            let engine = told(
+                "the engine cannot be opened",
+                open(config, Setup::default()).await,
+            );
+            told(
+                "the lake cannot be looked at",
+                perennial_unify::survey(&engine).await,
+            )
+        });
+        propose(&survey.folders, now).to_toml("./lake", &[])
     }
 
     /// What `perennial check` finds; of each thing that does not fit, all that a user is told.

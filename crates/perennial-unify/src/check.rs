@@ -44,6 +44,9 @@ pub struct CheckReport {
     pub quarantined: Vec<(String, String, String)>,
     /// Rejected rows among the first of a file.
     pub rejected: Vec<RejectedRows>,
+    /// Values of optional expressions among the first rows of a file that could not be worked out: source, path, key of
+    /// the mapping, how many, and why the first.
+    pub lost: Vec<(String, String, String, u64, String)>,
     /// Identifiers of which no value among the first rows of a file can be used: source, path, type and a value.
     pub unusable: Vec<(String, String, String, String)>,
     /// Sources of records that the first rows of overrides name and that the configuration does not have: source, path,
@@ -94,7 +97,9 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     let mut traits = Vec::new();
     for (source, manifest) in config.sources.iter().zip(&landing.sources) {
         report.count(source, manifest);
-        if live(manifest).next().is_none() || source.kind == Kind::Table {
+        // A mapping that does not fit is told with its line, whatever became of the files.
+        let files = manifest.unfit.is_some() || live(manifest).next().is_some();
+        if !files || source.kind == Kind::Table {
             continue;
         }
         match checking.source(source, manifest, &mut report, &mut traits).await {
@@ -233,6 +238,11 @@ impl Checking<'_> {
                     .with_hint(format!("Correct the mapping in line {} and below.", source.line))
                     .into());
             }
+            let (name, path) = (&source.name, &file.path);
+            let lost = mapped.lost.into_iter();
+            report
+                .lost
+                .extend(lost.map(|lost| (name.clone(), path.clone(), lost.key, lost.values, lost.reason)));
             let mut normaliser = Normaliser::new(self.rules);
             for (kind, values) in &mapped.identifiers {
                 let mut text = String::new();

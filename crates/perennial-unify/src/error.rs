@@ -92,6 +92,16 @@ impl Error {
         }
     }
 
+    /// Why the files of a source, or one of them, are left out, as it stands beside them.
+    pub(crate) fn of_source(&self) -> String {
+        match self {
+            Self::Mapping { key, line, cause, .. } => {
+                format!("{key} of the source, in line {line} of the configuration: {cause}")
+            }
+            other => other.to_string(),
+        }
+    }
+
     /// The message for those who may not know where the server keeps its data.
     pub(crate) fn without_places(&self) -> String {
         match self {

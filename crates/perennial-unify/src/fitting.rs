@@ -1,11 +1,15 @@
 //! Whether the files of a source have the columns that its mapping cannot do without.
 
+use std::cmp::Reverse;
+
 use arrow::datatypes::Schema;
+use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use perennial_base::Kind;
-use perennial_base::config::{Config, SourceConfig};
+use perennial_base::config::{Config, Expression, SourceConfig};
+use perennial_engine::expression::expression;
 use perennial_identity::Rules;
-use perennial_lake::{Contract, FileFacts};
+use perennial_lake::{Contract, FileFacts, FileState, SourceFile, SourceManifest};
 
 use crate::error::Result;
 use crate::mapping::Mapping;
@@ -72,7 +76,7 @@ impl Fitting<'_> {
             }
         }
         let needs = self.needs(&grown).or_else(|_| self.needs(known)).ok();
-        if kept {
+        if kept && (live || needs.is_some()) {
             return (known.clone(), needs);
         }
         match self.founded(candidates) {
@@ -81,10 +85,79 @@ impl Fitting<'_> {
         }
     }
 
+    /// Why a file is refused that brings columns over which the mapping cannot be planned any more, although it could
+    /// over those before.
+    pub(crate) fn broken_by(&self, before: &Contract, after: &Contract) -> Option<String> {
+        if before == after || self.needs(before).is_err() {
+            return None;
+        }
+        let error = self.needs(after).err()?;
+        Some(format!("does not go with the mapping: {}", error.of_source()))
+    }
+
+    /// What keeps the mapping from being planned over the columns that the live files have. All of those are quarantined
+    /// for it then: a source that is broken stops no other.
+    ///
+    /// Not so where the snapshot before serves files that are there still: it is the configuration that does not fit them
+    /// any more, their rows must not vanish for a slip in it, and the run fails when it comes to read them.
+    pub(crate) fn unplanned(
+        &self,
+        contract: &Contract,
+        files: &mut [SourceFile],
+        was: Option<&SourceManifest>,
+    ) -> Option<String> {
+        if !files.iter().any(|file| file.state == FileState::Live) {
+            return None;
+        }
+        let error = self.needs(contract).err()?;
+        let served = |file: &SourceFile| {
+            let mut before = was.into_iter().flat_map(|was| &was.files);
+            before.any(|known| {
+                known.state == FileState::Live
+                    && known.path == file.path
+                    && (known.size, &known.e_tag, known.last_modified)
+                        == (file.size, &file.e_tag, file.last_modified)
+            })
+        };
+        if files
+            .iter()
+            .any(|file| file.state == FileState::Live && served(file))
+        {
+            return None;
+        }
+        let reason = error.of_source();
+        for file in files.iter_mut().filter(|file| file.state == FileState::Live) {
+            file.state = FileState::Quarantined;
+            file.reason = Some(format!(
+                "the mapping does not fit the files of the source: {reason}"
+            ));
+        }
+        Some(reason)
+    }
+
+    /// How many expressions of the source cannot be planned over these columns.
+    fn unfit(&self, contract: &Contract) -> usize {
+        let source = self.source;
+        let single = [
+            &source.filter,
+            &source.record_key,
+            &source.time,
+            &source.updated_at,
+        ];
+        let many = [&source.identifiers, &source.traits, &source.columns];
+        let many = many.into_iter().flatten().map(|(_, written)| written);
+        let Ok(schema) = DFSchema::try_from(with_partitions(contract, self.partitions)) else {
+            return usize::MAX;
+        };
+        let unfit = |written: &&Expression| expression(self.state, &written.sql, &schema).is_err();
+        single.into_iter().flatten().chain(many).filter(unfit).count()
+    }
+
     /// The contract of a source that has none so far. Files may disagree: the contract is that of the files which have
-    /// most rows together, of equals that of the first path; and before that, one which the mapping can be planned over.
+    /// most rows together, of equals that of the first path; and before that, one over which as much of the mapping as
+    /// can be is planned, so that what is told of it is what is wrong with it.
     pub(crate) fn founded(&self, candidates: &[&FileFacts]) -> (Contract, Option<Needs>) {
-        let mut best: Option<(bool, u64, Contract, Option<Needs>)> = None;
+        let mut best: Option<(Rank, Contract, Option<Needs>)> = None;
         let mut placed = vec![false; candidates.len()];
         for founder in 0..candidates.len() {
             if placed.get(founder) == Some(&true) {
@@ -104,18 +177,22 @@ impl Fitting<'_> {
                     *placed = true;
                 }
             }
-            let rank = (needs.is_some(), grown.rows);
-            if best
-                .as_ref()
-                .is_none_or(|(plans, rows, ..)| rank > (*plans, *rows))
-            {
-                best = Some((rank.0, rank.1, grown.contract, needs));
+            let unfit = match needs {
+                Some(_) => 0,
+                None => self.unfit(&grown.contract),
+            };
+            let rank = (needs.is_some(), Reverse(unfit), grown.rows);
+            if best.as_ref().is_none_or(|(best, ..)| rank > *best) {
+                best = Some((rank, grown.contract, needs));
             }
         }
-        best.map(|(_, _, contract, needs)| (contract, needs))
+        best.map(|(_, contract, needs)| (contract, needs))
             .unwrap_or_default()
     }
 }
+
+/// Whether the mapping can be planned, how many of its expressions cannot, and rows.
+type Rank = (bool, Reverse<usize>, u64);
 
 #[derive(Default)]
 struct Grown {

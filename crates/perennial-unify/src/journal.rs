@@ -1,7 +1,7 @@
 //! What a run tells while it goes on: to its watcher, in `perennial.runs`, and afterwards in the manifest.
 
 use parking_lot::Mutex;
-use perennial_engine::{Engine, Run};
+use perennial_engine::{Engine, Run, listed};
 use perennial_lake::Phase;
 
 use crate::error::{Error, Result};
@@ -116,6 +116,7 @@ impl<'a> Journal<'a> {
                 run.state = "committed";
                 run.snapshot = report.snapshot;
                 run.customers = report.customers;
+                run.sources_unfit = listed(report.unfit.iter().map(|(source, _)| source.as_str()));
             }
             Ok(None) => {
                 run.state = "failed";

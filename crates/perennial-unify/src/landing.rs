@@ -117,9 +117,8 @@ pub(crate) async fn look(
             .or_default()
             .look(landed, now);
         let known = previous.and_then(|previous| previous.sources.get(&source.name));
-        let kept = known.filter(|known| known.kind == source.kind.name());
         judge
-            .source(source, kept, &listed, settled, &mut looks.unjudged, &mut landing)
+            .source(source, known, &listed, settled, &mut looks.unjudged, &mut landing)
             .await?;
     }
     Ok(landing)
@@ -154,12 +153,13 @@ impl Judge<'_> {
     async fn source(
         &self,
         source: &SourceConfig,
-        known: Option<&SourceManifest>,
+        was: Option<&SourceManifest>,
         listed: &HashSet<String>,
         settled: Vec<Landed>,
         unjudged: &mut HashMap<String, u32>,
         landing: &mut Landing,
     ) -> Result<()> {
+        let known = was.filter(|was| was.kind == source.kind.name());
         let before: HashMap<&str, &SourceFile> = known
             .into_iter()
             .flat_map(|known| &known.files)
@@ -227,6 +227,7 @@ impl Judge<'_> {
             None => fitting.founded(&candidates),
         };
         let mut files = Vec::with_capacity(settled.len());
+        let mut judged: Vec<(String, bool)> = Vec::new();
         for file in settled {
             if let Some(known) = keeps(&file) {
                 files.push(known.clone());
@@ -255,11 +256,30 @@ impl Judge<'_> {
             };
             let first_seen_at = was.map_or(self.now, |known| known.first_seen_at);
             let refusal = |facts: &FileFacts| fitting.refusal(needs.as_ref()?, &facts.schema);
-            let admitted = admit(file, inspection, &mut contract, first_seen_at, refusal);
-            match admitted.state {
+            let admitted = admit(&fitting, file, inspection, &mut contract, first_seen_at, refusal);
+            judged.push((admitted.path.clone(), same));
+            files.push(admitted);
+        }
+        let live = files.iter().filter(|file| file.state == FileState::Live);
+        let partitions = partition_names(had, live.map(|file| file.partitions.as_slice()));
+        let fitting = Fitting {
+            partitions: &partitions,
+            ..fitting
+        };
+        let mut unfit = known
+            .and_then(|known| known.unfit.clone())
+            .filter(|_| !files.is_empty());
+        if !judged.is_empty() || self.afresh {
+            unfit = fitting.unplanned(&contract, &mut files, was);
+        }
+        for (path, same) in judged {
+            let Some(file) = files.iter().find(|file| file.path == path) else {
+                continue;
+            };
+            match file.state {
                 FileState::Live => {
                     landing.files_new += 1;
-                    landing.rows_new += admitted.landed;
+                    landing.rows_new += file.landed;
                 }
                 // Nothing new: it was refused before.
                 FileState::Quarantined | FileState::Deleted if same => {}
@@ -268,7 +288,6 @@ impl Judge<'_> {
                     landing.files_quarantined += 1;
                 }
             }
-            files.push(admitted);
         }
         for file in restless {
             files.push(SourceFile {
@@ -283,11 +302,11 @@ impl Judge<'_> {
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let kept_next = known.map_or(1, |known| known.next_file.max(1));
         landing.files_removed += gone;
-        let live = files.iter().filter(|file| file.state == FileState::Live);
         landing.sources.push(SourceManifest {
             kind: source.kind.name().to_owned(),
-            partitions: partition_names(had, live.map(|file| file.partitions.as_slice())),
+            partitions,
             contract,
+            unfit,
             files,
             next_file: kept_next,
         });
@@ -311,6 +330,7 @@ async fn inspected(lake: &Lake, file: &Landed) -> Result<Option<Inspection>> {
 
 /// Judges one file; the contract grows by what it brings.
 fn admit(
+    fitting: &Fitting<'_>,
     file: Landed,
     inspection: Inspection,
     contract: &mut Contract,
@@ -334,6 +354,10 @@ fn admit(
                 Some(reason) => Err(reason),
                 None => contract.fit(&facts.schema).map_err(|misfit| misfit.to_string()),
             };
+            let fitted = fitted.and_then(|extended| match fitting.broken_by(contract, &extended) {
+                Some(reason) => Err(reason),
+                None => Ok(extended),
+            });
             match fitted {
                 Ok(extended) => {
                     *contract = extended;

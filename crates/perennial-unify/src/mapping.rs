@@ -21,6 +21,7 @@ use perennial_engine::expression::{expression, lenient};
 use perennial_engine::schema::{data_type, timestamp};
 
 use crate::error::{Error, Result};
+use crate::lost::{Casts, Lost, Worked, said};
 use crate::overrides::verdict;
 use crate::values::{convert, instants};
 
@@ -32,8 +33,8 @@ pub(crate) struct Mapping {
     keep: Option<Arc<dyn PhysicalExpr>>,
     key: Option<Arc<dyn PhysicalExpr>>,
     time: Option<Arc<dyn PhysicalExpr>>,
-    updated: Option<Arc<dyn PhysicalExpr>>,
-    identifiers: Vec<(usize, Arc<dyn PhysicalExpr>)>,
+    updated: Option<Optional>,
+    identifiers: Vec<(usize, Optional)>,
     columns: Vec<MappedColumn>,
     /// Columns of the files that no expression names, for `properties`.
     rest: Vec<usize>,
@@ -52,7 +53,15 @@ struct MappedColumn {
     required: bool,
     /// Whether it is the word of a person.
     verdict: bool,
-    expr: Option<Arc<dyn PhysicalExpr>>,
+    expr: Option<Optional>,
+}
+
+/// An expression that gives NULL where it cannot be worked out, with its key in the mapping.
+#[derive(Debug)]
+struct Optional {
+    key: String,
+    expr: Arc<dyn PhysicalExpr>,
+    casts: Option<Casts>,
 }
 
 /// A batch in canonical form.
@@ -74,6 +83,27 @@ pub(crate) struct Mapped {
     pub(crate) filtered: u64,
     /// Reasons for which rows were rejected, one for each row.
     pub(crate) rejected: Vec<&'static str>,
+    /// Values of rows that are left which could not be worked out.
+    pub(crate) lost: Vec<Lost>,
+}
+
+impl Optional {
+    fn worked(
+        &self,
+        given: ArrayRef,
+        failed: Vec<usize>,
+        error: Option<String>,
+        taken: ArrayRef,
+    ) -> Worked<'_> {
+        Worked {
+            key: &self.key,
+            given,
+            failed,
+            error,
+            taken,
+            casts: self.casts.as_ref(),
+        }
+    }
 }
 
 impl Mapping {
@@ -121,23 +151,32 @@ impl Mapping {
                 }
             }
         };
-        let optional = |key: &str, written: &Option<Expression>| {
+        let required = |key: &str, written: &Option<Expression>| {
             written.as_ref().map(|written| physical(key, written)).transpose()
+        };
+        let optional = |key: &str, written: &Expression| -> Result<Optional> {
+            let expr = physical(key, written)?;
+            let strict = expression(state, &written.sql, &schema)?;
+            Ok(Optional {
+                key: key.to_owned(),
+                expr,
+                casts: Casts::of(state, strict, &schema)?,
+            })
         };
         let mut identifiers = Vec::new();
         for (name, written) in &source.identifiers {
             if let Some(index) = type_index(name) {
                 let key = format!("identifiers.{name}");
-                let expr = physical(&key, written)?;
-                castable(&key, written.line, &expr.data_type(input)?, &DataType::Utf8)?;
+                let expr = optional(&key, written)?;
+                castable(&key, written.line, &expr.expr.data_type(input)?, &DataType::Utf8)?;
                 identifiers.push((index, expr));
             }
         }
         let mut columns = Vec::new();
         if source.kind == Kind::Profile {
             for (name, written) in &source.traits {
-                let expr = physical(&format!("traits.{name}"), written)?;
-                let found = expr.data_type(input)?;
+                let expr = optional(&format!("traits.{name}"), written)?;
+                let found = expr.expr.data_type(input)?;
                 let target = trait_type(&found);
                 castable(&format!("traits.{name}"), written.line, &found, &target)?;
                 columns.push(MappedColumn {
@@ -152,12 +191,12 @@ impl Mapping {
         for column in source.kind.columns() {
             let written = source.column(column.name);
             let expr = written
-                .map(|written| physical(&format!("columns.{}", column.name), written))
+                .map(|written| optional(&format!("columns.{}", column.name), written))
                 .transpose()?;
             let target = plain(column.column_type);
             if let (Some(written), Some(expr)) = (written, &expr) {
                 let key = format!("columns.{}", column.name);
-                castable(&key, written.line, &expr.data_type(input)?, &target)?;
+                castable(&key, written.line, &expr.expr.data_type(input)?, &target)?;
             }
             columns.push(MappedColumn {
                 name: column.name.to_owned(),
@@ -168,15 +207,20 @@ impl Mapping {
             });
         }
         let keep = source.filter.as_ref().map(condition).transpose()?;
-        let key = optional("record_key", &source.record_key)?;
-        let time = optional("time", &source.time)?;
-        let updated = optional("updated_at", &source.updated_at)?;
+        let key = required("record_key", &source.record_key)?;
+        let time = required("time", &source.time)?;
+        let updated = source.updated_at.as_ref();
+        let updated = updated
+            .map(|written| optional("updated_at", written))
+            .transpose()?;
         let mut named = BTreeSet::new();
-        let single = [&keep, &key, &time, &updated].into_iter().flatten();
+        let single = [&keep, &key, &time].into_iter().flatten();
         let many = identifiers
             .iter()
             .map(|(_, expr)| expr)
-            .chain(columns.iter().filter_map(|column| column.expr.as_ref()));
+            .chain(columns.iter().filter_map(|column| column.expr.as_ref()))
+            .chain(&updated)
+            .map(|optional| &optional.expr);
         for expr in single.chain(many) {
             named.extend(collect_columns(expr).into_iter().map(|column| column.index()));
         }
@@ -219,7 +263,10 @@ impl Mapping {
     /// The keys that need a value in every row, each with the columns that it reads.
     pub(crate) fn needs(&self) -> Vec<(String, Vec<String>)> {
         let required = self.columns.iter().filter(|column| column.required);
-        let required = required.map(|column| (format!("columns.{}", column.name), column.expr.as_ref()));
+        let required = required.map(|column| {
+            let expr = column.expr.as_ref().map(|optional| &optional.expr);
+            (format!("columns.{}", column.name), expr)
+        });
         [("record_key", &self.key), ("time", &self.time)]
             .into_iter()
             .map(|(key, expr)| (key.to_owned(), expr.as_ref()))
@@ -257,7 +304,7 @@ impl Mapping {
         let mut kept = vec![true; rows];
         let mut undecided = Vec::new();
         if let Some(keep) = &self.keep {
-            let (keep, failed) = attempted(keep, batch)?;
+            let (keep, failed, _) = attempted(keep, batch)?;
             let keep = arrow::compute::cast(&keep, &DataType::Boolean)?;
             let keep = keep.as_any().downcast_ref::<BooleanArray>();
             for (row, slot) in kept.iter_mut().enumerate() {
@@ -274,8 +321,14 @@ impl Mapping {
             Some(time) => Some(instants(&evaluate(time)?, self.zone)?),
             None => None,
         };
+        let mut worked: Vec<Worked<'_>> = Vec::new();
         let updated = match &self.updated {
-            Some(updated) => Some(instants(&evaluate(updated)?, self.zone)?),
+            Some(updated) => {
+                let (given, failed, error) = attempted(&updated.expr, batch)?;
+                let taken = instants(&given, self.zone)?;
+                worked.push(updated.worked(given, failed, error, Arc::new(taken.clone())));
+                Some(taken)
+            }
             None => None,
         };
         if let Some(until) = self.until {
@@ -297,7 +350,7 @@ impl Mapping {
                 dated.and_then(|column| column.expr.as_ref()),
                 crate::values::day_of(until, self.zone),
             ) {
-                let days = convert(&evaluate(expr)?, &DataType::Date32, self.zone)?;
+                let days = convert(&evaluate(&expr.expr)?, &DataType::Date32, self.zone)?;
                 let days = days.as_primitive::<Date32Type>();
                 for (row, slot) in kept.iter_mut().enumerate() {
                     *slot &= days.is_null(row) || days.value(row) <= last;
@@ -337,8 +390,18 @@ impl Mapping {
         let mut columns = Vec::with_capacity(self.columns.len() + 1);
         for column in &self.columns {
             let array = match &column.expr {
-                Some(expr) if column.name == "currency" => currencies(&text(&evaluate(expr)?)?),
-                Some(expr) => convert(&evaluate(expr)?, &column.target, self.zone)?,
+                Some(optional) => {
+                    let (given, failed, error) = attempted(&optional.expr, batch)?;
+                    let array = if column.name == "currency" {
+                        currencies(&text(&given)?)
+                    } else {
+                        convert(&given, &column.target, self.zone)?
+                    };
+                    if !column.required {
+                        worked.push(optional.worked(given, failed, error, Arc::clone(&array)));
+                    }
+                    array
+                }
                 None => new_null_array(&column.target, rows),
             };
             if column.required {
@@ -354,11 +417,17 @@ impl Mapping {
             .filter(|row| kept.get(*row) == Some(&true) && reason.get(*row) == Some(&None))
             .collect();
         let rejected = reason.into_iter().flatten().collect();
-        let identifiers = self
-            .identifiers
-            .iter()
-            .map(|(index, expr)| Ok((*index, text(&evaluate(expr)?)?)))
-            .collect::<Result<Vec<_>>>()?;
+        let mut identifiers = Vec::with_capacity(self.identifiers.len());
+        for (index, optional) in &self.identifiers {
+            let (given, failed, error) = attempted(&optional.expr, batch)?;
+            let values = text(&given)?;
+            worked.push(optional.worked(given, failed, error, Arc::new(values.clone())));
+            identifiers.push((*index, values));
+        }
+        let lost = worked
+            .into_iter()
+            .filter_map(|worked| worked.lost(batch, &places));
+        let lost = lost.collect();
         if !self.rest.is_empty() {
             columns.push(Arc::new(crate::properties::json(&batch.project(&self.rest)?)?));
         }
@@ -405,6 +474,7 @@ impl Mapping {
             places,
             filtered,
             rejected,
+            lost,
         })
     }
 
@@ -419,29 +489,33 @@ fn evaluate(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<ArrayRe
     Ok(attempted(expr, batch)?.0)
 }
 
-/// As [`evaluate`], with the numbers of the rows at fault.
-fn attempted(expr: &Arc<dyn PhysicalExpr>, batch: &RecordBatch) -> Result<(ArrayRef, Vec<usize>)> {
+/// As [`evaluate`], with the numbers of the rows at fault, and what the first of them says.
+fn attempted(
+    expr: &Arc<dyn PhysicalExpr>,
+    batch: &RecordBatch,
+) -> Result<(ArrayRef, Vec<usize>, Option<String>)> {
     let whole = expr
         .evaluate(batch)
         .and_then(|value| value.into_array(batch.num_rows()));
     let Err(error) = whole else {
-        return Ok((whole?, Vec::new()));
+        return Ok((whole?, Vec::new(), None));
     };
     tracing::debug!(%error, "rows evaluated one by one");
     let data_type = expr.data_type(batch.schema_ref())?;
-    let mut failed = Vec::new();
+    let (mut failed, mut first) = (Vec::new(), None);
     let rows: Vec<ArrayRef> = (0..batch.num_rows())
         .map(|row| {
             expr.evaluate(&batch.slice(row, 1))
                 .and_then(|value| value.into_array(1))
-                .unwrap_or_else(|_| {
+                .unwrap_or_else(|error| {
                     failed.push(row);
+                    first.get_or_insert_with(|| said(error));
                     new_null_array(&data_type, 1)
                 })
         })
         .collect();
     let rows: Vec<&dyn Array> = rows.iter().map(AsRef::as_ref).collect();
-    Ok((arrow::compute::concat(&rows)?, failed))
+    Ok((arrow::compute::concat(&rows)?, failed, first))
 }
 
 fn text(array: &ArrayRef) -> Result<StringArray> {

@@ -19,7 +19,7 @@ use perennial_base::{ErrorClass, Kind, UserError};
 use perennial_engine::pinned::{lake_error, store_error};
 use perennial_engine::provider::FileTable;
 use perennial_identity::{Batch, GraphBuilder, Normaliser, Outcome, Rules, SetId, Tally};
-use perennial_lake::{Bounds, Lake, SourceFile};
+use perennial_lake::{Bounds, Lake, Loss, SourceFile};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bounded::{Piece, pieces};
@@ -130,6 +130,14 @@ impl FileReader {
         counts.filtered += mapped.filtered;
         for reason in &mapped.rejected {
             *counts.rejected.entry(reason).or_default() += 1;
+        }
+        for lost in mapped.lost {
+            let loss = counts.losses.entry(lost.key).or_insert_with(|| Loss {
+                values: 0,
+                row: first_row as u64 + lost.place as u64,
+                reason: lost.reason,
+            });
+            loss.values += lost.values;
         }
         let rows = mapped.places.len();
         if rows == 0 {

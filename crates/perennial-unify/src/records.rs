@@ -17,7 +17,7 @@ use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
 use perennial_identity::{GraphBuilder, Rules, SetId, Tally};
-use perennial_lake::{ColumnStats, Contract, FileState, SourceFile, SourceManifest};
+use perennial_lake::{ColumnStats, Contract, FileState, Loss, SourceFile, SourceManifest};
 
 use crate::bounded::bound;
 use crate::error::Result;
@@ -100,6 +100,8 @@ pub(crate) struct Counts {
     pub(crate) outdated: u64,
     /// Identifiers that identify nobody: they are told of a file that stays.
     pub(crate) warnings: Tally,
+    /// Values of optional expressions that could not be worked out.
+    pub(crate) losses: BTreeMap<String, Loss>,
     pub(crate) failed: Option<String>,
     /// The bounds of the values that were read, of a file that could be read to its end.
     pub(crate) stats: Vec<ColumnStats>,
@@ -128,6 +130,7 @@ impl Reading<'_> {
         for file in manifest.files.iter_mut().filter(|file| !self.stored(file)) {
             (file.unified, file.superseded, file.filtered, file.rejected) = (0, 0, 0, 0);
             file.rejections.clear();
+            file.losses.clear();
         }
         if live.is_empty() {
             return Ok(None);
@@ -233,6 +236,7 @@ impl Reading<'_> {
                     .iter()
                     .map(|(reason, rows)| ((*reason).to_owned(), *rows))
                     .collect();
+                file.losses.clone_from(&counted.losses);
             }
         }
         number_files(manifest, &pending.read);

@@ -3,6 +3,7 @@
 use perennial_lake::{Manifest, SourceFile};
 
 use crate::landing::Landing;
+use crate::lost::by_source;
 use crate::money::MissingRate;
 
 /// What a run did.
@@ -28,6 +29,10 @@ pub struct Report {
     pub why_full: Option<String>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,
+    /// Sources of which no file is served as their mapping does not fit, each with the reason.
+    pub unfit: Vec<(String, String)>,
+    /// Sources with values of optional expressions that could not be worked out, and how many.
+    pub values_lost: Vec<(String, u64)>,
 }
 
 impl Report {
@@ -57,6 +62,12 @@ pub(crate) fn report(
         full: false,
         why_full: None,
         missing_rates,
+        unfit: manifest
+            .into_iter()
+            .flat_map(Manifest::unfit)
+            .map(|(source, why)| (source.to_owned(), why.to_owned()))
+            .collect(),
+        values_lost: manifest.map(by_source).unwrap_or_default(),
     }
 }
 

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Schema};
 use datafusion::catalog::TableProvider;
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
-use perennial_base::propose::{ColumnFacts, ColumnShape, FolderFacts};
+use perennial_base::propose::{ColumnFacts, ColumnShape, FolderFacts, key_questions};
 use perennial_engine::Engine;
 use perennial_engine::release::source_table;
 use perennial_lake::{
@@ -18,6 +18,7 @@ use perennial_lake::{
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
+use crate::repeats::repeats;
 
 /// Values of a column that are kept as samples, and values that distinctness is estimated from.
 const SAMPLES: usize = 200;
@@ -90,18 +91,22 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
         };
         let table = source_table(lake, &manifest)?;
         let columns = columns(engine, &table, rows).await?;
-        folders.push(FolderFacts {
+        let mut facts = FolderFacts {
             path,
             files: count,
             rows,
             columns,
             partitions,
+            repeats: Vec::new(),
             unlike: if likes.len() > 1 {
                 likes.into_iter().map(|(path, _)| path).collect()
             } else {
                 Vec::new()
             },
-        });
+        };
+        let questions = key_questions(&facts);
+        facts.repeats = repeats(engine, &table, rows, &facts.partitions, questions).await?;
+        folders.push(facts);
     }
     Ok(Survey { folders, unreadable })
 }
@@ -273,6 +278,7 @@ fn shape(data_type: &DataType) -> ColumnShape {
         DataType::Dictionary(_, value) => shape(value),
         DataType::Boolean => ColumnShape::Bool,
         DataType::Date32 | DataType::Date64 => ColumnShape::Date,
+        DataType::Timestamp(_, None) => ColumnShape::WallClock,
         DataType::Timestamp(..) => ColumnShape::Timestamp,
         data_type if data_type.is_integer() => ColumnShape::Int,
         data_type if data_type.is_floating() => ColumnShape::Float,

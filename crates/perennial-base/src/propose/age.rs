@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
+use super::ColumnFacts;
+use super::moments::{TimeForm, time_form};
 use super::source::Draft;
-use super::words::{self, Concept, TimeForm};
-use super::{ColumnFacts, ColumnShape};
+use super::words::Concept;
 
 /// Days without a row after which files are taken for an archive.
 const LONG_AGO: i64 = 92;
@@ -50,15 +51,9 @@ fn capital(text: &str) -> String {
 /// The columns of a source that say when something happened.
 fn moments<'d>(draft: &'d Draft<'_>) -> impl Iterator<Item = &'d ColumnFacts> {
     let says = |column: &ColumnFacts| {
-        let named = draft.concepts.iter().any(|(concept, name)| {
+        draft.concepts.iter().any(|(concept, name)| {
             matches!(concept, Concept::Occurred | Concept::Updated) && *name == column.name
-        });
-        let used = draft
-            .config
-            .time
-            .as_ref()
-            .is_some_and(|time| time.sql.contains(&column.name));
-        named || (used && matches!(column.shape, ColumnShape::Date | ColumnShape::Timestamp))
+        })
     };
     draft.facts.columns.iter().filter(move |column| says(column))
 }
@@ -67,10 +62,15 @@ fn moments<'d>(draft: &'d Draft<'_>) -> impl Iterator<Item = &'d ColumnFacts> {
 fn newest(column: &ColumnFacts) -> Option<NaiveDate> {
     let text = column.max.as_deref()?.trim();
     let number = || text.parse::<i64>().ok();
-    let instant = match words::time_form(column)? {
+    let instant = match time_form(column)? {
         TimeForm::Seconds => DateTime::from_timestamp(number()?, 0)?.naive_utc(),
         TimeForm::Milliseconds => DateTime::from_timestamp_millis(number()?)?.naive_utc(),
         TimeForm::Microseconds => DateTime::from_timestamp_micros(number()?)?.naive_utc(),
+        TimeForm::Digits => {
+            NaiveDateTime::new(NaiveDate::parse_from_str(text, "%Y%m%d").ok()?, NaiveTime::MIN)
+        }
+        // The largest text is not the newest day.
+        TimeForm::OtherText(_) => return None,
         TimeForm::Native | TimeForm::IsoText => {
             let day = NaiveDate::parse_from_str(text.get(..10)?, "%Y-%m-%d").ok()?;
             NaiveDateTime::new(day, NaiveTime::MIN)

@@ -94,8 +94,17 @@ pub(super) fn identifiers(
             }
             1 | 2 => "an id that points to one person",
             3 => {
-                config.normalise = Normalise::Email;
                 config.limit = Some(EMAIL_LIMIT);
+                if gmail(drafts) {
+                    config.normalise = Normalise::EmailGmail;
+                    return (
+                        config,
+                        "an address points to one person, who has a handful of them; change the limit to what you know; \
+                         Gmail delivers to one mailbox whatever the dots in a name and what follows a +"
+                            .to_owned(),
+                    );
+                }
+                config.normalise = Normalise::Email;
                 "an address points to one person, who has a handful of them; change the limit to what you know"
             }
             4 => {
@@ -177,6 +186,21 @@ fn users(sources: &[ProposedSource]) -> BTreeMap<&str, usize> {
         *users.entry(name.as_str()).or_insert(0) += 1;
     }
     users
+}
+
+/// Whether addresses of Gmail are among those that were sampled.
+fn gmail(drafts: &[Draft<'_>]) -> bool {
+    let addresses = drafts.iter().flat_map(|draft| {
+        let named = draft
+            .concepts
+            .iter()
+            .filter(|(concept, _)| *concept == Concept::Email);
+        named.filter_map(|(_, name)| draft.facts_of(name))
+    });
+    addresses.flat_map(|column| &column.samples).any(|text| {
+        let text = text.trim().to_lowercase();
+        text.ends_with("@gmail.com") || text.ends_with("@googlemail.com")
+    })
 }
 
 /// The region of most numbers with a country code, with its reason.

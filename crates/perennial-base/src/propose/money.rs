@@ -18,24 +18,16 @@ pub(super) struct Money {
 
 pub(super) fn currency(drafts: &[Draft<'_>]) -> Money {
     let monetary = || drafts.iter().filter(|draft| draft.config.kind.monetary());
-    let mut seen = BTreeSet::new();
-    for draft in monetary().filter(|draft| draft.config.column("currency").is_some()) {
-        let column = draft
-            .concepts
-            .iter()
-            .find(|(concept, _)| *concept == Concept::Currency);
-        let samples = column
-            .and_then(|(_, name)| draft.facts_of(name))
-            .map(|column| column.samples.as_slice());
-        let codes = samples.unwrap_or_default().iter().map(|text| text.trim());
-        seen.extend(
-            codes
-                .filter(|text| words::currency_like(text))
-                .map(str::to_uppercase),
-        );
-    }
+    let seen: BTreeSet<String> = monetary().flat_map(codes).collect();
+    let rates = || drafts.iter().filter(|draft| draft.config.kind == Kind::FxRate);
+    let rated: BTreeSet<String> = rates().flat_map(codes).collect();
     let mut notes = Vec::new();
     let codes: Vec<String> = seen.into_iter().collect();
+    let unrated: Vec<&str> = codes
+        .iter()
+        .map(String::as_str)
+        .filter(|code| !rated.contains(*code))
+        .collect();
     let (currency, reason) = match codes.as_slice() {
         [] => {
             let names: Vec<&str> = monetary().map(|draft| draft.config.name.as_str()).collect();
@@ -53,9 +45,14 @@ pub(super) fn currency(drafts: &[Draft<'_>]) -> Money {
             Some(only.clone()),
             "the only currency in the sampled rows".to_owned(),
         ),
+        several if !rated.is_empty() && unrated.len() == 1 => {
+            let (list, only) = (several.join(", "), unrated.concat());
+            let reason = format!("amounts are in {list}, and there are rates for all of them but {only}");
+            (Some(only), reason)
+        }
         several => {
             let list = several.join(", ");
-            if !drafts.iter().any(|draft| draft.config.kind == Kind::FxRate) {
+            if rates().next().is_none() {
                 notes.push(format!(
                     "Amounts are in several currencies ({list}); all but the reporting currency need a source of kind fx_rate."
                 ));
@@ -71,4 +68,22 @@ pub(super) fn currency(drafts: &[Draft<'_>]) -> Money {
         reason,
         notes,
     }
+}
+
+/// The sampled codes of a source's currency column.
+fn codes(draft: &Draft<'_>) -> Vec<String> {
+    let column = draft.config.column("currency").and_then(|_| {
+        let named = draft
+            .concepts
+            .iter()
+            .find(|(concept, _)| *concept == Concept::Currency);
+        named.and_then(|(_, name)| draft.facts_of(name))
+    });
+    let samples = column.map(|column| column.samples.as_slice()).unwrap_or_default();
+    samples
+        .iter()
+        .map(|text| text.trim())
+        .filter(|text| words::currency_like(text))
+        .map(str::to_uppercase)
+        .collect()
 }

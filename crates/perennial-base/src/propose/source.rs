@@ -3,9 +3,10 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::kinds::{self, Offer};
-use super::sql::{column_sql, expression, time_sql, value_sql};
+use super::moments::{named_moment, says_zone};
+use super::sql::{column_sql, expression, literal, quote, time_sql, trait_sql, value_sql};
 use super::words::{self, Concept, plain};
-use super::{ColumnFacts, ColumnShape, FolderFacts, ProposedSource};
+use super::{ColumnFacts, FolderFacts, ProposedSource};
 use crate::config::SourceConfig;
 use crate::kind::Kind;
 use crate::relation::{self, PUBLIC};
@@ -13,26 +14,35 @@ use crate::relation::{self, PUBLIC};
 /// Share of bad rows of a source that nobody has looked at yet: the default of the configuration.
 const MAX_BAD_ROWS: f64 = 0.01;
 
+/// States of orders that are none yet.
+const BASKETS: &[&str] = &[
+    "draft",
+    "cart",
+    "basket",
+    "abandoned",
+    "checkout",
+    "quote",
+    "entwurf",
+    "warenkorb",
+    "angebot",
+];
+/// States that are told beside the mapping; more are no states.
+const MOST_STATES: usize = 12;
+
 /// A source in the making.
 pub(super) struct Draft<'a> {
     pub(super) facts: &'a FolderFacts,
     pub(super) concepts: Vec<(Concept, &'a str)>,
     pub(super) config: SourceConfig,
     pub(super) reasons: Vec<(String, String)>,
+    /// What orders the versions of the key, where several have landed.
+    pub(super) versions_by: Option<&'a ColumnFacts>,
     used: BTreeSet<&'a str>,
 }
 
 /// Drafts the source of a folder; `taken` holds the names of the sources before it.
 pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> Draft<'a> {
-    let concepts: Vec<(Concept, &str)> = facts
-        .columns
-        .iter()
-        .flat_map(|column| {
-            words::concepts(column)
-                .into_iter()
-                .map(move |concept| (concept, column.name.as_str()))
-        })
-        .collect();
+    let concepts = words::of_folder(facts);
     let (kind, why) = kinds::overrides(facts).unwrap_or_else(|| {
         kinds::choose(&Offer {
             concepts: &concepts,
@@ -64,6 +74,7 @@ pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> 
             line: 0,
         },
         reasons: Vec::new(),
+        versions_by: None,
         used: BTreeSet::new(),
     };
     draft.reason("kind", why);
@@ -82,6 +93,7 @@ pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> 
     draft.map_identifiers();
     draft.map_traits();
     draft.map_columns();
+    draft.map_states();
     draft
 }
 
@@ -104,7 +116,7 @@ impl<'a> Draft<'a> {
         mixed(self.facts).map(|mixed| format!("{}: {mixed}.", self.config.name))
     }
 
-    fn reason(&mut self, key: &str, reason: impl Into<String>) {
+    pub(super) fn reason(&mut self, key: &str, reason: impl Into<String>) {
         self.reasons.push((key.to_owned(), reason.into()));
     }
 
@@ -113,7 +125,7 @@ impl<'a> Draft<'a> {
     }
 
     /// The first column that says the concept and is not used as something else.
-    fn free(&self, concept: Concept) -> Option<&'a ColumnFacts> {
+    pub(super) fn free(&self, concept: Concept) -> Option<&'a ColumnFacts> {
         let mut named = self
             .concepts
             .iter()
@@ -121,129 +133,8 @@ impl<'a> Draft<'a> {
         named.next().and_then(|(_, name)| self.facts_of(name))
     }
 
-    fn use_column(&mut self, column: &'a ColumnFacts) {
+    pub(super) fn use_column(&mut self, column: &'a ColumnFacts) {
         self.used.insert(&column.name);
-    }
-
-    /// A key is only proposed when it was seen to be unique over all rows; contracts are the exception, for their
-    /// rows are changes.
-    fn map_key(&mut self) {
-        if self.config.kind == Kind::Subscription {
-            if let Some(column) = self.free(Concept::SubscriptionId) {
-                self.config.record_key = Some(column_sql(column));
-                self.reason(
-                    "record_key",
-                    "names the contract: the rows with one key are its changes",
-                );
-                self.use_column(column);
-                return;
-            }
-            self.map_contract();
-            return;
-        }
-        let facts = self.facts;
-        let preferred = [
-            Concept::Key,
-            Concept::OrderId,
-            Concept::CrmId,
-            Concept::UserId,
-            Concept::NationalId,
-        ];
-        let named = |column: &ColumnFacts, concept: Concept| {
-            self.concepts
-                .iter()
-                .any(|(known, name)| *known == concept && *name == column.name)
-        };
-        let key_like = |column: &&ColumnFacts| {
-            let name = plain(&column.name);
-            let shaped = matches!(column.shape, ColumnShape::Text | ColumnShape::Int);
-            let spelled = ["id", "key", "uuid", "guid", "nr", "number", "nummer"]
-                .into_iter()
-                .any(|ending| {
-                    name == ending
-                        || name
-                            .strip_suffix(ending)
-                            .is_some_and(|start| start.ends_with('_'))
-                });
-            let concept = preferred.into_iter().any(|concept| named(column, concept));
-            // The order of a line or of a refund is not its own key.
-            let own = !matches!(self.config.kind, Kind::OrderItem | Kind::Refund)
-                || !named(column, Concept::OrderId);
-            shaped && own && (spelled || concept)
-        };
-        let rank = |column: &&ColumnFacts| {
-            preferred
-                .into_iter()
-                .position(|concept| named(column, concept))
-                .unwrap_or(preferred.len())
-        };
-        let unique =
-            |column: &&ColumnFacts| column.unique_over_all_rows == Some(true) && column.null_ratio == 0.0;
-        let key = facts
-            .columns
-            .iter()
-            .filter(key_like)
-            .filter(unique)
-            .min_by_key(rank);
-        if let Some(column) = key {
-            let rows = facts.rows;
-            self.config.record_key = Some(column_sql(column));
-            self.reason("record_key", format!("unique over all {rows} rows"));
-            self.use_column(column);
-            return;
-        }
-        if self.config.kind == Kind::Table {
-            return;
-        }
-        if self.config.kind == Kind::FxRate {
-            self.reason(
-                "record_key",
-                "no record_key: a rate is known by its day and currency",
-            );
-            return;
-        }
-        let named: Vec<&ColumnFacts> = facts.columns.iter().filter(key_like).collect();
-        let quoted: Vec<String> = named
-            .iter()
-            .map(|column| format!("\"{}\"", column.name))
-            .collect();
-        let unchecked = named.iter().any(|column| column.unique_over_all_rows.is_none());
-        let why = match quoted.as_slice() {
-            [] => "no column is named like a key".to_owned(),
-            [..] if unchecked => format!("whether {} is unique is not known", quoted.join(" or ")),
-            [only] => format!("{only} is named like a key and is not unique, or has nulls"),
-            several => format!("{} are named like keys, and none is unique", several.join(", ")),
-        };
-        let why = format!("no record_key: {why}: every row counts as its own fact");
-        self.reason("record_key", why);
-    }
-
-    /// The key of contracts that have no id of their own: that of the rows where there is one, else the person, who is
-    /// taken to have one contract at a time.
-    fn map_contract(&mut self) {
-        if let Some(column) = self.free(Concept::Key) {
-            self.config.record_key = Some(column_sql(column));
-            self.reason(
-                "record_key",
-                "taken to name the contract: the rows with one key are its changes",
-            );
-            self.use_column(column);
-            return;
-        }
-        let persons = [
-            Concept::UserId,
-            Concept::CrmId,
-            Concept::Email,
-            Concept::Phone,
-            Concept::NationalId,
-        ];
-        if let Some(column) = persons.into_iter().find_map(|concept| self.free(concept)) {
-            self.config.record_key = Some(column_sql(column));
-            self.reason(
-                "record_key",
-                "no column names the contract: a person is taken to have one at a time, of which the rows are the changes",
-            );
-        }
     }
 
     fn map_time(&mut self) {
@@ -254,49 +145,68 @@ impl<'a> Draft<'a> {
         let occurred = self.free(Concept::Occurred);
         let updated = self.free(Concept::Updated);
         // A profile says what is true since it was changed; a fact keeps the moment at which it happened.
-        let by_name = if kind == Kind::Profile {
+        let profile = kind == Kind::Profile;
+        let chosen = if profile {
             updated.or(occurred)
         } else {
             occurred.or(updated)
         };
-        if let Some(column) = by_name {
-            let (sql, how) = time_sql(column);
-            self.config.time = Some(expression(sql));
-            let other = if kind == Kind::Profile && updated.is_some() {
-                "when the row was changed last"
-            } else {
-                "by its name"
-            };
-            self.reason("time", format!("{other}{how}"));
-            self.use_column(column);
-            let versions = updated.filter(|other| other.name != column.name);
-            if let (Some(other), Some(_)) = (versions, &self.config.record_key) {
-                self.config.updated_at = Some(expression(time_sql(other).0));
-                self.reason("updated_at", "orders the versions of one key");
-                self.use_column(other);
-            }
+        let Some(column) = chosen else {
+            self.untimed();
             return;
-        }
-        let birth = |name: &str| {
-            self.concepts
-                .iter()
-                .any(|(concept, other)| *concept == Concept::Trait("birth_date") && *other == name)
         };
-        let mut moments = self.facts.columns.iter().filter(|column| {
-            matches!(column.shape, ColumnShape::Date | ColumnShape::Timestamp) && !birth(&column.name)
-        });
-        if let (Some(only), None) = (moments.next(), moments.next()) {
-            self.config.time = Some(column_sql(only));
-            self.reason("time", "the only date or time in the rows");
-            self.use_column(only);
+        let (sql, how) = time_sql(column);
+        self.config.time = Some(expression(sql));
+        let why = if profile && updated.is_some() {
+            "when the row was changed last"
+        } else if named_moment(column) {
+            "by its name"
         } else {
-            self.config.time = Some(expression("TIMESTAMP '1970-01-01 00:00:00'".to_owned()));
+            "the only date or time in the rows"
+        };
+        let others: Vec<String> = self
+            .concepts
+            .iter()
+            .filter(|(concept, name)| *concept == Concept::Occurred && *name != column.name && !profile)
+            .map(|(_, name)| format!("\"{name}\""))
+            .collect();
+        let beside = if others.is_empty() {
+            String::new()
+        } else {
+            format!("; there are {} too", others.join(", "))
+        };
+        self.reason("time", format!("{why}{how}{beside}"));
+        self.use_column(column);
+        self.map_versions(column);
+        if !says_zone(column) {
             self.reason(
-                "time",
-                "no column says when a row became true: 1970 stands for \"known from the beginning\", so that every \
-                 source with real times is newer; first_seen_at and tenure of these customers mean nothing",
+                "zone",
+                "times without a zone are read in the zone of [time], UTC where that is not set: write zone = \"…\" where \
+                 the system writes other clocks' time",
             );
         }
+    }
+
+    /// No column says when the rows became true, or not in a form that is known.
+    fn untimed(&mut self) {
+        let named = self.facts.columns.iter().find(|column| named_moment(column));
+        let unread = match named.and_then(|column| Some((column, column.samples.first()?))) {
+            Some((column, sample)) => format!(
+                "; {:?} is named like a time and holds {sample:?}, which is no form that is read by itself: write what makes \
+                 a time of it, such as time = \"to_timestamp({}, '%d/%m/%Y')\"",
+                column.name,
+                quote(&column.name)
+            ),
+            None => String::new(),
+        };
+        self.config.time = Some(expression("TIMESTAMP '1970-01-01 00:00:00'".to_owned()));
+        self.reason(
+            "time",
+            format!(
+                "no column says when a row became true: 1970 stands for \"known from the beginning\", so that every source \
+                 with real times is newer; first_seen_at and tenure of these customers mean nothing{unread}"
+            ),
+        );
     }
 
     fn map_identifiers(&mut self) {
@@ -386,7 +296,11 @@ impl<'a> Draft<'a> {
             };
             // A second column for the same trait stays unmapped: which one is right is not ours to guess.
             if !self.used.contains(column.name.as_str()) && named.insert(name) {
-                self.config.traits.push((name.to_owned(), column_sql(column)));
+                let (sql, why) = trait_sql(name, column);
+                self.config.traits.push((name.to_owned(), expression(sql)));
+                if let Some(why) = why {
+                    self.reason(&format!("traits.{name}"), why);
+                }
                 self.use_column(column);
             }
         }
@@ -431,7 +345,7 @@ impl<'a> Draft<'a> {
             ],
             Kind::Interaction => &[
                 ("channel", &[Concept::Channel]),
-                ("type", &[Concept::EventName, Concept::Category]),
+                ("type", &[Concept::EventName, Concept::Topic, Concept::Category]),
                 ("direction", &[Concept::Direction]),
                 ("outcome", &[Concept::Outcome, Concept::Status]),
                 ("sentiment", &[Concept::Sentiment]),
@@ -473,6 +387,39 @@ impl<'a> Draft<'a> {
             } else {
                 self.fill(name);
             }
+        }
+    }
+
+    /// What the sampled states of orders say: a basket that was left is no order.
+    fn map_states(&mut self) {
+        if self.config.kind != Kind::Order {
+            return;
+        }
+        let named = self
+            .concepts
+            .iter()
+            .find(|(concept, _)| *concept == Concept::Status);
+        let Some(column) = named.and_then(|(_, name)| self.facts_of(name)) else {
+            return;
+        };
+        let states: Vec<&str> = column.samples.iter().map(String::as_str).collect();
+        if (1..=MOST_STATES).contains(&states.len()) {
+            self.reason(
+                "columns.status",
+                format!(
+                    "sampled: {}; those that are no purchase belong into unpaid_statuses of [lifecycle]",
+                    states.join(", ")
+                ),
+            );
+        }
+        let baskets: Vec<String> = states
+            .iter()
+            .filter(|state| BASKETS.contains(&state.trim().to_lowercase().as_str()))
+            .map(|state| format!("{} IS DISTINCT FROM {}", quote(&column.name), literal(state)))
+            .collect();
+        if !baskets.is_empty() && baskets.len() < states.len() {
+            self.config.filter = Some(expression(baskets.join(" AND ")));
+            self.reason("where", "a basket that was left, or an offer, is no order");
         }
     }
 
@@ -530,6 +477,35 @@ fn mixed(facts: &FolderFacts) -> Option<String> {
             others.join(", ")
         )
     })
+}
+
+/// Files of their own that have the same columns as an earlier one: parts of one table, or the same rows again.
+pub(super) fn alike(drafts: &[Draft<'_>]) -> Vec<String> {
+    let columns = |draft: &Draft<'_>| -> BTreeSet<String> {
+        let columns = draft.facts.columns.iter();
+        columns.map(|column| column.name.clone()).collect()
+    };
+    let file = |draft: &&Draft<'_>| !draft.facts.path.ends_with('/') && draft.config.kind != Kind::Table;
+    let mut groups: Vec<(BTreeSet<String>, Vec<&str>)> = Vec::new();
+    for draft in drafts.iter().filter(file) {
+        let (columns, path) = (columns(draft), draft.facts.path.as_str());
+        match groups.iter_mut().find(|(known, _)| *known == columns) {
+            Some((_, paths)) => paths.push(path),
+            None => groups.push((columns, vec![path])),
+        }
+    }
+    let several = groups.into_iter().filter(|(_, paths)| paths.len() > 1);
+    several
+        .map(|(_, paths)| {
+            let paths: Vec<String> = paths.iter().map(|path| format!("\"{path}\"")).collect();
+            format!(
+                "{} have the same columns and are a source each: where they are parts of one table, write one source with a \
+                 pattern for its path; where one repeats rows of another, leave it out; where two systems wrote them, \
+                 equal ids in them may be of two persons.",
+                paths.join(", ")
+            )
+        })
+        .collect()
 }
 
 /// A name for the source from the last folder of its path that is none of `taken`.

@@ -1,6 +1,7 @@
 //! Columns as SQL expressions.
 
-use super::words::{self, TimeForm, plain, without_cents};
+use super::moments::{TimeForm, time_form};
+use super::words::{plain, without_cents};
 use super::{ColumnFacts, ColumnShape};
 use crate::config::Expression;
 
@@ -83,14 +84,50 @@ pub(super) fn quote(name: &str) -> String {
     }
 }
 
+/// A text as SQL.
+pub(super) fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// The value of a trait, with a reason where it is more than the column itself.
+pub(super) fn trait_sql(name: &str, column: &ColumnFacts) -> (String, Option<&'static str>) {
+    let code =
+        |text: &String| (2..=3).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+    let lower = |text: &String| text.bytes().any(|byte| byte.is_ascii_lowercase());
+    let sql = quote(&column.name);
+    if name == "country" && column.samples.iter().all(code) && column.samples.iter().any(lower) {
+        return (
+            format!("upper({sql})"),
+            Some("codes that are not all in capitals"),
+        );
+    }
+    match time_form(column) {
+        Some(TimeForm::IsoText) if name == "birth_date" => {
+            (format!("CAST({sql} AS DATE)"), Some("days as text"))
+        }
+        Some(TimeForm::Digits) if name == "birth_date" => (time_sql(column).0, Some("days in eight digits")),
+        Some(TimeForm::OtherText(_)) if name == "birth_date" => (
+            format!("CAST({} AS DATE)", time_sql(column).0),
+            Some("days as text"),
+        ),
+        _ => (sql, None),
+    }
+}
+
 /// The moment that a column says, and a remark on how.
 pub(super) fn time_sql(column: &ColumnFacts) -> (String, &'static str) {
     let name = quote(&column.name);
-    match words::time_form(column) {
-        Some(TimeForm::IsoText) => (
-            format!("CAST({name} AS TIMESTAMP)"),
-            "; text in the form of ISO 8601",
+    match time_form(column) {
+        Some(TimeForm::IsoText) => (name, "; text in the form of ISO 8601"),
+        Some(TimeForm::OtherText(form)) => (
+            format!("CAST(to_timestamp({name}, '{form}') AS TIMESTAMP)"),
+            "; text in the form of most samples",
         ),
+        Some(TimeForm::Digits) if column.shape == ColumnShape::Int => (
+            format!("CAST(CAST({name} AS TEXT) AS DATE)"),
+            "; days in eight digits",
+        ),
+        Some(TimeForm::Digits) => (format!("CAST({name} AS DATE)"), "; days in eight digits"),
         Some(TimeForm::Seconds) => (format!("to_timestamp({name})"), "; seconds since 1970"),
         Some(TimeForm::Milliseconds) => (
             format!("to_timestamp_millis({name})"),
@@ -132,6 +169,10 @@ pub(super) fn value_sql(canonical: &str, column: &ColumnFacts) -> (String, Optio
             format!("CAST({} AS DATE)", time_sql(column).0),
             Some("the day of a time".to_owned()),
         );
+    }
+    if money && column.shape == ColumnShape::Int {
+        let why = format!("whole numbers: write {name} / 100.0 where they are hundredths");
+        return (name, Some(why));
     }
     let why = match canonical {
         "amount" if plain_name != "amount" => Some("by its name and numbers".to_owned()),

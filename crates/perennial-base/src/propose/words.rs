@@ -1,6 +1,7 @@
 //! What columns are called, in several spellings and languages, and what their values look like.
 
-use super::{ColumnFacts, ColumnShape};
+use super::moments::{TimeForm, moment_like, moment_rank, of_another, time_form};
+use super::{ColumnFacts, ColumnShape, FolderFacts};
 
 /// What a column says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,6 +38,7 @@ pub(super) enum Concept {
     Purpose,
     Granted,
     Rate,
+    Topic,
     Direction,
     Outcome,
     Sentiment,
@@ -49,10 +51,10 @@ pub(super) enum Concept {
 
 // One concept a paragraph reads better than one name a line.
 #[rustfmt::skip]
-const NAMES: &[(Concept, &[&str])] = &[
+pub(super) const NAMES: &[(Concept, &[&str])] = &[
     (Concept::Email, &[
         "email", "e_mail", "mail", "email_address", "emailaddress", "customer_email", "user_email",
-        "contact_email", "email_adresse", "mailadresse"
+        "contact_email", "billing_email", "requester_email", "recipient", "email_adresse", "mailadresse"
     ]),
     (Concept::Phone, &[
         "phone", "phone_number", "phonenumber", "mobile", "mobile_phone", "cell", "tel", "telephone",
@@ -60,8 +62,8 @@ const NAMES: &[(Concept, &[&str])] = &[
     ]),
     (Concept::UserId, &[
         "user_id", "userid", "uid", "customer_id", "customerid", "cust_id", "client_id", "member_id",
-        "account_id", "person_id", "buyer_id", "shopper_id", "customer_number", "customer_no", "kunden_id",
-        "kundennummer", "kunden_nr", "kundennr", "kunde", "nutzer_id", "benutzer_id"
+        "account_id", "person_id", "buyer_id", "shopper_id", "customer_number", "customer_no", "customer",
+        "kunden_id", "kundennummer", "kunden_nr", "kundennr", "kunde", "nutzer_id", "benutzer_id"
     ]),
     (Concept::CrmId, &["crm_id", "contact_id", "lead_id", "salesforce_id", "hubspot_id", "kontakt_id"]),
     (Concept::NationalId, &[
@@ -70,7 +72,7 @@ const NAMES: &[(Concept, &[&str])] = &[
     ]),
     (Concept::AnonymousId, &[
         "anonymous_id", "anonymousid", "anon_id", "visitor_id", "cookie_id", "device_id", "client_uuid",
-        "ga_client_id", "fingerprint", "besucher_id"
+        "ga_client_id", "user_pseudo_id", "fingerprint", "besucher_id"
     ]),
     (Concept::Trait("first_name"), &[
         "first_name", "firstname", "fname", "given_name", "givenname", "forename", "vorname"
@@ -102,17 +104,20 @@ const NAMES: &[(Concept, &[&str])] = &[
     (Concept::Amount, &[
         "amount", "total", "total_amount", "order_total", "order_value", "order_amount", "grand_total",
         "total_price", "revenue", "value", "price", "sales", "net_amount", "gross_amount", "refund_amount",
+        "amount_paid", "total_paid", "amount_refunded", "amount_spent",
         "spend", "betrag", "summe", "umsatz", "gesamtbetrag", "gesamtpreis", "bestellwert", "kosten",
         "ausgaben"
     ]),
     (Concept::Currency, &["currency", "currency_code", "ccy", "iso_currency", "waehrung"]),
-    (Concept::Status, &["status", "order_status", "state", "payment_status", "zustand", "bestellstatus"]),
+    (Concept::Status, &[
+        "status", "order_status", "state", "payment_status", "financial_status", "zustand", "bestellstatus"
+    ]),
     (Concept::Channel, &[
         "channel", "utm_source", "source_channel", "marketing_channel", "sales_channel", "medium", "kanal",
         "vertriebskanal"
     ]),
     (Concept::Campaign, &["campaign", "utm_campaign", "campaign_name", "kampagne"]),
-    (Concept::Discount, &["discount", "discount_amount", "rabatt"]),
+    (Concept::Discount, &["discount", "discount_amount", "total_discount", "total_discounts", "rabatt"]),
     (Concept::Cost, &["cost", "costs", "cogs", "cost_of_goods", "einkaufspreis"]),
     (Concept::OrderId, &[
         "order_id", "orderid", "order_number", "order_no", "invoice_id", "transaction_id", "bestell_id",
@@ -149,26 +154,29 @@ const NAMES: &[(Concept, &[&str])] = &[
         "granted", "consent", "consented", "opt_in", "opted_in", "accepted", "einwilligung", "zustimmung"
     ]),
     (Concept::Rate, &["rate", "exchange_rate", "fx_rate", "kurs", "wechselkurs"]),
+    (Concept::Topic, &[
+        "topic", "issue", "issue_type", "ticket_type", "contact_reason", "reason", "thema", "anliegen"
+    ]),
     (Concept::Direction, &["direction", "inbound_outbound", "richtung"]),
     (Concept::Outcome, &["outcome", "resolution", "result", "ergebnis"]),
     (Concept::Sentiment, &["sentiment", "mood", "stimmung"]),
     (Concept::Occurred, &[
         "time", "timestamp", "ts", "date", "datetime", "created_at", "created", "created_on",
-        "creation_date", "occurred_at", "event_time", "event_timestamp", "event_at", "happened_at",
+        "creation_date", "createdate", "create_date", "created_date", "date_created", "occurred_at", "event_time", "event_timestamp", "event_at", "happened_at",
         "order_date", "ordered_at", "ordered_on", "purchased_at", "purchased_on", "purchase_date",
         "invoice_date", "transaction_date", "refunded_at", "answered_at", "responded_at", "submitted_at",
-        "received_at", "started_at", "started_on", "start_date", "starts_at", "changed_at", "valid_from",
+        "at", "opened_at", "original_timestamp", "started_at", "started_on", "start_date", "starts_at", "changed_at", "valid_from",
         "effective_date", "effective_from", "startdatum", "beginn", "signup_date", "signed_up_at",
         "registered_at", "day", "datum", "zeit", "zeitpunkt", "zeitstempel", "bestelldatum", "kaufdatum",
         "erstellt_am", "angelegt_am", "tag"
     ]),
     (Concept::Updated, &[
         "updated_at", "updated", "updated_on", "modified_at", "modified", "modified_on", "last_modified",
-        "last_updated", "aktualisiert_am", "geaendert_am"
+        "last_updated", "last_update", "system_modstamp", "aktualisiert_am", "geaendert_am"
     ]),
     (Concept::Key, &[
         "id", "rec_id", "record_id", "unique_id", "row_id", "key", "record_key", "uuid", "guid", "pk",
-        "event_id", "ticket_id", "response_id", "survey_id", "refund_id", "consent_id", "interaction_id",
+        "event_id", "insert_id", "ticket_id", "conversation_id", "response_id", "survey_id", "refund_id", "consent_id", "interaction_id",
         "message_id", "line_id", "order_item_id", "nr", "nummer"
     ]),
 ];
@@ -205,6 +213,39 @@ pub(super) fn without_cents(name: &str) -> Option<&str> {
         .find_map(|ending| name.strip_suffix(ending))
 }
 
+/// What the columns of a folder may say. Of several moments the one at which the rows happened comes first.
+pub(super) fn of_folder(facts: &FolderFacts) -> Vec<(Concept, &str)> {
+    let mut found: Vec<(Concept, &ColumnFacts)> = facts
+        .columns
+        .iter()
+        .flat_map(|column| concepts(column).into_iter().map(move |concept| (concept, column)))
+        .collect();
+    let moment = |concept: &Concept| matches!(concept, Concept::Occurred | Concept::Updated);
+    if !found.iter().any(|(concept, _)| moment(concept)) {
+        // Whatever it is called, it is the only moment there is.
+        let born = |column: &ColumnFacts| {
+            found
+                .iter()
+                .any(|(concept, other)| *concept == Concept::Trait("birth_date") && other.name == column.name)
+        };
+        let native = |column: &&ColumnFacts| {
+            time_form(column) == Some(TimeForm::Native) && !born(column) && !of_another(&plain(&column.name))
+        };
+        let mut moments = facts.columns.iter().filter(native);
+        if let (Some(only), None) = (moments.next(), moments.next()) {
+            found.push((Concept::Occurred, only));
+        }
+    }
+    found.sort_by_key(|(concept, column)| match concept {
+        Concept::Occurred => moment_rank(column),
+        _ => 0,
+    });
+    found
+        .into_iter()
+        .map(|(concept, column)| (concept, column.name.as_str()))
+        .collect()
+}
+
 /// What the column may say, by name and values; more than one where a word means several things.
 pub(super) fn concepts(column: &ColumnFacts) -> Vec<Concept> {
     if matches!(column.shape, ColumnShape::Binary | ColumnShape::Nested) {
@@ -231,6 +272,12 @@ pub(super) fn concepts(column: &ColumnFacts) -> Vec<Concept> {
             .iter()
             .filter(|(concept, names)| money.contains(concept) && names.contains(&base));
         found.extend(named.map(|(concept, _)| *concept));
+    }
+    if found.is_empty()
+        && let Some(moment) = moment_like(&name)
+        && time_form(column).is_some()
+    {
+        found.push(moment);
     }
     if found.is_empty() && mostly(column, email_like) {
         found.push(Concept::Email);
@@ -265,6 +312,10 @@ fn fits(concept: Concept, column: &ColumnFacts) -> bool {
         Concept::Granted => shape == ColumnShape::Bool,
         Concept::Occurred | Concept::Updated => time_form(column).is_some(),
         Concept::Currency => mostly(column, currency_like) || column.samples.is_empty(),
+        // A person's name is no id.
+        Concept::UserId if ["customer", "kunde"].contains(&plain(&column.name).as_str()) => {
+            shape == ColumnShape::Int || mostly(column, id_like)
+        }
         Concept::UserId
         | Concept::CrmId
         | Concept::NationalId
@@ -279,39 +330,8 @@ fn fits(concept: Concept, column: &ColumnFacts) -> bool {
     }
 }
 
-/// How a column says a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TimeForm {
-    /// As a date or timestamp.
-    Native,
-    /// As text in the form of ISO 8601.
-    IsoText,
-    /// As seconds since 1970.
-    Seconds,
-    /// As milliseconds since 1970.
-    Milliseconds,
-    /// As microseconds since 1970.
-    Microseconds,
-}
-
-/// The form in which the column says a moment, if it can.
-pub(super) fn time_form(column: &ColumnFacts) -> Option<TimeForm> {
-    // Between 2001 and 2033 seconds have ten digits that begin with 1, milliseconds thirteen, microseconds sixteen.
-    let digits = |text: &str, count: usize| {
-        text.len() == count && text.starts_with('1') && text.bytes().all(|byte| byte.is_ascii_digit())
-    };
-    match column.shape {
-        ColumnShape::Date | ColumnShape::Timestamp => Some(TimeForm::Native),
-        ColumnShape::Text => mostly(column, iso_date_like).then_some(TimeForm::IsoText),
-        ColumnShape::Int if mostly(column, |text| digits(text, 10)) => Some(TimeForm::Seconds),
-        ColumnShape::Int if mostly(column, |text| digits(text, 13)) => Some(TimeForm::Milliseconds),
-        ColumnShape::Int if mostly(column, |text| digits(text, 16)) => Some(TimeForm::Microseconds),
-        _ => None,
-    }
-}
-
 /// Whether four in five of the samples that are not blank pass, and there are some.
-fn mostly(column: &ColumnFacts, test: impl Fn(&str) -> bool) -> bool {
+pub(super) fn mostly(column: &ColumnFacts, test: impl Fn(&str) -> bool) -> bool {
     let samples: Vec<&str> = column
         .samples
         .iter()
@@ -328,6 +348,11 @@ fn email_like(text: &str) -> bool {
     })
 }
 
+/// A word with digits in it.
+fn id_like(text: &str) -> bool {
+    !text.contains(char::is_whitespace) && text.bytes().any(|byte| byte.is_ascii_digit())
+}
+
 fn phone_like(text: &str) -> bool {
     let digits = text.bytes().filter(u8::is_ascii_digit).count();
     (6..=15).contains(&digits) && text.chars().all(|c| c.is_ascii_digit() || "+()-/. ".contains(c))
@@ -335,19 +360,6 @@ fn phone_like(text: &str) -> bool {
 
 pub(super) fn currency_like(text: &str) -> bool {
     text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic())
-}
-
-/// `2026-01-31`, with or without a time behind it.
-fn iso_date_like(text: &str) -> bool {
-    let shape: Option<String> = text.get(..10).map(|date| {
-        date.chars()
-            .map(|c| if c.is_ascii_digit() { '9' } else { c })
-            .collect()
-    });
-    shape.as_deref() == Some("9999-99-99")
-        && text
-            .get(10..)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['T', ' ']))
 }
 
 /// Whether no value lies outside of 0 to 10.
@@ -381,10 +393,5 @@ mod tests {
     fn shapes_of_values() {
         assert!(email_like("a.b@example.org") && !email_like("@home") && !email_like("a b@example.org"));
         assert!(phone_like("+49 (30) 1234-567") && !phone_like("12") && !phone_like("call me 123456"));
-        assert!(
-            iso_date_like("2026-01-31T10:00:00Z")
-                && iso_date_like("2026-01-31")
-                && !iso_date_like("20260131")
-        );
     }
 }

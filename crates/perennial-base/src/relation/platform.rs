@@ -3,6 +3,9 @@
 use super::ColumnType::{Date, Int, Json, Rate, Text, Timestamp};
 use super::{PERENNIAL, Relation, SOURCE, not_null, null};
 
+const VALUES_LOST: &str =
+    "Values of optional expressions that could not be worked out and are NULL; their rows are served";
+
 /// Its relations.
 pub(super) const PLATFORM: &[Relation] = &[
     Relation {
@@ -24,6 +27,12 @@ pub(super) const PLATFORM: &[Relation] = &[
                 "Rows left out by the source's filter, or later than `[time] as_of`",
             ),
             not_null("rows_rejected", Int, "Rows that break a required expression"),
+            not_null("values_lost", Int, VALUES_LOST),
+            null(
+                "reason",
+                Text,
+                "Why none of its files is served: what of its mapping does not fit their columns",
+            ),
         ],
         primary_key: &["source"],
         sort: &[],
@@ -56,6 +65,12 @@ pub(super) const PLATFORM: &[Relation] = &[
             ),
             not_null("rows_rejected", Int, "Rows that break a required expression"),
             null("rejections", Json, "Rejected rows by reason"),
+            not_null("values_lost", Int, VALUES_LOST),
+            null(
+                "losses",
+                Json,
+                "Lost values by key of the mapping: how many, and the place and reason of the first",
+            ),
             not_null("first_seen_at", Timestamp, "When a run first saw it"),
         ],
         primary_key: &["source", "path"],
@@ -105,6 +120,11 @@ pub(super) const PLATFORM: &[Relation] = &[
             not_null("files_read", Int, "Landed files read"),
             not_null("rows_read", Int, "Rows read from landed files"),
             not_null("customers", Int, "Customers after the run"),
+            null(
+                "sources_unfit",
+                Text,
+                "Sources of which no file is served, as their mapping does not fit; null where there are none",
+            ),
             null(
                 "why_full",
                 Text,

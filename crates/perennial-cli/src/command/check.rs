@@ -50,6 +50,11 @@ impl Check {
                         reasons.join(", ")
                     ));
                 }
+                for (source, path, key, values, reason) in &report.lost {
+                    show::note(&format!(
+                        "warning: {values} values of {key} at the start of {path} of {source} would be NULL, as they cannot be worked out: {reason}"
+                    ));
+                }
                 for (source, path, kind, value) in &report.unusable {
                     show::note(&format!(
                         "warning: no {kind} at the start of {path} of {source} can be used, such as \"{value}\": correct the mapping or the identifier's normalise"

@@ -67,10 +67,30 @@ pub(crate) fn told(report: &Report) {
         None => show::note("nothing is new"),
     }
     warn_of_rates(&report.missing_rates);
-    for (source, path, reason) in &report.quarantined {
+    for (source, values) in &report.values_lost {
+        show::note(&format!(
+            "warning: {values} values of {source} could not be worked out and are NULL: SELECT path, losses FROM perennial.files WHERE source = '{source}' says which, and why"
+        ));
+    }
+    for (source, reason) in &report.unfit {
+        show::note(&format!(
+            "warning: nothing of source \"{source}\" is served, as its mapping does not fit its files: {reason}"
+        ));
+    }
+    let of_an_unfit_source = |name: &str| report.unfit.iter().any(|(source, _)| source == name);
+    let mut files = report
+        .quarantined
+        .iter()
+        .filter(|(source, ..)| !of_an_unfit_source(source));
+    for (source, path, reason) in files.clone() {
         show::note(&format!("quarantined: {path} of {source}: {reason}"));
     }
-    if !report.quarantined.is_empty() {
+    if !report.unfit.is_empty() {
+        show::note(
+            "hint: Correct the mapping, or land files with its columns; `perennial check` tells more.",
+        );
+    }
+    if files.next().is_some() {
         show::note(
             "hint: Land a repaired file in its place, and it is judged anew; all other files are served.",
         );

@@ -43,6 +43,8 @@ pub struct Run {
     pub rows_read: u64,
     /// Customers after it.
     pub customers: u64,
+    /// Sources of which no file is served.
+    pub sources_unfit: Option<String>,
     /// Why it worked out everything; none where it did not, and where there was nothing to build on.
     pub why_full: Option<String>,
     /// Why it failed.
@@ -102,11 +104,18 @@ impl RunsTable {
             count(all.iter().map(|run| Some(run.files_read))),
             count(all.iter().map(|run| Some(run.rows_read))),
             count(all.iter().map(|run| Some(run.customers))),
+            text(all.iter().map(|run| run.sources_unfit.as_deref())),
             text(all.iter().map(|run| run.why_full.as_deref())),
             text(all.iter().map(|run| run.error.as_deref())),
         ];
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
+}
+
+/// Names in one text; none of none.
+pub fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<&str> = names.collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 fn committed(manifest: &Manifest) -> Run {
@@ -126,6 +135,7 @@ fn committed(manifest: &Manifest) -> Run {
         files_read: files.filter(|file| file.state == FileState::Live).count() as u64,
         rows_read: manifest.run.rows,
         customers: customers.map_or(0, |table| table.rows()),
+        sources_unfit: listed(manifest.unfit().map(|(source, _)| source)),
         why_full: manifest.run.why_full.clone(),
         error: None,
     }
