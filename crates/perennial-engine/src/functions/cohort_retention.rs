@@ -125,10 +125,11 @@ fn query(arguments: &Arguments<'_>) -> Result<String> {
     let start = period.start("g.cohort_number + g.period");
     let next = period.start("g.cohort_number + g.period + 1");
     let cohort = period.start("g.cohort_number");
-    let measure = match arguments.text("measure") {
-        "orders" => "a.orders",
-        "revenue" => "a.revenue",
-        _ => "1",
+    // What is counted stays a bigint; the sum of a bigint is a numeric.
+    let (measure, summed) = match arguments.text("measure") {
+        "orders" => ("a.orders", "::bigint"),
+        "revenue" => ("a.revenue", ""),
+        _ => ("1", "::bigint"),
     };
     // A customer's activity counts for the periods that the mode says; each customer once for `customers`.
     let (joined, value) = match (arguments.text("mode"), arguments.text("measure")) {
@@ -148,7 +149,7 @@ fn query(arguments: &Arguments<'_>) -> Result<String> {
         format!(
             "SELECT g.cohort_number, g.period, g.size, \
              CASE WHEN count(a.cohort_number) = count({measure}) OR count(a.cohort_number) = 0 \
-               THEN coalesce(sum(CASE WHEN a.cohort_number IS NOT NULL THEN {measure} END), 0) END AS value \
+               THEN coalesce(sum(CASE WHEN a.cohort_number IS NOT NULL THEN {measure} END), 0){summed} END AS value \
              FROM grid g LEFT JOIN activity a ON a.cohort_number = g.cohort_number AND {range} \
              GROUP BY g.cohort_number, g.period, g.size"
         )

@@ -9,7 +9,8 @@ use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
-    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility,
 };
 use perennial_base::ErrorClass;
 
@@ -209,6 +210,9 @@ impl Function {
             function: self,
             aliases: self.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
             signature: Signature::user_defined(self.volatility),
+            engine: datafusion::functions::all_default_functions()
+                .into_iter()
+                .find(|known| known.name() == self.name),
         }))
     }
 
@@ -255,6 +259,8 @@ fn kind(form: &Form, place: usize) -> Taken {
 #[derive(Debug)]
 struct Rowwise {
     function: Function,
+    /// The engine's function that it takes the place of, which tells what it is for.
+    engine: Option<Arc<ScalarUDF>>,
     aliases: Vec<String>,
     signature: Signature,
 }
@@ -285,6 +291,10 @@ impl ScalarUDFImpl for Rowwise {
 
     fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        self.engine.as_ref().and_then(|engine| engine.documentation())
     }
 
     fn coerce_types(&self, given: &[DataType]) -> Result<Vec<DataType>> {

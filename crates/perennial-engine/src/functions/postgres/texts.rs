@@ -76,7 +76,7 @@ fn split(call: &Call<'_>) -> Result<ArrayRef> {
             continue;
         };
         let regex = regex(pattern)?;
-        let (mut start, mut any) = (0, false);
+        let mut start = 0;
         for found in regex.find_iter(text) {
             // An empty match splits between characters, not at the ends.
             if found.is_empty() && (found.start() == 0 || found.end() == text.len()) {
@@ -86,9 +86,7 @@ fn split(call: &Call<'_>) -> Result<ArrayRef> {
                 .values()
                 .append_value(text.get(start..found.start()).unwrap_or_default());
             start = found.end();
-            any = true;
         }
-        let _ = any;
         lists.values().append_value(text.get(start..).unwrap_or_default());
         lists.append(true);
     }
