@@ -135,10 +135,10 @@ pub(crate) fn in_expr(expr: &mut Expr, reading: &Reading) -> Result<()> {
             *expr = numeric(&Expr::Value(typed.value.clone()));
         }
         Expr::TypedString(typed) => {
-            if let Value::SingleQuotedString(text) = &typed.value.value {
-                if let Some(replaced) = moment(text, &mut typed.data_type, reading)? {
-                    *expr = replaced;
-                }
+            if let Value::SingleQuotedString(text) = &typed.value.value
+                && let Some(replaced) = moment(text, &mut typed.data_type, reading)?
+            {
+                *expr = replaced;
             }
         }
         Expr::Cast {

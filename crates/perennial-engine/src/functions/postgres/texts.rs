@@ -136,7 +136,7 @@ fn encode(call: &Call<'_>) -> Result<ArrayRef> {
                         .fold(0_u32, |word, byte| word << 8 | u32::from(*byte))
                         << (8 * (3 - chunk.len()));
                     // A line has 76 characters.
-                    if !out.is_empty() && (out.len() + 1) % 77 == 0 {
+                    if !out.is_empty() && (out.len() + 1).is_multiple_of(77) {
                         out.push('\n');
                     }
                     for place in 0..4 {

@@ -289,11 +289,7 @@ fn field(moment: &Moment, word: &str, case: Case, fill: bool, out: &mut String) 
         "WW" => number(i64::from(moment.date()?.ordinal0() / 7 + 1), 2, out),
         "IW" => number(i64::from(iso(moment)?.week()), 2, out),
         "W" => number((moment.day - 1) / 7 + 1, 1, out),
-        "Q" => {
-            if moment.month > 0 {
-                number((moment.month - 1) / 3 + 1, 1, out);
-            }
-        }
+        "Q" if moment.month > 0 => number((moment.month - 1) / 3 + 1, 1, out),
         "CC" => {
             let century = if moment.date.is_none() {
                 year / 100
