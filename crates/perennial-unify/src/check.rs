@@ -122,7 +122,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         }
     }
     report.missing_rates = rates.missing();
-    match of_no_source(engine).await {
+    match strays(engine).await {
         Ok(paths) => report.of_no_source = paths,
         Err(error) => errors.push(error),
     }
@@ -149,7 +149,10 @@ fn days(instants: &TimestampMicrosecondArray, zone: Tz) -> ArrayRef {
 }
 
 /// The Parquet files of the lake that no source's path leads to.
-async fn of_no_source(engine: &Engine) -> Result<Vec<String>> {
+///
+/// # Errors
+/// When the lake cannot be listed.
+pub async fn strays(engine: &Engine) -> Result<Vec<String>> {
     let sources = engine.config().sources.iter();
     let taken = sources
         .map(|source| SourcePath::parse(&source.path))

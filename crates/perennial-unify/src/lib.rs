@@ -52,7 +52,7 @@ mod versions;
 mod whole;
 mod writing;
 
-pub use check::{CheckReport, RejectedRows, check};
+pub use check::{CheckReport, RejectedRows, check, strays};
 pub use error::{Error, Result};
 pub use explain::{LifecycleExplanation, explain_lifecycle};
 pub use follow::follow;

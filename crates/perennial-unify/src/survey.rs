@@ -51,6 +51,7 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
             Err(error) => return Err(error.into()),
         }
     }
+    merge_root(&mut groups);
     let mut folders = Vec::new();
     for (path, files) in groups {
         let mut contract = Contract::default();
@@ -123,7 +124,29 @@ fn sort_in(likes: &mut Vec<(String, HashSet<String>)>, path: &str, schema: &Sche
     }
 }
 
-/// The folder of a file without its hive partitions. A file in the root is a source of its own.
+/// Puts the files in the root together where they are all of one kind: then whatever lands beside them is of it too.
+fn merge_root(groups: &mut BTreeMap<String, Vec<(Landed, FileFacts)>>) {
+    let mut likes = Vec::new();
+    let in_root = |path: &String| !path.contains('/');
+    for (file, facts) in groups
+        .iter()
+        .filter(|(path, _)| in_root(path))
+        .flat_map(|(_, files)| files)
+    {
+        sort_in(&mut likes, &file.path, &facts.schema);
+    }
+    if likes.len() == 1 {
+        let paths: Vec<String> = groups.keys().filter(|path| in_root(path)).cloned().collect();
+        let files = paths
+            .iter()
+            .filter_map(|path| groups.remove(path))
+            .flatten()
+            .collect();
+        groups.insert(String::new(), files);
+    }
+}
+
+/// The folder of a file without its hive partitions; a file in the root stands for itself.
 fn group_of(file: &Landed) -> String {
     let folders: Vec<&str> = file.path.split('/').collect();
     let folders = folders.split_last().map_or(&[][..], |(_, folders)| folders);

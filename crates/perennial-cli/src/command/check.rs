@@ -65,15 +65,7 @@ impl Check {
                         "warning: {path} of {source} speaks of records of source \"{name}\", which does not exist: write the name as in perennial.toml"
                     ));
                 }
-                for path in report.of_no_source.iter().take(SHOWN) {
-                    show::note(&format!("warning: {path} belongs to no source"));
-                }
-                if report.of_no_source.len() > SHOWN {
-                    show::note(&format!(
-                        "warning: {} more files belong to no source",
-                        report.of_no_source.len() - SHOWN
-                    ));
-                }
+                warn_of_strays(&report.of_no_source);
                 warn_of_rates(&report.missing_rates);
                 show::line("the configuration fits the files")?;
                 Ok(DONE)
@@ -86,5 +78,18 @@ impl Check {
                 Ok(worst)
             }
         }
+    }
+}
+
+/// Names files that no source takes.
+pub(crate) fn warn_of_strays(paths: &[String]) {
+    for path in paths.iter().take(SHOWN) {
+        show::note(&format!(
+            "warning: {path} belongs to no source: no `path` of the configuration leads to it"
+        ));
+    }
+    if paths.len() > SHOWN {
+        let more = paths.len() - SHOWN;
+        show::note(&format!("warning: {more} more files belong to no source"));
     }
 }

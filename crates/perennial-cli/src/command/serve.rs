@@ -10,6 +10,7 @@ use perennial_engine::Engine;
 use perennial_pgserver::{ServeOptions, Server};
 use tokio_util::sync::CancellationToken;
 
+use crate::command::check::warn_of_strays;
 use crate::command::{ConfigArgument, open};
 use crate::exit::DONE;
 use crate::show;
@@ -32,6 +33,7 @@ impl Serve {
         let server = bind(&engine).await?;
         let signals = Signals::new()?;
         show::note(&format!("serving on {}", server.local_addr()));
+        warn_of_strays(&perennial_unify::strays(&engine).await?);
         serve(engine, server, signals).await
     }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use perennial_engine::Engine;
 use perennial_unify::{Looks, MissingRate, Report, RunOptions};
 
+use crate::command::check::warn_of_strays;
 use crate::command::{ConfigArgument, open};
 use crate::exit::{DONE, InLake};
 use crate::show;
@@ -35,6 +36,8 @@ impl Unify {
         )
         .await?;
         told(&report);
+        warn_of_keys(&engine);
+        warn_of_strays(&perennial_unify::strays(&engine).await?);
         Ok(DONE)
     }
 }
@@ -45,6 +48,28 @@ pub(crate) async fn once(engine: &Arc<Engine>, options: RunOptions) -> Result<Re
     let report = perennial_unify::run(engine, &mut Looks::default(), options, &bar).await;
     bar.finish();
     report.context(InLake(engine.lake().url().to_owned()))
+}
+
+/// Names the sources of which most rows are older versions of others: their key may be no key.
+fn warn_of_keys(engine: &Engine) {
+    let release = engine.release();
+    let Some(manifest) = release.manifest() else {
+        return;
+    };
+    for source in &engine.config().sources {
+        let (Some(key), Some(known)) = (&source.record_key, manifest.sources.get(&source.name)) else {
+            continue;
+        };
+        let (rows, superseded) = known.files.iter().fold((0, 0), |(rows, superseded), file| {
+            (rows + file.landed, superseded + file.superseded)
+        });
+        if superseded > rows / 2 {
+            show::note(&format!(
+                "warning: {superseded} of {rows} rows of {} are older versions of others by record_key = {}: is it the key of a record?",
+                source.name, key.sql
+            ));
+        }
+    }
 }
 
 /// Says which currencies have no rate.
@@ -61,8 +86,12 @@ pub(crate) fn warn_of_rates(missing: &[MissingRate]) {
 pub(crate) fn told(report: &Report) {
     match report.snapshot {
         Some(snapshot) => show::note(&format!(
-            "snapshot {snapshot}: {} customers from {} rows ({} new files, {} gone)",
-            report.customers, report.rows, report.files_new, report.files_removed
+            "snapshot {snapshot}: {} customers from {} rows ({} new {}, {} gone)",
+            report.customers,
+            report.rows,
+            report.files_new,
+            if report.files_new == 1 { "file" } else { "files" },
+            report.files_removed
         )),
         None => show::note("nothing is new"),
     }

@@ -114,6 +114,8 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
         );
     }
     if let Some((name, rest)) = between(line, "Function '", "' failed to match any signature") {
+        // What a function says of its own types stands behind its name once more.
+        let name = name.split('\'').next().unwrap_or(name);
         let data_type = rest
             .split("(DataType: ")
             .nth(1)

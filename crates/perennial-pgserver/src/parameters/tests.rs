@@ -62,10 +62,10 @@ fn text_that_is_no_value_has_postgres_code() {
     fails("o", Type::BOOL, "22P02");
     fails("a0eebc99", Type::UUID, "22P02");
     fails("\\xabc", Type::BYTEA, "22P02");
-    fails("2024-02-30", Type::DATE, "22007");
+    fails("2024-02-30", Type::DATE, "22008");
     fails("yesterdayish", Type::TIMESTAMP, "22007");
-    fails("25:00", Type::TIME, "22007");
-    fails("2024-01-01 10:00 Mars/Olympus", Type::TIMESTAMPTZ, "22007");
+    fails("25:00", Type::TIME, "22008");
+    fails("2024-01-01 10:00 Mars/Olympus", Type::TIMESTAMPTZ, "22023");
     fails("9999999-01-01", Type::DATE, "22008");
     fails("1 parsec", Type::INTERVAL, "22007");
     fails("999999999 years", Type::INTERVAL, "22008");
