@@ -6,6 +6,7 @@ use perennial_testkit::{
     Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, TestLake, TestServer,
 };
 
+use crate::incremental::land;
 use crate::layout::{CONFIG, orders};
 use crate::support::{becomes, code, connect, execute, lines, one, told};
 
@@ -373,7 +374,7 @@ async fn planning_lists_and_opens_nothing() {
 async fn a_run_is_leased_what_it_builds_on() {
     let lake = TestLake::of(&forgetful(), &[("orders/a.parquet", &orders(&["a1"], known))]);
     lake.unify();
-    lake.land("orders/b.parquet", &orders(&["b1"], known));
+    land(&lake, "orders/b.parquet", &orders(&["b1"], known));
     let first = format!("_perennial/snapshots/{:020}.json", 1);
     let base = data_files(&lake);
     // The run stops where it puts its first file behind the lease, once told and once told again: it reads snapshot 1 later.
@@ -402,7 +403,7 @@ async fn a_run_is_leased_what_it_builds_on() {
     let report = slow.join().unwrap().unwrap();
     assert_eq!((report.snapshot, report.files_new), (None, 0));
     assert_eq!(lake.names("_perennial/leases"), Vec::<String>::new());
-    lake.land("orders/c.parquet", &orders(&["c1"], known));
+    land(&lake, "orders/c.parquet", &orders(&["c1"], known));
     assert_eq!(lake.try_run(Setup::default(), FULL).unwrap().snapshot, Some(5));
     assert_eq!(lake.names("_perennial/snapshots").len(), 1);
 }
