@@ -125,7 +125,7 @@ fn a_customer_whom_no_new_file_touches_is_told_as_of_the_moment_of_the_snapshot(
 fn a_fact_of_the_future_is_due_at_its_moment() {
     let lake = TestLake::of(&config("", ""), &[]);
     let clock = Arc::new(FixedClock::new(NEW_YEAR + 10 * DAY));
-    let known = "SELECT email, orders, last_order_at FROM customer_360".to_owned();
+    let known = "SELECT email, orders, last_order_at, last_seen_at FROM customer_360".to_owned();
     let look = || {
         let setup = Setup {
             clock: Some(Arc::clone(&clock) as Arc<dyn Clock>),
@@ -139,19 +139,25 @@ fn a_fact_of_the_future_is_due_at_its_moment() {
         ("b1", "bob@example.com", "paid", "EUR", 15),
     ];
     land(&lake, "orders/a.parquet", &orders(&rows));
-    assert_eq!(look().1[0], ["ada@example.com|1|2026-01-06 00:00:00+00"]);
+    assert_eq!(
+        look().1[0],
+        ["ada@example.com|1|2026-01-06 00:00:00+00|2026-01-06 00:00:00+00"]
+    );
     clock.set(NEW_YEAR + 15 * DAY);
     let (report, answers) = look();
     assert!(!report.full);
     assert_eq!(
         answers[0],
         [
-            "ada@example.com|1|2026-01-06 00:00:00+00",
-            "bob@example.com|1|2026-01-16 00:00:00+00"
+            "ada@example.com|1|2026-01-06 00:00:00+00|2026-01-06 00:00:00+00",
+            "bob@example.com|1|2026-01-16 00:00:00+00|2026-01-16 00:00:00+00"
         ]
     );
     clock.set(NEW_YEAR + 21 * DAY);
     let (report, answers) = look();
     assert!(!report.full);
-    assert_eq!(answers[0][0], "ada@example.com|2|2026-01-21 00:00:00+00");
+    assert_eq!(
+        answers[0][0],
+        "ada@example.com|2|2026-01-21 00:00:00+00|2026-01-21 00:00:00+00"
+    );
 }

@@ -147,7 +147,7 @@ const UNIFIED: &[Relation] = &[
     Relation {
         schema: PUBLIC,
         name: "customers",
-        comment: "Golden record: one row per customer, traits chosen by survivorship rules",
+        comment: "Golden record: one row per customer, traits chosen by survivorship rules; of records of the future too",
         columns: &[
             CUSTOMER_ID,
             not_null("first_seen_at", Timestamp, "Time of the earliest record"),
@@ -183,7 +183,11 @@ const UNIFIED: &[Relation] = &[
             ),
             null("previous_stage", Text, "Stage before this one"),
             not_null("first_seen_at", Timestamp, "Time of the earliest record"),
-            not_null("last_seen_at", Timestamp, "Time of the latest record"),
+            not_null(
+                "last_seen_at",
+                Timestamp,
+                "Time of the latest record up to as_of_at",
+            ),
             null(
                 "identified_at",
                 Timestamp,

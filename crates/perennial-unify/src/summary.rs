@@ -119,7 +119,36 @@ pub(crate) fn customer_360(
     for (customer, row) in customers.clone().zip(&rows) {
         due.customer(shared, customer, row.next_edge);
     }
-    table(shared, customers, &rows, present, added)
+    let last_seen = last_seen(&walk, facts);
+    table(shared, customers, &rows, &last_seen, present, added)
+}
+
+/// When each customer was last seen, up to the moment.
+fn last_seen(walk: &Walk<'_>, facts: &HashMap<Kind, Facts>) -> Vec<i64> {
+    let now = walk.shared.now;
+    let customers = walk.shared.customers(walk.customers.clone());
+    let mut last: Vec<i64> = customers.iter().map(|customer| customer.last_seen_at).collect();
+    if last.iter().all(|last| *last <= now) {
+        return last;
+    }
+    // Records of the future are not seen yet: the last of those before counts.
+    for (last, customer) in last.iter_mut().zip(customers).filter(|(last, _)| **last > now) {
+        *last = customer.first_seen_at;
+    }
+    for facts in facts.values() {
+        walk.each(
+            facts,
+            |place, at| {
+                if let (Some(last), Some(customer)) = (last.get_mut(place), customers.get(place))
+                    && customer.last_seen_at > now
+                {
+                    *last = (*last).max(at);
+                }
+            },
+            |_, _| {},
+        );
+    }
+    last
 }
 
 /// The columns that are stored: those that change with every moment are worked out when they are read.
@@ -299,6 +328,7 @@ fn table(
     shared: &Shared,
     range: Range<u32>,
     rows: &[Summary<'_>],
+    last_seen: &[i64],
     present: &[Option<Interval>],
     added: &[(FieldRef, ArrayRef)],
 ) -> Result<RecordBatch> {
@@ -332,8 +362,12 @@ fn table(
                     .map(|now| now.and_then(|now| now.previous).and_then(stage)),
             ),
             "first_seen_at" => instants(customers.iter().map(|customer| Some(customer.first_seen_at))),
-            "last_seen_at" => instants(customers.iter().map(|customer| Some(customer.last_seen_at))),
-            "identified_at" => instants(customers.iter().map(|customer| customer.identified_at)),
+            "last_seen_at" => instants(last_seen.iter().copied().map(Some)),
+            "identified_at" => instants(
+                customers
+                    .iter()
+                    .map(|customer| customer.identified_at.filter(|at| *at <= shared.now)),
+            ),
             "tenure_days" => floats(
                 customers
                     .iter()

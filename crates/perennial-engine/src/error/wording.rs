@@ -71,6 +71,18 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
             ),
         ));
     }
+    if line
+        .to_ascii_lowercase()
+        .starts_with("physical plan does not support logical expression")
+    {
+        return Some(
+            Error::new(
+                ErrorClass::Unsupported,
+                "a subquery in this place is not supported",
+            )
+            .with_hint("Join it in FROM, or ask with IN, EXISTS or = in WHERE."),
+        );
+    }
     if let Some((position, _)) = between(line, "Order by column out of bounds, specified: ", ", max") {
         return Some(Error::new(
             ErrorClass::InvalidColumnReference,
