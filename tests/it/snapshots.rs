@@ -372,7 +372,8 @@ async fn planning_lists_and_opens_nothing() {
 
 #[tokio::test]
 async fn a_run_is_leased_what_it_builds_on() {
-    let lake = TestLake::of(&forgetful(), &[("orders/a.parquet", &orders(&["a1"], known))]);
+    let lake = TestLake::of(&forgetful(), &[]);
+    land(&lake, "orders/a.parquet", &orders(&["a1"], known));
     lake.unify();
     land(&lake, "orders/b.parquet", &orders(&["b1"], known));
     let first = format!("_perennial/snapshots/{:020}.json", 1);

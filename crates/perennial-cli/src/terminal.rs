@@ -11,7 +11,12 @@ use crate::command::{Arguments, LogFormat};
 
 /// Starts the log on standard error.
 pub(crate) fn log(arguments: &Arguments) {
-    let filter = EnvFilter::try_new(&arguments.log).unwrap_or_else(|_| EnvFilter::new("warn"));
+    // Warnings of the engine's libraries are for its developers: `--log debug` and filters of one's own show them.
+    let filter = match arguments.log.as_str() {
+        level @ ("warn" | "info") => format!("{level},datafusion=error,parquet=error,arrow=error"),
+        given => given.to_owned(),
+    };
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

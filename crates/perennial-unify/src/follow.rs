@@ -1,5 +1,6 @@
 //! Following the lake while it is served: a run whenever something is new.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,15 @@ use perennial_base::UserError;
 use perennial_engine::Engine;
 use tokio_util::sync::CancellationToken;
 
+use crate::check::strays;
 use crate::landing::Looks;
 use crate::progress::Quiet;
 use crate::run::{RunOptions, random, run};
 
 /// How often a server that does not look for files looks for snapshots of others.
 const SNAPSHOTS: Duration = Duration::from_secs(10);
+/// How often a server looks for files that no source takes, in microseconds.
+const STRAYS: i64 = 60_000_000;
 /// A run that has failed again and again is tried this seldom.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
@@ -54,6 +58,7 @@ async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
 
 async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
     let mut looks = Looks::default();
+    let mut strays = Strays::default();
     let mut pause = refresh;
     loop {
         let outdated = tokio::select! {
@@ -113,9 +118,41 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
                 "run failed; the former snapshot stays in force"
             ),
         }
+        strays.tell(&engine).await;
         // Another process may have committed.
         if let Err(error) = engine.refresh().await {
             tracing::error!(%error, "the lake cannot be read; the former snapshot stays in force");
+        }
+    }
+}
+
+/// Files that no source takes, each of which is told once.
+#[derive(Debug, Default)]
+struct Strays {
+    told: HashSet<String>,
+    /// When they were last looked for.
+    at: Option<i64>,
+}
+
+impl Strays {
+    async fn tell(&mut self, engine: &Engine) {
+        let now = engine.clock().now();
+        if self.at.is_some_and(|at| now.saturating_sub(at) < STRAYS) {
+            return;
+        }
+        self.at = Some(now);
+        match strays(engine).await {
+            Ok(paths) => {
+                for file in paths {
+                    if self.told.insert(file.clone()) {
+                        tracing::warn!(
+                            file,
+                            "belongs to no source: no `path` of the configuration leads to it"
+                        );
+                    }
+                }
+            }
+            Err(error) => tracing::debug!(%error, "files that no source takes could not be looked for"),
         }
     }
 }

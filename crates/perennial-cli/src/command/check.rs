@@ -25,7 +25,8 @@ impl Check {
         match perennial_unify::check(&engine).await {
             Ok(report) => {
                 for (source, files, rows) in &report.sources {
-                    show::line(&format!("{source}: {files} files, {rows} rows"))?;
+                    let plural = if *files == 1 { "file" } else { "files" };
+                    show::line(&format!("{source}: {files} {plural}, {rows} rows"))?;
                     if *files == 0 {
                         show::note(&format!("warning: source \"{source}\" has no readable files yet"));
                     }

@@ -10,7 +10,6 @@ use perennial_engine::Engine;
 use perennial_pgserver::{ServeOptions, Server};
 use tokio_util::sync::CancellationToken;
 
-use crate::command::check::warn_of_strays;
 use crate::command::{ConfigArgument, open};
 use crate::exit::DONE;
 use crate::show;
@@ -33,7 +32,6 @@ impl Serve {
         let server = bind(&engine).await?;
         let signals = Signals::new()?;
         show::note(&format!("serving on {}", server.local_addr()));
-        warn_of_strays(&perennial_unify::strays(&engine).await?);
         serve(engine, server, signals).await
     }
 }

@@ -228,6 +228,21 @@ fn check_names_what_a_run_would_leave_out() {
 }
 
 #[test]
+fn unify_names_files_of_no_source_and_keys_that_are_none() {
+    let place = Place::new();
+    // All rows say the same of themselves by the key that is written here.
+    let row = |day: u32| format!("('1', 'p{day}@example.org', 5.0, 'EUR', '2026-01-{day:02}T00:00:00Z')");
+    let rows: Vec<String> = (1..=9).map(row).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    place.land("orders/a.parquet", &place.parquet(&orders(&rows)));
+    place.land("stray/x.parquet", &place.parquet(&orders(&[ANN])));
+    place.run(&["unify"]).exits(0).says(&[
+        "warning: 8 of 9 rows of shop are older versions of others by record_key = id: is it the key of a record?",
+        "warning: stray/x.parquet belongs to no source",
+    ]);
+}
+
+#[test]
 fn init_names_what_it_was_given() {
     let place = Place::new();
     for (lake, parts) in [
