@@ -12,6 +12,13 @@ use crate::support::{connect, lines, one, parquet};
 const NEW_YEAR: i64 = 1_767_225_600_000_000;
 const NEW_YEAR_DAY: i32 = 20_454;
 
+/// A run that waits for files which have just landed.
+const SETTLED: RunOptions = RunOptions {
+    full: false,
+    settle: true,
+    yields: false,
+};
+
 /// What a CRM knows of people: their cities, and a week after the day on which they signed.
 const CRM: &str = r#"
 [[source]]
@@ -123,16 +130,12 @@ async fn a_source_whose_mapping_does_not_fit_stops_no_other() {
         );
     }
     // Nothing new is nothing new, also beside a source that does not fit.
-    let again = lake.try_run(Setup::default(), RunOptions::default()).unwrap();
+    let again = lake.try_run(Setup::default(), SETTLED).unwrap();
     assert_eq!(again.snapshot, None);
 
     // Files with the column heal it, those that were there included.
     lake.land("crm/2.parquet", &people("b", vec![signed(), cities()]));
-    let options = RunOptions {
-        settle: true,
-        ..RunOptions::default()
-    };
-    let report = lake.try_run(Setup::default(), options).unwrap();
+    let report = lake.try_run(Setup::default(), SETTLED).unwrap();
     assert_eq!(report.unfit, []);
     let server = TestServer::start(lake);
     let client = connect(&server).await;
@@ -163,7 +166,7 @@ async fn rows_that_are_served_do_not_vanish_for_a_slip_in_the_configuration() {
     );
     lake.unify();
     lake.configure(&config("", &CRM.replace("\"city\"", "\"town\"")));
-    let refused = lake.try_run(Setup::default(), RunOptions::default()).unwrap_err();
+    let refused = lake.try_run(Setup::default(), SETTLED).unwrap_err();
     let line = line_of("traits");
     assert!(
         refused.contains(&format!(
