@@ -48,11 +48,13 @@ fn main() -> Result<()> {
                 .arg(folder.join("perennial.toml"));
             run(unify.args(arguments), &folder)
         };
+        // A file that has just been written is left for a later run: that is the product's rule, and no wait for a result.
         std::thread::sleep(REST);
         let full = unify(&[])?;
         for (from, to) in &late.files {
             fs::rename(from, to)?;
         }
+        // As above.
         std::thread::sleep(REST);
         let part = unify(&[])?;
         say(format_args!("increment: {}", part.printed.trim()));

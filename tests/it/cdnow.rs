@@ -8,7 +8,7 @@ use perennial_testkit::{TestLake, TestServer};
 
 use crate::support::{connect, lines, one};
 
-const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [lake]
 url = "./lake"
 refresh = "off"
@@ -27,13 +27,17 @@ columns = { amount = "amount" }
 authentication = "trust"
 "#;
 
-/// The lake of the purchases; nothing where the data sets are not on this machine.
-fn purchases() -> Option<TestServer> {
+/// The file of the purchases; nothing where the data sets are not on this machine.
+pub(crate) fn file() -> Option<Vec<u8>> {
     let Some(folder) = variable("PERENNIAL_TEST_DATA") else {
         println!("skipped: PERENNIAL_TEST_DATA is not set");
         return None;
     };
-    let file = fs::read(Path::new(&folder).join("cdnow_master.parquet")).unwrap();
+    Some(fs::read(Path::new(&folder).join("cdnow_master.parquet")).unwrap())
+}
+
+fn purchases() -> Option<TestServer> {
+    let file = file()?;
     Some(TestServer::start(TestLake::of(
         CONFIG,
         &[("purchases/1.parquet", &file)],

@@ -1,48 +1,23 @@
 //! One file in pieces: runs over the pieces, each of which dies first, give what a run over the file gives.
 
-use std::fs;
-use std::path::Path;
-
 use arrow::array::{RecordBatch, UInt32Array};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use perennial_testkit::environment::variable;
 use perennial_testkit::{Fault, Faults, Operation, RunOptions, Setup, TestLake};
 
+use crate::cdnow::{CONFIG, file};
 use crate::incremental::{Draws, land};
 use crate::support::parquet;
 
-const PURCHASES: &str = r#"
-[lake]
-url = "./lake"
-refresh = "off"
-[time]
-as_of = "1998-07-01T00:00:00Z"
-[money]
-currency = "USD"
-[[source]]
-name = "purchases"
-kind = "order"
-path = "purchases/"
-time = "purchased_on"
-identifiers = { user_id = "customer_id" }
-columns = { amount = "amount" }
-[[segment]]
-name = "often"
-where = "orders >= 5"
-[server]
-authentication = "trust"
-"#;
+const OFTEN: &str = "[[segment]]\nname = \"often\"\nwhere = \"orders >= 5\"\n";
 
 /// A web shop's purchases, landed at once and shuffled into fifty files that land one after the other, four at a time
 /// unless `PERENNIAL_TEST_WORLDS` is set. The first run over each of them dies at a request to the store.
 #[test]
 fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
-    let Some(folder) = variable("PERENNIAL_TEST_DATA") else {
-        println!("skipped: PERENNIAL_TEST_DATA is not set");
-        return;
-    };
-    let bytes = fs::read(Path::new(&folder).join("cdnow_master.parquet")).unwrap();
-    let whole = TestLake::of(PURCHASES, &[]);
+    let Some(bytes) = file() else { return };
+    let config = format!("{CONFIG}{OFTEN}");
+    let whole = TestLake::of(&config, &[]);
     land(&whole, "purchases/1.parquet", &bytes);
     let batches: Vec<RecordBatch> = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes))
         .unwrap()
@@ -70,7 +45,7 @@ fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
     .map(str::to_owned)
     .to_vec();
     let (_, at_once) = whole.answers(false, &queries);
-    let pieces = TestLake::of(PURCHASES, &[]);
+    let pieces = TestLake::of(&config, &[]);
     let at_a_time = if variable("PERENNIAL_TEST_WORLDS").is_some() {
         1
     } else {

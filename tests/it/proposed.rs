@@ -1,12 +1,11 @@
 //! What `perennial init` proposes, unified as it stands, against counts that others made of the same files.
 
-use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 use perennial_testkit::environment::variable;
 use perennial_testkit::{TestLake, TestServer};
 
+use crate::cdnow::file;
 use crate::support::{connect, lines, one};
 
 /// 2026-11-01 in UTC, in microseconds since 1970: four months after the last row of the demo.
@@ -87,11 +86,7 @@ async fn a_lake_of_many_systems_is_proposed_as_what_it_is() {
 
 #[tokio::test]
 async fn purchases_are_proposed_as_orders_and_the_published_figures_come_out() {
-    let Some(folder) = variable("PERENNIAL_TEST_DATA") else {
-        println!("skipped: PERENNIAL_TEST_DATA is not set");
-        return;
-    };
-    let file = fs::read(Path::new(&folder).join("cdnow_master.parquet")).unwrap();
+    let Some(file) = file() else { return };
     let lake = TestLake::of("[lake]\nurl = \"./lake\"\n", &[("cdnow_master.parquet", &file)]);
     taken(&lake);
     let server = TestServer::start(lake);

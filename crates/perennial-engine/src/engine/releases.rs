@@ -330,6 +330,7 @@ async fn renew(engine: Weak<Engine>, stop: CancellationToken) {
     let mut known = BTreeSet::new();
     let mut ticks = 0_u32;
     loop {
+        // A lease expires by the clock, so it is renewed by the clock.
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(LEASE_TICK) => {}

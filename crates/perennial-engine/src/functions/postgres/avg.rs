@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
-use super::sum::{self, added_as, number_as};
+use super::sum::{self, added_as};
 use super::{intervals, quotient};
 
 /// The function, in the place of the engine's.
@@ -73,14 +73,7 @@ impl AggregateUDFImpl for Avg {
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        match arguments {
-            [interval @ (DataType::Interval(_) | DataType::Duration(_))] => Ok(vec![interval.clone()]),
-            [argument] => match number_as(argument) {
-                Some(number) => Ok(vec![number]),
-                None => plan_err!("Function 'avg' failed to match any signature (DataType: {argument})"),
-            },
-            _ => plan_err!("function avg takes one argument"),
-        }
+        sum::taken_as("avg", arguments)
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {

@@ -7,11 +7,11 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, Float32Array, Float64Array};
+use arrow::array::{Array, ArrayRef, ArrowNativeTypeOp, AsArray, Decimal128Array, Decimal256Array};
 use arrow::compute::{cast, kernels::numeric};
 use arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type, Field,
-    FieldRef, Float32Type, Float64Type, i256,
+    ArrowPrimitiveType, DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Decimal128Type,
+    Decimal256Type, Field, FieldRef, Float32Type, Float64Type, i256,
 };
 use datafusion::common::{Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
@@ -161,6 +161,19 @@ impl ScalarUDFImpl for Divide {
     }
 }
 
+/// Quotients of floating-point numbers; by zero it is an error, and not infinity.
+fn floats<T: ArrowPrimitiveType>(one: &ArrayRef, other: &ArrayRef) -> Result<ArrayRef> {
+    let (one, other) = (one.as_primitive::<T>(), other.as_primitive::<T>());
+    let by_zero = one
+        .iter()
+        .zip(other)
+        .any(|pair| matches!(pair, (Some(_), Some(divisor)) if divisor.is_zero()));
+    if by_zero {
+        return Err(raised(ErrorClass::DivisionByZero, "division by zero"));
+    }
+    Ok(numeric::div(one, other)?)
+}
+
 /// The quotients of two columns in a type; NULL where one side is.
 ///
 /// # Errors
@@ -173,36 +186,8 @@ pub(super) fn divide(
 ) -> Result<ArrayRef> {
     let zero = || raised(ErrorClass::DivisionByZero, "division by zero");
     match data_type {
-        DataType::Float64 => {
-            let (one, other) = (
-                one.as_primitive::<Float64Type>(),
-                other.as_primitive::<Float64Type>(),
-            );
-            let by_zero = one
-                .iter()
-                .zip(other)
-                .any(|pair| matches!(pair, (Some(_), Some(0.0))));
-            if by_zero {
-                return Err(zero());
-            }
-            let quotients: Float64Array = numeric::div(one, other)?.as_primitive::<Float64Type>().clone();
-            Ok(Arc::new(quotients))
-        }
-        DataType::Float32 => {
-            let (one, other) = (
-                one.as_primitive::<Float32Type>(),
-                other.as_primitive::<Float32Type>(),
-            );
-            let by_zero = one
-                .iter()
-                .zip(other)
-                .any(|pair| matches!(pair, (Some(_), Some(0.0))));
-            if by_zero {
-                return Err(zero());
-            }
-            let quotients: Float32Array = numeric::div(one, other)?.as_primitive::<Float32Type>().clone();
-            Ok(Arc::new(quotients))
-        }
+        DataType::Float64 => floats::<Float64Type>(one, other),
+        DataType::Float32 => floats::<Float32Type>(one, other),
         DataType::Decimal128(precision, kept) => {
             let one = decimal(one)?;
             let other = decimal(other)?;

@@ -123,14 +123,7 @@ impl AggregateUDFImpl for Sum {
     }
 
     fn coerce_types(&self, arguments: &[DataType]) -> Result<Vec<DataType>> {
-        match arguments {
-            [interval @ (DataType::Interval(_) | DataType::Duration(_))] => Ok(vec![interval.clone()]),
-            [argument] => match number_as(argument) {
-                Some(number) => Ok(vec![number]),
-                None => plan_err!("Function 'sum' failed to match any signature (DataType: {argument})"),
-            },
-            _ => plan_err!("function sum takes one argument"),
-        }
+        taken_as("sum", arguments)
     }
 
     fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
@@ -265,5 +258,17 @@ impl GroupsAccumulator for WidenedGroups {
 
     fn size(&self) -> usize {
         self.inner.size()
+    }
+}
+
+/// As what an aggregate of numbers or intervals takes its argument.
+pub(super) fn taken_as(name: &str, arguments: &[DataType]) -> Result<Vec<DataType>> {
+    match arguments {
+        [interval @ (DataType::Interval(_) | DataType::Duration(_))] => Ok(vec![interval.clone()]),
+        [argument] => match number_as(argument) {
+            Some(number) => Ok(vec![number]),
+            None => plan_err!("Function '{name}' failed to match any signature (DataType: {argument})"),
+        },
+        _ => plan_err!("function {name} takes one argument"),
     }
 }
