@@ -9,7 +9,7 @@ use arrow::datatypes::SchemaRef;
 use parquet::arrow::{ArrowSchemaConverter, AsyncArrowWriter};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
-use parquet::file::properties::WriterProperties;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::{ColumnPath, SchemaDescriptor};
 
 use crate::error::{Error, Result};
@@ -21,6 +21,8 @@ use crate::writer::upload::Upload;
 
 /// Rows of a page: who looks up one customer decodes this many of each column.
 const PAGE_ROWS: usize = 2_048;
+/// The same of tables that are not served: a run reads the rows of a few of many groups.
+const UNSERVED_PAGE_ROWS: usize = 512;
 
 /// How a table's files are laid out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +33,8 @@ pub struct WriterOptions {
     pub bloom: Vec<String>,
     /// The most rows of a row group. Small groups make one customer's rows cheap to find.
     pub row_group_rows: usize,
+    /// Whether statements read the table; what only runs read has smaller pages, and no bounds of each.
+    pub served: bool,
 }
 
 impl Default for WriterOptions {
@@ -39,6 +43,7 @@ impl Default for WriterOptions {
             sort: Vec::new(),
             bloom: Vec::new(),
             row_group_rows: 131_072,
+            served: true,
         }
     }
 }
@@ -67,7 +72,7 @@ impl DataFileWriter {
     /// Begins the file `_perennial/data/<table>/<bucket>-<unique>.parquet` (without a bucket, `all-<unique>`).
     /// `unique` must never have been used for the table and bucket: a run's random id and a counter.
     ///
-    /// The file has zstd pages, a page index, statistics of columns and pages, and the declared order.
+    /// The file has zstd pages, a page index, statistics of columns and, where it is served, of pages, and the declared order.
     ///
     /// # Errors
     /// When `table` or `unique` is not part of a path, or an option names a column that the schema does not have
@@ -197,12 +202,17 @@ fn properties(
     // Level 1 costs half of level 3's time for files some 5 % larger, and is decoded as fast.
     let level = ZstdLevel::try_new(1).map_err(|error| error.to_string())?;
     let rows = options.row_group_rows.max(1);
+    let (page_rows, statistics) = match options.served {
+        true => (PAGE_ROWS, EnabledStatistics::Page),
+        false => (UNSERVED_PAGE_ROWS, EnabledStatistics::Chunk),
+    };
     let mut builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_created_by(concat!("perennial ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_max_row_group_row_count(Some(rows))
-        .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(PAGE_ROWS)
+        .set_data_page_row_count_limit(page_rows)
+        .set_write_batch_size(page_rows)
+        .set_statistics_enabled(statistics)
         .set_sorting_columns((!sorting.is_empty()).then_some(sorting));
     for name in &options.bloom {
         let (_, path) = leaf(name)?;

@@ -23,6 +23,8 @@ pub(crate) struct Nodes {
     /// Upper and lower half of the hash, and the element.
     pairs: Vec<[u32; 3]>,
     forest: Vec<u32>,
+    /// By element, the minute of the latest row that has it.
+    latest: Vec<u32>,
     of_set: Vec<u32>,
     of_identifier: Vec<u32>,
     orders: HashMap<u64, u32>,
@@ -109,6 +111,11 @@ fn identifier_node(identifier_type: usize, value: &str) -> u64 {
     xxh3_64_with_seed(value.as_bytes(), 1 + identifier_type as u64)
 }
 
+/// The minute of a time in microseconds; all before 1970 are the first.
+fn minute(time: i64) -> u32 {
+    u32::try_from(time / 60_000_000).unwrap_or(if time < 0 { 0 } else { u32::MAX })
+}
+
 fn pair(hash: u64, element: u32) -> [u32; 3] {
     [(hash >> 32) as u32, hash as u32, element]
 }
@@ -131,6 +138,7 @@ impl Nodes {
     pub(crate) fn element(&mut self) -> u32 {
         let element = self.forest.len() as u32;
         self.forest.push(element);
+        self.latest.push(0);
         element
     }
 
@@ -177,12 +185,12 @@ impl Nodes {
                 hashes.records = [hash.map(|hash| hash as u64), None];
             }
         }
-        nodes.add(named.sets, hashes, &graph)
+        nodes.add(named, hashes, &graph)
     }
 
-    fn add(&mut self, sets: &[u32], hashes: Vec<Hashes>, graph: &GraphBuilder) -> Vec<u32> {
+    fn add(&mut self, named: &Named<'_>, hashes: Vec<Hashes>, graph: &GraphBuilder) -> Vec<u32> {
         let mut elements = Vec::with_capacity(hashes.len());
-        for (set, hashes) in sets.iter().zip(hashes) {
+        for ((set, time), hashes) in named.sets.iter().zip(named.time).zip(hashes) {
             let mut element = self.of_set(SetId::from_number(*set), graph);
             if let Some(order) = hashes.order {
                 let known = self.orders.get(&order).copied();
@@ -206,6 +214,9 @@ impl Nodes {
             }
             for record in hashes.records.into_iter().flatten() {
                 self.note(record, element);
+            }
+            if let Some(latest) = self.latest.get_mut(element as usize) {
+                *latest = (*latest).max(minute(*time));
             }
             elements.push(element);
         }
@@ -274,27 +285,41 @@ impl Nodes {
         }
     }
 
-    /// Numbers the groups from 0.
+    /// Numbers the groups from 0, in the order of their latest rows: new rows are mostly of whom there was something new a
+    /// short while ago, so that what a later run touches stands close together.
     pub(crate) fn numbered(mut self) -> Labels {
-        let mut by_element = vec![NONE; self.forest.len()];
-        let mut groups = 0;
-        for element in 0..self.forest.len() as u32 {
-            // The root of a tree is its least element, so it has its number already.
-            let root = self.root(element);
-            let label = match by_element.get(root as usize).copied() {
-                Some(label) if label != NONE => label,
-                _ => {
-                    groups += 1;
-                    groups - 1
-                }
-            };
-            for at in [root, element] {
-                if let Some(slot) = by_element.get_mut(at as usize) {
-                    *slot = label;
-                }
+        let elements = 0..self.forest.len() as u32;
+        let mut latest = std::mem::take(&mut self.latest);
+        let at = |of: &[u32], element: u32| of.get(element as usize).copied().unwrap_or(NONE);
+        let mut roots = Vec::new();
+        for element in elements.clone() {
+            let (root, of_element) = (self.root(element), at(&latest, element));
+            if root == element {
+                roots.push(root);
+            }
+            if let Some(of_root) = latest.get_mut(root as usize) {
+                *of_root = (*of_root).max(of_element);
             }
         }
-        Labels { by_element, groups }
+        roots.sort_unstable_by_key(|root| (at(&latest, *root), *root));
+        // The times of roots are not needed any more: their places take the numbers.
+        let mut by_element = latest;
+        for (label, root) in (0..).zip(&roots) {
+            if let Some(slot) = by_element.get_mut(*root as usize) {
+                *slot = label;
+            }
+        }
+        for element in elements {
+            let root = self.root(element);
+            let label = at(&by_element, root);
+            if let Some(slot) = by_element.get_mut(element as usize) {
+                *slot = label;
+            }
+        }
+        Labels {
+            by_element,
+            groups: roots.len() as u32,
+        }
     }
 
     /// Numbers the groups of the elements: as `known` says of any element of the group, or from `next`. Answers also which
@@ -395,5 +420,33 @@ impl Merged {
 
     pub(crate) fn len(&self) -> usize {
         self.0.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn groups_are_numbered_by_their_latest_rows() {
+        let mut nodes = Nodes::new(false);
+        for latest in [50, 10, 0, 30, 20] {
+            let element = nodes.element();
+            nodes.latest[element as usize] = latest;
+        }
+        nodes.join(1, 3);
+        nodes.join(2, 4);
+        let labels = nodes.numbered();
+        assert_eq!(labels.groups, 3);
+        let of = [0, 1, 2, 3, 4].map(|element| labels.of(element));
+        assert_eq!(of, [2, 1, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_time_before_1970_is_the_first_minute() {
+        assert_eq!(
+            [i64::MIN, -1, 59_999_999, 60_000_000, i64::MAX].map(minute),
+            [0, 0, 0, 1, u32::MAX]
+        );
     }
 }

@@ -50,7 +50,7 @@ pub(crate) fn grows(table: &str) -> bool {
 
 /// Whether rows of a table are replaced.
 pub(crate) fn replaced(table: &str) -> bool {
-    grows(table) && table != NODES && !table.starts_with("internal.ledger.")
+    grows(table) && table != NODES && !ledger::holds(table)
 }
 
 /// Why everything has to be worked out anew; none when what new files touch is enough.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, AsArray, Int32Array, RecordBatch, StringArray, StringBuilder, UInt32Array,
 };
-use arrow::compute::{SortOptions, sort_to_indices, take_record_batch};
+use arrow::compute::kernels::cmp::eq;
+use arrow::compute::kernels::zip::zip;
+use arrow::compute::{SortOptions, is_null, nullif, sort_to_indices, take_record_batch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use parking_lot::Mutex;
 use perennial_base::config::Config;
@@ -26,7 +28,7 @@ use crate::scratch::{Heap, Scratch, Stored};
 use crate::stored::{GROUP, Tables, stopped};
 
 /// The version of the shape of the tables that runs keep for the next one.
-pub(crate) const STATE_VERSION: u32 = 3;
+pub(crate) const STATE_VERSION: u32 = 4;
 
 /// The columns in front of the identifiers.
 const GROUPS: usize = 0;
@@ -35,9 +37,16 @@ const FRONT: usize = 6;
 /// Rows of a row group.
 const ROW_GROUP_ROWS: usize = 131_072;
 
+const PREFIX: &str = "internal.ledger.";
+
 /// The table of a source.
 pub(crate) fn table_of(source: &str) -> String {
-    format!("internal.ledger.{source}")
+    format!("{PREFIX}{source}")
+}
+
+/// Whether a table is the ledger of a source.
+pub(crate) fn holds(table: &str) -> bool {
+    table.starts_with(PREFIX)
 }
 
 /// The columns of a ledger: of rows that may carry these types of identifiers and have the canonical columns of `staged`.
@@ -48,7 +57,8 @@ pub(crate) fn schema(types: &[usize], staged: &SchemaRef) -> SchemaRef {
         Field::new("_row", DataType::Int64, false),
         Field::new("_key", DataType::Utf8, true),
         Field::new("_time", timestamp(), false),
-        Field::new("_updated", timestamp(), false),
+        // None where it is the time of the row.
+        Field::new("_updated", timestamp(), true),
     ];
     fields.extend(
         types
@@ -213,13 +223,14 @@ fn stored(
     let indices = UInt32Array::from(rows);
     let taken =
         |at: usize| -> Result<ArrayRef> { Ok(arrow::compute::take(batch.column(at), &indices, None)?) };
+    let (times, updated) = (taken(Rows::TIME)?, taken(Rows::UPDATED)?);
     let mut columns: Vec<ArrayRef> = vec![
         Arc::new(groups),
         Arc::new(files),
         taken(Rows::ROW)?,
         taken(Rows::KEY)?,
-        taken(Rows::TIME)?,
-        taken(Rows::UPDATED)?,
+        Arc::clone(&times),
+        nullif(&updated, &eq(&updated, &times)?)?,
     ];
     columns.extend(
         identifiers
@@ -298,13 +309,14 @@ impl Loading<'_> {
             sets.push(graph.set(&members)?.number());
         }
         drop(graph);
+        let (times, updated) = (batch.column(4), batch.column(5));
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int32Array::from_iter_values(places)),
             Arc::clone(batch.column(2)),
             Arc::new(UInt32Array::from(sets)),
             Arc::clone(batch.column(3)),
-            Arc::clone(batch.column(4)),
-            Arc::clone(batch.column(5)),
+            Arc::clone(times),
+            zip(&is_null(updated)?, times, updated)?,
             Arc::new(UInt32Array::from_iter_values(
                 groups.values().iter().map(|group| element(*group)),
             )),

@@ -18,6 +18,7 @@ use perennial_engine::release::table_name;
 use perennial_lake::{DataFile, DataFileWriter, Lake, StoredSchema, TableManifest, WriterOptions};
 
 use crate::error::{Error, Result};
+use crate::ledger;
 use crate::stored::group_field;
 
 /// Rows of a row group: a customer's rows are found by reading few of them.
@@ -198,6 +199,7 @@ impl Output {
                 .map(|column| (*column).to_owned())
                 .collect(),
             row_group_rows,
+            served: !ledger::holds(name),
         };
         let unique = format!("{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed));
         let folder = name.split('.').nth(1).unwrap_or(name);

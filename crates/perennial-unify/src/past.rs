@@ -1,6 +1,6 @@
 //! What the snapshot before says of the identities of a bucket's customers: since when.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
@@ -13,17 +13,45 @@ use crate::columns::{counts, instants, texts, written_schema};
 use crate::error::Result;
 use crate::stored::{Tables, Touched};
 
-const TABLES: [&str; 3] = [
-    "public.identities",
-    "public.identity_history",
-    "public.identity_links",
+/// The tables, and the columns that are read of each.
+const TABLES: [(&str, &[&str]); 3] = [
+    (
+        "public.identities",
+        &["customer_id", "type", "value", "valid_from", "snapshot"],
+    ),
+    (
+        "public.identity_history",
+        &[
+            "customer_id",
+            "type",
+            "value",
+            "valid_from",
+            "valid_to",
+            "from_snapshot",
+            "to_snapshot",
+        ],
+    ),
+    (
+        "public.identity_links",
+        &[
+            "customer_id",
+            "source_a",
+            "record_a",
+            "source_b",
+            "record_b",
+            "reason",
+            "type",
+            "value",
+            "snapshot",
+        ],
+    ),
 ];
 
 /// The tables of the snapshot before, and the snapshot that comes.
 #[derive(Debug)]
 pub(crate) struct Before {
     stored: Tables,
-    tables: BTreeMap<&'static str, TableManifest>,
+    tables: Vec<(&'static str, &'static [&'static str], TableManifest)>,
     /// The groups that are worked out anew, where not all are.
     touched: Option<Touched>,
     /// The number of the snapshot that this run makes, and its moment.
@@ -69,7 +97,7 @@ impl Before {
     ) -> Self {
         let tables = TABLES
             .into_iter()
-            .filter_map(|name| Some((name, previous?.tables.get(name)?.clone())))
+            .filter_map(|(name, columns)| Some((name, columns, previous?.tables.get(name)?.clone())))
             .collect();
         Self {
             stored: stored.clone(),
@@ -90,17 +118,11 @@ impl Before {
             number: self.number,
             moment: self.moment,
         };
-        for (name, table) in &self.tables {
-            let schema = table.schema.schema();
-            let columns: Vec<&str> = schema
-                .fields()
-                .iter()
-                .map(|field| field.name().as_str())
-                .collect();
+        for (name, columns, table) in &self.tables {
             let mut overlapping = table.clone();
             overlapping.files.retain(|file| overlaps(file, bucket, bits));
             for file in self.stored.files_of(&overlapping, self.touched.as_ref()).await? {
-                for batch in file.rows(&columns).await? {
+                for batch in file.rows(columns).await? {
                     past.take(name, &batch, |id| {
                         id.parse::<CustomerId>().is_ok_and(|id| id.bucket(bits) == bucket)
                     });

@@ -1,5 +1,6 @@
 //! The tables of the snapshot before, read again: rows that masks leave, or those of some groups alone.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -8,6 +9,7 @@ use datafusion::catalog::TableProvider;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::physical_plan::execute_stream;
 use futures::{StreamExt, TryStreamExt, stream};
+use parking_lot::Mutex;
 use perennial_base::ErrorClass;
 use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile};
@@ -28,15 +30,22 @@ pub(crate) struct Tables {
 
 /// Which groups are worked out anew. A row of no group always is.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Touched(Arc<Vec<bool>>);
+pub(crate) struct Touched {
+    groups: Arc<Vec<bool>>,
+    /// The rows of these groups by file, of the files that have been asked for.
+    rows: Arc<Mutex<HashMap<String, RowSet>>>,
+}
 
 impl Touched {
     pub(crate) fn new(groups: Vec<bool>) -> Self {
-        Self(Arc::new(groups))
+        Self {
+            groups: Arc::new(groups),
+            rows: Arc::default(),
+        }
     }
 
     fn holds(&self, group: u32) -> bool {
-        self.0.get(group as usize) == Some(&true)
+        self.groups.get(group as usize) == Some(&true)
     }
 }
 
@@ -141,7 +150,10 @@ impl Tables {
     }
 
     /// The rows of a file whose group is touched, masked ones too.
-    pub(crate) async fn touched(&self, file: &DataFile, touched: &Touched) -> Result<RowSet> {
+    async fn touched(&self, file: &DataFile, touched: &Touched) -> Result<RowSet> {
+        if let Some(known) = touched.rows.lock().get(&file.path) {
+            return Ok(known.clone());
+        }
         let columns = Arc::new(Schema::new(vec![group_field()]));
         let mut stream = self.scan(columns, file, None).await?;
         let (mut rows, mut at) = (RowSet::default(), 0_u64);
@@ -166,6 +178,7 @@ impl Tables {
             }
             at += groups.len() as u64;
         }
+        touched.rows.lock().insert(file.path.clone(), rows.clone());
         Ok(rows)
     }
 
