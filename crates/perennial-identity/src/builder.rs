@@ -1,5 +1,6 @@
 //! Taking in records: values to numbers, records to signatures.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use hashbrown::HashMap;
@@ -8,6 +9,7 @@ use crate::graph::{Bounds, Graph, NONE, Signature};
 use crate::intern::{IdentifierTable, Key, SetTable, next_number};
 use crate::memory::Memory;
 use crate::overrides::{self, Override, Word};
+use crate::spill::{Away, Spill};
 use crate::store::{Column, Texts};
 use crate::warnings::Tally;
 use crate::{Batch, Error, Partition, PreviousIds, Rules, Warning, record_hash};
@@ -178,6 +180,7 @@ impl GraphBuilder {
             words: Vec::new(),
             sightings: HashMap::new(),
             budget: Memory::unbounded(),
+            away: Away::default(),
         };
         Ok(Self {
             graph,
@@ -194,6 +197,17 @@ impl GraphBuilder {
     #[must_use]
     pub fn within(mut self, grant: impl FnMut(usize) -> bool + Send + Sync + 'static) -> Self {
         self.graph.budget = Memory::granted_by(grant);
+        self
+    }
+
+    /// The same builder, which sends the texts of values and of keys to `spill` when memory is not granted otherwise. That
+    /// changes nothing but the time that it takes. What could not be read back is told by
+    /// [`Resolution::intact`](crate::Resolution::intact).
+    #[must_use]
+    pub fn spilling(mut self, spill: impl Spill + 'static) -> Self {
+        self.graph.away = Away::new(spill);
+        self.graph.identifiers.texts_mut().away(&self.graph.away);
+        self.graph.keys.away(&self.graph.away);
         self
     }
 
@@ -239,8 +253,7 @@ impl GraphBuilder {
         types.max().map_or(Ok(()), |greatest| self.check_type(greatest))?;
         let mut members = self.graph.identifiers.intern_all(rows)?;
         let sets = self.graph.sets.intern_all(&mut members, rows.ends())?;
-        let bytes = self.memory();
-        self.graph.budget.hold(bytes)?;
+        self.graph.hold(self.shared.memory())?;
         Ok(sets.into_iter().map(SetId).collect())
     }
 
@@ -421,7 +434,7 @@ impl GraphBuilder {
     }
 
     /// The type and the value of an identifier of this builder.
-    pub fn identifier(&self, identifier: IdentifierId) -> (usize, &str) {
+    pub fn identifier(&self, identifier: IdentifierId) -> (usize, Cow<'_, str>) {
         let identifiers = &self.graph.identifiers;
         (
             identifiers.type_of(identifier.0),
@@ -460,9 +473,9 @@ impl GraphBuilder {
             (*a, *b) = (signature(&word.a), signature(&word.b));
         }
         overrides::sort(&mut graph.words);
-        let bytes = graph.memory() + graph.memory_to_cluster();
-        graph.budget.hold(bytes)?;
-        Partition::try_new(graph, previous, founders, tally)
+        graph.hold(graph.memory_to_cluster())?;
+        let away = graph.away.clone();
+        away.guard(|| Partition::try_new(graph, previous, founders, tally))
     }
 
     fn check_type(&self, identifier_type: u8) -> Result<(), Error> {
@@ -489,8 +502,7 @@ impl GraphBuilder {
     fn push(&mut self, source: u16, set: u32, time: i64, key: &str) -> Result<u32, Error> {
         let number = next_number(self.graph.signatures.len(), "groups of records")?;
         if number.is_multiple_of(ASKED_AFTER) {
-            let bytes = self.memory();
-            self.graph.budget.hold(bytes)?;
+            self.graph.hold(self.shared.memory())?;
         }
         let key = self.graph.keys.push(key)?;
         self.graph.signatures.push(Signature {
@@ -517,7 +529,7 @@ impl GraphBuilder {
                 signature.records += 1;
                 signature.last_at = signature.last_at.max(time);
                 if time < signature.first_at
-                    || time == signature.first_at && key < self.graph.keys.get(signature.key)
+                    || time == signature.first_at && *key < *self.graph.keys.get(signature.key)
                 {
                     signature.first_at = time;
                     signature.key = self.graph.keys.replace(signature.key, key)?;

@@ -91,11 +91,15 @@ pub(crate) fn cluster(graph: &Graph, holders: &Groups) -> Result<Clusters, Error
             }
         };
         let values = joining.as_deref().unwrap_or(values);
+        let count = values
+            .iter()
+            .map(|identifier| holders.of(*identifier).len())
+            .sum();
         let edges = edges_of(values, holders);
         // Without limits nothing is ever refused, and the order does not matter.
         let edges: Box<dyn Iterator<Item = (u32, u32)>> = match limits.is_empty() && !forest.separates() {
             true => Box::new(edges),
-            false => Box::new(in_order(graph, edges)),
+            false => Box::new(in_order(graph, count, edges)),
         };
         for (identifier, signature) in edges {
             let node = identifiers + signature;
@@ -158,11 +162,16 @@ fn joining(
     joining
 }
 
-/// Edges of one type in the order in which they are tried.
-fn in_order(graph: &Graph, edges: impl Iterator<Item = (u32, u32)>) -> impl Iterator<Item = (u32, u32)> {
-    let mut edges: Vec<(i64, u32, u32)> = edges
-        .map(|(identifier, signature)| (graph.signature(signature).first_at, identifier, signature))
-        .collect();
+/// The edges of one type, `count` of them, in the order in which they are tried.
+fn in_order(
+    graph: &Graph,
+    count: usize,
+    of_type: impl Iterator<Item = (u32, u32)>,
+) -> impl Iterator<Item = (u32, u32)> {
+    let mut edges: Vec<(i64, u32, u32)> = Vec::with_capacity(count);
+    edges.extend(
+        of_type.map(|(identifier, signature)| (graph.signature(signature).first_at, identifier, signature)),
+    );
     edges.sort_unstable_by(|a, b| graph.edge_order(*a, *b));
     edges
         .into_iter()

@@ -81,6 +81,14 @@ pub enum Error {
         /// What it would hold, in bytes.
         bytes: usize,
     },
+    /// What was sent away from memory, or should have been, cannot be written or read.
+    #[error("what identity resolution has no memory for cannot be kept elsewhere: {cause}")]
+    Spill {
+        /// The system's answer.
+        cause: String,
+        /// Whether the disk is full.
+        full: bool,
+    },
     /// Text that is not a customer id.
     #[error("\"{text}\" is not a customer id")]
     InvalidCustomerId {
@@ -118,6 +126,8 @@ impl UserError for Error {
             Self::InvalidCustomerId { .. } => ErrorClass::InvalidText,
             Self::TooMany { .. } => ErrorClass::TooLarge,
             Self::OutOfMemory { .. } => ErrorClass::OutOfMemory,
+            Self::Spill { full: true, .. } => ErrorClass::DiskFull,
+            Self::Spill { .. } => ErrorClass::Unavailable,
             Self::DuplicatePublishedId { .. } | Self::BrokenRedirect { .. } => ErrorClass::DamagedFile,
             Self::UnknownIndex { .. } => ErrorClass::Internal,
         }
@@ -126,8 +136,8 @@ impl UserError for Error {
     fn detail(&self) -> Option<String> {
         match self {
             Self::OutOfMemory { .. } => Some(
-                "Every distinct value of an identifier is held in memory, and every record of a person, until customers \
-                 are known."
+                "Of every distinct value of an identifier, of every set of values and of every record of a person some \
+                 fifty bytes are held in memory until customers are known."
                     .to_owned(),
             ),
             Self::BrokenRedirect { .. } => Some("A redirect leads to a current id in one hop.".to_owned()),
@@ -146,6 +156,10 @@ impl UserError for Error {
                 Some("Add at least one [[identity.identifier]] table, for example with type = \"email\".".to_owned())
             }
             Self::OutOfMemory { .. } => Some("Raise server.memory.".to_owned()),
+            Self::Spill { full: true, .. } => {
+                Some("Free space, or set server.spill_dir to a folder on a larger disk.".to_owned())
+            }
+            Self::Spill { .. } => Some("Set server.spill_dir to a folder that can be written.".to_owned()),
             Self::ZeroBound { .. } => Some("Leave the setting out for no bound, or give a number from 1.".to_owned()),
             Self::NotBlocked { .. } => {
                 Some("An entry that starts with \"!\" takes a built-in entry off the block list.".to_owned())

@@ -1,5 +1,6 @@
 //! Signatures and identifiers: the two kinds of nodes, and the orders that depend on the data alone.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use hashbrown::HashMap;
@@ -8,8 +9,9 @@ use crate::intern::{IdentifierTable, SetTable};
 use crate::memory::Memory;
 use crate::overrides::Word;
 use crate::published::{salted_place_hash, salted_record_hash};
+use crate::spill::Away;
 use crate::store::{Column, Texts};
-use crate::{IdentifierRule, Source};
+use crate::{Error, IdentifierRule, Source};
 
 /// The number that stands for none.
 pub(crate) const NONE: u32 = u32::MAX;
@@ -34,6 +36,8 @@ pub(crate) struct Graph {
     pub(crate) sightings: HashMap<(u32, u32), (i64, i64)>,
     /// Holds what all this takes, and what is made of it.
     pub(crate) budget: Memory,
+    /// Where texts go when that is too much.
+    pub(crate) away: Away,
 }
 
 /// What the graph has to know of an identifier type.
@@ -75,7 +79,7 @@ impl Graph {
     }
 
     /// The key of the founding record of a signature.
-    pub(crate) fn key(&self, signature: &Signature) -> &str {
+    pub(crate) fn key(&self, signature: &Signature) -> Cow<'_, str> {
         self.keys.get(signature.key)
     }
 
@@ -99,20 +103,33 @@ impl Graph {
         if *keyed {
             return salted_record_hash(name, key, salt);
         }
-        let mut values: Vec<(&str, &str)> = self
-            .sets
-            .members_of(set)
+        let members = self.sets.members_of(set);
+        let values: Vec<Cow<'_, str>> = members
             .iter()
-            .map(|identifier| {
+            .map(|identifier| self.identifiers.value_of(*identifier))
+            .collect();
+        let mut values: Vec<(&str, &str)> = members
+            .iter()
+            .zip(&values)
+            .map(|(identifier, value)| {
                 let of_type = self.identifiers.type_of(*identifier);
-                (
-                    self.type_names[of_type].as_str(),
-                    self.identifiers.value_of(*identifier),
-                )
+                (self.type_names[of_type].as_str(), value.as_ref())
             })
             .collect();
         values.sort_unstable();
         salted_place_hash(name, key, time, &values, salt)
+    }
+
+    /// Holds what it takes, and this many bytes beside it, from now on. Where that is too much, texts leave memory.
+    pub(crate) fn hold(&mut self, beside: usize) -> Result<(), Error> {
+        if self.away.somewhere() {
+            if self.budget.grants(self.memory() + beside) {
+                return Ok(());
+            }
+            self.identifiers.texts_mut().spill()?;
+            self.keys.spill()?;
+        }
+        self.budget.hold(self.memory() + beside)
     }
 
     /// What it holds, in bytes.
@@ -128,17 +145,21 @@ impl Graph {
     /// What clustering takes besides, in bytes: both directions of the edges, the forest, and the labels.
     pub(crate) fn memory_to_cluster(&self) -> usize {
         let nodes = self.identifiers.len() + self.signatures.len();
-        let edges = self.signatures.len() * self.sets.members() / self.sets.len();
+        let mut edges = vec![0; self.bounds.len()];
+        for (identifier, _) in self.edges() {
+            edges[self.identifiers.type_of(identifier)] += 1;
+        }
         let limits = self.bounds.iter().filter(|bounds| bounds.limit.is_some()).count();
-        // An edge is held once by its identifier and, where there are limits, once to be tried in order.
-        let ordered = if limits > 0 {
-            size_of::<(i64, u32, u32)>()
-        } else {
-            0
+        // An edge is held once by its identifier and, where there are limits, once with those of its type to be tried in
+        // order.
+        let ordered = match limits > 0 || !self.words.is_empty() {
+            true => edges.iter().max().copied().unwrap_or(0) * size_of::<(i64, u32, u32)>(),
+            false => 0,
         };
+        let edges: usize = edges.into_iter().sum();
         let group = 2 * size_of::<u32>();
         let node = 3 * size_of::<u32>() + 1 + limits.div_ceil(4) * size_of::<u32>();
-        self.identifiers.len() * group + edges * (size_of::<u32>() + ordered) + nodes * node
+        self.identifiers.len() * group + edges * size_of::<u32>() + ordered + nodes * node
     }
 
     /// The order of the founding records of two signatures: time, source name, record key.
@@ -155,7 +176,7 @@ impl Graph {
             if a.1 == b.1 {
                 Ordering::Equal
             } else {
-                value(a).cmp(value(b))
+                value(a).cmp(&value(b))
             }
         };
         a.0.cmp(&b.0)
@@ -177,6 +198,6 @@ impl Graph {
 
     fn name_order(&self, a: &Signature, b: &Signature) -> Ordering {
         let rank = |signature: &Signature| self.ranks[usize::from(signature.source)];
-        rank(a).cmp(&rank(b)).then_with(|| self.key(a).cmp(self.key(b)))
+        rank(a).cmp(&rank(b)).then_with(|| self.key(a).cmp(&self.key(b)))
     }
 }

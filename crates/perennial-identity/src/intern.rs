@@ -4,6 +4,7 @@
 //! nobody can look for two values of one hash. That two of a billion values share one is less likely than one in a hundred
 //! billion runs. So looking a value up reads one entry, and never the value.
 
+use std::borrow::Cow;
 use std::hash::BuildHasher;
 use std::hint::black_box;
 use std::sync::LazyLock;
@@ -289,8 +290,13 @@ impl IdentifierTable {
         usize::from(self.types[number])
     }
 
-    pub(crate) fn value_of(&self, number: u32) -> &str {
+    pub(crate) fn value_of(&self, number: u32) -> Cow<'_, str> {
         self.texts.get(self.places[number])
+    }
+
+    /// The values, which can leave memory.
+    pub(crate) fn texts_mut(&mut self) -> &mut Texts {
+        &mut self.texts
     }
 
     /// Frees what only interning and finding need.
@@ -393,11 +399,6 @@ impl SetTable {
         }
     }
 
-    /// How many members all sets have together.
-    pub(crate) fn members(&self) -> usize {
-        self.members.iter().map(Vec::len).sum()
-    }
-
     /// Frees what only interning needs.
     pub(crate) fn forget_keys(&mut self) {
         self.numbers.forget();
@@ -473,7 +474,7 @@ mod tests {
             .map(|(of_type, value)| intern(&mut table, of_type, value))
             .to_vec();
         assert_eq!(numbers, [0, 1, 0, 2, 3, 4]);
-        assert_eq!((table.type_of(3), table.value_of(3)), (63, "\0ä"));
+        assert_eq!((table.type_of(3), table.value_of(3).as_ref()), (63, "\0ä"));
         assert_eq!(
             (table.find(1, "a"), table.find(2, "a"), table.len()),
             (Some(1), None, 5)

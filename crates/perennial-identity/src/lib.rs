@@ -21,6 +21,10 @@
 //! 4. [`Partition::publish`] names the components. A component keeps the oldest id that was ever published for it
 //!    and mints one from its founding record otherwise; no id is ever forgotten ([`PublishedId`]).
 //!
+//! What is looked up at random is in memory: the hashes by which values and sets are found until all records are in, the
+//! members of sets, forty bytes a signature, the forest. Texts of values and keys, most of the bytes where they are long,
+//! go to a place of the caller's ([`Spill`]) when memory is not granted otherwise; reading one back is a read of that place.
+//!
 //! Clustering is a function from edges to labels: nothing before step 3 knows how it is done, and nothing after
 //! it sees more than the labels.
 //!
@@ -42,6 +46,7 @@ mod partition;
 mod published;
 mod resolution;
 mod rules;
+mod spill;
 mod store;
 pub mod survivorship;
 #[cfg(test)]
@@ -63,4 +68,5 @@ pub use partition::Partition;
 pub use published::{Change, ChangeKind, Fate, PreviousIds, PublishedId, place_hash, record_hash};
 pub use resolution::{Conflict, Customer, Identity, Link, Record, RecordGroup, Resolution};
 pub use rules::{IdentifierRule, Rules};
+pub use spill::Spill;
 pub use warnings::{Tally, Warning, WarningKind};

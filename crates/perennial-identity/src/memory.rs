@@ -18,13 +18,16 @@ impl Memory {
         Self(Some(Box::new(grant)))
     }
 
+    /// Whether this many bytes are held from now on.
+    pub(crate) fn grants(&mut self, bytes: usize) -> bool {
+        self.0.as_mut().is_none_or(|grant| grant(bytes))
+    }
+
     /// Holds this many bytes from now on.
     pub(crate) fn hold(&mut self, bytes: usize) -> Result<(), Error> {
-        let granted = self.0.as_mut().is_none_or(|grant| grant(bytes));
-        if granted {
-            Ok(())
-        } else {
-            Err(Error::OutOfMemory { bytes })
+        match self.grants(bytes) {
+            true => Ok(()),
+            false => Err(Error::OutOfMemory { bytes }),
         }
     }
 }

@@ -180,8 +180,13 @@ impl Partition {
     /// # Errors
     /// More than 2^32 - 1 ids ever published; too little memory.
     pub fn publish(mut self, snapshot: u64, at: i64) -> Result<Resolution, Error> {
-        let bytes = self.memory() + self.memory_to_publish();
-        self.graph.budget.hold(bytes)?;
+        let beside = self.memory() + self.memory_to_publish();
+        self.graph.hold(beside)?;
+        let away = self.graph.away.clone();
+        away.guard(|| self.name(snapshot, at))
+    }
+
+    fn name(mut self, snapshot: u64, at: i64) -> Result<Resolution, Error> {
         let survivors = self.place_previous();
         let mut ids = vec![None; self.founders.len()];
         for (id, survivor) in ids.iter_mut().zip(&survivors) {
@@ -238,11 +243,10 @@ impl Partition {
         )
     }
 
-    /// What the partition holds, in bytes. What it was told of the past is not counted.
+    /// What the partition holds beside the graph, in bytes. What it was told of the past is not counted.
     fn memory(&self) -> usize {
         let labels = self.clusters.signatures.len() + self.clusters.identifiers.len();
-        self.graph.memory()
-            + self.holders.memory()
+        self.holders.memory()
             + (labels + self.founders.len() + self.places.len()) * size_of::<u32>()
             + self.founded.len()
     }
@@ -317,7 +321,7 @@ impl Partition {
                 ..
             } = *signature;
             let key = self.graph.key(signature);
-            self.graph.founding_hash(source, set, first_at, key, salt)
+            self.graph.founding_hash(source, set, first_at, &key, salt)
         };
         let mut wanted: Vec<Wanted> = (0..)
             .zip(&self.founders)

@@ -89,15 +89,23 @@ pub fn record_hash(source: &str, key: &str) -> u128 {
 
 /// As [`record_hash`]; a salt above 0 is hashed in front, for a customer whose id would be that of another.
 pub(crate) fn salted_record_hash(source: &str, key: &str, salt: u32) -> u128 {
-    // One stretch of bytes is hashed in a tenth of the time that pieces take.
-    let mut bytes = Vec::with_capacity(5 + source.len() + key.len());
-    if salt > 0 {
-        bytes.extend_from_slice(&salt.to_le_bytes());
+    // One stretch of bytes is hashed in a tenth of the time that pieces take. Nearly all fit without an allocation.
+    let salt = salt.to_le_bytes();
+    let salt = if salt == [0; 4] { &[][..] } else { &salt };
+    let pieces = [salt, source.as_bytes(), &[0], key.as_bytes()];
+    let length = pieces.iter().map(|piece| piece.len()).sum();
+    let mut room = [0; 128];
+    match room.get_mut(..length) {
+        Some(mut rest) => {
+            for piece in pieces {
+                let (here, behind) = rest.split_at_mut(piece.len());
+                here.copy_from_slice(piece);
+                rest = behind;
+            }
+            xxh3_128(&room[..length])
+        }
+        None => xxh3_128(&pieces.concat()),
     }
-    bytes.extend_from_slice(source.as_bytes());
-    bytes.push(0);
-    bytes.extend_from_slice(key.as_bytes());
-    xxh3_128(&bytes)
 }
 
 /// The hash that stands for a record without a key, which is known by its place and by what it says: `xxh3_128` of the

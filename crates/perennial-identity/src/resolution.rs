@@ -1,5 +1,7 @@
 //! Customers and the relations about them.
 
+use std::borrow::Cow;
+
 use crate::cluster::{Clusters, Refused};
 use crate::graph::{Graph, NONE};
 use crate::groups::Groups;
@@ -51,7 +53,7 @@ pub struct Identity<'a> {
     /// The index of the identifier type in the rules.
     pub identifier_type: usize,
     /// The normalised value.
-    pub value: &'a str,
+    pub value: Cow<'a, str>,
     /// The time of the customer's first record with it, in microseconds since 1970.
     pub first_seen_at: i64,
     /// The time of the customer's last record with it.
@@ -63,12 +65,12 @@ pub struct Identity<'a> {
 }
 
 /// A record by its source and key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Record<'a> {
     /// The index of the source.
     pub source: u16,
     /// The record key.
-    pub key: &'a str,
+    pub key: Cow<'a, str>,
 }
 
 /// A row of `identity_links`: two records that are one customer's because both hold a value. The records of a value form
@@ -86,13 +88,13 @@ pub struct Link<'a> {
     /// The index of the identifier type in the rules.
     pub identifier_type: usize,
     /// The normalised value.
-    pub value: &'a str,
+    pub value: Cow<'a, str>,
     /// The time of the other record, when the link came to be, in microseconds since 1970.
     pub at: i64,
 }
 
 /// Records of one source with equal identifiers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RecordGroup<'a> {
     /// The earliest.
     pub earliest: Record<'a>,
@@ -117,7 +119,7 @@ pub struct Conflict<'a> {
     /// The index of the type of the value in the rules.
     pub identifier_type: usize,
     /// The normalised value.
-    pub value: &'a str,
+    pub value: Cow<'a, str>,
     /// The customer of the value; none when no other record brought it to one.
     pub value_customer: Option<u32>,
     /// The index of the type whose limit the join would exceed; none where a person keeps the two apart.
@@ -177,7 +179,7 @@ impl Resolution {
             held.of_mut(customer).sort_unstable_by(|a, b| {
                 let identifiers = &graph.identifiers;
                 let by_type = identifiers.type_of(*a).cmp(&identifiers.type_of(*b));
-                by_type.then_with(|| identifiers.value_of(*a).cmp(identifiers.value_of(*b)))
+                by_type.then_with(|| identifiers.value_of(*a).cmp(&identifiers.value_of(*b)))
             });
         }
         let mut warnings = tally.into_warnings();
@@ -189,7 +191,7 @@ impl Resolution {
                 },
                 identifier_type: graph.identifiers.type_of(withheld.identifier),
                 source: None,
-                value: Some(graph.identifiers.value_of(withheld.identifier).to_owned()),
+                value: Some(graph.identifiers.value_of(withheld.identifier).into_owned()),
                 records: holders
                     .of(withheld.identifier)
                     .iter()
@@ -199,13 +201,12 @@ impl Resolution {
         }));
         warnings.sort_by(|a, b| (a.identifier_type, a).cmp(&(b.identifier_type, b)));
         let labels = customer_of_signature.len() + customer_of_identifier.len();
-        let bytes = graph.memory()
-            + holders.memory()
+        let beside = holders.memory()
             + held.memory()
             + labels * size_of::<u32>()
             + customers.len() * size_of::<Customer>()
             + published.len() * size_of::<PublishedId>();
-        graph.budget.hold(bytes)?;
+        graph.hold(beside)?;
         Ok(Self {
             graph,
             holders,
@@ -218,6 +219,14 @@ impl Resolution {
             refused: clusters.refused,
             warnings,
         })
+    }
+
+    /// Whether all texts that were asked for so far could be read back from where they went when memory was short.
+    ///
+    /// # Errors
+    /// When one could not be read: what was told is not to be trusted.
+    pub fn intact(&self) -> Result<(), Error> {
+        self.graph.away.check()
     }
 
     /// The customers in the order of their ids; the place of one is its number.
@@ -236,7 +245,7 @@ impl Resolution {
     }
 
     /// The type and the value of every member of a set that the builder gave; none for any other set.
-    pub fn members(&self, set: SetId) -> impl Iterator<Item = (usize, &str)> {
+    pub fn members(&self, set: SetId) -> impl Iterator<Item = (usize, Cow<'_, str>)> {
         let sets = &self.graph.sets;
         let members: &[u32] = match (set.0 as usize) < sets.len() {
             true => sets.members_of(set.0),
@@ -246,11 +255,11 @@ impl Resolution {
     }
 
     /// The type and the value of every identifier that was taken in, whether it identifies anybody or not.
-    pub fn identifier_values(&self) -> impl Iterator<Item = (usize, &str)> {
+    pub fn identifier_values(&self) -> impl Iterator<Item = (usize, Cow<'_, str>)> {
         (0..self.graph.identifiers.len() as u32).map(|identifier| self.identifier(identifier))
     }
 
-    fn identifier(&self, identifier: u32) -> (usize, &str) {
+    fn identifier(&self, identifier: u32) -> (usize, Cow<'_, str>) {
         let identifiers = &self.graph.identifiers;
         (identifiers.type_of(identifier), identifiers.value_of(identifier))
     }
@@ -428,7 +437,7 @@ impl Resolution {
         earliest.into_iter().flat_map(move |earliest| {
             others.clone().map(move |number| Link {
                 customer,
-                earliest,
+                earliest: earliest.clone(),
                 other: self.founding_record(number),
                 records: self.graph.signature(number).records,
                 identifier_type: self.graph.identifiers.type_of(identifier),

@@ -1,8 +1,11 @@
-//! Columns and texts that grow piece by piece: growing neither moves what is there nor takes room for twice of it.
+//! Columns and texts that grow piece by piece: growing neither moves what is there nor takes room for twice of it. Texts can
+//! leave memory.
 
+use std::borrow::Cow;
 use std::ops::{Index, IndexMut};
 
 use crate::Error;
+use crate::spill::Away;
 
 /// How many items a piece of a column holds, as a power of two.
 const PIECE_BITS: usize = 14;
@@ -70,9 +73,19 @@ impl<T> IndexMut<u32> for Column<T> {
 /// Texts by their place, which is where they stand in words of four bytes: thirty-two bits reach sixteen gigabytes.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
-    pieces: Vec<Vec<u8>>,
-    /// What the pieces but the first take, in bytes.
+    pieces: Vec<Piece>,
+    /// What the pieces but the last take, in bytes.
     reserved: usize,
+    away: Away,
+    /// How many pieces have left memory: the first ones.
+    gone: usize,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Here(Vec<u8>),
+    /// Where it starts, and its length.
+    Away(u64, usize),
 }
 
 const WORD: usize = 4;
@@ -81,28 +94,35 @@ const TEXTS_BITS: usize = 16;
 const TEXTS: usize = WORD << TEXTS_BITS;
 /// Lengths from here on follow in four bytes of their own.
 const LONG: u8 = u8::MAX;
+/// What is read of a text at once that is not in memory: most are shorter.
+const GLANCE: usize = 64;
 
 impl Texts {
+    /// Texts that can leave memory for this place.
+    pub(crate) fn away(&mut self, away: &Away) {
+        self.away = away.clone();
+    }
+
     /// The place of a text from now on.
     pub(crate) fn push(&mut self, text: &str) -> Result<u32, Error> {
         let head = if text.len() < usize::from(LONG) { 1 } else { 1 + 4 };
         let room = (head + text.len()).next_multiple_of(WORD);
-        if self.pieces.last().is_none_or(|piece| piece.len() + room > TEXTS) {
+        let last = self.pieces.last().map(Piece::len);
+        if last.is_none_or(|length| length + room > TEXTS) {
+            self.reserved += self.pieces.last().map_or(0, Piece::memory);
             // The first piece grows like any vector, as in a column.
-            let reserved = if self.pieces.is_empty() {
-                room
-            } else {
-                room.max(TEXTS)
-            };
-            self.reserved += if self.pieces.is_empty() { 0 } else { reserved };
-            self.pieces.push(Vec::with_capacity(reserved));
+            let reserved = if last.is_none() { room } else { room.max(TEXTS) };
+            self.pieces.push(Piece::Here(Vec::with_capacity(reserved)));
         }
         let too_many = || Error::TooMany {
             what: "words of text",
         };
         let length = u32::try_from(text.len()).map_err(|_| too_many())?;
         let number = self.pieces.len() - 1;
-        let piece = &mut self.pieces[number];
+        let Some(Piece::Here(piece)) = self.pieces.last_mut() else {
+            // The last piece never leaves.
+            return Err(too_many());
+        };
         let place = (number << TEXTS_BITS) + piece.len() / WORD;
         let end = piece.len() + room;
         match u8::try_from(length) {
@@ -119,39 +139,94 @@ impl Texts {
 
     /// The place of a text that takes the place of another, which is the same where it is no longer.
     pub(crate) fn replace(&mut self, place: u32, text: &str) -> Result<u32, Error> {
-        let (number, start, length) = self.find(place);
-        if text.len() > length || length >= usize::from(LONG) {
-            return self.push(text);
+        let (number, head) = split(place);
+        match &mut self.pieces[number] {
+            Piece::Here(piece) if text.len() <= usize::from(piece[head]) && piece[head] < LONG => {
+                piece[head] = text.len() as u8;
+                piece[head + 1..][..text.len()].copy_from_slice(text.as_bytes());
+                Ok(place)
+            }
+            _ => self.push(text),
         }
-        let piece = &mut self.pieces[number];
-        piece[start - 1] = text.len() as u8;
-        piece[start..start + text.len()].copy_from_slice(text.as_bytes());
-        Ok(place)
     }
 
-    pub(crate) fn get(&self, place: u32) -> &str {
-        let (number, start, length) = self.find(place);
+    pub(crate) fn get(&self, place: u32) -> Cow<'_, str> {
+        let (number, head) = split(place);
         // Whole texts were put there, so this is one.
-        std::str::from_utf8(&self.pieces[number][start..start + length]).unwrap_or_default()
+        match &self.pieces[number] {
+            Piece::Here(piece) => {
+                let (start, length) = measure(&piece[head..]);
+                let text = std::str::from_utf8(&piece[head..][start..][..length]);
+                Cow::Borrowed(text.unwrap_or_default())
+            }
+            Piece::Away(at, length) => {
+                let mut glance = [0; GLANCE];
+                let glance = &mut glance[..GLANCE.min(length - head)];
+                let at = at + head as u64;
+                self.away.read(at, glance);
+                let (start, length) = measure(glance);
+                let mut text = vec![0; length];
+                match glance.get(start..start + length) {
+                    Some(whole) => text.copy_from_slice(whole),
+                    None => self.away.read(at + start as u64, &mut text),
+                }
+                Cow::Owned(String::from_utf8(text).unwrap_or_default())
+            }
+        }
+    }
+
+    /// Sends all pieces but the last away, if there is a place for them.
+    pub(crate) fn spill(&mut self) -> Result<(), Error> {
+        while self.gone + 1 < self.pieces.len() {
+            let piece = &mut self.pieces[self.gone];
+            if let Piece::Here(bytes) = piece {
+                let Some(at) = self.away.write(bytes)? else {
+                    return Ok(());
+                };
+                self.reserved -= bytes.capacity();
+                *piece = Piece::Away(at, bytes.len());
+            }
+            self.gone += 1;
+        }
+        Ok(())
     }
 
     /// What they take, in bytes.
     pub(crate) fn memory(&self) -> usize {
-        self.reserved + self.pieces.first().map_or(0, Vec::capacity)
+        self.reserved + self.pieces.last().map_or(0, Piece::memory) + self.pieces.len() * size_of::<Piece>()
+    }
+}
+
+impl Piece {
+    fn len(&self) -> usize {
+        match self {
+            Self::Here(bytes) => bytes.len(),
+            Self::Away(_, length) => *length,
+        }
     }
 
-    /// The piece of a text, where in it its characters start, and how many bytes they are.
-    fn find(&self, place: u32) -> (usize, usize, usize) {
-        let number = place as usize >> TEXTS_BITS;
-        let head = (place as usize % (1 << TEXTS_BITS)) * WORD;
-        let piece = &self.pieces[number];
-        match piece[head] {
-            LONG => {
-                let length = piece[head + 1..].first_chunk().copied().unwrap_or_default();
-                (number, head + 5, u32::from_le_bytes(length) as usize)
-            }
-            short => (number, head + 1, usize::from(short)),
+    fn memory(&self) -> usize {
+        match self {
+            Self::Here(bytes) => bytes.capacity(),
+            Self::Away(..) => 0,
         }
+    }
+}
+
+/// The piece of a place, and where in it that is.
+fn split(place: u32) -> (usize, usize) {
+    let place = place as usize;
+    (place >> TEXTS_BITS, (place % (1 << TEXTS_BITS)) * WORD)
+}
+
+/// Where in these bytes the characters of the text start that they begin with, and how many bytes they are.
+fn measure(bytes: &[u8]) -> (usize, usize) {
+    match bytes[0] {
+        LONG => {
+            let length = bytes[1..].first_chunk().copied().unwrap_or_default();
+            (5, u32::from_le_bytes(length) as usize)
+        }
+        short => (1, usize::from(short)),
     }
 }
 
@@ -184,7 +259,7 @@ mod tests {
             .map(|(_, text)| (texts.push(&text).unwrap(), text))
             .collect();
         for (place, text) in &kept {
-            assert_eq!(texts.get(*place), text);
+            assert_eq!(texts.get(*place), text.as_str());
         }
         // One that fits takes the place, one that does not goes elsewhere; neighbours stay.
         let (place, _) = kept[5];
@@ -193,7 +268,7 @@ mod tests {
         let moved = texts.replace(place, "longer").unwrap();
         assert_ne!(moved, place);
         assert_eq!(
-            (texts.get(moved), texts.get(kept[6].0)),
+            (texts.get(moved).as_ref(), texts.get(kept[6].0).as_ref()),
             ("longer", kept[6].1.as_str())
         );
     }

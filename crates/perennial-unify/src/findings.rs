@@ -1,5 +1,6 @@
 //! What identity resolution has found out besides customers: joins that limits refused, values that identify nobody.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -73,18 +74,18 @@ impl Findings<'_> {
         let named: HashSet<(&str, &str)> = (0..before.num_rows())
             .map(|row| (kinds.value(row), values.value(row)))
             .collect();
-        let met: HashSet<(&str, &str)> = self
+        let met: HashSet<(&str, Cow<'_, str>)> = self
             .shared
             .resolution
             .identifier_values()
             .map(|(kind, value)| (self.shared.identifier_name(kind), value))
-            .filter(|value| named.contains(value))
+            .filter(|(kind, value)| named.contains(&(*kind, value.as_ref())))
             .collect();
         let stay: BooleanArray = (0..before.num_rows())
             .map(|row| {
                 Some(
                     reasons.is_none_or(|reasons| holds(reasons.value(row)))
-                        && !met.contains(&(kinds.value(row), values.value(row))),
+                        && !met.contains(&(kinds.value(row), Cow::Borrowed(values.value(row)))),
                 )
             })
             .collect();
@@ -214,9 +215,7 @@ pub(crate) async fn counted(tables: &Tables, previous: &Manifest) -> Result<Vec<
 
 fn conflicts(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch> {
     let mut rows: Vec<_> = shared.resolution.conflicts().collect();
-    rows.sort_by(|a, b| {
-        (a.record.source, a.record.key, a.value).cmp(&(b.record.source, b.record.key, b.value))
-    });
+    rows.sort_by(|a, b| (&a.record, &a.value).cmp(&(&b.record, &b.value)));
     let id = |customer: Option<u32>| customer.map(|customer| shared.customer_id(customer));
     Ok(RecordBatch::try_new(
         written_schema(relation),
@@ -237,12 +236,12 @@ fn conflicts(shared: &Shared, relation: &'static Relation) -> Result<RecordBatch
                     .collect::<Int64Array>(),
             ),
             texts(rows.iter().map(|row| Some(shared.source_name(row.record.source)))),
-            texts(rows.iter().map(|row| Some(row.record.key))),
+            texts(rows.iter().map(|row| Some(row.record.key.as_ref()))),
             texts(
                 rows.iter()
                     .map(|row| Some(shared.identifier_name(row.identifier_type))),
             ),
-            texts(rows.iter().map(|row| Some(row.value))),
+            texts(rows.iter().map(|row| Some(row.value.as_ref()))),
             texts(rows.iter().map(|row| id(row.record_customer))),
             texts(rows.iter().map(|row| id(row.value_customer))),
             counts(rows.iter().map(|row| row.records)),

@@ -1,5 +1,6 @@
 //! Golden records: one row per customer, each trait by its survivorship rule, and where each value came from.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
@@ -100,7 +101,7 @@ fn identities(
                     .get_mut(&identity.identifier_type)
                     .and_then(|values| values.get_mut((customer - customers.start) as usize))
                 {
-                    *slot = Some(identity.value.to_owned());
+                    *slot = Some(identity.value.clone().into_owned());
                 }
             }
             rows.push(identity);
@@ -110,7 +111,7 @@ fn identities(
         .iter()
         .map(|row| {
             let kind = shared.identifier_name(row.identifier_type);
-            past.since(shared.customer_id(row.customer), kind, row.value)
+            past.since(shared.customer_id(row.customer), kind, &row.value)
         })
         .collect();
     let batch = match relation(PUBLIC, "identities") {
@@ -122,7 +123,7 @@ fn identities(
                     rows.iter()
                         .map(|row| Some(shared.identifier_name(row.identifier_type))),
                 ),
-                texts(rows.iter().map(|row| Some(row.value))),
+                texts(rows.iter().map(|row| Some(row.value.as_ref()))),
                 instants(rows.iter().map(|row| Some(row.first_seen_at))),
                 instants(rows.iter().map(|row| Some(row.last_seen_at))),
                 text_lists(
@@ -144,11 +145,21 @@ struct Joined<'a> {
     customer: u32,
     earliest: Record<'a>,
     /// The source of the later record, and its key; none for all with the identifiers of the earliest.
-    other: (u16, Option<&'a str>),
+    other: (u16, Option<Cow<'a, str>>),
     reason: &'static str,
-    shared: Option<(usize, &'a str)>,
+    shared: Option<(usize, Cow<'a, str>)>,
     at: i64,
     records: u64,
+}
+
+impl Joined<'_> {
+    fn order(&self) -> impl Ord {
+        (self.at, &self.shared, &self.other, &self.earliest)
+    }
+
+    fn value(&self) -> Option<&str> {
+        self.shared.as_ref().map(|(_, value)| value.as_ref())
+    }
 }
 
 fn links(shared: &Shared, customers: Range<u32>, past: &Past) -> Result<RecordBatch> {
@@ -186,8 +197,8 @@ fn links(shared: &Shared, customers: Range<u32>, past: &Past) -> Result<RecordBa
                 .groups_of_customer(customer)
                 .map(|group| Joined {
                     customer,
-                    earliest: group.earliest,
                     other: (group.earliest.source, None),
+                    earliest: group.earliest,
                     reason: "equal_identifiers",
                     shared: None,
                     at: group.last_at,
@@ -195,28 +206,23 @@ fn links(shared: &Shared, customers: Range<u32>, past: &Past) -> Result<RecordBa
                 }),
         );
         if let Some(of_customer) = rows.get_mut(start..) {
-            of_customer.sort_by_key(|row| {
-                (
-                    row.at,
-                    row.shared,
-                    row.other,
-                    row.earliest.source,
-                    row.earliest.key,
-                )
-            });
+            of_customer.sort_by(|a, b| a.order().cmp(&b.order()));
         }
     }
-    let kind = |row: &Joined<'_>| row.shared.map(|(of_type, _)| shared.identifier_name(of_type));
+    let kind = |row: &Joined<'_>| {
+        let of_type = row.shared.as_ref().map(|(of_type, _)| *of_type);
+        of_type.map(|of_type| shared.identifier_name(of_type))
+    };
     let since = |row: &Joined<'_>| {
         past.linked(&[
             shared.customer_id(row.customer),
             shared.source_name(row.earliest.source),
-            row.earliest.key,
+            &row.earliest.key,
             shared.source_name(row.other.0),
-            row.other.1.unwrap_or_default(),
+            row.other.1.as_deref().unwrap_or_default(),
             row.reason,
             kind(row).unwrap_or_default(),
-            row.shared.map_or("", |(_, value)| value),
+            row.value().unwrap_or_default(),
         ])
     };
     Ok(RecordBatch::try_new(
@@ -227,12 +233,12 @@ fn links(shared: &Shared, customers: Range<u32>, past: &Past) -> Result<RecordBa
                 rows.iter()
                     .map(|row| Some(shared.source_name(row.earliest.source))),
             ),
-            texts(rows.iter().map(|row| Some(row.earliest.key))),
+            texts(rows.iter().map(|row| Some(row.earliest.key.as_ref()))),
             texts(rows.iter().map(|row| Some(shared.source_name(row.other.0)))),
-            texts(rows.iter().map(|row| row.other.1)),
+            texts(rows.iter().map(|row| row.other.1.as_deref())),
             texts(rows.iter().map(|row| Some(row.reason))),
             texts(rows.iter().map(kind)),
-            texts(rows.iter().map(|row| row.shared.map(|(_, value)| value))),
+            texts(rows.iter().map(Joined::value)),
             instants(rows.iter().map(|row| Some(row.at))),
             counts(rows.iter().map(|row| row.records)),
             counts(rows.iter().map(|row| since(row) as u64)),

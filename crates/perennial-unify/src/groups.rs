@@ -3,33 +3,50 @@
 //! versions of a record, and working out a group anew needs nothing from outside of it.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use arrow::array::{AsArray, RecordBatch, UInt32Array, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type, UInt64Type};
 use parking_lot::Mutex;
 use perennial_base::Kind;
 use perennial_identity::{GraphBuilder, Resolution, SetId, SignatureId, record_hash};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::error::Result;
 use crate::records::NOBODY;
+use crate::scratch::{Heap, Scratch, Stored};
 use crate::versions::place;
 
 /// No element yet.
 const NONE: u32 = u32::MAX;
 const ORDER_SEED: u64 = 1 << 32;
+/// Nodes are sorted in memory a part at a time: those whose hashes begin with the same bits.
+const PART_BITS: u32 = 6;
+/// How many nodes wait to be shared among the parts.
+const WAITING: usize = 1 << 19;
 
 /// What rows name, as hashes, each with an element of the forest. Two things of one hash are in one group: that is too
-/// much then, and never too little.
-#[derive(Debug, Default)]
+/// much then, and never too little. The elements are in memory, four bytes each; the hashes go to files when they become
+/// many.
+#[derive(Debug)]
 pub(crate) struct Nodes {
-    /// Upper and lower half of the hash, and the element.
-    pairs: Vec<[u32; 3]>,
+    scratch: Arc<Scratch>,
+    parts: Vec<Heap>,
+    /// Nodes that are in no part yet.
+    waiting: Vec<(u64, u32)>,
     forest: Vec<u32>,
     /// By element, the minute of the latest row that has it.
     latest: Vec<u32>,
     of_set: Vec<u32>,
     of_identifier: Vec<u32>,
-    orders: HashMap<u64, u32>,
     /// Whether rows without a key are noted as well, by their place.
     places: bool,
+}
+
+/// Nodes in the order of their hashes, each once, with an element.
+#[derive(Debug)]
+pub(crate) struct Settled {
+    parts: Vec<Stored>,
 }
 
 /// The groups of the elements.
@@ -116,21 +133,42 @@ fn minute(time: i64) -> u32 {
     u32::try_from(time / 60_000_000).unwrap_or(if time < 0 { 0 } else { u32::MAX })
 }
 
-fn pair(hash: u64, element: u32) -> [u32; 3] {
-    [(hash >> 32) as u32, hash as u32, element]
+fn part_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("hash", DataType::UInt64, false),
+        Field::new("element", DataType::UInt32, false),
+    ]))
 }
 
-fn hash_of(pair: [u32; 3]) -> u64 {
-    u64::from(pair[0]) << 32 | u64::from(pair[1])
+fn part(hashes: Vec<u64>, elements: Vec<u32>) -> Result<RecordBatch> {
+    let (hashes, elements) = (UInt64Array::from(hashes), UInt32Array::from(elements));
+    let columns = vec![Arc::new(hashes) as _, Arc::new(elements) as _];
+    Ok(RecordBatch::try_new(part_schema(), columns)?)
+}
+
+/// The nodes of a part.
+fn nodes_of(batch: &RecordBatch) -> impl Iterator<Item = (u64, u32)> {
+    let hashes = batch.column(0).as_primitive::<UInt64Type>().values();
+    let elements = batch.column(1).as_primitive::<UInt32Type>().values();
+    hashes.iter().copied().zip(elements.iter().copied())
 }
 
 impl Nodes {
     /// Nodes of all rows, or of those that are new; then rows without a key are noted by their place, for the sake of ids
     /// that such a row has founded.
-    pub(crate) fn new(places: bool) -> Self {
+    pub(crate) fn new(places: bool, scratch: &Arc<Scratch>) -> Self {
+        let spool = scratch.spool();
         Self {
+            scratch: Arc::clone(scratch),
+            parts: (0..1 << PART_BITS)
+                .map(|_| Heap::new(&spool, part_schema()))
+                .collect(),
+            waiting: Vec::new(),
+            forest: Vec::new(),
+            latest: Vec::new(),
+            of_set: Vec::new(),
+            of_identifier: Vec::new(),
             places,
-            ..Self::default()
         }
     }
 
@@ -143,7 +181,22 @@ impl Nodes {
     }
 
     fn note(&mut self, hash: u64, element: u32) {
-        self.pairs.push(pair(hash, element));
+        self.waiting.push((hash, element));
+    }
+
+    /// Shares the nodes that wait among the parts.
+    fn share(&mut self) -> Result<()> {
+        let mut shares: Vec<(Vec<u64>, Vec<u32>)> = vec![Default::default(); self.parts.len()];
+        for (hash, element) in std::mem::take(&mut self.waiting) {
+            if let Some((hashes, elements)) = shares.get_mut((hash >> (u64::BITS - PART_BITS)) as usize) {
+                hashes.push(hash);
+                elements.push(element);
+            }
+        }
+        for ((hashes, elements), heap) in shares.into_iter().zip(&mut self.parts) {
+            heap.push(part(hashes, elements)?)?;
+        }
+        Ok(())
     }
 
     fn root(&mut self, element: u32) -> u32 {
@@ -171,7 +224,11 @@ impl Nodes {
     }
 
     /// Takes in rows, and gives the element of each. The text is hashed before anything is locked.
-    pub(crate) fn take(nodes: &Mutex<Self>, named: &Named<'_>, graph: &Mutex<GraphBuilder>) -> Vec<u32> {
+    pub(crate) fn take(
+        nodes: &Mutex<Self>,
+        named: &Named<'_>,
+        graph: &Mutex<GraphBuilder>,
+    ) -> Result<Vec<u32>> {
         let mut hashes = named.hashes();
         let graph = graph.lock();
         let mut nodes = nodes.lock();
@@ -185,28 +242,30 @@ impl Nodes {
                 hashes.records = [hash.map(|hash| hash as u64), None];
             }
         }
-        nodes.add(named, hashes, &graph)
+        let elements = nodes.add(named, hashes, &graph);
+        if nodes.waiting.len() >= WAITING {
+            nodes.share()?;
+        }
+        Ok(elements)
     }
 
     fn add(&mut self, named: &Named<'_>, hashes: Vec<Hashes>, graph: &GraphBuilder) -> Vec<u32> {
         let mut elements = Vec::with_capacity(hashes.len());
+        // The order of the row before, and its element: what is about one order often stands together.
+        let mut last: Option<(u64, u32)> = None;
         for ((set, time), hashes) in named.sets.iter().zip(named.time).zip(hashes) {
             let mut element = self.of_set(SetId::from_number(*set), graph);
             if let Some(order) = hashes.order {
-                let known = self.orders.get(&order).copied();
-                let of_order = match (known, element) {
-                    (Some(known), _) => known,
-                    (None, NONE) => self.element(),
-                    (None, element) => element,
-                };
-                if known.is_none() {
-                    self.orders.insert(order, of_order);
-                    self.note(order, of_order);
-                }
-                if element == NONE {
-                    element = of_order;
-                } else {
-                    self.join(element, of_order);
+                match last.filter(|(known, _)| *known == order) {
+                    Some((_, of_order)) if element == NONE => element = of_order,
+                    Some((_, of_order)) => self.join(element, of_order),
+                    None => {
+                        if element == NONE {
+                            element = self.element();
+                        }
+                        self.note(order, element);
+                        last = Some((order, element));
+                    }
                 }
             }
             if element == NONE {
@@ -244,7 +303,7 @@ impl Nodes {
             if element == NONE {
                 element = if of_set == NONE { self.element() } else { of_set };
                 let (kind, value) = graph.identifier(member);
-                self.note(identifier_node(kind, value), element);
+                self.note(identifier_node(kind, &value), element);
                 if let Some(slot) = self.of_identifier.get_mut(at) {
                     *slot = element;
                 }
@@ -261,28 +320,41 @@ impl Nodes {
         of_set
     }
 
-    /// Joins what has the same hash, and gives the hashes in their order, each with an element.
-    pub(crate) fn settle(&mut self) -> Vec<(u64, u32)> {
-        let mut pairs = std::mem::take(&mut self.pairs);
-        pairs.sort_unstable();
-        let mut settled = Vec::with_capacity(pairs.len());
-        for pair in pairs {
-            let (hash, element) = (hash_of(pair), pair[2]);
-            match settled.last() {
-                Some((known, first)) if *known == hash => self.join(*first, element),
-                _ => settled.push((hash, element)),
+    /// Joins what has the same hash. Rows are taken in no more.
+    pub(crate) fn settle(&mut self) -> Result<Settled> {
+        self.share()?;
+        (self.of_set, self.of_identifier) = (Vec::new(), Vec::new());
+        let spool = self.scratch.spool();
+        let mut parts = Vec::with_capacity(self.parts.len());
+        for heap in std::mem::take(&mut self.parts) {
+            let mut nodes: Vec<(u64, u32)> = Vec::new();
+            for batch in heap.finish().batches(None) {
+                nodes.extend(nodes_of(&batch?));
             }
+            nodes.sort_unstable();
+            nodes.dedup_by(|(hash, element), (known, first)| {
+                let same = hash == known;
+                if same {
+                    self.join(*first, *element);
+                }
+                same
+            });
+            let (hashes, elements) = nodes.into_iter().unzip();
+            let mut settled = Heap::new(&spool, part_schema());
+            settled.push(part(hashes, elements)?)?;
+            parts.push(settled.finish());
         }
-        settled
+        Ok(Settled { parts })
     }
 
     /// Ties every published id to its founding record, wherever its customer is now.
-    pub(crate) fn published(&mut self, resolution: &Resolution, of_customer: &[u32]) {
+    pub(crate) fn published(&mut self, resolution: &Resolution, of_customer: &[u32]) -> Result<()> {
         for id in resolution.ids() {
             if let Some(element) = owner(resolution, id).and_then(|owner| of_customer.get(owner as usize)) {
                 self.note(id.founding_hash as u64, *element);
             }
         }
+        self.share()
     }
 
     /// Numbers the groups from 0, in the order of their latest rows: new rows are mostly of whom there was something new a
@@ -351,6 +423,20 @@ impl Nodes {
             })
             .collect();
         (Labels { by_element, groups }, merged)
+    }
+}
+
+impl Settled {
+    /// The nodes part by part.
+    pub(crate) fn parts(self) -> impl Iterator<Item = Result<Vec<(u64, u32)>>> + Send {
+        let parts = self.parts.into_iter().filter(|part| part.rows() > 0);
+        parts.map(|part| {
+            let mut nodes = Vec::with_capacity(part.rows());
+            for batch in part.batches(None) {
+                nodes.extend(nodes_of(&batch?));
+            }
+            Ok(nodes)
+        })
     }
 }
 
@@ -425,11 +511,13 @@ impl Merged {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     #[test]
     fn groups_are_numbered_by_their_latest_rows() {
-        let mut nodes = Nodes::new(false);
+        let mut nodes = Nodes::new(false, &Scratch::new(None, 0).unwrap());
         for latest in [50, 10, 0, 30, 20] {
             let element = nodes.element();
             nodes.latest[element as usize] = latest;
@@ -448,5 +536,46 @@ mod tests {
             [i64::MIN, -1, 59_999_999, 60_000_000, i64::MAX].map(minute),
             [0, 0, 0, 1, u32::MAX]
         );
+    }
+
+    /// Elements that name one of some hashes each, and a few that are joined besides, against labels by hand.
+    #[test]
+    fn what_names_the_same_is_one_group_in_memory_and_in_files() {
+        const ELEMENTS: u32 = 1_500_000;
+        const HASHES: u32 = 400_000;
+        let hash = |element: u32| u64::from(element % HASHES).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let joins: Vec<(u32, u32)> = (0..10).map(|at| (at * 7_919, at * 104_729 + 3)).collect();
+        let mut expected: Vec<u32> = (0..ELEMENTS).map(|element| element % HASHES).collect();
+        for (a, b) in &joins {
+            let (from, to) = (expected[*a as usize], expected[*b as usize]);
+            expected
+                .iter_mut()
+                .filter(|label| **label == from)
+                .for_each(|label| *label = to);
+        }
+        for memory in [usize::MAX, 0] {
+            let mut nodes = Nodes::new(false, &Scratch::new(None, memory).unwrap());
+            for element in 0..ELEMENTS {
+                assert_eq!(nodes.element(), element);
+                nodes.note(hash(element), element);
+                if element % 100_000 == 0 {
+                    nodes.share().unwrap();
+                }
+            }
+            joins.iter().for_each(|(a, b)| nodes.join(*a, *b));
+            let settled: Vec<_> = nodes.settle().unwrap().parts().map(Result::unwrap).collect();
+            let settled = settled.concat();
+            assert_eq!(settled.len(), HASHES as usize);
+            assert!(settled.is_sorted_by(|a, b| a.0 < b.0));
+            assert!(settled.iter().all(|(node, element)| *node == hash(*element)));
+            let labels = nodes.numbered();
+            let pairs: HashSet<(u32, u32)> = (0..)
+                .zip(&expected)
+                .map(|(at, label)| (labels.of(at), *label))
+                .collect();
+            let one = |side: fn(&(u32, u32)) -> u32| pairs.iter().map(side).collect::<HashSet<_>>().len();
+            assert_eq!([one(|pair| pair.0), one(|pair| pair.1)], [pairs.len(); 2]);
+            assert_eq!(labels.groups as usize, pairs.len());
+        }
     }
 }

@@ -159,7 +159,8 @@ impl<'a> Increment<'a> {
         let state = previous.state.clone().unwrap_or_default();
         let parts = parts(stored, previous).await?;
         let merged = Merged::new(state.groups, &parts);
-        let settled = nodes.lock().settle();
+        let settled = nodes.lock().settle()?;
+        let settled: Vec<(u64, u32)> = settled.parts().collect::<Result<Vec<_>>>()?.concat();
         let mut found = vec![false; settled.len()];
         let mut known: HashMap<u32, u32> = HashMap::new();
         let table = previous.tables.get(NODES);
@@ -307,7 +308,7 @@ impl<'a> Increment<'a> {
             .map(|(hash, element)| (*hash, labels.of(*element)))
             .collect();
         named.sort_unstable();
-        write_nodes(output, &named).await?;
+        write_nodes(output, std::iter::once(Ok(named))).await?;
         write_groups(output, &self.parts).await?;
         Ok(labels)
     }
@@ -364,13 +365,16 @@ impl<'a> Increment<'a> {
 
 /// Numbers the groups of a run over everything, and writes what the next run needs of them.
 pub(crate) async fn number_all(mut nodes: Nodes, output: &Output) -> Result<Labels> {
-    let settled = nodes.settle();
+    let settled = nodes.settle()?;
     let labels = nodes.numbered();
-    let named: Vec<(u64, u32)> = settled
-        .into_iter()
-        .map(|(hash, element)| (hash, labels.of(element)))
-        .collect();
-    write_nodes(output, &named).await?;
+    let named = settled.parts().map(|part| {
+        let mut part = part?;
+        for (_, group) in &mut part {
+            *group = labels.of(*group);
+        }
+        Ok(part)
+    });
+    write_nodes(output, named).await?;
     write_groups(output, &[]).await?;
     Ok(labels)
 }
@@ -389,11 +393,15 @@ fn groups_schema() -> SchemaRef {
     ]))
 }
 
-async fn write_nodes(output: &Output, named: &[(u64, u32)]) -> Result<()> {
-    let parts = named.chunks(NODES_PER_ROW_GROUP).map(|chunk| {
+async fn write_nodes(
+    output: &Output,
+    parts: impl Iterator<Item = Result<Vec<(u64, u32)>>> + Send,
+) -> Result<()> {
+    let parts = parts.map(|part| {
+        let (hashes, groups): (Vec<u64>, Vec<u32>) = part?.into_iter().unzip();
         let columns: Vec<ArrayRef> = vec![
-            Arc::new(UInt64Array::from_iter_values(chunk.iter().map(|node| node.0))),
-            Arc::new(UInt32Array::from_iter_values(chunk.iter().map(|node| node.1))),
+            Arc::new(UInt64Array::from(hashes)),
+            Arc::new(UInt32Array::from(groups)),
         ];
         Ok(RecordBatch::try_new(nodes_schema(), columns)?)
     });

@@ -42,6 +42,7 @@ mod rules;
 mod run;
 mod scratch;
 mod segments;
+mod side;
 mod stages;
 mod stored;
 mod summary;

@@ -25,6 +25,7 @@ pub(crate) fn overrides(staged: &Staged, name: &str, manifest: &SourceManifest) 
     let mut words = Vec::new();
     for (heap, side) in staged.heaps.iter().zip(&staged.sides) {
         let batch = heap.load(&staged.schema, None)?;
+        let side = side.read().next(batch.num_rows())?;
         let rows = Rows::new(&batch);
         let text = |column: &str, row: usize| -> String {
             let column = batch.column_by_name(column);

@@ -1,9 +1,12 @@
 //! What a run keeps for the next one: the published customer ids, and who has been in a segment since when.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder, UInt32Array, new_null_array,
+};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use perennial_base::ErrorClass;
@@ -47,23 +50,31 @@ pub(crate) fn table(ids: &[PublishedId]) -> Result<RecordBatch> {
         to.push(target);
         since.push(snapshot);
     }
-    let names: Vec<String> = ids.iter().map(|id| id.id.to_string()).collect();
-    let hashes: Vec<String> = ids
-        .iter()
-        .map(|id| format!("{:032x}", id.founding_hash))
-        .collect();
     let columns: Vec<ArrayRef> = vec![
-        texts(names.iter().map(|name| Some(name.as_str()))),
+        written(ids, |id, text| write!(text, "{}", id.id)),
         counts(ids.iter().map(|id| id.minted_snapshot)),
         texts(ids.iter().map(|id| Some(id.founding_source.as_ref()))),
         instants(ids.iter().map(|id| Some(id.founding_at))),
-        texts(hashes.iter().map(|hash| Some(hash.as_str()))),
+        written(ids, |id, text| write!(text, "{:032x}", id.founding_hash)),
         texts(fate),
         texts(to.iter().map(Option::as_deref)),
         Arc::new(since.into_iter().collect::<arrow::array::Int64Array>()),
         instants(ids.iter().map(|id| Some(id.fate_at))),
     ];
     Ok(RecordBatch::try_new(schema(), columns)?)
+}
+
+/// A text of each id.
+fn written(ids: &[PublishedId], write: impl Fn(&PublishedId, &mut String) -> std::fmt::Result) -> ArrayRef {
+    let mut texts = StringBuilder::with_capacity(ids.len(), 0);
+    let mut text = String::new();
+    for id in ids {
+        text.clear();
+        // Writing to a string cannot fail.
+        let _ = write(id, &mut text);
+        texts.append_value(&text);
+    }
+    Arc::new(texts.finish())
 }
 
 /// The ids that are not current.

@@ -165,7 +165,7 @@ impl FileReader {
             rows: &places,
             time: &mapped.time,
         };
-        let elements = Nodes::take(&self.nodes, &named, &self.graph);
+        let elements = Nodes::take(&self.nodes, &named, &self.graph)?;
         let mut columns: Vec<ArrayRef> = vec![
             Arc::new(Int32Array::from_value(self.at as i32, rows)),
             Arc::new(Int64Array::from(places)),

@@ -26,6 +26,7 @@ use crate::journal::Journal;
 use crate::mapping::Mapping;
 use crate::reader::{FileReader, UNDECODABLE, still};
 use crate::scratch::{Heap, Scratch, Stored};
+use crate::side::{Side, SideBuilder};
 use crate::versions::{Known, keyed, unkeyed};
 
 /// No signature, no customer.
@@ -56,9 +57,8 @@ pub(crate) struct Staged {
     pub(crate) kind: Kind,
     pub(crate) schema: SchemaRef,
     pub(crate) heaps: Vec<Stored>,
-    /// Per heap, in the order of its rows: the signature, and how many newer versions of the record there are
-    /// ([`DROPPED`] for a row that is left out).
-    pub(crate) sides: Vec<Vec<(u32, u32)>>,
+    /// What stands beside the rows of each heap.
+    pub(crate) sides: Vec<Side>,
     pub(crate) keyed: bool,
     /// The identifier types that its rows may carry.
     pub(crate) types: Vec<usize>,
@@ -328,9 +328,20 @@ impl Reading<'_> {
             .map(|file| file.state != FileState::Live)
             .collect();
         let mut graph = self.graph.lock();
+        let spool = self.scratch.spool();
         for heap in &staged.heaps {
-            let side = if staged.keyed {
-                keyed(&mut graph, source.kind, staged, heap, &dropped, counts, known)?
+            let mut side = SideBuilder::new(&spool);
+            if staged.keyed {
+                keyed(
+                    &mut graph,
+                    source.kind,
+                    staged,
+                    heap,
+                    &dropped,
+                    counts,
+                    known,
+                    &mut side,
+                )?;
             } else {
                 unkeyed(
                     &mut graph,
@@ -341,9 +352,10 @@ impl Reading<'_> {
                     &dropped,
                     counts,
                     known,
-                )?
-            };
-            staged.sides.push(side);
+                    &mut side,
+                )?;
+            }
+            staged.sides.push(side.finish());
         }
         Ok(())
     }

@@ -178,16 +178,14 @@ pub(crate) fn route(
             continue;
         };
         for (heap, side) in staged.heaps.iter().zip(&staged.sides) {
-            let mut seen = 0;
-            let mut batches = heap.batches(None);
+            let (mut batches, mut side) = (heap.batches(None), side.read());
             while let Some(batch) = stretch(&mut batches, &staged.schema)? {
                 let rows = batch.num_rows();
-                let side = side.get(seen..seen + rows).unwrap_or_default();
-                seen += rows;
+                let side = side.next(rows)?;
                 let (canonical, customers) = canonical(
-                    &staged, manifest, schema, &batch, side, resolution, labels, orders,
+                    &staged, manifest, schema, &batch, &side, resolution, labels, orders,
                 )?;
-                ledger.take(&staged, manifest, &batch, side, resolution, labels)?;
+                ledger.take(&staged, manifest, &batch, &side, resolution, labels)?;
                 advance(rows as u64);
                 let order = match staged.kind {
                     Kind::OrderItem | Kind::Refund => canonical.column_by_name("order_id"),
@@ -197,7 +195,7 @@ pub(crate) fn route(
                     .unwrap_or_else(|| canonical.column(RECORD_KEY))
                     .as_string::<i32>();
                 let mut shares: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
-                for (row, (customer, (_, newer))) in customers.iter().zip(side).enumerate() {
+                for (row, (customer, (_, newer))) in customers.iter().zip(&side).enumerate() {
                     // Older versions decide what was known at a past moment.
                     if *newer == DROPPED || (*newer > 0 && !versioned.contains(&staged.kind)) {
                         continue;
@@ -320,11 +318,7 @@ fn canonical(
             let column = staged.schema.index_of("order_id")?;
             let ids = batch.column(column).as_string::<i32>();
             (0..rows)
-                .map(|row| {
-                    orders
-                        .get(&order_hash(ids.value(row)))
-                        .map_or(NOBODY, |signature| customer_of(*signature))
-                })
+                .map(|row| orders.signature(ids.value(row)).map_or(NOBODY, customer_of))
                 .collect()
         }
         _ => side

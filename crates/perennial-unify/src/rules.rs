@@ -1,5 +1,7 @@
 //! The rules of identity resolution, from the configuration, and the graph that follows them.
 
+use std::sync::Arc;
+
 use datafusion::execution::memory_pool::MemoryConsumer;
 use perennial_base::config::{Config, Normalise};
 use perennial_base::{Kind, UserError};
@@ -7,6 +9,7 @@ use perennial_engine::Engine;
 use perennial_identity::{GraphBuilder, IdentifierRule, Normalisation, PreviousIds, Rules, Source};
 
 use crate::error::Result;
+use crate::scratch::Scratch;
 
 pub(crate) fn rules(config: &Config) -> Result<Rules> {
     let identifiers = config
@@ -45,12 +48,14 @@ pub(crate) fn rules(config: &Config) -> Result<Rules> {
     Ok(Rules::try_new(identifiers, &config.identity.blocked)?)
 }
 
-/// A builder for the identities of the sources, which share the server's memory with the statements that it serves.
+/// A builder for the identities of the sources, which share the server's memory with the statements that it serves. What is
+/// seldom read of them goes to files when there is not enough.
 pub(crate) fn graph(
     engine: &Engine,
     config: &Config,
     rules: &Rules,
     previous: PreviousIds,
+    scratch: &Arc<Scratch>,
 ) -> Result<GraphBuilder> {
     let sources = config.sources.iter().map(|written| {
         let source = match written.kind {
@@ -65,5 +70,7 @@ pub(crate) fn graph(
     let shared = engine.work_state(usize::MAX)?;
     let memory = MemoryConsumer::new("identities").register(&shared.runtime_env().memory_pool);
     let builder = GraphBuilder::try_new(rules, sources.collect(), previous)?;
-    Ok(builder.within(move |bytes| memory.try_resize(bytes).is_ok()))
+    Ok(builder
+        .within(move |bytes| memory.try_resize(bytes).is_ok())
+        .spilling(scratch.bytes()))
 }

@@ -296,14 +296,14 @@ impl Committing<'_> {
         if !self.part {
             ids = published::previous(&stored, self.previous, None).await?;
         }
-        let mut graph = graph(engine, config, &rules, ids)?;
+        let mut graph = graph(engine, config, &rules, ids, &scratch)?;
         if let Some(previous) = self.previous.filter(|_| self.part) {
             for warning in findings::counted(&stored, previous).await? {
                 graph.counted(&warning);
             }
         }
         let graph = Arc::new(Mutex::new(graph));
-        let nodes = Arc::new(Mutex::new(Nodes::new(self.part)));
+        let nodes = Arc::new(Mutex::new(Nodes::new(self.part, &scratch)));
         let rows: u64 = landing
             .sources
             .iter()
@@ -388,7 +388,7 @@ impl Committing<'_> {
         let labels = match &mut increment {
             Some(increment) => increment.number(nodes, self.output).await?,
             None => {
-                nodes.published(&resolution, &of_customers(&resolution, &known.elements));
+                nodes.published(&resolution, &of_customers(&resolution, &known.elements))?;
                 number_all(nodes, self.output).await?
             }
         };

@@ -14,6 +14,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 use parking_lot::Mutex;
+use perennial_identity::Spill;
 
 use crate::error::{Error, Result};
 
@@ -36,6 +37,11 @@ impl Scratch {
             held: AtomicUsize::new(0),
             memory,
         }))
+    }
+
+    /// A place for bytes.
+    pub(crate) fn bytes(self: &Arc<Self>) -> Bytes {
+        Bytes(self.spool())
     }
 
     /// A place for heaps that are used up together.
@@ -73,24 +79,33 @@ impl Spool {
             writer.into_inner()
         };
         let bytes = encoded()?;
-        let written = |error: std::io::Error| failed("written", &self.scratch.folder, &error);
+        let start = self
+            .write(&bytes)
+            .map_err(|error| failed("written", &self.scratch.folder, &error))?;
+        Ok(Segment {
+            start,
+            bytes: bytes.len() as u64,
+        })
+    }
+
+    /// Writes bytes at the end of the file, and answers where they start.
+    fn write(&self, bytes: &[u8]) -> std::io::Result<u64> {
         let mut end = self.end.lock();
         let (file, length) = match end.as_mut() {
             Some(open) => open,
             None => {
-                let folder = &self.scratch.folder;
-                let file =
-                    tempfile::tempfile_in(folder).map_err(|error| failed("created", folder, &error))?;
+                let file = tempfile::tempfile_in(&self.scratch.folder)?;
                 end.insert((Arc::new(file), 0))
             }
         };
-        file.as_ref().write_all(&bytes).map_err(written)?;
-        let segment = Segment {
-            start: *length,
-            bytes: bytes.len() as u64,
-        };
-        *length += segment.bytes;
-        Ok(segment)
+        file.as_ref().write_all(bytes)?;
+        let start = *length;
+        *length += bytes.len() as u64;
+        Ok(start)
+    }
+
+    fn file(&self) -> Option<Arc<File>> {
+        self.end.lock().as_ref().map(|(file, _)| Arc::clone(file))
     }
 
     fn read(
@@ -100,7 +115,7 @@ impl Spool {
     ) -> Result<impl Iterator<Item = Result<RecordBatch>> + use<'_>> {
         let folder = &self.scratch.folder;
         let stretch = Stretch {
-            file: self.end.lock().as_ref().map(|(file, _)| Arc::clone(file)),
+            file: self.file(),
             at: segment.start,
             left: segment.bytes,
         };
@@ -132,6 +147,23 @@ impl Read for Stretch {
     }
 }
 
+/// Bytes of identity resolution that memory has no room for.
+#[derive(Debug)]
+pub(crate) struct Bytes(Arc<Spool>);
+
+impl Spill for Bytes {
+    fn write(&self, bytes: &[u8]) -> std::io::Result<u64> {
+        self.0.write(bytes)
+    }
+
+    fn read(&self, start: u64, bytes: &mut [u8]) -> std::io::Result<()> {
+        match self.0.file() {
+            Some(file) => file.read_exact_at(bytes, start),
+            None => Err(ErrorKind::NotFound.into()),
+        }
+    }
+}
+
 /// Batches of one schema.
 #[derive(Debug)]
 pub(crate) struct Heap {
@@ -156,6 +188,10 @@ impl Heap {
             buffered_bytes: 0,
             rows: 0,
         }
+    }
+
+    pub(crate) fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
     }
 
     /// Adds a batch behind the others.

@@ -1,7 +1,6 @@
 //! The versions of each record, and whose it is.
 
-use std::collections::HashMap;
-
+use hashbrown::HashMap;
 use perennial_base::Kind;
 use perennial_identity::{GraphBuilder, SetId, SignatureId};
 use perennial_lake::SourceManifest;
@@ -10,6 +9,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use crate::error::Result;
 use crate::records::{Counts, DROPPED, LEADING_COLUMNS, NOBODY, Rows, Staged};
 use crate::scratch::Stored;
+use crate::side::SideBuilder;
 
 /// What is known of the records of all sources.
 #[derive(Debug, Default)]
@@ -33,8 +33,26 @@ impl Known {
     }
 }
 
-/// Signatures of orders by the hash of their key: refunds and items belong to their order's customer.
-pub(crate) type Orders = HashMap<u128, u32>;
+/// Signatures of orders by 96 bits of the hash of their key, sixteen bytes each: refunds and items belong to their order's
+/// customer.
+#[derive(Debug, Default)]
+pub(crate) struct Orders(HashMap<[u32; 3], u32>);
+
+impl Orders {
+    /// The first that is told of an order stays.
+    fn insert(&mut self, key: &str, signature: u32) {
+        self.0.entry(Self::hash(key)).or_insert(signature);
+    }
+
+    pub(crate) fn signature(&self, key: &str) -> Option<u32> {
+        self.0.get(&Self::hash(key)).copied()
+    }
+
+    fn hash(key: &str) -> [u32; 3] {
+        let hash = order_hash(key);
+        [hash as u32, (hash >> 32) as u32, (hash >> 64) as u32]
+    }
+}
 
 /// The hash by which an order is found.
 pub(crate) fn order_hash(key: &str) -> u128 {
@@ -42,6 +60,7 @@ pub(crate) fn order_hash(key: &str) -> u128 {
 }
 
 /// The rows of a heap that have keys: which of them are versions of one record, and whose it is.
+#[expect(clippy::too_many_arguments, reason = "the pieces of one loop, named")]
 pub(crate) fn keyed(
     graph: &mut GraphBuilder,
     kind: Kind,
@@ -50,7 +69,8 @@ pub(crate) fn keyed(
     dropped: &[bool],
     counts: &mut [Counts],
     known: &mut Known,
-) -> Result<Vec<(u32, u32)>> {
+    out: &mut SideBuilder,
+) -> Result<()> {
     let batch = heap.load(&staged.schema, Some(&LEADING_COLUMNS))?;
     let rows = Rows::new(&batch);
     let mut side = vec![(NOBODY, DROPPED); batch.num_rows()];
@@ -94,10 +114,7 @@ pub(crate) fn keyed(
         };
         let number = known.person(signature, rows.element(*newest));
         if kind == Kind::Order {
-            known
-                .orders
-                .entry(order_hash(rows.key(*newest)))
-                .or_insert(number);
+            known.orders.insert(rows.key(*newest), number);
         }
         let stored = |row: u32| staged.stored.get(rows.file(row)) == Some(&true);
         // Of what an earlier run has counted, nothing changes but that its newest version may be the newest no more.
@@ -123,7 +140,7 @@ pub(crate) fn keyed(
             }
         }
     }
-    Ok(side)
+    out.push(&side)
 }
 
 /// The rows of a heap without keys: each is a record of its own, known by its place.
@@ -137,11 +154,13 @@ pub(crate) fn unkeyed(
     dropped: &[bool],
     counts: &mut [Counts],
     known: &mut Known,
-) -> Result<Vec<(u32, u32)>> {
-    let mut side = Vec::with_capacity(heap.rows());
+    out: &mut SideBuilder,
+) -> Result<()> {
+    let mut side = Vec::new();
     let mut key = String::new();
     for batch in heap.batches(Some(&LEADING_COLUMNS)) {
         let batch = batch?;
+        side.clear();
         let rows = Rows::new(&batch);
         for row in 0..batch.num_rows() as u32 {
             let file = rows.file(row);
@@ -156,7 +175,7 @@ pub(crate) fn unkeyed(
                 let signature = person(graph, kind, staged.source, set, rows.time(row), &key)?;
                 number = known.person(signature, rows.element(row));
                 if kind == Kind::Order {
-                    known.orders.entry(order_hash(&key)).or_insert(number);
+                    known.orders.insert(&key, number);
                 }
             }
             side.push((number, 0));
@@ -166,8 +185,9 @@ pub(crate) fn unkeyed(
                 counts.unified += 1;
             }
         }
+        out.push(&side)?;
     }
-    Ok(side)
+    Ok(())
 }
 
 fn person(

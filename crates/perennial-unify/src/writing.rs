@@ -196,6 +196,7 @@ impl Writing<'_> {
         ledger
             .write(self.config, &shared.output, self.engine.cpu())
             .await?;
+        shared.resolution.intact()?;
         Ok(shared.rates.missing())
     }
 

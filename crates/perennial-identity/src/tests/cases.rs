@@ -275,7 +275,7 @@ fn relations_tell_values_and_links() {
         Identity {
             customer: 0,
             identifier_type,
-            value,
+            value: std::borrow::Cow::Borrowed(value),
             first_seen_at,
             last_seen_at,
             records,
@@ -292,15 +292,18 @@ fn relations_tell_values_and_links() {
         .links()
         .map(|link| {
             (
-                link.earliest.key,
-                link.other.key,
+                link.earliest.key.into_owned(),
+                link.other.key.into_owned(),
                 link.records,
-                link.value,
+                link.value.into_owned(),
                 link.at,
             )
         })
         .collect();
-    assert_eq!(links, [("e", "c", 1, "u", 4), ("b", "c", 1, "d", 4)]);
+    let link = |earliest: &str, other: &str, value: &str| {
+        (earliest.to_owned(), other.to_owned(), 1, value.to_owned(), 4)
+    };
+    assert_eq!(links, [link("e", "c", "u"), link("b", "c", "d")]);
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn a_refusal_by_a_word_names_no_limit() {
     assert_eq!(conflicts.len(), 1);
     assert_eq!(
         (
-            conflicts[0].record.key,
+            conflicts[0].record.key.as_ref(),
             conflicts[0].limited_type,
             conflicts[0].limit
         ),

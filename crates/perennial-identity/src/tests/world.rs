@@ -253,7 +253,7 @@ impl Run {
                 (
                     id(identity.customer),
                     identity.identifier_type,
-                    identity.value.to_owned(),
+                    identity.value.into_owned(),
                 )
             })
             .collect()
