@@ -209,7 +209,7 @@ async fn whom_a_value_names_is_right_after_every_run() {
     let statement = client.prepare(sql).await.unwrap();
     let mut at: BTreeMap<u64, Vec<Order>> = BTreeMap::from([(1, orders.clone())]);
     // More runs than a table has files beside those of the first: they are merged.
-    for run in 1..=12_u64 {
+    for run in 1..=10_u64 {
         let (person, other) = (run * 7, run * 7 + 1);
         let number = Some(format!("n{run}"));
         let fresh = vec![
