@@ -129,9 +129,15 @@ async fn one_customer_is_found_by_reading_a_few_pages() {
         let decoded = metric(&client, &sql, "pages_decoded").await.concat();
         assert_eq!(decoded, "0", "{table}");
     }
-    // By the address, of which no file is sorted.
+    // By the address, of which no file of the table is sorted: a page of the index, and one of the table.
     let sql = "SELECT customer_id FROM identities WHERE value = 'p31415@example.org'";
     assert_eq!(one(&client, sql).await, id);
+    let pages = metric(&client, sql, "pages_matched").await;
+    assert_eq!(pages.len(), 2);
+    assert!(
+        pages.iter().all(|pages| matches!(pages.as_str(), "1" | "2")),
+        "{pages:?}"
+    );
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod errors;
 mod identity;
 mod incremental;
 mod jdbc;
+mod keys;
 mod kill;
 mod landing;
 mod layout;

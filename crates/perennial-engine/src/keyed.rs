@@ -1,14 +1,21 @@
-//! The rows of one key, of files that are sorted by it: a page or two instead of a scan.
+//! The rows of a few keys, of files that are sorted by them: a page or two for each instead of a scan.
 //!
 //! A scan of a Parquet file costs a fraction of a millisecond for each column, whatever it gives: readers, decompressors and
 //! pages are made for it, of which one row is kept. Here decoded pages are kept instead ([`pages`]), the bounds of a file's
 //! pages are read once, and a look-up is two binary searches.
+//!
+//! The keys are in the statement, or found in an index when it runs, or those of the rows on the other side of a join
+//! ([`join`]).
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, RecordBatch, RecordBatchOptions, StringViewArray, new_null_array};
-use arrow::compute::{cast, filter_record_batch};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, RecordBatchOptions, StringViewArray, UInt64Array,
+    new_null_array,
+};
+use arrow::compute::{cast, filter_record_batch, take};
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
@@ -19,24 +26,30 @@ use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::coop::cooperative;
+use datafusion::physical_plan::distribution_requirements::InputDistributionRequirements;
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType, SchedulingType};
 use datafusion::physical_plan::metrics::{Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::{StreamExt, TryStreamExt, stream};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, Distribution, ExecutionPlan, PlanProperties};
+use futures::{Stream, StreamExt, TryFutureExt, TryStreamExt, stream};
 use perennial_lake::{Lake, RowSet};
 
+use crate::keyed::join::Gathered;
 use crate::keyed::pages::{KeyedFile, Pages, Reader};
 use crate::pinned::PinnedReaders;
 use crate::session::parameters::open::Key;
 
+pub(crate) mod join;
 pub(crate) mod pages;
+pub(crate) mod sought;
 
 /// So many rows a key is taken to have, where plans are chosen by size.
 const ROWS_OF_A_KEY: usize = 64;
+/// More keys than these in a statement are looked for by a scan.
+pub(crate) const FEW: usize = 64;
 
-/// The files of a table that is sorted by text, to be asked for one value of it.
+/// The files of a table that is sorted by text, to be asked for values of it.
 #[derive(Debug)]
 pub(crate) struct KeyedFiles {
     lake: Lake,
@@ -67,50 +80,76 @@ impl KeyedFiles {
         })
     }
 
-    /// The key that filters, which all hold, fix.
-    pub(crate) fn key(&self, filters: &[Expr]) -> Option<Key> {
-        let name = self.schema.field(self.column).name();
-        let is_column = |side: &Expr| matches!(side, Expr::Column(column) if column.name() == name);
-        filters.iter().find_map(|filter| {
-            let Expr::BinaryExpr(BinaryExpr {
-                left,
-                op: Operator::Eq,
-                right,
-            }) = filter
-            else {
-                return None;
-            };
-            let value = match (is_column(left), is_column(right)) {
-                (true, false) => right,
-                (false, true) => left,
-                _ => return None,
-            };
-            Key::of(value)
-        })
+    /// The column by which all files are sorted, by its place in the table.
+    pub(crate) fn column(&self) -> usize {
+        self.column
     }
 
-    /// The numbers of the files that may have rows of a key.
-    fn with(&self, key: &str) -> Vec<usize> {
-        let files = self.files.iter().enumerate();
-        files
-            .filter(|(_, file)| file.may_have(key))
-            .map(|(at, _)| at)
-            .collect()
+    /// The place of a column of the table.
+    pub(crate) fn place(&self, name: &str) -> Option<usize> {
+        self.schema.index_of(name).ok()
     }
+
+    /// The few keys of which filters, which all hold, leave no other.
+    pub(crate) fn keys(&self, filters: &[Expr]) -> Option<Vec<Key>> {
+        let name = self.schema.field(self.column).name();
+        filters
+            .iter()
+            .filter_map(|filter| fixed(filter, name))
+            .min_by_key(Vec::len)
+    }
+}
+
+/// The few values that a condition leaves to a column.
+fn fixed(condition: &Expr, name: &str) -> Option<Vec<Key>> {
+    let is_column = |side: &Expr| matches!(side, Expr::Column(column) if column.name() == name);
+    let keys = match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match op {
+            Operator::Eq if is_column(left) => vec![Key::of(right)?],
+            Operator::Eq if is_column(right) => vec![Key::of(left)?],
+            Operator::And => return fixed(left, name).or_else(|| fixed(right, name)),
+            Operator::Or => {
+                let mut keys = fixed(left, name)?;
+                keys.extend(fixed(right, name)?);
+                keys
+            }
+            _ => return None,
+        },
+        Expr::InList(list) if !list.negated && list.list.len() <= FEW && is_column(&list.expr) => {
+            list.list.iter().map(Key::of).collect::<Option<_>>()?
+        }
+        _ => return None,
+    };
+    (keys.len() <= FEW).then_some(keys)
+}
+
+/// What is looked for.
+#[derive(Debug, Clone)]
+pub(crate) enum Keys {
+    /// What a statement says.
+    Fixed(Vec<Key>),
+    /// The first column of the rows of a plan.
+    Of(Arc<dyn ExecutionPlan>),
+    /// Those that a join has gathered when this runs.
+    Gathered,
 }
 
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct KeyScan {
     table: Arc<KeyedFiles>,
-    key: Key,
+    keys: Keys,
     projection: Vec<usize>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl KeyScan {
-    pub(crate) fn try_new(table: Arc<KeyedFiles>, key: Key, projection: Option<&Vec<usize>>) -> Result<Self> {
+    pub(crate) fn try_new(
+        table: Arc<KeyedFiles>,
+        keys: Keys,
+        projection: Option<&Vec<usize>>,
+    ) -> Result<Self> {
         let projection = match projection {
             Some(columns) => columns.clone(),
             None => (0..table.schema.fields().len()).collect(),
@@ -125,7 +164,7 @@ impl KeyScan {
         .with_scheduling_type(SchedulingType::Cooperative);
         Ok(Self {
             table,
-            key,
+            keys,
             projection,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
@@ -135,16 +174,39 @@ impl KeyScan {
 
 impl DisplayAs for KeyScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { table, key, .. } = self;
-        write!(f, "KeyScan: {} = {key}", table.schema.field(table.column).name())?;
-        let Key::Known(value) = key else {
+        let Self { table, keys, .. } = self;
+        write!(f, "KeyScan: {}", table.schema.field(table.column).name())?;
+        let keys = match keys {
+            Keys::Fixed(keys) => keys,
+            Keys::Of(_) => return write!(f, " of an index"),
+            Keys::Gathered => return write!(f, " of the other side"),
+        };
+        match keys.as_slice() {
+            [key] => write!(f, " = {key}")?,
+            keys => {
+                let keys: Vec<_> = keys.iter().map(Key::to_string).collect();
+                write!(f, " in ({})", keys.join(", "))?;
+            }
+        }
+        let known = keys.iter().map(|key| match key {
+            Key::Known(text) => Some(text.clone()),
+            Key::Open(_) => None,
+        });
+        let Some(known) = known.collect::<Option<Vec<_>>>() else {
             return Ok(());
         };
-        let files = table.with(value);
-        let paths = files.into_iter().filter_map(|at| table.files.get(at));
-        let paths: Vec<_> = paths.map(|file| file.path().as_ref()).collect();
+        let known = in_order(known);
+        let files = table.files.iter().filter(|file| file.may_have(&known));
+        let paths: Vec<_> = files.map(|file| file.path().as_ref()).collect();
         write!(f, ", files=[{}]", paths.join(", "))
     }
+}
+
+/// Keys as a look-up wants them.
+fn in_order(mut keys: Vec<String>) -> Vec<String> {
+    keys.sort_unstable();
+    keys.dedup();
+    keys
 }
 
 impl ExecutionPlan for KeyScan {
@@ -157,7 +219,14 @@ impl ExecutionPlan for KeyScan {
     }
 
     fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        Vec::new()
+        match &self.keys {
+            Keys::Of(index) => vec![index],
+            Keys::Fixed(_) | Keys::Gathered => Vec::new(),
+        }
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        InputDistributionRequirements::new(vec![Distribution::SinglePartition; self.children().len()])
     }
 
     fn apply_expressions(
@@ -167,8 +236,17 @@ impl ExecutionPlan for KeyScan {
         Ok(TreeNodeRecursion::Continue)
     }
 
-    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        Ok(self)
+    fn with_new_children(
+        self: Arc<Self>,
+        mut children: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(match children.pop() {
+            Some(index) => Arc::new(Self {
+                keys: Keys::Of(index),
+                ..Self::clone(&self)
+            }),
+            None => self,
+        })
     }
 
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -183,17 +261,11 @@ impl ExecutionPlan for KeyScan {
             return internal_err!("a look-up by key without pages");
         };
         let schema = Arc::clone(self.properties.eq_properties.schema());
-        // Nothing equals NULL.
-        let Some(key) = self.key.value()? else {
-            let none = stream::empty();
-            return Ok(Box::pin(RecordBatchStreamAdapter::new(schema, none)));
-        };
         let footers = context.runtime_env().cache_manager.get_file_metadata_cache();
         let counter = |name| MetricBuilder::new(&self.metrics).counter(name, partition);
         let lookup = Arc::new(LookUp {
             readers: PinnedReaders::new(&self.table.lake, footers),
             table: Arc::clone(&self.table),
-            key,
             projection: self.projection.clone(),
             schema: Arc::clone(&schema),
             pages,
@@ -201,19 +273,25 @@ impl ExecutionPlan for KeyScan {
             matched: counter("pages_matched"),
             decoded: counter("pages_decoded"),
         });
-        let files = stream::iter(self.table.with(&lookup.key));
-        let finder = Arc::clone(&lookup);
-        let batches = files
-            .then(move |file| {
-                let finder = Arc::clone(&finder);
-                async move { finder.find(file).await }
-            })
-            .map_ok(|found| stream::iter(found.into_iter().map(Ok)))
-            .try_flatten()
-            .and_then(move |(file, page)| {
-                let lookup = Arc::clone(&lookup);
-                async move { lookup.rows(file, page).await }
-            });
+        let keys = match &self.keys {
+            // Nothing equals NULL.
+            Keys::Fixed(keys) => {
+                let known = keys.iter().filter_map(|key| key.value().transpose());
+                let known = known.collect::<Result<_>>().map(in_order).map(Arc::new);
+                stream::once(std::future::ready(known)).boxed()
+            }
+            Keys::Gathered => {
+                let gathered = Gathered::of(&context)?;
+                stream::once(std::future::ready(Ok(gathered.keys()))).boxed()
+            }
+            Keys::Of(index) => {
+                let index = index.execute(0, context)?;
+                stream::once(found(index).map_ok(in_order).map_ok(Arc::new)).boxed()
+            }
+        };
+        let batches = keys
+            .map_ok(move |keys| lookup_of(Arc::clone(&lookup), keys))
+            .try_flatten();
         let batches = RecordBatchStreamAdapter::new(schema, batches.boxed());
         Ok(Box::pin(cooperative(batches)))
     }
@@ -224,9 +302,57 @@ impl ExecutionPlan for KeyScan {
 
     fn statistics_from_inputs(&self, _: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
         let mut statistics = Statistics::new_unknown(self.properties.eq_properties.schema());
-        statistics.num_rows = Precision::Inexact(ROWS_OF_A_KEY);
+        let keys = match &self.keys {
+            Keys::Fixed(keys) => keys.len(),
+            Keys::Of(_) | Keys::Gathered => 1,
+        };
+        statistics.num_rows = Precision::Inexact(keys * ROWS_OF_A_KEY);
         Ok(Arc::new(statistics))
     }
+}
+
+/// The texts in the first column of rows.
+async fn found(mut rows: SendableRecordBatchStream) -> Result<Vec<String>> {
+    let mut keys = Vec::new();
+    while let Some(batch) = rows.next().await {
+        texts(batch?.column(0), &mut keys)?;
+    }
+    Ok(keys)
+}
+
+/// Adds the texts of a column.
+fn texts(column: &ArrayRef, keys: &mut Vec<String>) -> Result<()> {
+    let column = cast(column, &DataType::Utf8View)?;
+    keys.extend(column.as_string_view().iter().flatten().map(str::to_owned));
+    Ok(())
+}
+
+/// The rows of keys, which are in order.
+fn lookup_of(
+    lookup: Arc<LookUp>,
+    keys: Arc<Vec<String>>,
+) -> impl Stream<Item = Result<RecordBatch>> + Send + 'static {
+    let files = (0..lookup.table.files.len())
+        .filter(|at| {
+            lookup
+                .table
+                .files
+                .get(*at)
+                .is_some_and(|file| file.may_have(&keys))
+        })
+        .collect::<Vec<_>>();
+    let (finder, sought) = (Arc::clone(&lookup), Arc::clone(&keys));
+    stream::iter(files)
+        .then(move |file| {
+            let (finder, sought) = (Arc::clone(&finder), Arc::clone(&sought));
+            async move { finder.find(file, &sought).await }
+        })
+        .map_ok(|found| stream::iter(found.into_iter().map(Ok)))
+        .try_flatten()
+        .and_then(move |(file, page)| {
+            let (lookup, keys) = (Arc::clone(&lookup), Arc::clone(&keys));
+            async move { lookup.rows(file, page, &keys).await }
+        })
 }
 
 /// A running look-up.
@@ -234,7 +360,6 @@ impl ExecutionPlan for KeyScan {
 struct LookUp {
     readers: PinnedReaders,
     table: Arc<KeyedFiles>,
-    key: String,
     projection: Vec<usize>,
     schema: SchemaRef,
     pages: Arc<Pages>,
@@ -251,20 +376,20 @@ impl LookUp {
         }
     }
 
-    /// The pages of a file that may have rows of the key.
-    async fn find(&self, at: usize) -> Result<Vec<(usize, usize)>> {
+    /// The pages of a file that may have rows of the keys.
+    async fn find(&self, at: usize, keys: &[String]) -> Result<Vec<(usize, usize)>> {
         let file = self.file(at)?;
         let key = self.table.schema.field(self.table.column).name();
         let bounds = file.bounds(key, || self.reader(file)).await?;
-        Ok(bounds.with(&self.key).map(|page| (at, page)).collect())
+        Ok(bounds.with(keys).map(|page| (at, page)).collect())
     }
 
     fn reader(&self, file: &KeyedFile) -> Result<Reader> {
         self.readers.create_reader(0, file.planned(), None, &self.metrics)
     }
 
-    /// The rows of the key in a page, which may be none.
-    async fn rows(&self, at: usize, page: usize) -> Result<RecordBatch> {
+    /// The rows of the keys in a page, which may be none.
+    async fn rows(&self, at: usize, page: usize, keys: &[String]) -> Result<RecordBatch> {
         let file = self.file(at)?;
         let fields = self.table.schema.fields();
         let key = &fields[self.table.column];
@@ -276,32 +401,85 @@ impl LookUp {
             .await?;
         self.matched.add(1);
         self.decoded.add(usize::from(decoded));
-        let range = match columns.get(key.name()) {
-            Some(keys) => equal(keys.as_any().downcast_ref(), &self.key),
+        let places = match columns.get(key.name()) {
+            Some(values) => Places::of(values.as_any().downcast_ref(), keys),
             None => return internal_err!("a file without the column that it is sorted by"),
         };
         let arrays = wanted
             .iter()
             .map(|field| match columns.get(field.name()) {
-                Some(array) if array.data_type() == field.data_type() => {
-                    Ok(array.slice(range.start, range.len()))
-                }
-                Some(array) => Ok(cast(&array.slice(range.start, range.len()), field.data_type())?),
+                Some(array) if array.data_type() == field.data_type() => places.taken(array),
+                Some(array) => Ok(cast(&places.taken(array)?, field.data_type())?),
                 // A column that came later.
-                None => Ok(new_null_array(field.data_type(), range.len())),
+                None => Ok(new_null_array(field.data_type(), places.len())),
             })
             .collect::<Result<_>>()?;
-        let options = RecordBatchOptions::new().with_row_count(Some(range.len()));
+        let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
         let rows = RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?;
-        match file.left(bounds.place(page) + range.start as u64, range.len()) {
+        match places.left(file, bounds.place(page)) {
             Some(left) => Ok(filter_record_batch(&rows, &left)?),
             None => Ok(rows),
         }
     }
 }
 
+/// Rows of a page.
+enum Places {
+    /// They follow each other.
+    Together(Range<usize>),
+    Apart(UInt64Array),
+}
+
+impl Places {
+    /// The rows of keys, which are in order, among sorted values.
+    fn of(values: Option<&StringViewArray>, keys: &[String]) -> Self {
+        let mut places: Vec<Range<usize>> = Vec::new();
+        for key in keys {
+            let range = equal(values, key);
+            match places.last_mut() {
+                _ if range.is_empty() => {}
+                Some(last) if last.end == range.start => last.end = range.end,
+                _ => places.push(range),
+            }
+        }
+        match places.as_slice() {
+            [] => Self::Together(0..0),
+            [range] => Self::Together(range.clone()),
+            _ => Self::Apart(places.into_iter().flatten().map(|row| row as u64).collect()),
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Together(range) => range.len(),
+            Self::Apart(rows) => rows.len(),
+        }
+    }
+
+    fn taken(&self, column: &ArrayRef) -> Result<ArrayRef> {
+        Ok(match self {
+            Self::Together(range) => column.slice(range.start, range.len()),
+            Self::Apart(rows) => take(column, rows, None)?,
+        })
+    }
+
+    /// Which of the rows count, of a page that begins at `place` in its file; none when all do.
+    fn left(&self, file: &KeyedFile, place: u64) -> Option<BooleanArray> {
+        match self {
+            Self::Together(range) => file.left(place + range.start as u64, range.len()),
+            Self::Apart(rows) => {
+                let first = rows.values().first().copied()?;
+                let last = rows.values().last().copied()?;
+                let left = file.left(place + first, (last - first + 1) as usize)?;
+                let counts = rows.values().iter().map(|row| left.value((row - first) as usize));
+                Some(counts.map(Some).collect())
+            }
+        }
+    }
+}
+
 /// Where a key stands among sorted ones, NULLs last.
-fn equal(keys: Option<&StringViewArray>, key: &str) -> std::ops::Range<usize> {
+fn equal(keys: Option<&StringViewArray>, key: &str) -> Range<usize> {
     let Some(keys) = keys else {
         return 0..0;
     };
@@ -351,6 +529,16 @@ mod tests {
                     "{key} in {values:?}"
                 );
             }
+            let keys = ["k", "k1", "k2", "k5", "k8"].map(str::to_owned);
+            let expected = values.iter().filter(|value| keys.contains(value)).count();
+            let places = Places::of(Some(&array), &keys);
+            let taken = places.taken(&(Arc::new(array) as ArrayRef)).unwrap();
+            let taken = taken.as_string_view().iter().flatten();
+            assert_eq!((places.len(), taken.clone().count()), (expected, expected));
+            assert!(
+                taken.into_iter().all(|value| keys.contains(&value.to_owned())),
+                "{values:?}"
+            );
         }
     }
 }

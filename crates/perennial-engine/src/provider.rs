@@ -28,7 +28,8 @@ use object_store::path::Path;
 use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 use perennial_lake::{ColumnStats, Lake, RowSet, Scalar};
 
-use crate::keyed::{KeyScan, KeyedFiles};
+use crate::keyed::sought::Sought;
+use crate::keyed::{KeyScan, KeyedFiles, Keys};
 use crate::pinned::PinnedReaders;
 
 /// One file of a table.
@@ -82,9 +83,14 @@ pub struct FileTable {
     bytes: u64,
     /// Whether the files are our own, so that what they say of themselves is true.
     own: bool,
-    /// The same files, to be asked for one value of the column that they are sorted by.
+    /// The same files, to be asked for values of the column that they are sorted by.
     keyed: Option<Arc<KeyedFiles>>,
+    /// Other files that say which of those values rows with a value in another column have.
+    index: Option<Arc<KeyedFiles>>,
 }
+
+/// Columns of text that name few rows: where files are sorted by one of them, rows are looked up.
+const KEYS: [&str; 2] = ["customer_id", "value"];
 
 impl FileTable {
     /// A table over `files`. `partition_columns` stand behind the columns of the files and take the values that
@@ -136,7 +142,7 @@ impl FileTable {
         let statistics = summed(schema.table_schema(), &files);
         let keyed = sort
             .first()
-            .filter(|column| stored && schema.table_schema().field(**column).name() == "customer_id")
+            .filter(|column| stored && KEYS.contains(&schema.table_schema().field(**column).name().as_str()))
             .and_then(|column| KeyedFiles::new(lake, schema.table_schema(), *column, &files, counted))
             .map(Arc::new);
         Ok(Self {
@@ -151,7 +157,15 @@ impl FileTable {
             bytes,
             own: true,
             keyed,
+            index: None,
         })
+    }
+
+    /// The same table with an index: a table that is sorted by a column of this one, and has with each of its values what
+    /// this table is sorted by in every row with that value. It may have more.
+    pub fn with_index(mut self, index: &Self) -> Self {
+        self.index = index.keyed.clone();
+        self
     }
 
     /// The same table of files that somebody else has written: no statistics, index or filter in them decides what is read.
@@ -192,6 +206,29 @@ impl FileTable {
             .filter(|(_, keep)| *keep)
             .map(|(file, _)| file.clone())
             .collect())
+    }
+
+    /// The rows that may fulfil filters, where these leave few keys, or few values of the index.
+    fn looked_up(&self, projection: Option<&Vec<usize>>, filters: &[Expr]) -> Result<Option<KeyScan>> {
+        let Some(table) = &self.keyed else {
+            return Ok(None);
+        };
+        if let Some(keys) = table.keys(filters) {
+            return KeyScan::try_new(Arc::clone(table), Keys::Fixed(keys), projection).map(Some);
+        }
+        let key = self.schema.table_schema().field(table.column()).name();
+        let indexed = self.index.as_ref().and_then(|index| {
+            let (values, key) = (index.keys(filters)?, index.place(key)?);
+            Some(KeyScan::try_new(
+                Arc::clone(index),
+                Keys::Fixed(values),
+                Some(&vec![key]),
+            ))
+        });
+        let Some(keys) = indexed.transpose()? else {
+            return Ok(None);
+        };
+        KeyScan::try_new(Arc::clone(table), Keys::Of(Arc::new(keys)), projection).map(Some)
     }
 
     /// Shares the files among `partitions` groups of about equal size, in their order. Files without a value in the first
@@ -246,10 +283,8 @@ impl TableProvider for FileTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        if let Some(keyed) = &self.keyed
-            && let Some(key) = keyed.key(filters)
-        {
-            return Ok(Arc::new(KeyScan::try_new(Arc::clone(keyed), key, projection)?));
+        if let Some(found) = self.looked_up(projection, filters)? {
+            return Ok(Arc::new(found));
         }
         let files = self.pruned(state, filters)?;
         if files.is_empty() {
@@ -288,7 +323,12 @@ impl TableProvider for FileTable {
             .with_limit(if filters.is_empty() { limit } else { None })
             .with_output_ordering(ordering.into_iter().collect())
             .build();
-        Ok(DataSourceExec::from_data_source(config))
+        let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(config);
+        Ok(match &self.keyed {
+            // Of a limited scan other rows would be missing.
+            Some(keyed) if limit.is_none() => Arc::new(Sought::new(scan, keyed, projection)),
+            _ => scan,
+        })
     }
 
     fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {

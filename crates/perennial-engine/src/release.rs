@@ -92,8 +92,10 @@ impl Release {
         };
         let identifiers = &config.identity.identifiers;
         let state = manifest.as_ref().and_then(|manifest| manifest.state.as_ref());
+        let tables = manifest.as_ref().map(|manifest| &manifest.tables);
         let mut builder = Builder {
             lake,
+            values: tables.and_then(|tables| tables.get(VALUES)),
             masks: Arc::clone(&masks),
             moment: state.map_or(0, |state| state.as_of),
             identifiers: identifiers
@@ -231,6 +233,9 @@ pub fn table_name(relation: &Relation) -> String {
     format!("{}.{}", relation.schema, relation.name)
 }
 
+/// The table of a manifest with the values of `identities` and whom they name, in the order of the values.
+pub const VALUES: &str = "internal.values";
+
 /// From when on a superseded version of a record counted, and until when.
 pub const PAST_FROM: &str = "_from";
 /// See [`PAST_FROM`].
@@ -264,6 +269,8 @@ impl Schema {
 
 struct Builder<'a> {
     lake: &'a Lake,
+    /// See [`VALUES`].
+    values: Option<&'a TableManifest>,
     /// The types of identifiers, each of which is a column of golden records.
     identifiers: HashSet<&'a str>,
     masks: Arc<Masks>,
@@ -283,7 +290,10 @@ impl Builder<'_> {
     fn unified(&mut self, relation: &'static Relation, stored: Option<&TableManifest>) -> Result<()> {
         let (provider, columns, rows, bytes): (Arc<dyn TableProvider>, SchemaRef, u64, u64) = match stored {
             Some(stored) => {
-                let table = stored_table(self.lake, &self.masks, stored)?;
+                let mut table = stored_table(self.lake, &self.masks, stored)?;
+                if let Some(values) = self.values.filter(|_| relation.name == "identities") {
+                    table = table.with_index(&stored_table(self.lake, &self.masks, values)?);
+                }
                 let (rows, bytes) = (table.rows(), table.bytes());
                 let table = with_moving(Arc::new(table), relation, self.moment)?;
                 let columns = table.schema();

@@ -5,6 +5,7 @@ pub(crate) mod casts;
 pub(crate) mod dependent_join;
 pub(crate) mod few_rows;
 pub(crate) mod guarded;
+pub(crate) mod look_ups;
 pub(crate) mod ordered_scan;
 pub(crate) mod postgres;
 pub(crate) mod stoppable;

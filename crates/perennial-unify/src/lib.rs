@@ -7,6 +7,7 @@
 
 mod bounded;
 mod bucket;
+mod by_value;
 mod cause;
 mod check;
 mod columns;

@@ -12,6 +12,7 @@ use perennial_identity::{GraphBuilder, Normaliser, Outcome as Normalised, Previo
 use perennial_lake::{Commit, FileState, Manifest, Masks, Retention, RunState, RunSummary, TableManifest};
 use perennial_udf_lifecycle::model::StageModel;
 
+use crate::by_value;
 use crate::compact::compact;
 use crate::due::{due, moment};
 use crate::error::{Error, Result};
@@ -420,8 +421,10 @@ impl Committing<'_> {
             .tables(staged, resolution, known, &labels, &rules, self.output)
             .await?;
 
-        journal.phase("commit", None);
         let mut tables = self.output.finish();
+        by_value::write(engine, &stored, &mut tables, self.output, self.part).await?;
+
+        journal.phase("commit", None);
         let mut masks = Masks::default();
         if let Some(increment) = &increment {
             let Some(merged) = increment.tables(tables).await? else {

@@ -127,8 +127,9 @@ impl KeyedFile {
         PartitionedFile::new_from_meta(self.file.object_meta.clone())
     }
 
-    pub(super) fn may_have(&self, key: &str) -> bool {
-        !self.nobody && within(self.least.as_deref(), self.most.as_deref(), key)
+    /// Whether it may have rows of any of the keys, which are in order.
+    pub(super) fn may_have(&self, keys: &[String]) -> bool {
+        !self.nobody && within(self.least.as_deref(), self.most.as_deref(), keys)
     }
 
     /// Which of `count` rows from `first` on count; none when all do.
@@ -159,8 +160,11 @@ impl KeyedFile {
     }
 }
 
-fn within(least: Option<&str>, most: Option<&str>, key: &str) -> bool {
-    least.is_none_or(|least| least <= key) && most.is_none_or(|most| key <= most)
+/// Whether any of the keys, which are in order, is within bounds.
+fn within(least: Option<&str>, most: Option<&str>, keys: &[String]) -> bool {
+    let from = least.map_or(0, |least| keys.partition_point(|key| key.as_str() < least));
+    let first = keys.get(from);
+    first.is_some_and(|first| most.is_none_or(|most| first.as_str() <= most))
 }
 
 /// Pages of the column that a file is sorted by. Rows of the other columns are read in the same ranges.
@@ -245,11 +249,11 @@ impl Bounds {
         self.pages.get(page).map_or(0, |page| page.place)
     }
 
-    /// The numbers of the pages that may have rows of a key.
-    pub(super) fn with(&self, key: &str) -> impl Iterator<Item = usize> {
+    /// The numbers of the pages that may have rows of the keys, which are in order.
+    pub(super) fn with(&self, keys: &[String]) -> impl Iterator<Item = usize> {
         let pages = self.pages.iter().enumerate();
         pages
-            .filter(move |(_, page)| within(page.least.as_deref(), page.most.as_deref(), key))
+            .filter(move |(_, page)| within(page.least.as_deref(), page.most.as_deref(), keys))
             .map(|(at, _)| at)
     }
 
@@ -395,10 +399,18 @@ mod tests {
 
     #[test]
     fn a_bound_that_is_not_known_leaves_nothing_out() {
-        assert!(within(None, None, "b"));
-        assert!(within(Some("b"), None, "b"));
-        assert!(within(None, Some("b"), "b"));
-        assert!(!within(Some("c"), None, "b"));
-        assert!(!within(None, Some("a"), "b"));
+        #[track_caller]
+        fn check(least: Option<&str>, most: Option<&str>, keys: &[&str], expected: bool) {
+            let keys: Vec<String> = keys.iter().map(|key| (*key).to_owned()).collect();
+            assert_eq!(within(least, most, &keys), expected);
+        }
+        check(None, None, &["b"], true);
+        check(Some("b"), None, &["b"], true);
+        check(None, Some("b"), &["b"], true);
+        check(Some("c"), None, &["b"], false);
+        check(None, Some("a"), &["b"], false);
+        check(Some("b"), Some("d"), &["a", "c", "e"], true);
+        check(Some("b"), Some("d"), &["a", "e"], false);
+        check(None, None, &[], false);
     }
 }

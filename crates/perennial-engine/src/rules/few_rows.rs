@@ -1,4 +1,4 @@
-//! The rows of one key are not shared among threads: there are few of them, and handing them over takes longer than what is
+//! The rows of a few keys are not shared among threads: there are few of them, and handing them over takes longer than what is
 //! done with them.
 
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, Partitioning};
 
 use crate::keyed::KeyScan;
+use crate::keyed::join::LookUpJoin;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ impl PhysicalOptimizerRule for FewRows {
                 .downcast_ref::<RepartitionExec>()
                 .filter(|share| matches!(share.partitioning(), Partitioning::RoundRobinBatch(_)))
                 .map(RepartitionExec::input)
-                .filter(|input| input.is::<KeyScan>())
+                .filter(|input| input.is::<KeyScan>() || input.is::<LookUpJoin>())
                 .map(Arc::clone);
             Ok(match shared {
                 Some(scan) => Transformed::yes(scan),

@@ -22,16 +22,20 @@ use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::physical_plan::filter::{FilterExec, FilterExecBuilder};
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 
+use crate::rules::look_ups::LookUps;
+
 type Rule = Arc<dyn PhysicalOptimizerRule + Send + Sync>;
 
-/// The engine's rules, with what keeps conditions that may fail out of scans around the one that moves conditions there.
+/// The engine's rules, with what keeps conditions that may fail out of scans around the one that moves conditions there, and
+/// before it what takes the place of scans: which side of a join has fewer rows is known then.
 pub(crate) fn around_pushdown() -> Vec<Rule> {
     let mut rules = Vec::new();
     let mut held = false;
     for rule in PhysicalOptimizer::default().rules {
         let moves = !held && rule.name() == "FilterPushdown";
         if moves {
-            rules.push(Arc::new(Hold) as Rule);
+            rules.push(Arc::new(LookUps) as Rule);
+            rules.push(Arc::new(Hold));
         }
         rules.push(rule);
         if moves {

@@ -33,6 +33,7 @@ use parking_lot::Mutex;
 
 use crate::error::Result;
 use crate::keyed::KeyScan;
+use crate::keyed::join::LookUpJoin;
 use crate::release::Release;
 use crate::session::parameters::open::{Values, opened};
 use crate::session::settings::OutputStyle;
@@ -236,6 +237,7 @@ fn stateless(node: &Arc<dyn ExecutionPlan>) -> bool {
     let sort = node.downcast_ref::<SortExec>();
     sort.is_some_and(|sort| sort.fetch().is_none())
         || node.is::<KeyScan>()
+        || node.is::<LookUpJoin>()
         || node.is::<PlaceholderRowExec>()
         || node.is::<FilterExec>()
         || node.is::<ProjectionExec>()
