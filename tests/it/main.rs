@@ -40,3 +40,5 @@ mod stores;
 mod support;
 mod time;
 mod tls;
+mod words;
+mod worlds;

@@ -1,8 +1,9 @@
 //! Groups of records: what can have an effect on each other. A group is a connected component over values of identifiers,
-//! keys of records and ids of orders, whatever limits and bounds refuse; so it holds whole customers, whole orders and all
-//! versions of a record, and working out a group anew needs nothing from outside of it.
+//! keys of records, ids of orders and what persons say of records, whatever limits and bounds refuse; so it holds whole
+//! customers, whole orders, all versions of a record and all words on it, and working out a group anew needs nothing from
+//! outside of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use parking_lot::Mutex;
 use perennial_base::Kind;
@@ -28,6 +29,14 @@ pub(crate) struct Nodes {
     orders: HashMap<u64, u32>,
     /// Whether rows without a key are noted as well, by their place.
     places: bool,
+    /// The sources without keys.
+    unkeyed: HashSet<String>,
+    /// The records that persons speak of.
+    spoken: HashSet<u64>,
+    /// Whether persons speak of records of sources without keys.
+    pub(crate) speaks_of_places: bool,
+    /// Places of rows that are asked for only: no later run finds a row by them.
+    passing: HashSet<u64>,
 }
 
 /// The groups of the elements.
@@ -50,12 +59,15 @@ pub(crate) struct Named<'a> {
     pub(crate) order: Option<&'a arrow::array::StringArray>,
     pub(crate) rows: &'a [i64],
     pub(crate) time: &'a [i64],
+    /// Of what persons say: source and key of one record, source and key of the other.
+    pub(crate) words: Option<[&'a arrow::array::StringArray; 4]>,
 }
 
 /// The nodes of one row besides its identifiers.
 struct Hashes {
     records: [Option<u64>; 2],
     order: Option<u64>,
+    spoken: [Option<u64>; 2],
 }
 
 impl Named<'_> {
@@ -66,6 +78,7 @@ impl Named<'_> {
                 let mut hashes = Hashes {
                     records: [None; 2],
                     order: self.order.map(|order| order_node(order.value(row))),
+                    spoken: self.spoken(row),
                 };
                 let record = |key: &str| Some(record_node(self.source, key));
                 match self.key {
@@ -94,6 +107,17 @@ impl Named<'_> {
             })
             .collect()
     }
+
+    /// The records that a person speaks of in a row.
+    fn spoken(&self, row: usize) -> [Option<u64>; 2] {
+        let Some([source_a, record_a, source_b, record_b]) = self.words else {
+            return [None; 2];
+        };
+        let record = |source: &arrow::array::StringArray, key: &arrow::array::StringArray| {
+            Some(record_node(source.value(row).trim(), key.value(row).trim()))
+        };
+        [record(source_a, record_a), record(source_b, record_b)]
+    }
 }
 
 /// The node of a record: a part of the hash by which a published id knows its founding record.
@@ -119,12 +143,19 @@ fn hash_of(pair: [u32; 3]) -> u64 {
 
 impl Nodes {
     /// Nodes of all rows, or of those that are new; then rows without a key are noted by their place, for the sake of ids
-    /// that such a row has founded.
-    pub(crate) fn new(places: bool) -> Self {
+    /// that such a row has founded and of persons who speak of it. `unkeyed` are the sources without keys. What persons say
+    /// is to be taken in before the records of which they speak.
+    pub(crate) fn new(places: bool, unkeyed: HashSet<String>) -> Self {
         Self {
             places,
+            unkeyed,
             ..Self::default()
         }
+    }
+
+    /// Whether a node is of a row that a later run finds by it.
+    pub(crate) fn stays(&self, hash: u64) -> bool {
+        !self.passing.contains(&hash)
     }
 
     /// An element of its own.
@@ -167,17 +198,37 @@ impl Nodes {
         let mut hashes = named.hashes();
         let graph = graph.lock();
         let mut nodes = nodes.lock();
-        if nodes.places && named.key.is_none() && named.kind.person_bearing() {
-            let mut text = String::new();
-            for (row, hashes) in hashes.iter_mut().enumerate() {
-                let at = |of: &[i64]| of.get(row).copied().unwrap_or(0);
-                let set = SetId::from_number(named.sets.get(row).copied().unwrap_or(0));
-                place(&mut text, named.path, at(named.rows));
-                let hash = graph.founding_hash(named.number, set, at(named.time), &text);
-                hashes.records = [hash.map(|hash| hash as u64), None];
-            }
+        if let Some([source_a, _, source_b, _]) = named.words {
+            let mut sources = source_a.iter().chain(source_b).flatten();
+            nodes.speaks_of_places |= sources.any(|source| nodes.unkeyed.contains(source.trim()));
+        }
+        if named.key.is_none() && named.kind.person_bearing() {
+            nodes.places(named, &mut hashes, &graph);
         }
         nodes.add(named.sets, hashes, &graph)
+    }
+
+    /// The nodes of rows without a key.
+    fn places(&mut self, named: &Named<'_>, hashes: &mut [Hashes], graph: &GraphBuilder) {
+        if !self.places && self.spoken.is_empty() {
+            return;
+        }
+        let mut text = String::new();
+        for (row, hashes) in hashes.iter_mut().enumerate() {
+            let at = |of: &[i64]| of.get(row).copied().unwrap_or(0);
+            place(&mut text, named.path, at(named.rows));
+            let record = record_node(named.source, &text);
+            if self.places {
+                let set = SetId::from_number(named.sets.get(row).copied().unwrap_or(0));
+                let hash = graph.founding_hash(named.number, set, at(named.time), &text);
+                hashes.records = [hash.map(|hash| hash as u64), Some(record)];
+                if !self.spoken.contains(&record) {
+                    self.passing.insert(record);
+                }
+            } else if self.spoken.contains(&record) {
+                hashes.records = [Some(record), None];
+            }
+        }
     }
 
     fn add(&mut self, sets: &[u32], hashes: Vec<Hashes>, graph: &GraphBuilder) -> Vec<u32> {
@@ -206,6 +257,10 @@ impl Nodes {
             }
             for record in hashes.records.into_iter().flatten() {
                 self.note(record, element);
+            }
+            for record in hashes.spoken.into_iter().flatten() {
+                self.note(record, element);
+                self.spoken.insert(record);
             }
             elements.push(element);
         }

@@ -26,7 +26,7 @@ use crate::scratch::{Heap, Scratch, Stored};
 use crate::stored::{GROUP, Tables, stopped};
 
 /// The version of the shape of the tables that runs keep for the next one.
-pub(crate) const STATE_VERSION: u32 = 3;
+pub(crate) const STATE_VERSION: u32 = 4;
 
 /// The columns in front of the identifiers.
 const GROUPS: usize = 0;
