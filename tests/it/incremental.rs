@@ -244,7 +244,7 @@ fn a_chain_of_runs_over_new_files_gives_what_a_run_over_everything_gives() {
     }
     println!("{met:?}");
     assert!(
-        met.parts >= worlds && met.parts_with_words >= worlds / 2,
+        met.parts >= worlds && met.parts_with_words >= worlds / 2 && met.masked > 0 && met.added > 0,
         "of {worlds} worlds: {met:?}"
     );
 }

@@ -11,7 +11,7 @@ use perennial_testkit::environment::variable;
 use perennial_testkit::{Bounds, Fault, Faults, Operation, RunOptions, Setup, TestLake};
 
 use crate::layout::CONFIG;
-use crate::support::parquet;
+use crate::support::{parquet, seed};
 use crate::worlds::land;
 
 /// A second file beside those of a full run is merged with the first, and the table of which most has been replaced is
@@ -51,9 +51,15 @@ fn orders(rows: &[[&str; 3]]) -> Vec<u8> {
     parquet(&RecordBatch::try_from_iter(columns).unwrap())
 }
 
-/// A lake with a full run and one over an added file, old snapshots to be removed, and files that are new: one that
-/// joins two customers and corrects an order, and one that is none.
-fn prepared() -> TestLake {
+/// A lake of which the next run has to work out a part.
+struct Prepared {
+    lake: TestLake,
+    /// The number of the newest snapshot and the orders in it, and those of the snapshot that the next run makes.
+    before: [&'static str; 2],
+    after: [&'static str; 2],
+}
+
+fn empty() -> TestLake {
     let config = CONFIG
         .replace(
             "refresh = \"off\"",
@@ -67,7 +73,36 @@ fn prepared() -> TestLake {
             "[server]",
             "[[identity.identifier]]\ntype = \"email\"\n[[identity.identifier]]\ntype = \"login\"\n[server]",
         );
-    let lake = TestLake::of(&config, &[]);
+    TestLake::of(&config, &[])
+}
+
+/// A lake with a snapshot, old ones to be removed, and files that are new, one of which is none.
+fn small() -> Prepared {
+    let lake = empty();
+    land(
+        &lake,
+        "orders/a.parquet",
+        &orders(&[["a1", "ann@example.org", ""], ["a2", "bob@example.org", ""]]),
+    );
+    lake.unify();
+    land(
+        &lake,
+        "orders/b.parquet",
+        &orders(&[["b1", "ida@example.org", ""], ["b2", "zoe@example.org", ""]]),
+    );
+    land(&lake, "orders/cut.parquet", b"PAR1");
+    Prepared {
+        lake,
+        before: ["1", "2"],
+        after: ["2", "4"],
+    }
+}
+
+/// As [`small`], with a run over an added file behind the full one; what is new joins two customers and corrects an
+/// order. The next run does all that a run may do that works out a part: it masks rows, merges files, writes a table anew
+/// and redirects an id.
+fn busy() -> Prepared {
+    let lake = empty();
     let first = [
         ["a1", "ann@example.org", ""],
         ["a2", "bob@example.org", ""],
@@ -97,7 +132,11 @@ fn prepared() -> TestLake {
         ]),
     );
     land(&lake, "orders/cut.parquet", b"PAR1");
-    lake
+    Prepared {
+        lake,
+        before: ["2", "10"],
+        after: ["3", "12"],
+    }
 }
 
 /// What the lake says, but for times and numbers of snapshots.
@@ -116,21 +155,57 @@ fn says(lake: &TestLake, after: Option<RunOptions>) -> Vec<Vec<Option<String>>> 
 }
 
 /// The newest snapshot is the former one or the new one, with all of its rows.
-fn whole(lake: &TestLake, step: &str) {
+fn whole(prepared: &Prepared, lake: &TestLake, step: &str) {
     let sql = "SELECT (SELECT max(snapshot) FROM perennial.snapshots), count(*) FROM orders";
     let found = lake.try_query(Setup::default(), sql).unwrap();
-    let is = |snapshot: &str, rows: &str| found == [[Some(snapshot.to_owned()), Some(rows.to_owned())]];
-    assert!(is("2", "10") || is("3", "12"), "{step}: {found:?}");
+    let is = |expected: [&str; 2]| found == [expected.map(|value| Some(value.to_owned()))];
+    assert!(is(prepared.before) || is(prepared.after), "{step}: {found:?}");
 }
 
 /// How many requests a run makes, and what it leaves.
-fn reference(prepared: &TestLake) -> (usize, Vec<Vec<Option<String>>>) {
-    let lake = prepared.copy();
+fn reference(prepared: &Prepared) -> (usize, Vec<Vec<Option<String>>>) {
+    let lake = prepared.lake.copy();
     let faults = Faults::new();
     let report = lake.try_run(Setup::failing(&faults), RUN).unwrap();
     assert!(!report.full, "{:?}", report.why_full);
-    // The run does all that a run may do: it masks rows, merges files, writes a table anew and joins customers.
-    let (before, after) = (prepared.manifest(), lake.manifest());
+    (faults.requests(Operation::Any), says(&lake, None))
+}
+
+/// A run dies at some of its requests.
+fn dies(prepared: &Prepared, steps: impl Iterator<Item = usize>, expected: &[Vec<Option<String>>]) {
+    for step in steps {
+        let lake = prepared.lake.copy();
+        let faults = Faults::new();
+        faults.nth(Operation::Any, step, Fault::Die);
+        let died = lake.try_run(Setup::failing(&faults), RUN);
+        whole(prepared, &lake, &format!("{step}: {died:?}"));
+        assert_eq!(says(&lake, Some(RUN)), expected, "{step}");
+    }
+}
+
+#[test]
+fn a_run_that_dies_at_any_request_is_as_if_it_had_not_been() {
+    let prepared = small();
+    let (requests, expected) = reference(&prepared);
+    assert!(requests > 40, "{requests}");
+    dies(&prepared, 1..=requests, &expected);
+}
+
+/// From the seed on every ninth request is tried; `cargo xtask soak` tries others.
+#[test]
+fn a_run_that_masks_merges_and_redirects_may_die_too() {
+    let prepared = busy();
+    let (requests, expected) = reference(&prepared);
+    let first = 1 + seed(1) as usize % 9;
+    dies(&prepared, (first..=requests).step_by(9), &expected);
+}
+
+#[test]
+fn the_busy_run_masks_merges_and_redirects() {
+    let prepared = busy();
+    let lake = prepared.lake.copy();
+    lake.try_run(Setup::default(), RUN).unwrap();
+    let (before, after) = (prepared.lake.manifest(), lake.manifest());
     let (tables, known) = (after.tables.iter(), before.tables.values());
     let known: HashSet<&str> = known
         .flat_map(|table| table.files.iter().map(|file| file.path.as_str()))
@@ -161,31 +236,15 @@ fn reference(prepared: &TestLake) -> (usize, Vec<Vec<Option<String>>>) {
     let redirects = "SELECT count(*) FROM identity_redirects";
     let redirects = lake.try_query(Setup::default(), redirects).unwrap();
     assert_eq!(redirects, [[Some("1".to_owned())]]);
-    (faults.requests(Operation::Any), says(&lake, None))
-}
-
-#[test]
-fn a_run_that_dies_at_any_request_is_as_if_it_had_not_been() {
-    let prepared = prepared();
-    let (requests, expected) = reference(&prepared);
-    assert!(requests > 40, "{requests}");
-    for step in 1..=requests {
-        let lake = prepared.copy();
-        let faults = Faults::new();
-        faults.nth(Operation::Any, step, Fault::Die);
-        let died = lake.try_run(Setup::failing(&faults), RUN);
-        whole(&lake, &format!("{step}: {died:?}"));
-        assert_eq!(says(&lake, Some(RUN)), expected, "{step}");
-    }
 }
 
 #[test]
 fn a_process_that_is_killed_at_any_of_its_steps_leaves_a_lake_to_go_on_from() {
-    let prepared = prepared();
+    let prepared = busy();
     let (requests, expected) = reference(&prepared);
     let mut killed = 0;
     for step in (1..=requests).step_by(9) {
-        let lake = prepared.copy();
+        let lake = prepared.lake.copy();
         let status = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kill::child", "--nocapture"])
             .env(CHILD, format!("{step}:{}", lake.folder().display()))
@@ -194,7 +253,7 @@ fn a_process_that_is_killed_at_any_of_its_steps_leaves_a_lake_to_go_on_from() {
             .status()
             .unwrap();
         killed += usize::from(!status.success());
-        whole(&lake, &format!("{step}"));
+        whole(&prepared, &lake, &format!("{step}"));
         assert_eq!(says(&lake, Some(RUN)), expected, "{step}");
     }
     // The order of requests differs from run to run, their number hardly.

@@ -33,8 +33,8 @@ pub(crate) struct Nodes {
     unkeyed: HashSet<String>,
     /// The records that persons speak of.
     spoken: HashSet<u64>,
-    /// Whether persons speak of records of sources without keys.
-    pub(crate) speaks_of_places: bool,
+    /// The sources without keys of whose records persons speak.
+    placed: HashSet<String>,
     /// Places of rows that are asked for only: no later run finds a row by them.
     passing: HashSet<u64>,
 }
@@ -153,6 +153,11 @@ impl Nodes {
         }
     }
 
+    /// Whether persons speak of records of sources without keys.
+    pub(crate) fn speaks_of_places(&self) -> bool {
+        !self.placed.is_empty()
+    }
+
     /// Whether a node is of a row that a later run finds by it.
     pub(crate) fn stays(&self, hash: u64) -> bool {
         !self.passing.contains(&hash)
@@ -199,8 +204,11 @@ impl Nodes {
         let graph = graph.lock();
         let mut nodes = nodes.lock();
         if let Some([source_a, _, source_b, _]) = named.words {
-            let mut sources = source_a.iter().chain(source_b).flatten();
-            nodes.speaks_of_places |= sources.any(|source| nodes.unkeyed.contains(source.trim()));
+            for source in source_a.iter().chain(source_b).flatten().map(str::trim) {
+                if nodes.unkeyed.contains(source) {
+                    nodes.placed.insert(source.to_owned());
+                }
+            }
         }
         if named.key.is_none() && named.kind.person_bearing() {
             nodes.places(named, &mut hashes, &graph);
@@ -210,7 +218,7 @@ impl Nodes {
 
     /// The nodes of rows without a key.
     fn places(&mut self, named: &Named<'_>, hashes: &mut [Hashes], graph: &GraphBuilder) {
-        if !self.places && self.spoken.is_empty() {
+        if !self.places && !self.placed.contains(named.source) {
             return;
         }
         let mut text = String::new();

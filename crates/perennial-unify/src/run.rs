@@ -358,7 +358,7 @@ impl Committing<'_> {
         let mut increment = None;
         if let Some(previous) = self.previous.filter(|_| self.part) {
             journal.phase("find what is touched", None);
-            if nodes.lock().speaks_of_places {
+            if nodes.lock().speaks_of_places() {
                 // The places of stored rows are not noted.
                 let why = "a person speaks of a record of a source without keys";
                 return Ok(Outcome::TooMuch(why.to_owned()));
