@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use perennial_testkit::{RunOptions, Setup, TestLake, TestServer};
+use perennial_testkit::{Bounds, RunOptions, Setup, TestLake, TestServer};
 
 use crate::runs::{config, orders};
 use crate::support::{connect, lines, one, parquet};
@@ -17,6 +17,7 @@ const SETTLED: RunOptions = RunOptions {
     full: false,
     settle: true,
     yields: false,
+    bounds: Bounds::DEFAULT,
 };
 
 /// What a CRM knows of people: their cities, and a week after the day on which they signed.

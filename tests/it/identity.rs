@@ -116,7 +116,7 @@ async fn a_file_without_keys_that_is_replaced_takes_nobody_s_id() {
     assert_eq!(named(&lake, "email").await, after);
 }
 
-const DESK: &str = r#"
+pub(crate) const DESK: &str = r#"
 [[source]]
 name = "desk"
 kind = "identity_override"
@@ -128,7 +128,7 @@ max_bad_rows = 0.9
 "#;
 
 /// Words of persons, each such as `t1 crm 1 crm 2 same 2026-02-01`.
-fn words(rows: &[&str]) -> Vec<u8> {
+pub(crate) fn words(rows: &[&str]) -> Vec<u8> {
     let words: Vec<Vec<&str>> = rows.iter().map(|row| row.split(' ').collect()).collect();
     let column = |at: usize| -> Vec<&str> { words.iter().map(|words| words[at]).collect() };
     table(&[
@@ -143,7 +143,7 @@ fn words(rows: &[&str]) -> Vec<u8> {
 }
 
 /// The records of each customer by their links and e-mails, one line each.
-const WHO: &str = "SELECT string_agg(type || '=' || value, ' ' ORDER BY type, value) FROM identities GROUP BY customer_id ORDER BY 1";
+pub(crate) const WHO: &str = "SELECT string_agg(type || '=' || value, ' ' ORDER BY type, value) FROM identities GROUP BY customer_id ORDER BY 1";
 
 #[tokio::test]
 async fn a_person_s_word_joins_and_separates() {

@@ -41,3 +41,5 @@ mod stores;
 mod support;
 mod time;
 mod tls;
+mod words;
+mod worlds;

@@ -6,8 +6,8 @@ use perennial_testkit::environment::variable;
 use perennial_testkit::{Fault, Faults, Operation, RunOptions, Setup, TestLake};
 
 use crate::cdnow::{CONFIG, file};
-use crate::incremental::{Draws, land};
 use crate::support::parquet;
+use crate::worlds::{Draws, land};
 
 const OFTEN: &str = "[[segment]]\nname = \"often\"\nwhere = \"orders >= 5\"\n";
 

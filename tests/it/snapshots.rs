@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use perennial_testkit::{
-    Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, TestLake, TestServer,
+    Bounds, Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, TestLake, TestServer,
 };
 
-use crate::incremental::land;
 use crate::layout::{CONFIG, orders};
 use crate::support::{becomes, code, connect, execute, lines, one, told};
+use crate::worlds::land;
 
 const FULL: RunOptions = RunOptions {
     full: true,
     settle: true,
     yields: false,
+    bounds: Bounds::DEFAULT,
 };
 
 /// Keeps nothing but the newest snapshot.

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use perennial_testkit::environment::variable;
 use perennial_testkit::{
-    Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, SystemClock, TestLake, TestServer, gcs,
+    Bounds, Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, SystemClock, TestLake,
+    TestServer, gcs,
 };
 use tokio_postgres::Client;
 
@@ -61,6 +62,7 @@ const SETTLED: RunOptions = RunOptions {
     full: false,
     settle: true,
     yields: false,
+    bounds: Bounds::DEFAULT,
 };
 
 /// Files below a folder, with their paths relative to it.

@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
-use perennial_testkit::{Clock, FixedClock, Setup, TestLake};
+use perennial_testkit::{Bounds, Clock, FixedClock, RunOptions, Setup, TestLake};
 
-use crate::incremental::land;
 use crate::runs::{config, orders};
+use crate::worlds::land;
 
 /// 2026-01-01 in UTC.
 const NEW_YEAR: i64 = 1_767_225_600_000_000;
 const DAY: i64 = 86_400_000_000;
+
+const SETTLED: RunOptions = RunOptions {
+    full: false,
+    settle: true,
+    yields: false,
+    bounds: Bounds::DEFAULT,
+};
 
 const MORE: &str = r#"
 [[segment]]
@@ -43,7 +50,7 @@ fn a_customer_whom_no_new_file_touches_is_told_as_of_the_moment_of_the_snapshot(
              WHERE email LIKE 'ada%'"
                 .to_owned(),
         ];
-        lake.answers_of(setup, false, &queries)
+        lake.answers_of(setup, SETTLED, &queries)
     };
     let order = |key: &'static str, person: &'static str, day| orders(&[(key, person, "paid", "EUR", day)]);
     land(&lake, "orders/a.parquet", &order("a1", "ada@example.com", 0));
@@ -131,7 +138,7 @@ fn a_fact_of_the_future_is_due_at_its_moment() {
             clock: Some(Arc::clone(&clock) as Arc<dyn Clock>),
             ..Setup::default()
         };
-        lake.answers_of(setup, false, std::slice::from_ref(&known))
+        lake.answers_of(setup, SETTLED, std::slice::from_ref(&known))
     };
     let rows = [
         ("a1", "ada@example.com", "paid", "EUR", 5),

@@ -249,19 +249,24 @@ impl TestLake {
     /// One run over what has landed, of everything when it is asked for, and then queries: the rows of each as lines of
     /// values between bars, sorted; a statement without rows has none.
     pub fn answers(&self, full: bool, queries: &[String]) -> (Report, Vec<Vec<String>>) {
-        self.answers_of(Setup::default(), full, queries)
+        let options = RunOptions {
+            full,
+            settle: true,
+            ..RunOptions::default()
+        };
+        self.answers_of(Setup::default(), options, queries)
     }
 
     /// As [`TestLake::answers`], with a store or a clock of the test's own.
-    pub fn answers_of(&self, setup: Setup, full: bool, queries: &[String]) -> (Report, Vec<Vec<String>>) {
+    pub fn answers_of(
+        &self,
+        setup: Setup,
+        options: RunOptions,
+        queries: &[String],
+    ) -> (Report, Vec<Vec<String>>) {
         let (config, queries) = (self.config(), queries.to_vec());
         apart(move || async move {
             let engine = must("the engine cannot be opened", open(config, setup).await);
-            let options = RunOptions {
-                full,
-                settle: true,
-                ..RunOptions::default()
-            };
             let report = run(&engine, options).await;
             let mut session = EmbeddedSession::open(&engine);
             let mut answers = Vec::new();

@@ -20,12 +20,37 @@ use crate::increment::{grows, replaced};
 use crate::output::{Output, row_group_rows};
 use crate::stored::{GROUP, Tables, group_field};
 
-/// Files beside those of the last full run that a table may have.
-const MOST_FILES: usize = 8;
-/// The part of a table that may have been replaced or added since it was written as a whole: one in so many rows.
-const MOST_REPLACED: u64 = 4;
-/// Tables of up to so many rows are written anew without a thought; of larger ones, one in a run.
-const SMALL: u64 = 100_000;
+/// From when on a run does more than to add to what there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Bounds {
+    /// Files beside those of the last full run that a table may have before they are merged.
+    pub added_files: usize,
+    /// The part of a table that may have been replaced or added before it is written anew, in hundredths of the rows that it
+    /// had then.
+    pub replaced: u64,
+    /// The part of the stored rows that may be touched before everything is worked out, in hundredths.
+    pub touched: u64,
+    /// A lake of up to so many rows may be touched as a whole, and tables of up to so many are written anew without a
+    /// thought; of larger ones, one in a run.
+    pub small: u64,
+}
+
+impl Bounds {
+    /// Those of every lake; tests on small ones take others.
+    pub const DEFAULT: Self = Self {
+        added_files: 8,
+        replaced: 25,
+        touched: 25,
+        small: 100_000,
+    };
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
 /// Rows of a row group of what only runs read.
 const STORED_ROWS: usize = 131_072;
 
@@ -38,12 +63,13 @@ pub(crate) async fn compact(
     tables: &mut BTreeMap<String, TableManifest>,
     masks: &Masks,
     output: &Output,
+    bounds: Bounds,
 ) -> Result<()> {
-    let anew = worn(tables);
+    let anew = worn(tables, bounds);
     for (name, table) in tables.iter_mut() {
         let whole = anew.contains(name);
         let added = table.files.iter().filter(|file| file.delta).count();
-        if !(whole || grows(name) && added > MOST_FILES && !table.sort.is_empty()) {
+        if !(whole || grows(name) && added > bounds.added_files && !table.sort.is_empty()) {
             continue;
         }
         let (merged, rest): (Vec<DataFile>, Vec<DataFile>) = std::mem::take(&mut table.files)
@@ -89,7 +115,7 @@ pub(crate) async fn compact(
 }
 
 /// The tables to be written anew: small ones, and of large ones that which needs it most.
-fn worn(tables: &BTreeMap<String, TableManifest>) -> Vec<String> {
+fn worn(tables: &BTreeMap<String, TableManifest>, bounds: Bounds) -> Vec<String> {
     let mut small = Vec::new();
     let mut large: Option<(u64, &String)> = None;
     for (name, table) in tables.iter().filter(|(name, _)| replaced(name)) {
@@ -98,12 +124,12 @@ fn worn(tables: &BTreeMap<String, TableManifest>) -> Vec<String> {
         let added = sum(&|file| if file.delta { file.rows } else { 0 });
         let masked = sum(&|file| file.masked);
         let changed = added.max(masked);
-        if table.sort.is_empty() || changed <= base / MOST_REPLACED {
+        if table.sort.is_empty() || changed.saturating_mul(100) <= base.saturating_mul(bounds.replaced) {
             continue;
         }
         // In a thousandth of the table.
         let share = changed.saturating_mul(1_000) / base.max(1);
-        if base + added <= SMALL {
+        if base + added <= bounds.small {
             small.push(name.clone());
         } else if large.is_none_or(|(most, _)| share > most) {
             large = Some((share, name));

@@ -1,8 +1,9 @@
 //! Groups of records: what can have an effect on each other. A group is a connected component over values of identifiers,
-//! keys of records and ids of orders, whatever limits and bounds refuse; so it holds whole customers, whole orders and all
-//! versions of a record, and working out a group anew needs nothing from outside of it.
+//! keys of records, ids of orders and what persons say of records, whatever limits and bounds refuse; so it holds whole
+//! customers, whole orders, all versions of a record and all words on it, and working out a group anew needs nothing from
+//! outside of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, UInt32Array, UInt64Array};
@@ -41,6 +42,14 @@ pub(crate) struct Nodes {
     of_identifier: Vec<u32>,
     /// Whether rows without a key are noted as well, by their place.
     places: bool,
+    /// The sources without keys.
+    unkeyed: HashSet<String>,
+    /// The records that persons speak of.
+    spoken: HashSet<u64>,
+    /// The sources without keys of whose records persons speak.
+    placed: HashSet<String>,
+    /// Places of rows that are asked for only: no later run finds a row by them.
+    passing: HashSet<u64>,
 }
 
 /// Nodes in the order of their hashes, each once, with an element.
@@ -69,12 +78,15 @@ pub(crate) struct Named<'a> {
     pub(crate) order: Option<&'a arrow::array::StringArray>,
     pub(crate) rows: &'a [i64],
     pub(crate) time: &'a [i64],
+    /// Of what persons say: source and key of one record, source and key of the other.
+    pub(crate) words: Option<[&'a arrow::array::StringArray; 4]>,
 }
 
 /// The nodes of one row besides its identifiers.
 struct Hashes {
     records: [Option<u64>; 2],
     order: Option<u64>,
+    spoken: [Option<u64>; 2],
 }
 
 impl Named<'_> {
@@ -85,6 +97,7 @@ impl Named<'_> {
                 let mut hashes = Hashes {
                     records: [None; 2],
                     order: self.order.map(|order| order_node(order.value(row))),
+                    spoken: self.spoken(row),
                 };
                 let record = |key: &str| Some(record_node(self.source, key));
                 match self.key {
@@ -112,6 +125,17 @@ impl Named<'_> {
                 hashes
             })
             .collect()
+    }
+
+    /// The records that a person speaks of in a row.
+    fn spoken(&self, row: usize) -> [Option<u64>; 2] {
+        let Some([source_a, record_a, source_b, record_b]) = self.words else {
+            return [None; 2];
+        };
+        let record = |source: &arrow::array::StringArray, key: &arrow::array::StringArray| {
+            Some(record_node(source.value(row).trim(), key.value(row).trim()))
+        };
+        [record(source_a, record_a), record(source_b, record_b)]
     }
 }
 
@@ -155,8 +179,9 @@ fn nodes_of(batch: &RecordBatch) -> impl Iterator<Item = (u64, u32)> {
 
 impl Nodes {
     /// Nodes of all rows, or of those that are new; then rows without a key are noted by their place, for the sake of ids
-    /// that such a row has founded.
-    pub(crate) fn new(places: bool, scratch: &Arc<Scratch>) -> Self {
+    /// that such a row has founded and of persons who speak of it. `unkeyed` are the sources without keys. What persons say
+    /// is to be taken in before the records of which they speak.
+    pub(crate) fn new(places: bool, unkeyed: HashSet<String>, scratch: &Arc<Scratch>) -> Self {
         let spool = scratch.spool();
         Self {
             scratch: Arc::clone(scratch),
@@ -169,7 +194,21 @@ impl Nodes {
             of_set: Vec::new(),
             of_identifier: Vec::new(),
             places,
+            unkeyed,
+            spoken: HashSet::new(),
+            placed: HashSet::new(),
+            passing: HashSet::new(),
         }
+    }
+
+    /// Whether persons speak of records of sources without keys.
+    pub(crate) fn speaks_of_places(&self) -> bool {
+        !self.placed.is_empty()
+    }
+
+    /// Whether a node is of a row that a later run finds by it.
+    pub(crate) fn stays(&self, hash: u64) -> bool {
+        !self.passing.contains(&hash)
     }
 
     /// An element of its own.
@@ -232,21 +271,44 @@ impl Nodes {
         let mut hashes = named.hashes();
         let graph = graph.lock();
         let mut nodes = nodes.lock();
-        if nodes.places && named.key.is_none() && named.kind.person_bearing() {
-            let mut text = String::new();
-            for (row, hashes) in hashes.iter_mut().enumerate() {
-                let at = |of: &[i64]| of.get(row).copied().unwrap_or(0);
-                let set = SetId::from_number(named.sets.get(row).copied().unwrap_or(0));
-                place(&mut text, named.path, at(named.rows));
-                let hash = graph.founding_hash(named.number, set, at(named.time), &text);
-                hashes.records = [hash.map(|hash| hash as u64), None];
+        if let Some([source_a, _, source_b, _]) = named.words {
+            for source in source_a.iter().chain(source_b).flatten().map(str::trim) {
+                if nodes.unkeyed.contains(source) {
+                    nodes.placed.insert(source.to_owned());
+                }
             }
+        }
+        if named.key.is_none() && named.kind.person_bearing() {
+            nodes.places(named, &mut hashes, &graph);
         }
         let elements = nodes.add(named, hashes, &graph);
         if nodes.waiting.len() >= WAITING {
             nodes.share()?;
         }
         Ok(elements)
+    }
+
+    /// The nodes of rows without a key.
+    fn places(&mut self, named: &Named<'_>, hashes: &mut [Hashes], graph: &GraphBuilder) {
+        if !self.places && !self.placed.contains(named.source) {
+            return;
+        }
+        let mut text = String::new();
+        for (row, hashes) in hashes.iter_mut().enumerate() {
+            let at = |of: &[i64]| of.get(row).copied().unwrap_or(0);
+            place(&mut text, named.path, at(named.rows));
+            let record = record_node(named.source, &text);
+            if self.places {
+                let set = SetId::from_number(named.sets.get(row).copied().unwrap_or(0));
+                let hash = graph.founding_hash(named.number, set, at(named.time), &text);
+                hashes.records = [hash.map(|hash| hash as u64), Some(record)];
+                if !self.spoken.contains(&record) {
+                    self.passing.insert(record);
+                }
+            } else if self.spoken.contains(&record) {
+                hashes.records = [Some(record), None];
+            }
+        }
     }
 
     fn add(&mut self, named: &Named<'_>, hashes: Vec<Hashes>, graph: &GraphBuilder) -> Vec<u32> {
@@ -273,6 +335,10 @@ impl Nodes {
             }
             for record in hashes.records.into_iter().flatten() {
                 self.note(record, element);
+            }
+            for record in hashes.spoken.into_iter().flatten() {
+                self.note(record, element);
+                self.spoken.insert(record);
             }
             if let Some(latest) = self.latest.get_mut(element as usize) {
                 *latest = (*latest).max(minute(*time));
@@ -511,13 +577,11 @@ impl Merged {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     #[test]
     fn groups_are_numbered_by_their_latest_rows() {
-        let mut nodes = Nodes::new(false, &Scratch::new(None, 0).unwrap());
+        let mut nodes = Nodes::new(false, HashSet::new(), &Scratch::new(None, 0).unwrap());
         for latest in [50, 10, 0, 30, 20] {
             let element = nodes.element();
             nodes.latest[element as usize] = latest;
@@ -554,7 +618,7 @@ mod tests {
                 .for_each(|label| *label = to);
         }
         for memory in [usize::MAX, 0] {
-            let mut nodes = Nodes::new(false, &Scratch::new(None, memory).unwrap());
+            let mut nodes = Nodes::new(false, HashSet::new(), &Scratch::new(None, memory).unwrap());
             for element in 0..ELEMENTS {
                 assert_eq!(nodes.element(), element);
                 nodes.note(hash(element), element);

@@ -14,6 +14,7 @@ use perennial_identity::GraphBuilder;
 use perennial_lake::{DataFile, FileState, Manifest, Masks, RowSet, RunState, SourceManifest, TableManifest};
 use perennial_udf_lifecycle::model::StageModel;
 
+use crate::compact::Bounds;
 use crate::error::Result;
 use crate::groups::{Labels, Merged, Nodes};
 use crate::landing::Landing;
@@ -26,10 +27,8 @@ use crate::stored::{GROUP, Tables, Touched};
 const NODES: &str = "internal.nodes";
 const GROUPS: &str = "internal.groups";
 const NODES_PER_ROW_GROUP: usize = 1 << 20;
-/// Below this many rows a lake is small, whatever part of it is touched.
-const SMALL: u64 = 100_000;
 /// Tables that every run writes as a whole, if it writes them.
-const WHOLE: [&str; 11] = [
+const WHOLE: [&str; 10] = [
     Masks::TABLE,
     GROUPS,
     crate::findings::TALLY,
@@ -37,7 +36,6 @@ const WHOLE: [&str; 11] = [
     "public.spend",
     "public.identity_changes",
     "perennial.fx_rates",
-    "perennial.identity_overrides",
     "perennial.identity_conflicts",
     "perennial.identity_warnings",
     "perennial.identity_blocked",
@@ -79,11 +77,6 @@ pub(crate) fn obstacle(
         };
         if source.kind == Kind::Table {
             continue;
-        }
-        if source.kind == Kind::IdentityOverride
-            && landed.files.iter().any(|file| file.state == FileState::Live)
-        {
-            return Ok(Some("what persons say of records joins any of them".to_owned()));
         }
         if let Some(why) = changed(source.kind, before, landed) {
             return Ok(Some(format!("source \"{}\": {why}", source.name)));
@@ -145,17 +138,15 @@ pub(crate) struct Increment<'a> {
 }
 
 impl<'a> Increment<'a> {
-    /// Finds out what the new rows touch; the groups `due` are touched by time. Answers why everything has to be worked out
-    /// anew where it is too much.
+    /// Finds out what the new rows touch; the groups `due` are touched by time.
     pub(crate) async fn find(
         previous: &'a Manifest,
         stored: &'a Tables,
         config: &Config,
-        pending: &[(usize, Pending)],
         landing: &Landing,
         due: &[u32],
         nodes: &Mutex<Nodes>,
-    ) -> Result<std::result::Result<Self, String>> {
+    ) -> Result<Self> {
         let state = previous.state.clone().unwrap_or_default();
         let parts = parts(stored, previous).await?;
         let merged = Merged::new(state.groups, &parts);
@@ -199,11 +190,14 @@ impl<'a> Increment<'a> {
         }
         let touched = (0..merged.len() as u32).map(|group| known.contains_key(&merged.root(group)));
         let touched = Touched::new(touched.collect());
+        let stays = nodes.lock();
         let fresh = settled
             .into_iter()
             .zip(found)
             .filter_map(|(node, found)| (!found).then_some(node))
+            .filter(|(hash, _)| stays.stays(*hash))
             .collect();
+        drop(stays);
         let spend = config
             .sources
             .iter()
@@ -212,7 +206,7 @@ impl<'a> Increment<'a> {
                 let mut live = landed.files.iter().filter(|file| file.state == FileState::Live);
                 source.kind == Kind::Spend && live.any(|file| file.id == 0)
             });
-        let mut increment = Self {
+        Ok(Self {
             previous,
             stored,
             state,
@@ -223,15 +217,16 @@ impl<'a> Increment<'a> {
             touched,
             spend,
             wanted: BTreeMap::new(),
-        };
-        Ok(match increment.choose(config, pending).await? {
-            Some(why) => Err(why),
-            None => Ok(increment),
         })
     }
 
-    /// Chooses the rows to load.
-    async fn choose(&mut self, config: &Config, pending: &[(usize, Pending)]) -> Result<Option<String>> {
+    /// Chooses the rows to load. Answers why everything has to be worked out anew where it is too much.
+    pub(crate) async fn choose(
+        &mut self,
+        config: &Config,
+        pending: &[(usize, Pending)],
+        bounds: Bounds,
+    ) -> Result<Option<String>> {
         let (mut rows, mut of) = (0, 0);
         for (number, pending) in pending {
             let Some(source) = config.sources.get(*number) else {
@@ -268,7 +263,8 @@ impl<'a> Increment<'a> {
             };
             self.wanted.insert(name, wanted);
         }
-        Ok((of > SMALL && rows > of / 4).then(|| format!("{rows} of {of} stored rows are touched")))
+        let much = rows.saturating_mul(100) > of.saturating_mul(bounds.touched);
+        Ok((of > bounds.small && much).then(|| format!("{rows} of {of} stored rows are touched")))
     }
 
     /// Loads the chosen rows of a source beside the new ones.

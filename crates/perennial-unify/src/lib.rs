@@ -55,6 +55,7 @@ mod whole;
 mod writing;
 
 pub use check::{CheckReport, RejectedRows, check, strays};
+pub use compact::Bounds;
 pub use error::{Error, Result};
 pub use explain::{LifecycleExplanation, explain_lifecycle};
 pub use follow::follow;

@@ -1,13 +1,18 @@
 //! Rows of kind `identity_override`: what persons say of records.
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
+use parking_lot::Mutex;
 use perennial_base::relation::{PERENNIAL, relation};
-use perennial_identity::{Override, OverrideState, Verdict};
+use perennial_identity::{GraphBuilder, Override, OverrideState, Verdict};
 use perennial_lake::SourceManifest;
 
 use crate::bucket::Shared;
 use crate::columns::{instants, texts, written_schema};
 use crate::error::Result;
+use crate::groups::Labels;
 use crate::records::{Rows, Staged};
 use crate::versions::{path_of, place};
 
@@ -20,9 +25,17 @@ pub(crate) fn verdict(text: &str) -> Option<Verdict> {
     }
 }
 
-/// The current rows of a source.
-pub(crate) fn overrides(staged: &Staged, name: &str, manifest: &SourceManifest) -> Result<Vec<Override>> {
-    let mut words = Vec::new();
+/// By source and key of each word, an element of its group.
+pub(crate) type Words = HashMap<(String, String), u32>;
+
+/// Tells the graph the current rows of a source.
+pub(crate) fn hear(
+    staged: &Staged,
+    name: &str,
+    manifest: &SourceManifest,
+    graph: &Mutex<GraphBuilder>,
+    words: &mut Words,
+) -> Result<()> {
     for (heap, side) in staged.heaps.iter().zip(&staged.sides) {
         let batch = heap.load(&staged.schema, None)?;
         let side = side.read().next(batch.num_rows())?;
@@ -49,25 +62,35 @@ pub(crate) fn overrides(staged: &Staged, name: &str, manifest: &SourceManifest) 
             let Some(verdict) = verdict(&text("verdict", row)) else {
                 continue;
             };
-            words.push(Override {
+            words.insert((name.to_owned(), key.clone()), rows.element(number));
+            graph.lock().overrides([Override {
                 a: (text("source_a", row), text("record_a", row)),
                 b: (text("source_b", row), text("record_b", row)),
                 verdict,
                 time: rows.updated(number),
                 source: name.to_owned(),
                 key: key.clone(),
-            });
+            }]);
         }
     }
-    Ok(words)
+    Ok(())
 }
 
-/// What was said and what became of it.
-pub(crate) fn table(shared: &Shared) -> Result<Option<RecordBatch>> {
+/// What was said and what became of it, and the group of each word.
+pub(crate) fn table(
+    shared: &Shared,
+    words: &Words,
+    labels: &Labels,
+) -> Result<Option<(RecordBatch, ArrayRef)>> {
     let Some(relation) = relation(PERENNIAL, "identity_overrides") else {
         return Ok(None);
     };
     let rows: Vec<_> = shared.resolution.overrides().collect();
+    let groups = rows.iter().map(|row| {
+        let element = words.get(&(row.word.source.clone(), row.word.key.clone()))?;
+        Some(labels.of(*element))
+    });
+    let groups: ArrayRef = Arc::new(groups.collect::<UInt32Array>());
     let id = |customer: Option<u32>| customer.map(|customer| shared.customer_id(customer));
     let batch = RecordBatch::try_new(
         written_schema(relation),
@@ -96,5 +119,5 @@ pub(crate) fn table(shared: &Shared) -> Result<Option<RecordBatch>> {
             texts(rows.iter().map(|row| id(row.customer_b))),
         ],
     )?;
-    Ok(Some(batch))
+    Ok(Some((batch, groups)))
 }

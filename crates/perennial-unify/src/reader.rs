@@ -154,6 +154,17 @@ impl FileReader {
             _ => None,
         };
         let order = order.and_then(|at| mapped.columns.get(at.checked_sub(LEADING)?));
+        let word = |name: &str| {
+            let at = self.schema.index_of(name).ok()?.checked_sub(LEADING)?;
+            mapped.columns.get(at)?.as_string_opt::<i32>()
+        };
+        let words = match self.kind {
+            Kind::IdentityOverride => word("source_a")
+                .zip(word("record_a"))
+                .zip(word("source_b").zip(word("record_b")))
+                .map(|((source_a, record_a), (source_b, record_b))| [source_a, record_a, source_b, record_b]),
+            _ => None,
+        };
         let named = Named {
             kind: self.kind,
             number: self.number,
@@ -164,6 +175,7 @@ impl FileReader {
             order: order.and_then(|order| order.as_string_opt::<i32>()),
             rows: &places,
             time: &mapped.time,
+            words,
         };
         let elements = Nodes::take(&self.nodes, &named, &self.graph)?;
         let mut columns: Vec<ArrayRef> = vec![

@@ -13,7 +13,7 @@ use perennial_lake::{Commit, FileState, Manifest, Masks, Retention, RunState, Ru
 use perennial_udf_lifecycle::model::StageModel;
 
 use crate::by_value;
-use crate::compact::compact;
+use crate::compact::{Bounds, compact};
 use crate::due::{due, moment};
 use crate::error::{Error, Result};
 use crate::findings;
@@ -24,7 +24,7 @@ use crate::landing::{Landing, Looks, look};
 use crate::ledger::STATE_VERSION;
 use crate::money::MissingRate;
 use crate::output::Output;
-use crate::overrides::overrides;
+use crate::overrides::hear;
 use crate::progress::Progress;
 use crate::published;
 use crate::records::{Pending, Reading, Staged};
@@ -57,6 +57,8 @@ pub struct RunOptions {
     /// Leave a snapshot in force that was made with another configuration by a run which began after this process had
     /// read its own: somebody has changed the file since.
     pub yields: bool,
+    /// From when on the run does more than to add to what there is.
+    pub bounds: Bounds,
 }
 
 /// Runs once: reads the lake, and commits a snapshot when something is new.
@@ -220,6 +222,7 @@ async fn attempt(
             previous,
             part,
             why: why.clone(),
+            bounds: options.bounds,
             id: &id,
             number,
             now,
@@ -274,6 +277,7 @@ struct Committing<'a> {
     part: bool,
     /// Why everything is worked out.
     why: Option<String>,
+    bounds: Bounds,
     id: &'a str,
     number: u64,
     now: i64,
@@ -304,7 +308,9 @@ impl Committing<'_> {
             }
         }
         let graph = Arc::new(Mutex::new(graph));
-        let nodes = Arc::new(Mutex::new(Nodes::new(self.part, &scratch)));
+        let unkeyed = config.sources.iter().filter(|source| source.record_key.is_none());
+        let unkeyed = unkeyed.map(|source| source.name.clone()).collect();
+        let nodes = Arc::new(Mutex::new(Nodes::new(self.part, unkeyed, &scratch)));
         let rows: u64 = landing
             .sources
             .iter()
@@ -344,23 +350,25 @@ impl Committing<'_> {
                 pending.push((number, read));
                 continue;
             }
-            match reading.finish(read, source, manifest, &mut known)? {
-                Some(said) if spoken(source.kind) => {
-                    let words = overrides(&said, &source.name, manifest)?;
-                    graph.lock().overrides(words);
-                }
-                read => staged.extend(read),
+            let read = reading.finish(read, source, manifest, &mut known)?;
+            if let Some(said) = read.as_ref().filter(|_| spoken(source.kind)) {
+                hear(said, &source.name, manifest, &graph, &mut known.words)?;
             }
+            staged.extend(read);
         }
         let mut increment = None;
         if let Some(previous) = self.previous.filter(|_| self.part) {
             journal.phase("find what is touched", None);
+            if nodes.lock().speaks_of_places() {
+                // The places of stored rows are not noted.
+                let why = "a person speaks of a record of a source without keys";
+                return Ok(Outcome::TooMuch(why.to_owned()));
+            }
             let due = due(&stored, &state, config, previous, self.moment).await?;
-            let found = Increment::find(previous, &stored, config, &pending, &landing, &due, &nodes).await?;
-            let found = match found {
-                Ok(found) => found,
-                Err(why) => return Ok(Outcome::TooMuch(why)),
-            };
+            let mut found = Increment::find(previous, &stored, config, &landing, &due, &nodes).await?;
+            if let Some(why) = found.choose(config, &pending, self.bounds).await? {
+                return Ok(Outcome::TooMuch(why));
+            }
             let ids = published::previous(&stored, Some(previous), Some(&found.touched)).await?;
             graph.lock().remember(ids);
             for (number, read) in pending {
@@ -368,7 +376,11 @@ impl Committing<'_> {
                     (config.sources.get(number), landing.sources.get_mut(number))
                 {
                     found.load(&source.name, manifest, &read, &graph, &nodes).await?;
-                    staged.extend(reading.finish(read, source, manifest, &mut known)?);
+                    let read = reading.finish(read, source, manifest, &mut known)?;
+                    if let Some(said) = read.as_ref().filter(|_| spoken(source.kind)) {
+                        hear(said, &source.name, manifest, &graph, &mut known.words)?;
+                    }
+                    staged.extend(read);
                 }
             }
             increment = Some(found);
@@ -431,7 +443,8 @@ impl Committing<'_> {
                 return Ok(Outcome::TooMuch("a table has other columns now".to_owned()));
             };
             (tables, masks) = merged;
-            compact(engine, &state, &stored, &mut tables, &masks, self.output).await?;
+            let (state, output) = (&state, self.output);
+            compact(engine, state, &stored, &mut tables, &masks, output, self.bounds).await?;
             let named: HashSet<&str> = tables
                 .values()
                 .flat_map(|table| table.files.iter().map(|file| file.path.as_str()))

@@ -7,6 +7,7 @@ use perennial_lake::SourceManifest;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Result;
+use crate::overrides::Words;
 use crate::records::{Counts, DROPPED, LEADING_COLUMNS, NOBODY, Rows, Staged};
 use crate::scratch::Stored;
 use crate::side::SideBuilder;
@@ -17,6 +18,7 @@ pub(crate) struct Known {
     pub(crate) orders: Orders,
     /// By signature, an element of its group.
     pub(crate) elements: Vec<u32>,
+    pub(crate) words: Words,
 }
 
 impl Known {

@@ -29,7 +29,7 @@ use crate::journal::Journal;
 use crate::landing::Landing;
 use crate::money::{MissingRate, Rates};
 use crate::output::{Output, name_of, sort_of};
-use crate::overrides;
+use crate::overrides::{self, Words};
 use crate::past::Before;
 use crate::published;
 use crate::records::Staged;
@@ -75,7 +75,7 @@ impl Writing<'_> {
         &self,
         staged: Vec<Staged>,
         resolution: Resolution,
-        known: Known,
+        mut known: Known,
         labels: &Labels,
         rules: &Rules,
         output: &Arc<Output>,
@@ -104,6 +104,7 @@ impl Writing<'_> {
         )?;
         let groups = of_customers(&resolution, &known.elements);
         let groups = groups.into_iter().map(|element| labels.of(element)).collect();
+        let words = std::mem::take(&mut known.words);
         drop(known);
 
         let rates = self.rates(&routed, buckets.unowned())?;
@@ -156,7 +157,7 @@ impl Writing<'_> {
             shared.model = model;
         }
         self.declare(&shared)?;
-        self.unowned(&shared, rules).await?;
+        self.unowned(&shared, rules, &words, labels).await?;
         let shared = Arc::new(shared);
         self.journal.phase("write customers", Some(with_nobody as u64));
         let mut members = Members::default();
@@ -256,7 +257,7 @@ impl Writing<'_> {
     }
 
     /// The tables that belong to no customer.
-    async fn unowned(&self, shared: &Shared, rules: &Rules) -> Result<()> {
+    async fn unowned(&self, shared: &Shared, rules: &Rules, words: &Words, labels: &Labels) -> Result<()> {
         let unowned = shared.buckets.unowned();
         if self.part.is_none_or(|part| part.spend)
             && let (Some(batch), Some(schema)) = (
@@ -319,8 +320,8 @@ impl Writing<'_> {
             self.write(shared, PERENNIAL, relation.name, &conflicts, None)
                 .await?;
         }
-        if let Some(batch) = overrides::table(shared)? {
-            self.write(shared, PERENNIAL, "identity_overrides", &batch, None)
+        if let Some((batch, groups)) = overrides::table(shared, words, labels)? {
+            self.write(shared, PERENNIAL, "identity_overrides", &batch, Some(groups))
                 .await?;
         }
         if let Some(relation) = relation(PERENNIAL, "identity_warnings") {

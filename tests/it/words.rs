@@ -1,0 +1,194 @@
+//! What persons say of records, in runs that work out no more than what new files touch.
+
+use perennial_testkit::TestLake;
+
+use crate::identity::{DESK, TYPES, WHO, config, rows, words};
+use crate::worlds::land;
+
+const STATES: &str = "SELECT record_key, verdict, state FROM perennial.identity_overrides ORDER BY 1";
+const WHY: &str = "SELECT why_full FROM perennial.runs ORDER BY snapshot DESC LIMIT 1";
+
+/// Lands a file, looks once, and tells who the customers are by their addresses, what became of the words, and why
+/// everything was worked out, if it was.
+fn after(lake: &TestLake, path: &str, bytes: &[u8]) -> (Vec<String>, Vec<String>, Option<String>) {
+    land(lake, path, bytes);
+    let queries = [WHO, STATES, WHY].map(str::to_owned);
+    let (report, mut answers) = lake.answers(false, &queries);
+    assert!(report.snapshot.is_some(), "{path}");
+    let (why, states) = (answers.pop().unwrap(), answers.pop().unwrap());
+    assert_eq!(why, [report.why_full.clone().unwrap_or_else(|| "∅".to_owned())]);
+    (answers.pop().unwrap(), states, report.why_full)
+}
+
+/// Who is who after each file is worked out by hand.
+#[test]
+fn a_person_s_word_touches_the_records_that_it_names() {
+    let config = config("", TYPES).replace("[identity]\n", &format!("{DESK}[identity]\n"));
+    let lake = TestLake::of(&config, &[]);
+    let people = [
+        "1 ann@x.de - 2026-01-01",
+        "2 ann@y.de - 2026-01-02",
+        "3 bob@x.de 030999888 2026-01-03",
+        "4 bea@x.de 030999888 2026-01-04",
+        "5 zoe@x.de - 2026-01-05",
+    ];
+    land(&lake, "web/a.parquet", &rows(&["visit ida@x.de - 2026-01-01"]));
+    let (who, states, _) = after(&lake, "crm/a.parquet", &rows(&people));
+    let both = "email=bea@x.de email=bob@x.de phone=+4930999888";
+    assert_eq!(
+        who,
+        [
+            "email=ann@x.de",
+            "email=ann@y.de",
+            both,
+            "email=ida@x.de",
+            "email=zoe@x.de"
+        ]
+    );
+    assert!(states.is_empty());
+
+    let (who, states, full) = after(
+        &lake,
+        "desk/a.parquet",
+        &words(&["t1 crm 1 crm 2 same 2026-02-01"]),
+    );
+    assert_eq!(full, None);
+    assert_eq!(
+        who,
+        [
+            "email=ann@x.de email=ann@y.de",
+            both,
+            "email=ida@x.de",
+            "email=zoe@x.de"
+        ]
+    );
+    assert_eq!(states, ["t1|same|applied"]);
+
+    // It holds for what lands later, of them and of others.
+    let (who, states, full) = after(
+        &lake,
+        "crm/b.parquet",
+        &rows(&["6 ann@y.de 030111222 2026-01-06", "7 max@x.de - 2026-01-07"]),
+    );
+    let ann = "email=ann@x.de email=ann@y.de phone=+4930111222";
+    assert_eq!(full, None);
+    assert_eq!(
+        who,
+        [ann, both, "email=ida@x.de", "email=max@x.de", "email=zoe@x.de"]
+    );
+    assert_eq!(states, ["t1|same|applied"]);
+
+    // The telephone stays with the record that had it first; of a record that does not exist nothing follows yet.
+    let (who, states, full) = after(
+        &lake,
+        "desk/b.parquet",
+        &words(&[
+            "t2 crm 4 crm 3 different 2026-02-02",
+            "t3 crm 9 crm 5 same 2026-02-02",
+        ]),
+    );
+    assert_eq!(full, None);
+    let bob = "email=bob@x.de phone=+4930999888";
+    assert_eq!(
+        who,
+        [
+            ann,
+            "email=bea@x.de",
+            bob,
+            "email=ida@x.de",
+            "email=max@x.de",
+            "email=zoe@x.de"
+        ]
+    );
+    assert_eq!(
+        states,
+        [
+            "t1|same|applied",
+            "t2|different|applied",
+            "t3|same|unknown record"
+        ]
+    );
+
+    // The record comes.
+    let (who, states, full) = after(&lake, "crm/c.parquet", &rows(&["9 yva@x.de - 2026-01-09"]));
+    assert_eq!(full, None);
+    let zoe = "email=yva@x.de email=zoe@x.de";
+    assert_eq!(
+        who,
+        [
+            ann,
+            "email=bea@x.de",
+            bob,
+            "email=ida@x.de",
+            "email=max@x.de",
+            zoe
+        ]
+    );
+    assert_eq!(
+        states,
+        ["t1|same|applied", "t2|different|applied", "t3|same|applied"]
+    );
+
+    // A newer word takes back an older one, and a word that is corrected is another.
+    let (who, states, full) = after(
+        &lake,
+        "desk/c.parquet",
+        &words(&[
+            "t4 crm 2 crm 1 different 2026-03-01",
+            "t2 crm 7 crm 3 same 2026-03-01",
+        ]),
+    );
+    assert_eq!(full, None);
+    let max = "email=bea@x.de email=bob@x.de email=max@x.de phone=+4930999888";
+    assert_eq!(
+        who,
+        [
+            "email=ann@x.de",
+            "email=ann@y.de phone=+4930111222",
+            max,
+            "email=ida@x.de",
+            zoe
+        ]
+    );
+    assert_eq!(
+        states,
+        [
+            "t1|same|overruled",
+            "t2|same|applied",
+            "t3|same|applied",
+            "t4|different|applied"
+        ]
+    );
+
+    // Records without keys are found by their place in files that are read as a whole.
+    let (who, states, full) = after(
+        &lake,
+        "desk/d.parquet",
+        &words(&["t5 crm 1 web web/a.parquet:0 same 2026-03-02"]),
+    );
+    assert_eq!(
+        full.as_deref(),
+        Some("a person speaks of a record of a source without keys")
+    );
+    let ida = "email=ann@x.de email=ida@x.de";
+    assert_eq!(who, [ida, "email=ann@y.de phone=+4930111222", max, zoe]);
+    assert_eq!(states[4], "t5|same|applied");
+
+    // From then on they are known.
+    let (who, states, full) = after(
+        &lake,
+        "crm/d.parquet",
+        &rows(&["8 ida@x.de 030333444 2026-01-08"]),
+    );
+    assert_eq!(full, None);
+    assert_eq!(
+        who,
+        [
+            "email=ann@x.de email=ida@x.de phone=+4930333444",
+            "email=ann@y.de phone=+4930111222",
+            max,
+            zoe
+        ]
+    );
+    assert_eq!(states[4], "t5|same|applied");
+}
