@@ -56,6 +56,16 @@ fn sources() {
         "[[source]]\nname = \"a\"\nkind = \"oder\"\npath = \"a/\"",
         "perennial.toml:5:8: unknown kind \"oder\" in [[source]] \"a\"\n  hint: did you mean \"order\"?",
     );
+    // What was meant to be the key is not missing.
+    check(
+        &order("").replace("kind", "knd"),
+        "perennial.toml:5:1: unknown key \"knd\" in [[source]] \"shop\"\n  hint: did you mean \"kind\"?",
+    );
+    check(
+        &order("").replace("amount = \"total\"", ""),
+        "perennial.toml:3:1: missing key \"columns.amount\" in [[source]] \"shop\"\n  \
+         hint: add amount = \"…\" to columns: value of the order in the reporting currency",
+    );
     check(
         "[[source]]\nname = \"crm\"\nkind = \"profile\"\npath = \"crm/\"",
         "perennial.toml:3:1: missing key \"time\" in [[source]] \"crm\"\n  \
@@ -65,9 +75,7 @@ fn sources() {
     );
     check(
         &order("").replace("amount", "amuont"),
-        "perennial.toml:3:1: missing key \"columns.amount\" in [[source]] \"shop\"\n  \
-         hint: add amount = \"…\" to columns: value of the order in the reporting currency\n\
-         perennial.toml:9:13: unknown column of kind \"order\" \"amuont\" in [[source]] \"shop\"\n  \
+        "perennial.toml:9:13: unknown column of kind \"order\" \"amuont\" in [[source]] \"shop\"\n  \
          hint: did you mean \"amount\"?",
     );
     check(
