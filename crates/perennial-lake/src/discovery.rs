@@ -199,7 +199,9 @@ pub async fn names_in(lake: &Lake, folder: &str) -> Result<Vec<String>> {
         .files
         .iter()
         .filter_map(|file| lake.relative(&file.location));
-    let folders = found.folders.into_iter().map(|folder| format!("{folder}/"));
+    // An object of the name of a folder is what makes it in a console.
+    let files = files.filter(|path| !found.folders.contains(path));
+    let folders = found.folders.iter().map(|folder| format!("{folder}/"));
     let mut names: Vec<String> = files
         .chain(folders)
         .filter(|path| everything.matches(path.trim_end_matches('/')))
