@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
-use perennial_testkit::TestLake;
+use perennial_testkit::{Doubt, TestLake};
 
 use crate::runs::{config, orders};
 use crate::support::parquet;
@@ -44,6 +44,8 @@ fn a_configuration_that_fits_is_told_nothing() {
             && report.rejected.is_empty()
             && report.unusable.is_empty()
             && report.of_no_source.is_empty()
+            && report.doubtful_keys.is_empty()
+            && report.astray.is_empty()
             && report.missing_rates.is_empty(),
         "{report:?}"
     );
@@ -57,14 +59,106 @@ fn a_mapping_that_rejects_every_row_does_not_fit() {
         &[("orders/1.parquet", &three())],
     );
     let config = config("", "");
-    let line = config.lines().position(|line| line == "[[source]]").unwrap() + 1;
-    assert_eq!(
-        lake.check().unwrap_err(),
-        [format!(
-            "source \"shop\": every row at the start of orders/1.parquet would be rejected: \
-             amount is missing or is not a number\nCorrect the mapping in line {line} and below."
-        )]
+    let line = config
+        .lines()
+        .position(|line| line.starts_with("columns"))
+        .unwrap()
+        + 1;
+    let errors = lake.check().unwrap_err();
+    let [error] = errors.as_slice() else {
+        panic!("{errors:?}")
+    };
+    let said = format!(
+        "perennial.toml:{line}:22: columns.amount of source \"shop\": every row at the start of orders/1.parquet would be \
+         rejected: amount is missing or is not a number\nCorrect the expression, or the files."
     );
+    assert!(error.ends_with(&said), "{error}");
+}
+
+/// What is in doubt about the key of these orders: value, reason, and rows compared.
+fn doubt(key: &str, rows: &[(&str, &str, &str, &str, i64)]) -> Option<(String, Doubt, u64)> {
+    let file = orders(rows);
+    let lake = lake(&[(KEY, key)], "", &[("orders/1.parquet", &file)]);
+    let mut doubtful = lake.check().unwrap().doubtful_keys;
+    assert!(doubtful.len() < 2, "{doubtful:?}");
+    let found = doubtful.pop()?;
+    assert_eq!((found.source.as_str(), found.key.as_str()), ("shop", "id"));
+    Some((found.value, found.doubt, found.compared))
+}
+
+#[test]
+fn a_key_of_rows_that_differ_is_in_doubt_unless_something_tells_the_newest() {
+    let dated = "record_key = \"id\"\nupdated_at = \"at\"";
+    let unordered = |by: Option<&str>| Doubt::Unordered {
+        keys: 1,
+        rows: 2,
+        by: by.map(|sql| ("updated_at", sql.to_owned())),
+    };
+    let order = |key, state, day| (key, "ann@example.org", state, "EUR", day);
+    let once = [
+        order("1", "paid", 0),
+        order("2", "open", 0),
+        order("3", "open", 5),
+    ];
+    let again = [
+        order("1", "paid", 0),
+        order("2", "open", 0),
+        order("1", "paid", 0),
+    ];
+    let other = [
+        order("1", "paid", 0),
+        order("2", "open", 0),
+        order("1", "open", 0),
+    ];
+    let later = [
+        order("1", "paid", 0),
+        order("2", "open", 0),
+        order("1", "open", 1),
+    ];
+    for key in [KEY, dated] {
+        // What has landed twice as it was is one order, whatever its time.
+        assert_eq!((doubt(key, &once), doubt(key, &again)), (None, None), "{key}");
+    }
+    let one = |doubt| Some(("1".to_owned(), doubt, 3));
+    assert_eq!(doubt(KEY, &other), one(unordered(None)));
+    assert_eq!(doubt(KEY, &later), one(unordered(None)));
+    assert_eq!(doubt(dated, &other), one(unordered(Some("at"))));
+    assert_eq!(doubt(dated, &later), None);
+    // Three orders of one key, each later than the one before: two of four rows are older ones, then three of five.
+    let mut versions = vec![
+        order("1", "a", 0),
+        order("1", "b", 1),
+        order("1", "c", 2),
+        order("2", "a", 0),
+    ];
+    assert_eq!(doubt(dated, &versions), None);
+    versions.push(order("1", "d", 3));
+    assert_eq!(
+        doubt(dated, &versions),
+        Some(("1".to_owned(), Doubt::Versions(3), 5))
+    );
+    // A filter leaves rows out, and the key may be any expression.
+    let filtered = "record_key = \"id\"\nwhere = \"state <> 'open'\"";
+    assert_eq!(doubt(filtered, &other), None);
+}
+
+#[test]
+fn a_key_of_profiles_has_the_versions_of_its_times() {
+    let profiles = "record_key = \"id\"\ntraits = { state = \"state\" }";
+    let changes = [
+        ("kind = \"order\"", "kind = \"profile\""),
+        (
+            "columns = { amount = \"amount\", status = \"state\", currency = \"currency\" }",
+            "",
+        ),
+        (KEY, profiles),
+    ];
+    let person = |state, day| ("1", "ann@example.org", state, "EUR", day);
+    for (second, expected) in [(person("open", 1), 0), (person("open", 0), 1)] {
+        let file = orders(&[person("paid", 0), second]);
+        let lake = lake(&changes, "", &[("orders/1.parquet", &file)]);
+        assert_eq!(lake.check().unwrap().doubtful_keys.len(), expected);
+    }
 }
 
 #[test]

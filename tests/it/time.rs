@@ -119,7 +119,7 @@ fn a_customer_whom_no_new_file_touches_is_told_as_of_the_moment_of_the_snapshot(
     let (report, answers) = look();
     assert_eq!(
         report.why_full.as_deref(),
-        Some("the clock stands before the moment that is served")
+        Some("the clock was set back: it stands before the moment that is served")
     );
     assert_eq!(
         answers[0],

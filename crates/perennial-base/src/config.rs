@@ -1,6 +1,7 @@
 //! The configuration file `perennial.toml`: its types, the registry of all its keys, and the reader that names
 //! key, line and remedy when something is wrong.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -117,8 +118,23 @@ impl SourceConfig {
 pub struct Expression {
     /// The SQL text.
     pub sql: String,
-    /// 1-based line in the file.
+    /// Where.
+    pub at: Spot,
+}
+
+/// A line and a column (counted in characters) of the file, each from 1; 0 for what no file holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spot {
+    /// The line.
     pub line: usize,
+    /// The column.
+    pub column: usize,
+}
+
+impl fmt::Display for Spot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
 }
 
 /// `[identity]`.
@@ -149,6 +165,8 @@ pub struct IdentifierConfig {
     pub limit: Option<u32>,
     /// A value that would join more components than this identifies nobody.
     pub max_customers: Option<u32>,
+    /// Where its rule stands, or it does; nowhere where the rule holds by the type's name.
+    pub at: Spot,
 }
 
 /// How identifier values are made comparable.

@@ -203,7 +203,8 @@ pub trait UserError: Error {
     }
 }
 
-/// The name in `known` that `name` was probably meant to be, if one is near enough to suggest.
+/// The name in `known` that `name` was probably meant to be, if one is near enough to suggest: a third of the letters of the
+/// shorter of the two may be wrong, and of names of one or two letters none.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     known
@@ -214,7 +215,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
                 candidate,
             )
         })
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(name.len()) / 3).max(1))
+        .filter(|(distance, candidate)| *distance <= candidate.chars().count().min(name.chars().count()) / 3)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -229,5 +230,9 @@ mod tests {
         assert_eq!(nearest("identifers", known), Some("identifiers"));
         assert_eq!(nearest("tmie", known), Some("time"));
         assert_eq!(nearest("colour", known), None);
+        // Of three letters one may be wrong, of fewer none: nearly every short name is near to another one.
+        assert_eq!(nearest("knd", ["kind", "name"]), Some("kind"));
+        assert_eq!(nearest("mod", ["cos", "md5", "round"]), None);
+        assert_eq!(nearest("ab", ["abs", "a", "cb"]), None);
     }
 }

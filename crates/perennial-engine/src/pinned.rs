@@ -18,14 +18,14 @@ use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{
     CopyOptions, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
-    OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, coalesce_ranges,
+    OBJECT_STORE_COALESCE_DEFAULT, ObjectMeta, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions,
+    PutPayload, PutResult, coalesce_ranges,
 };
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::ParquetMetaData;
-use perennial_lake::Lake;
+use perennial_lake::{Lake, PLATFORM_FOLDER};
 
 /// Makes readers of the files of a lake; footers are kept in memory.
 #[derive(Debug)]
@@ -78,8 +78,32 @@ struct PinnedReader {
 
 impl PinnedReader {
     /// The failure of a store in words of ours: its own text can have paths of the server in it, and worse.
-    fn failed(&self, error: &object_store::Error) -> ParquetError {
-        ParquetError::External(Box::new(perennial_lake::Error::store("read", &self.name, error)))
+    async fn failed(&self, error: &object_store::Error) -> ParquetError {
+        let mut failure = perennial_lake::Error::store("read", &self.name, error);
+        // A file of ours is written once: one of another size will not be whole again, however often it is asked for.
+        if self.is_ours()
+            && matches!(failure, perennial_lake::Error::Unavailable { .. })
+            && let Ok(found) = self.store.head(&self.meta.location).await
+            && found.size != self.meta.size
+        {
+            failure = self.damaged(format!(
+                "it has {} bytes, and {} were written",
+                found.size, self.meta.size
+            ));
+        }
+        ParquetError::External(Box::new(failure))
+    }
+
+    /// Whether it is a data file of a snapshot, and not one that has landed.
+    fn is_ours(&self) -> bool {
+        self.name.split('/').next() == Some(PLATFORM_FOLDER)
+    }
+
+    fn damaged(&self, reason: String) -> perennial_lake::Error {
+        perennial_lake::Error::DamagedData {
+            path: self.name.clone(),
+            reason,
+        }
     }
 }
 
@@ -113,12 +137,21 @@ impl AsyncFileReader for PinnedReader {
                 .with_page_index_policy(options.map(ArrowReaderOptions::column_index_policy))
                 .fetch_metadata()
                 .await;
-            fetched.map_err(|error| match store_error(&error) {
-                Some(cause) => self.failed(cause),
-                None => match error {
-                    DataFusionError::ParquetError(error) => *error,
-                    other => ParquetError::External(Box::new(other)),
-                },
+            let error = match fetched {
+                Ok(metadata) => return Ok(metadata),
+                Err(error) => error,
+            };
+            if let Some(cause) = store_error(&error) {
+                return Err(self.failed(cause).await);
+            }
+            Err(match error {
+                DataFusionError::ParquetError(error) if self.is_ours() => {
+                    let said = error.to_string();
+                    let said = said.trim_start_matches("Parquet error: ");
+                    ParquetError::External(Box::new(self.damaged(said.to_owned())))
+                }
+                DataFusionError::ParquetError(error) => *error,
+                other => ParquetError::External(Box::new(other)),
             })
         }
         .boxed()
@@ -132,7 +165,10 @@ impl PinnedReader {
             .bytes_scanned
             .add(usize::try_from(asked).unwrap_or(usize::MAX));
         let read = self.store.get_ranges(&self.meta.location, ranges).await;
-        read.map_err(|error| self.failed(&error))
+        match read {
+            Ok(read) => Ok(read),
+            Err(error) => Err(self.failed(&error).await),
+        }
     }
 }
 

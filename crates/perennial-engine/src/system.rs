@@ -113,11 +113,13 @@ fn sources(config: &Config, manifest: Option<&Manifest>) -> Vec<ArrayRef> {
 }
 
 fn files(manifest: Option<&Manifest>) -> Vec<ArrayRef> {
+    let manifest = manifest.into_iter();
     let rows: Vec<(&str, &SourceFile)> = manifest
-        .into_iter()
+        .clone()
         .flat_map(|manifest| &manifest.sources)
         .flat_map(|(name, source)| source.files.iter().map(move |file| (name.as_str(), file)))
         .filter(|(_, file)| file.state != FileState::Deleted)
+        .chain(manifest.flat_map(|manifest| manifest.unclaimed.iter().map(|file| ("", file))))
         .collect();
     let number = |number: fn(&SourceFile) -> u64| count(rows.iter().map(|(_, file)| Some(number(file))));
     vec![

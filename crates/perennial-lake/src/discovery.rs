@@ -123,7 +123,10 @@ pub async fn discover(lake: &Lake, source: &SourcePath) -> Result<Vec<Landed>> {
     let failed = |error: object_store::Error| Error::store("list", source.prefix(), &error);
     let store = lake.store();
     let prefix = lake.path(source.prefix())?;
-    let mut found: Vec<ObjectMeta> = store.list(Some(&prefix)).try_collect().await.map_err(failed)?;
+    let mut found = match source.prefix.is_empty() {
+        true => below_root(lake).await?,
+        false => list(lake, source.prefix()).await?,
+    };
     if source.pattern.is_none() && !source.prefix.is_empty() {
         // A listing is of what is below a name; the name may also be a file.
         match store.head(&prefix).await {
@@ -132,8 +135,122 @@ pub async fn discover(lake: &Lake, source: &SourcePath) -> Result<Vec<Landed>> {
             Err(error) => return Err(failed(error)),
         }
     }
-    found.sort_by(|a, b| a.location.cmp(&b.location));
+    Ok(candidates(lake, found, |path| source.matches(path)))
+}
 
+/// Lists the files of the lake that no source takes, sorted by path: what is in folders of sources is not listed, and
+/// neither are the platform's own files nor any other that [`SourcePath::matches`] leaves out of a whole lake. A folder that
+/// may not be listed has none.
+///
+/// # Errors
+/// When the store cannot be listed.
+pub async fn unclaimed(lake: &Lake, sources: &[SourcePath]) -> Result<Vec<Landed>> {
+    let everything = SourcePath::parse("")?;
+    let mut found = Vec::new();
+    let mut folders = vec![String::new()];
+    while let Some(folder) = folders.pop() {
+        let mut whole = sources.iter().filter(|source| source.pattern.is_none());
+        if whole.any(|source| is_within(&folder, source.prefix())) {
+            continue;
+        }
+        let mut below = sources.iter().map(SourcePath::prefix);
+        let leads = below.any(|prefix| prefix != folder && is_within(prefix, &folder));
+        let listed = match folder.is_empty() || leads {
+            true => directly_in(lake, &folder).await,
+            false => list(lake, &folder).await.map(|files| Folder {
+                files,
+                ..Folder::default()
+            }),
+        };
+        let listed = match listed {
+            Err(Error::NotAllowed { .. }) => continue,
+            listed => listed?,
+        };
+        found.extend(listed.files);
+        folders.extend(
+            listed
+                .folders
+                .into_iter()
+                .filter(|folder| everything.matches(folder)),
+        );
+    }
+    Ok(candidates(lake, found, |path| {
+        everything.matches(path) && !sources.iter().any(|source| source.matches(path))
+    }))
+}
+
+/// What is directly in a folder of the lake.
+#[derive(Debug, Default)]
+struct Folder {
+    /// Paths of folders, relative to the lake.
+    folders: Vec<String>,
+    files: Vec<ObjectMeta>,
+}
+
+/// The names of what is directly in a folder of the lake, those of folders with a slash at the end; sorted, without those
+/// that no source is meant to see.
+///
+/// # Errors
+/// When the store cannot be listed, or the path is none.
+pub async fn names_in(lake: &Lake, folder: &str) -> Result<Vec<String>> {
+    let found = directly_in(lake, folder).await?;
+    let everything = SourcePath::parse("")?;
+    let files = found
+        .files
+        .iter()
+        .filter_map(|file| lake.relative(&file.location));
+    // An object of the name of a folder is what makes it in a console.
+    let files = files.filter(|path| !found.folders.contains(path));
+    let folders = found.folders.iter().map(|folder| format!("{folder}/"));
+    let mut names: Vec<String> = files
+        .chain(folders)
+        .filter(|path| everything.matches(path.trim_end_matches('/')))
+        .filter_map(|path| {
+            let below = path.strip_prefix(folder)?;
+            Some(below.trim_start_matches('/').to_owned())
+        })
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+async fn directly_in(lake: &Lake, folder: &str) -> Result<Folder> {
+    let listed = lake.store().list_with_delimiter(Some(&lake.path(folder)?)).await;
+    let listed = listed.map_err(|error| Error::store("list", folder, &error))?;
+    let folders = listed.common_prefixes.iter();
+    Ok(Folder {
+        folders: folders.filter_map(|folder| lake.relative(folder)).collect(),
+        files: listed.objects,
+    })
+}
+
+/// All objects below the root of the lake but those of the platform, which are far more than what has landed.
+async fn below_root(lake: &Lake) -> Result<Vec<ObjectMeta>> {
+    let root = directly_in(lake, "").await?;
+    let mut found = root.files;
+    for folder in root.folders.iter().filter(|folder| *folder != PLATFORM_FOLDER) {
+        found.extend(list(lake, folder).await?);
+    }
+    Ok(found)
+}
+
+/// All objects below a folder.
+async fn list(lake: &Lake, folder: &str) -> Result<Vec<ObjectMeta>> {
+    let listed = lake.store().list(Some(&lake.path(folder)?)).try_collect().await;
+    listed.map_err(|error| Error::store("list", folder, &error))
+}
+
+/// Whether a path is a folder or below it; every path is below the root.
+fn is_within(path: &str, folder: &str) -> bool {
+    match path.strip_prefix(folder) {
+        Some(rest) => folder.is_empty() || rest.is_empty() || rest.starts_with('/'),
+        None => false,
+    }
+}
+
+/// Of objects those that are wanted, by path, sorted by it.
+fn candidates(lake: &Lake, mut found: Vec<ObjectMeta>, wanted: impl Fn(&str) -> bool) -> Vec<Landed> {
+    found.sort_by(|a, b| a.location.cmp(&b.location));
     let mut landed: Vec<Landed> = Vec::with_capacity(found.len());
     for (meta, next) in found.iter().zip(found.iter().skip(1).map(Some).chain([None])) {
         // Consoles of object stores make a folder by an empty object of its name.
@@ -144,7 +261,7 @@ pub async fn discover(lake: &Lake, source: &SourcePath) -> Result<Vec<Landed>> {
         let Some(path) = lake.relative(&meta.location) else {
             continue;
         };
-        if !marker && source.matches(&path) {
+        if !marker && wanted(&path) {
             landed.push(Landed {
                 size: meta.size,
                 e_tag: meta.e_tag.clone(),
@@ -154,7 +271,7 @@ pub async fn discover(lake: &Lake, source: &SourcePath) -> Result<Vec<Landed>> {
             });
         }
     }
-    Ok(landed)
+    landed
 }
 
 /// Remembers what a source looked like, to tell a file that is being written from one that is done.
@@ -359,6 +476,35 @@ mod tests {
             ["crm/b.parquet", "crm/month=1/a.parquet", "other/c.parquet"]
         );
         assert!(paths("nowhere/").await.is_empty());
+        assert_eq!(
+            paths("").await,
+            [
+                "crm/b.parquet",
+                "crm/empty",
+                "crm/month=1/a.parquet",
+                "other/c.parquet"
+            ]
+        );
+        let left = async |sources: &[&str]| -> Vec<String> {
+            let sources = sources.iter().map(|source| SourcePath::parse(source).unwrap());
+            let landed = unclaimed(&lake, &sources.collect::<Vec<_>>()).await.unwrap();
+            landed.into_iter().map(|file| file.path).collect()
+        };
+        assert_eq!(left(&["crm/"]).await, ["other/c.parquet"]);
+        assert_eq!(
+            left(&["crm/month=1/", "other/*.csv"]).await,
+            ["crm/b.parquet", "crm/empty", "other/c.parquet"]
+        );
+        assert_eq!(
+            left(&["crm/b.parquet", "crm/*/*.parquet", "other"]).await,
+            ["crm/empty"]
+        );
+        assert!(left(&[""]).await.is_empty());
+        assert_eq!(names_in(&lake, "").await.unwrap(), ["crm/", "other/"]);
+        assert_eq!(
+            names_in(&lake, "crm").await.unwrap(),
+            ["b.parquet", "empty", "month=1/"]
+        );
     }
 
     #[test]

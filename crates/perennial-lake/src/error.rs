@@ -74,6 +74,14 @@ pub enum Error {
         /// The object.
         path: String,
     },
+    /// A data file of ours that is not what was written.
+    #[error("data file \"{path}\" is damaged: {reason}")]
+    DamagedData {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A snapshot's document that cannot be read.
     #[error("snapshot {number} is damaged: {reason}")]
     DamagedSnapshot {
@@ -129,7 +137,7 @@ impl UserError for Error {
             }
             Self::DiskFull { .. } => ErrorClass::DiskFull,
             Self::NotFound { .. } => ErrorClass::MissingFile,
-            Self::DamagedSnapshot { .. } => ErrorClass::DamagedFile,
+            Self::DamagedSnapshot { .. } | Self::DamagedData { .. } => ErrorClass::DamagedFile,
             Self::Replaced { .. } => ErrorClass::Conflict,
             Self::NewerFormat { .. } | Self::Unconditional { .. } => ErrorClass::Unsupported,
             Self::Malformed { .. } => ErrorClass::Internal,
@@ -138,7 +146,8 @@ impl UserError for Error {
 
     fn detail(&self) -> Option<String> {
         let text = match self {
-            Self::DiskFull { .. } => "Nothing was committed: the former snapshot stays in force.",
+            Self::DiskFull { .. } => "Nothing was committed: what is served stays as it is.",
+            Self::DamagedData { .. } => "A snapshot names it, and nobody but Perennial writes there.",
             Self::NotFound { .. } => "Somebody removed it after it was admitted.",
             Self::Unconfirmed { .. } => "The store was asked to commit, and its answer did not arrive.",
             Self::Unconditional { .. } => {
@@ -176,6 +185,9 @@ impl UserError for Error {
             Self::DiskFull { .. } => "Free space on the disk of the lake, or raise the quota, and run again.",
             Self::NotFound { .. } | Self::Replaced { .. } => {
                 "Run the statement again; it then reads the newest snapshot."
+            }
+            Self::DamagedData { .. } => {
+                "`perennial unify --full` makes all data files anew from what has landed; where it needs this one, restore it from a backup."
             }
             Self::DamagedSnapshot { .. } => {
                 "Restore the file from a backup, or remove it to go back to the snapshot before."

@@ -30,6 +30,9 @@ pub struct Manifest {
     pub tables: BTreeMap<String, TableManifest>,
     /// Every source by name.
     pub sources: BTreeMap<String, SourceManifest>,
+    /// Files that landed where no source looks, the first [`Manifest::UNCLAIMED`] by path.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unclaimed: Vec<SourceFile>,
     /// Fitted models by name, each with its version or its serialised parameters.
     pub models: BTreeMap<String, String>,
     /// How many erasures the tables reflect.
@@ -63,6 +66,9 @@ impl Manifest {
     /// The shape that this build writes, and the newest that it reads. Since 2 the document is packed.
     pub const FORMAT: u32 = 2;
 
+    /// How many files of no source are kept: a lake may share its bucket with what is none of its business.
+    pub const UNCLAIMED: usize = 1_000;
+
     /// An empty successor of `parent` (or the first manifest): number and parent are set, and everything that a
     /// run carries over (tables, sources, models, erasure epoch) is copied.
     pub fn successor(
@@ -80,6 +86,7 @@ impl Manifest {
             config_hash: config_hash.into(),
             tables: parent.map(|parent| parent.tables.clone()).unwrap_or_default(),
             sources: parent.map(|parent| parent.sources.clone()).unwrap_or_default(),
+            unclaimed: Vec::new(),
             models: parent.map(|parent| parent.models.clone()).unwrap_or_default(),
             erasure_epoch: parent.map_or(0, |parent| parent.erasure_epoch),
             run: RunSummary::default(),
@@ -232,6 +239,8 @@ pub enum FileState {
     Live,
     /// Refused, with a reason.
     Quarantined,
+    /// No source takes it.
+    Unclaimed,
     /// No longer in the lake; kept only for as long as a run needs to take its rows back.
     Deleted,
 }
@@ -242,6 +251,7 @@ impl FileState {
         match self {
             Self::Live => "live",
             Self::Quarantined => "quarantined",
+            Self::Unclaimed => "unclaimed",
             Self::Deleted => "deleted",
         }
     }
@@ -358,7 +368,10 @@ pub struct RunSummary {
     pub files_removed: u64,
     /// Files that were quarantined.
     pub files_quarantined: u64,
-    /// Rows of the new files.
+    /// Files that it read.
+    #[serde(default)]
+    pub files: u64,
+    /// Their rows.
     pub rows: u64,
     /// What it spent its time on, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

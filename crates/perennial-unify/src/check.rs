@@ -14,18 +14,20 @@ use datafusion::functions_aggregate::expr_fn::min;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use datafusion::physical_plan::{collect, execute_stream};
 use futures::StreamExt;
-use perennial_base::config::{Config, SourceConfig};
+use perennial_base::config::{Config, Expression, SourceConfig, Spot};
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_base::{ErrorClass, Kind};
 use perennial_engine::Engine;
 use perennial_engine::expression::{expression, lenient, predicate};
 use perennial_engine::release::source_table;
 use perennial_identity::{Normaliser, Outcome, Rules};
-use perennial_lake::{FileState, SourceFile, SourceManifest, SourcePath, discover};
+use perennial_lake::{FileState, SourceFile, SourceManifest};
 use perennial_udf_lifecycle::model::StageModel;
 
+use crate::astray::{Astray, astray};
 use crate::columns::written_schema;
 use crate::error::{Error, Result};
+use crate::keys::{DoubtfulKey, doubtful_key};
 use crate::landing::{Looks, look};
 use crate::mapping::{Mapping, plain};
 use crate::money::{MissingRate, Rates};
@@ -52,6 +54,10 @@ pub struct CheckReport {
     /// Sources of records that the first rows of overrides name and that the configuration does not have: source, path,
     /// name.
     pub unknown_sources: Vec<(String, String, String)>,
+    /// Keys that may be none.
+    pub doubtful_keys: Vec<DoubtfulKey>,
+    /// Sources whose path leads to no file.
+    pub astray: Vec<Astray>,
     /// Parquet files that no source takes.
     pub of_no_source: Vec<String>,
     /// Currencies of amounts that could not be converted.
@@ -122,10 +128,12 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         }
     }
     report.missing_rates = rates.missing();
-    match strays(engine).await {
-        Ok(paths) => report.of_no_source = paths,
-        Err(error) => errors.push(error),
-    }
+    let empty = config.sources.iter().zip(&landing.sources);
+    let empty = empty.filter(|(_, manifest)| manifest.files.is_empty());
+    report.astray = astray(engine.lake(), empty.map(|(source, _)| source))
+        .await
+        .map_err(one)?;
+    report.of_no_source = landing.unclaimed.into_iter().map(|file| file.path).collect();
     errors.extend(
         StageModel::problems(&config.lifecycle)
             .into_iter()
@@ -148,21 +156,38 @@ fn days(instants: &TimestampMicrosecondArray, zone: Tz) -> ArrayRef {
     Arc::new(days.collect::<Date32Array>())
 }
 
-/// The Parquet files of the lake that no source's path leads to.
-///
-/// # Errors
-/// When the lake cannot be listed.
-pub async fn strays(engine: &Engine) -> Result<Vec<String>> {
-    let sources = engine.config().sources.iter();
-    let taken = sources
-        .map(|source| SourcePath::parse(&source.path))
-        .collect::<std::result::Result<Vec<_>, _>>()?;
-    let landed = discover(engine.lake(), &SourcePath::parse("")?).await?;
-    let paths = landed.into_iter().map(|file| file.path);
-    Ok(paths
-        .filter(|path| path.ends_with(".parquet"))
-        .filter(|path| !taken.iter().any(|source| source.matches(path)))
-        .collect())
+/// The error of a mapping with which no row at the start of a file can be served, at the expression that is first to blame.
+fn nothing_left(source: &SourceConfig, path: &str, reasons: &[(String, u64)]) -> Error {
+    let first = reasons.first().map_or("", |(reason, _)| reason.as_str());
+    let named = first.split(' ').next().unwrap_or_default();
+    let single = match named {
+        "time" => &source.time,
+        "record_key" => &source.record_key,
+        "where" => &source.filter,
+        _ => &None,
+    };
+    let (key, at) = match (single, source.column(named)) {
+        (Some(written), _) => (named.to_owned(), written.at),
+        (None, Some(written)) => (format!("columns.{named}"), written.at),
+        (None, None) => {
+            let (line, column) = (source.line, 1);
+            ("the mapping".to_owned(), Spot { line, column })
+        }
+    };
+    let reasons: Vec<&str> = reasons.iter().map(|(reason, _)| reason.as_str()).collect();
+    let message = format!(
+        "every row at the start of {path} would be rejected: {}",
+        reasons.join(", ")
+    );
+    Error::Mapping {
+        name: source.name.clone(),
+        key,
+        at,
+        cause: Box::new(
+            perennial_engine::Error::new(ErrorClass::InvalidArgument, message)
+                .with_hint("Correct the expression, or the files."),
+        ),
+    }
 }
 
 fn live(manifest: &SourceManifest) -> impl Iterator<Item = &SourceFile> {
@@ -216,6 +241,8 @@ impl Checking<'_> {
         let Some(file) = live(manifest).last() else {
             return Ok(());
         };
+        let doubtful = doubtful_key(self.engine, self.state, source, manifest, &mapping).await?;
+        report.doubtful_keys.extend(doubtful);
         let table = one_file(self.engine, mapping.input(), &partitions, file)?;
         let plan = table.scan(self.state, None, &[], None).await?;
         let mut stream = execute_stream(plan, self.state.task_ctx())?;
@@ -230,16 +257,7 @@ impl Checking<'_> {
                 }
             }
             if mapped.places.is_empty() && !counted.is_empty() {
-                let reasons: Vec<&str> = counted.iter().map(|(reason, _)| reason.as_str()).collect();
-                let message = format!(
-                    "source \"{}\": every row at the start of {} would be rejected: {}",
-                    source.name,
-                    file.path,
-                    reasons.join(", ")
-                );
-                return Err(perennial_engine::Error::new(ErrorClass::InvalidArgument, message)
-                    .with_hint(format!("Correct the mapping in line {} and below.", source.line))
-                    .into());
+                return Err(nothing_left(source, &file.path, &counted));
             }
             let (name, path) = (&source.name, &file.path);
             let lost = mapped.lost.into_iter();
@@ -396,30 +414,28 @@ impl Checking<'_> {
     /// Plans the segments and the facts of the lifecycle.
     fn predicates(&self, traits: Vec<(String, DataType)>) -> Vec<Error> {
         let mut errors = Vec::new();
-        let mut plan = |what: &'static str,
-                        relation: &str,
-                        (name, sql, line): (&str, &str, usize),
-                        schema: &SchemaRef| {
-            let planned = DFSchema::try_from(Arc::clone(schema))
-                .map_err(perennial_engine::Error::from)
-                .and_then(|schema| predicate(self.state, sql, &schema))
-                .and_then(|planned| fixed_columns(relation, &planned));
-            if let Err(cause) = planned {
-                errors.push(Error::Predicate {
-                    what,
-                    name: name.to_owned(),
-                    line,
-                    cause: Box::new(cause),
-                });
-            }
-        };
+        let mut plan =
+            |what: &'static str, relation: &str, (name, written): (&str, &Expression), schema: &SchemaRef| {
+                let planned = DFSchema::try_from(Arc::clone(schema))
+                    .map_err(perennial_engine::Error::from)
+                    .and_then(|schema| predicate(self.state, &written.sql, &schema))
+                    .and_then(|planned| fixed_columns(relation, &planned));
+                if let Err(cause) = planned {
+                    errors.push(Error::Predicate {
+                        what,
+                        name: name.to_owned(),
+                        at: written.at,
+                        cause: Box::new(cause),
+                    });
+                }
+            };
         for fact in &self.config.lifecycle.facts {
             if let Some(relation) = relation(PUBLIC, &fact.relation) {
                 let schema = written_schema(relation);
                 plan(
                     "lifecycle fact",
                     relation.name,
-                    (&fact.name, &fact.predicate.sql, fact.predicate.line),
+                    (&fact.name, &fact.predicate),
                     &schema,
                 );
             }
@@ -429,7 +445,7 @@ impl Checking<'_> {
             plan(
                 "segment",
                 "customer_360",
-                (&segment.name, &segment.filter.sql, segment.filter.line),
+                (&segment.name, &segment.filter),
                 &summary,
             );
         }

@@ -192,7 +192,7 @@ fn changes(
     let of_segment = |cause: perennial_engine::Error| Error::Predicate {
         what: "segment",
         name: segment.name.clone(),
-        line: segment.filter.line,
+        at: segment.filter.at,
         cause: Box::new(cause),
     };
     let schema = DFSchema::try_from(served.clone())?;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use perennial_base::config::Spot;
 use perennial_base::{ErrorClass, UserError};
 
 /// The result of everything in this crate.
@@ -11,37 +12,47 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A mapping or predicate, and the configuration that it stands in.
+    /// Something of the configuration, and the file that it stands in.
     #[error("{file}:{cause}")]
     Configured {
         /// The file as the caller named it.
         file: String,
-        /// What is wrong, beginning with the line.
+        /// What is wrong, beginning with the place.
         cause: Box<Self>,
     },
     /// A mapping of the configuration does not fit the files.
-    #[error("{line}: {key} of source \"{name}\": {cause}")]
+    #[error("{at}: {key} of source \"{name}\": {cause}")]
     Mapping {
         /// The source.
         name: String,
         /// The key of its table.
         key: String,
-        /// The line in the file.
-        line: usize,
+        /// Where it stands in the file.
+        at: Spot,
         /// What the expression says wrong.
         cause: Box<perennial_engine::Error>,
     },
     /// A predicate of a segment or named fact does not fit its relation.
-    #[error("{line}: {what} \"{name}\": {cause}")]
+    #[error("{at}: {what} \"{name}\": {cause}")]
     Predicate {
         /// `segment` or `lifecycle fact`.
         what: &'static str,
         /// Its name.
         name: String,
-        /// The line in the file.
-        line: usize,
+        /// Where it stands in the file.
+        at: Spot,
         /// What it says wrong.
         cause: Box<perennial_engine::Error>,
+    },
+    /// An identifier's rule that does not exist.
+    #[error("{at}: normalise of identifier \"{name}\": {cause}")]
+    Identifier {
+        /// The type of the identifier.
+        name: String,
+        /// Where it stands in the file.
+        at: Spot,
+        /// What is wrong with it.
+        cause: perennial_normalise::Error,
     },
     /// The folder for intermediate data cannot be used.
     #[error("intermediate data cannot be {action} in \"{folder}\": {cause}")]
@@ -79,7 +90,7 @@ impl Error {
     /// The error with the configuration that it is about, if it is about one.
     pub(crate) fn of_file(self, file: &str) -> Self {
         let of_a_line = match &self {
-            Self::Mapping { .. } | Self::Predicate { .. } => true,
+            Self::Mapping { .. } | Self::Predicate { .. } | Self::Identifier { .. } => true,
             Self::Lifecycle(error) => error.line().is_some(),
             _ => false,
         };
@@ -95,8 +106,11 @@ impl Error {
     /// Why the files of a source, or one of them, are left out, as it stands beside them.
     pub(crate) fn of_source(&self) -> String {
         match self {
-            Self::Mapping { key, line, cause, .. } => {
-                format!("{key} of the source, in line {line} of the configuration: {cause}")
+            Self::Mapping { key, at, cause, .. } => {
+                format!(
+                    "{key} of the source, in line {} of the configuration: {cause}",
+                    at.line
+                )
             }
             other => other.to_string(),
         }
@@ -121,6 +135,7 @@ impl UserError for Error {
         match self {
             Self::Configured { cause, .. } => cause.class(),
             Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.class(),
+            Self::Identifier { cause, .. } => cause.class(),
             Self::Scratch { full: true, .. } => ErrorClass::DiskFull,
             Self::Scratch { .. } => ErrorClass::Unavailable,
             Self::Contended { .. } => ErrorClass::Conflict,
@@ -135,6 +150,7 @@ impl UserError for Error {
         match self {
             Self::Configured { cause, .. } => cause.detail(),
             Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.detail(),
+            Self::Identifier { cause, .. } => cause.detail(),
             Self::Lake(error) => error.detail(),
             Self::Engine(error) => error.detail(),
             Self::Identity(error) => error.detail(),
@@ -157,6 +173,7 @@ impl UserError for Error {
                     _ => "A fact is a condition on the columns of its relation.".to_owned(),
                 })
             }),
+            Self::Identifier { cause, .. } => cause.hint(),
             Self::Scratch { full: true, .. } => {
                 Some("Free space, or set server.spill_dir to a folder on a larger disk.".to_owned())
             }
@@ -191,14 +208,14 @@ mod tests {
         let error = Error::Mapping {
             name: "shop".to_owned(),
             key: "columns.amount".to_owned(),
-            line: 15,
+            at: Spot { line: 15, column: 22 },
             cause: Box::new(perennial_engine::Error::new(
                 ErrorClass::UndefinedColumn,
                 "column \"amuont\" does not exist",
             )),
         };
         let error = error.of_file("conf/other.toml");
-        let rest = "15: columns.amount of source \"shop\": column \"amuont\" does not exist";
+        let rest = "15:22: columns.amount of source \"shop\": column \"amuont\" does not exist";
         assert_eq!(error.to_string(), format!("conf/other.toml:{rest}"));
         assert_eq!(error.without_places(), format!("other.toml:{rest}"));
         assert_eq!(error.class(), ErrorClass::UndefinedColumn);

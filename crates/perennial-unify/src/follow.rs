@@ -10,15 +10,12 @@ use perennial_base::UserError;
 use perennial_engine::Engine;
 use tokio_util::sync::CancellationToken;
 
-use crate::check::strays;
 use crate::landing::Looks;
 use crate::progress::Quiet;
 use crate::run::{RunOptions, random, run};
 
 /// How often a server that does not look for files looks for snapshots of others.
 const SNAPSHOTS: Duration = Duration::from_secs(10);
-/// How often a server looks for files that no source takes, in microseconds.
-const STRAYS: i64 = 60_000_000;
 /// A run that has failed again and again is tried this seldom.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
@@ -51,14 +48,14 @@ async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
             () = engine.outdated().notified() => {}
         }
         if let Err(error) = engine.refresh().await {
-            tracing::error!(%error, "the lake cannot be read; the former snapshot stays in force");
+            tracing::error!(%error, "the lake cannot be read; what is served stays as it is");
         }
     }
 }
 
 async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
     let mut looks = Looks::default();
-    let mut strays = Strays::default();
+    let mut unclaimed: HashSet<String> = HashSet::new();
     let mut pause = refresh;
     loop {
         let outdated = tokio::select! {
@@ -102,6 +99,14 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
                         "file quarantined"
                     );
                 }
+                for file in report.unclaimed {
+                    if unclaimed.insert(file.clone()) {
+                        tracing::warn!(
+                            file,
+                            "belongs to no source: no `path` of the configuration leads to it"
+                        );
+                    }
+                }
                 if let Some(snapshot) = report.snapshot {
                     tracing::info!(
                         snapshot,
@@ -115,44 +120,12 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
                 %error,
                 detail = error.detail().unwrap_or_default(),
                 hint = error.hint().unwrap_or_default(),
-                "run failed; the former snapshot stays in force"
+                "run failed; what is served stays as it is"
             ),
         }
-        strays.tell(&engine).await;
         // Another process may have committed.
         if let Err(error) = engine.refresh().await {
-            tracing::error!(%error, "the lake cannot be read; the former snapshot stays in force");
-        }
-    }
-}
-
-/// Files that no source takes, each of which is told once.
-#[derive(Debug, Default)]
-struct Strays {
-    told: HashSet<String>,
-    /// When they were last looked for.
-    at: Option<i64>,
-}
-
-impl Strays {
-    async fn tell(&mut self, engine: &Engine) {
-        let now = engine.clock().now();
-        if self.at.is_some_and(|at| now.saturating_sub(at) < STRAYS) {
-            return;
-        }
-        self.at = Some(now);
-        match strays(engine).await {
-            Ok(paths) => {
-                for file in paths {
-                    if self.told.insert(file.clone()) {
-                        tracing::warn!(
-                            file,
-                            "belongs to no source: no `path` of the configuration leads to it"
-                        );
-                    }
-                }
-            }
-            Err(error) => tracing::debug!(%error, "files that no source takes could not be looked for"),
+            tracing::error!(%error, "the lake cannot be read; what is served stays as it is");
         }
     }
 }

@@ -65,7 +65,7 @@ pub(crate) fn obstacle(
     }
     if moment < previous.state.as_ref().map_or(i64::MIN, |state| state.as_of) {
         return Ok(Some(
-            "the clock stands before the moment that is served".to_owned(),
+            "the clock was set back: it stands before the moment that is served".to_owned(),
         ));
     }
     if StageModel::from_config(&config.lifecycle)?.adaptive() {

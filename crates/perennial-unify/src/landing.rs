@@ -10,7 +10,7 @@ use perennial_engine::Engine;
 use perennial_identity::Rules;
 use perennial_lake::{
     Contract, FileFacts, FileState, Inspection, Lake, Landed, Manifest, Rejection, Settling, SourceFile,
-    SourceManifest, SourcePath, discover, inspect,
+    SourceManifest, SourcePath, discover, inspect, unclaimed,
 };
 
 use crate::error::{Error, Result};
@@ -29,6 +29,10 @@ const POSTPONEMENTS: u32 = 3;
 const UNJUDGED_LOOKS: u32 = 3;
 /// Why a file is left out that is another one whenever it is opened. It is looked at again every time.
 const CHANGING: &str = "changes while it is read";
+/// Why a file is left out that is no source's.
+const UNCLAIMED: &str = "no path of the configuration leads to it: add a [[source]] for it, or move it";
+/// How often files are looked for that no source takes, in microseconds.
+const UNCLAIMED_LOOKS: i64 = 60_000_000;
 /// Why a file is left out that never comes to rest.
 const RESTLESS: &str = "is being written again and again";
 
@@ -41,6 +45,8 @@ pub struct Looks {
     unjudged: HashMap<String, u32>,
     /// The snapshot of another configuration that was last warned of.
     foreign: Option<u64>,
+    /// The Parquet files that no source takes, and when they were looked for.
+    unclaimed: Option<(i64, Vec<Landed>)>,
 }
 
 /// The state of all sources.
@@ -54,6 +60,10 @@ pub(crate) struct Landing {
     pub(crate) rows_new: u64,
     /// A file that is served is being written anew: its rows are there again when it is done.
     pub(crate) rewriting: Option<String>,
+    /// Parquet files that no source takes.
+    pub(crate) unclaimed: Vec<SourceFile>,
+    /// They are others than those of the snapshot before.
+    unclaimed_changed: bool,
 }
 
 impl Looks {
@@ -73,6 +83,23 @@ impl Looks {
         }
     }
 
+    /// The Parquet files that no source takes, as they were a minute ago at most.
+    async fn unclaimed(&mut self, lake: &Lake, sources: &[SourcePath], now: i64) -> Result<&[Landed]> {
+        let recent = self
+            .unclaimed
+            .take()
+            .filter(|(at, _)| now.saturating_sub(*at) < UNCLAIMED_LOOKS);
+        let found = match recent {
+            Some(recent) => recent,
+            None => {
+                let mut found = unclaimed(lake, sources).await?;
+                found.retain(|file| file.path.ends_with(".parquet"));
+                (now, found)
+            }
+        };
+        Ok(&self.unclaimed.insert(found).1)
+    }
+
     /// Whether a run waits once more for a file that is being written anew: not for ever, as there is other news.
     pub(crate) fn postpone(&mut self, landing: &Landing) -> bool {
         if landing.rewriting.is_none() {
@@ -86,7 +113,32 @@ impl Looks {
 
 impl Landing {
     pub(crate) fn changed(&self) -> bool {
-        self.files_new + self.files_removed > 0
+        self.files_new + self.files_removed > 0 || self.unclaimed_changed
+    }
+
+    /// Notes the files that no source takes.
+    fn unclaimed(&mut self, found: &[Landed], previous: Option<&Manifest>, now: i64) {
+        let known: HashMap<&str, i64> = previous
+            .into_iter()
+            .flat_map(|previous| &previous.unclaimed)
+            .map(|file| (file.path.as_str(), file.first_seen_at))
+            .collect();
+        let kept = found.iter().take(Manifest::UNCLAIMED);
+        self.unclaimed_changed =
+            kept.len() != known.len() || kept.clone().any(|file| !known.contains_key(file.path.as_str()));
+        self.unclaimed = found
+            .iter()
+            .map(|file| SourceFile {
+                path: file.path.clone(),
+                size: file.size,
+                e_tag: file.e_tag.clone(),
+                last_modified: file.last_modified,
+                state: FileState::Unclaimed,
+                reason: Some(UNCLAIMED.to_owned()),
+                first_seen_at: known.get(file.path.as_str()).copied().unwrap_or(now),
+                ..SourceFile::default()
+            })
+            .collect();
     }
 }
 
@@ -107,6 +159,7 @@ pub(crate) async fn look(
         afresh,
     };
     let mut landing = Landing::default();
+    let mut paths = Vec::with_capacity(config.sources.len());
     for source in &config.sources {
         let path = SourcePath::parse(&source.path)?;
         let landed = discover(engine.lake(), &path).await?;
@@ -120,7 +173,10 @@ pub(crate) async fn look(
         judge
             .source(source, known, &listed, settled, &mut looks.unjudged, &mut landing)
             .await?;
+        paths.push(path);
     }
+    let unclaimed = looks.unclaimed(engine.lake(), &paths, now).await?;
+    landing.unclaimed(unclaimed, previous, now);
     Ok(landing)
 }
 
@@ -282,8 +338,8 @@ impl Judge<'_> {
                     landing.rows_new += file.landed;
                 }
                 // Nothing new: it was refused before.
-                FileState::Quarantined | FileState::Deleted if same => {}
-                FileState::Quarantined | FileState::Deleted => {
+                _ if same => {}
+                _ => {
                     landing.files_new += 1;
                     landing.files_quarantined += 1;
                 }

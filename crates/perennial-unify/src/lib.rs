@@ -5,6 +5,7 @@
 //! memory follows the size of a bucket and not of the lake; what does not fit waits in files. The former snapshot
 //! stays in force until the commit, and after a failure.
 
+mod astray;
 mod bounded;
 mod bucket;
 mod by_value;
@@ -23,6 +24,7 @@ mod golden;
 mod groups;
 mod increment;
 mod journal;
+mod keys;
 mod landing;
 mod ledger;
 mod lost;
@@ -54,11 +56,13 @@ mod versions;
 mod whole;
 mod writing;
 
-pub use check::{CheckReport, RejectedRows, check, strays};
+pub use astray::{Astray, Instead, sources_astray};
+pub use check::{CheckReport, RejectedRows, check};
 pub use compact::Bounds;
 pub use error::{Error, Result};
 pub use explain::{LifecycleExplanation, explain_lifecycle};
 pub use follow::follow;
+pub use keys::{Doubt, DoubtfulKey};
 pub use landing::Looks;
 pub use money::MissingRate;
 pub use progress::{Progress, Quiet};

@@ -14,16 +14,16 @@ use datafusion::execution::SessionState;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
-use perennial_base::config::{Expression, SourceConfig};
+use perennial_base::config::{Expression, SourceConfig, Spot};
 use perennial_base::relation::ColumnType;
 use perennial_base::{ErrorClass, Kind};
 use perennial_engine::expression::{expression, lenient};
-use perennial_engine::schema::{data_type, timestamp};
+use perennial_engine::schema::data_type;
 
 use crate::error::{Error, Result};
 use crate::lost::{Casts, Lost, Worked, said};
 use crate::overrides::verdict;
-use crate::values::{convert, instants};
+use crate::values::{convert, instants, may_be_moments, trait_type};
 
 /// The expressions of a source over the columns of its files.
 #[derive(Debug)]
@@ -117,37 +117,40 @@ impl Mapping {
         type_index: impl Fn(&str) -> Option<usize>,
     ) -> Result<Self> {
         let schema = DFSchema::try_from(Arc::clone(input))?;
-        let unfit = |key: &str, line: usize, cause| Error::Mapping {
+        let unfit = |key: &str, at: Spot, cause| Error::Mapping {
             name: source.name.clone(),
             key: key.to_owned(),
-            line,
+            at,
             cause: Box::new(cause),
         };
-        let castable = |key: &str, line: usize, from: &DataType, to: &DataType| -> Result<()> {
+        let castable = |key: &str, at: Spot, from: &DataType, to: &DataType| -> Result<()> {
             if arrow::compute::can_cast_types(from, to) {
                 return Ok(());
             }
             let message = format!("a value of type {from} cannot become {to}");
             let cause = perennial_engine::Error::new(ErrorClass::TypeMismatch, message);
-            Err(unfit(key, line, cause))
+            Err(unfit(key, at, cause))
+        };
+        let moment = |key: &str, at: Spot, from: &DataType| -> Result<()> {
+            may_be_moments(from).map_err(|cause| unfit(key, at, cause))
         };
         let physical = |key: &str, written: &Expression| -> Result<Arc<dyn PhysicalExpr>> {
             expression(state, &written.sql, &schema)
                 .and_then(lenient)
                 .and_then(|expr| Ok(state.create_physical_expr(expr, &schema)?))
-                .map_err(|cause| unfit(key, written.line, cause))
+                .map_err(|cause| unfit(key, written.at, cause))
         };
         // A value that cannot be cast is NULL everywhere but here: it would leave its row out without a word.
         let condition = |written: &Expression| -> Result<Arc<dyn PhysicalExpr>> {
             let expr = expression(state, &written.sql, &schema)
                 .and_then(|expr| Ok(state.create_physical_expr(expr, &schema)?))
-                .map_err(|cause| unfit("where", written.line, cause))?;
+                .map_err(|cause| unfit("where", written.at, cause))?;
             match expr.data_type(input)? {
                 DataType::Boolean | DataType::Null => Ok(expr),
                 other => {
                     let message = format!("a value of type {other} is no condition");
                     let cause = perennial_engine::Error::new(ErrorClass::TypeMismatch, message);
-                    Err(unfit("where", written.line, cause))
+                    Err(unfit("where", written.at, cause))
                 }
             }
         };
@@ -168,7 +171,7 @@ impl Mapping {
             if let Some(index) = type_index(name) {
                 let key = format!("identifiers.{name}");
                 let expr = optional(&key, written)?;
-                castable(&key, written.line, &expr.expr.data_type(input)?, &DataType::Utf8)?;
+                castable(&key, written.at, &expr.expr.data_type(input)?, &DataType::Utf8)?;
                 identifiers.push((index, expr));
             }
         }
@@ -178,7 +181,7 @@ impl Mapping {
                 let expr = optional(&format!("traits.{name}"), written)?;
                 let found = expr.expr.data_type(input)?;
                 let target = trait_type(&found);
-                castable(&format!("traits.{name}"), written.line, &found, &target)?;
+                castable(&format!("traits.{name}"), written.at, &found, &target)?;
                 columns.push(MappedColumn {
                     name: name.clone(),
                     target,
@@ -196,7 +199,7 @@ impl Mapping {
             let target = plain(column.column_type);
             if let (Some(written), Some(expr)) = (written, &expr) {
                 let key = format!("columns.{}", column.name);
-                castable(&key, written.line, &expr.expr.data_type(input)?, &target)?;
+                castable(&key, written.at, &expr.expr.data_type(input)?, &target)?;
             }
             columns.push(MappedColumn {
                 name: column.name.to_owned(),
@@ -209,9 +212,16 @@ impl Mapping {
         let keep = source.filter.as_ref().map(condition).transpose()?;
         let key = required("record_key", &source.record_key)?;
         let time = required("time", &source.time)?;
+        if let (Some(written), Some(time)) = (&source.time, &time) {
+            moment("time", written.at, &time.data_type(input)?)?;
+        }
         let updated = source.updated_at.as_ref();
         let updated = updated
-            .map(|written| optional("updated_at", written))
+            .map(|written| {
+                let updated = optional("updated_at", written)?;
+                moment("updated_at", written.at, &updated.expr.data_type(input)?)?;
+                Ok::<_, Error>(updated)
+            })
             .transpose()?;
         let mut named = BTreeSet::new();
         let single = [&keep, &key, &time].into_iter().flatten();
@@ -545,19 +555,6 @@ fn currencies(array: &StringArray) -> ArrayRef {
             .map(|text| text.and_then(code))
             .collect::<StringArray>(),
     )
-}
-
-/// Traits keep simple types; everything else is text.
-fn trait_type(data_type: &DataType) -> DataType {
-    match data_type {
-        DataType::Boolean => DataType::Boolean,
-        DataType::Date32 | DataType::Date64 => DataType::Date32,
-        DataType::Timestamp(..) => timestamp(),
-        data_type if data_type.is_integer() => DataType::Int64,
-        data_type if data_type.is_floating() => DataType::Float64,
-        DataType::Decimal128(precision, scale) => DataType::Decimal128(*precision, *scale),
-        _ => DataType::Utf8,
-    }
 }
 
 /// Canonical types as a run handles them: text without shared buffers.

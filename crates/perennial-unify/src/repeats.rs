@@ -78,6 +78,13 @@ pub(crate) async fn repeats(
     Ok(answers.collect())
 }
 
+/// A hash of the values that each row has in these columns.
+pub(crate) fn hashed(columns: &[ArrayRef], rows: usize) -> Result<Vec<u64>> {
+    let mut hashes = vec![0; rows];
+    create_hashes(columns, &QualityRandomState::with_seed(0), &mut hashes)?;
+    Ok(hashes)
+}
+
 /// Hashes of a batch: of each column, and of the columns compared together.
 struct Hashes {
     columns: Vec<Vec<u64>>,
@@ -86,11 +93,7 @@ struct Hashes {
 
 impl Hashes {
     fn of(batch: &RecordBatch, compared: &[usize]) -> Result<Self> {
-        let hash = |arrays: &[ArrayRef]| -> Result<Vec<u64>> {
-            let mut hashes = vec![0; batch.num_rows()];
-            create_hashes(arrays, &QualityRandomState::with_seed(0), &mut hashes)?;
-            Ok(hashes)
-        };
+        let hash = |arrays: &[ArrayRef]| hashed(arrays, batch.num_rows());
         let columns = batch.columns().iter();
         Ok(Self {
             columns: columns

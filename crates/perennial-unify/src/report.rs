@@ -29,6 +29,8 @@ pub struct Report {
     pub why_full: Option<String>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,
+    /// Parquet files that no source takes.
+    pub unclaimed: Vec<String>,
     /// Sources of which no file is served as their mapping does not fit, each with the reason.
     pub unfit: Vec<(String, String)>,
     /// Sources with values of optional expressions that could not be worked out, and how many.
@@ -62,6 +64,7 @@ pub(crate) fn report(
         full: false,
         why_full: None,
         missing_rates,
+        unclaimed: landing.unclaimed.iter().map(|file| file.path.clone()).collect(),
         unfit: manifest
             .into_iter()
             .flat_map(Manifest::unfit)

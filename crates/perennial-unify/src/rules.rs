@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use datafusion::execution::memory_pool::MemoryConsumer;
+use perennial_base::Kind;
 use perennial_base::config::{Config, Normalise};
-use perennial_base::{Kind, UserError};
 use perennial_engine::Engine;
 use perennial_identity::{GraphBuilder, IdentifierRule, Normalisation, PreviousIds, Rules, Source};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::scratch::Scratch;
 
 pub(crate) fn rules(config: &Config) -> Result<Rules> {
@@ -23,15 +23,10 @@ pub(crate) fn rules(config: &Config) -> Result<Rules> {
                 Normalise::EmailGmail => "email_gmail".to_owned(),
                 Normalise::Phone(region) => format!("phone:{region}"),
             };
-            let normalisation: Normalisation =
-                rule.parse().map_err(|error: perennial_normalise::Error| {
-                    let message = format!(
-                        "identifier \"{}\": normalise = \"{rule}\": {error}",
-                        identifier.name
-                    );
-                    perennial_engine::Error::new(error.class(), message)
-                        .with_hint("A region has two letters, as in \"phone:DE\".")
-                })?;
+            let normalisation: Normalisation = rule.parse().map_err(|cause| {
+                let (name, at) = (identifier.name.clone(), identifier.at);
+                Error::Identifier { name, at, cause }.of_file(&config.file)
+            })?;
             let mut rule = IdentifierRule::new(identifier.name.as_str()).with_normalise(normalisation);
             if identifier.strong {
                 rule = rule.with_strong();

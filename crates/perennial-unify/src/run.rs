@@ -311,14 +311,11 @@ impl Committing<'_> {
         let unkeyed = config.sources.iter().filter(|source| source.record_key.is_none());
         let unkeyed = unkeyed.map(|source| source.name.clone()).collect();
         let nodes = Arc::new(Mutex::new(Nodes::new(self.part, unkeyed, &scratch)));
-        let rows: u64 = landing
-            .sources
-            .iter()
-            .flat_map(|source| &source.files)
-            .filter(|file| file.state == FileState::Live && !(self.part && file.id > 0))
-            .map(|file| file.landed)
-            .sum();
+        let (files, rows, tables) = self.reads(&landing);
         journal.phase("read files", Some(rows));
+        for rows in tables {
+            journal.file(rows);
+        }
         let reading = Reading {
             engine,
             state: &state,
@@ -464,8 +461,30 @@ impl Committing<'_> {
             groups: labels.groups,
             as_of: self.moment,
         };
-        self.propose(landing, tables, run_state, rows, missing_rates)
+        self.propose(landing, tables, run_state, (files, rows), missing_rates)
             .await
+    }
+
+    /// How many files the run reads, and their rows: those that are served, but for what a run has read on which this one
+    /// builds. And the rows of each file of a table, which has been read when it was admitted.
+    fn reads(&self, landing: &Landing) -> (u64, u64, Vec<u64>) {
+        let (mut files, mut rows, mut tables) = (0, 0, Vec::new());
+        for (source, landed) in self.config.sources.iter().zip(&landing.sources) {
+            let before = self.previous.filter(|_| self.part);
+            let before = before.and_then(|previous| previous.sources.get(&source.name));
+            for file in landed.files.iter().filter(|file| file.state == FileState::Live) {
+                let table = source.kind == Kind::Table;
+                if before.is_some_and(|before| file.id > 0 || table && before.files.contains(file)) {
+                    continue;
+                }
+                files += 1;
+                rows += file.landed;
+                if table {
+                    tables.push(file.landed);
+                }
+            }
+        }
+        (files, rows, tables)
     }
 
     async fn resolve(
@@ -498,7 +517,7 @@ impl Committing<'_> {
         landing: Landing,
         tables: BTreeMap<String, TableManifest>,
         state: RunState,
-        rows: u64,
+        (files, rows): (u64, u64),
         missing_rates: Vec<MissingRate>,
     ) -> Result<Outcome> {
         let (engine, config) = (self.engine, self.config);
@@ -512,6 +531,8 @@ impl Committing<'_> {
             .zip(landing.sources.iter().cloned())
             .map(|(source, manifest)| (source.name.clone(), manifest))
             .collect();
+        let unclaimed = landing.unclaimed.iter().take(Manifest::UNCLAIMED);
+        manifest.unclaimed = unclaimed.cloned().collect();
         manifest.run = RunSummary {
             id: self.id.to_owned(),
             started_at: self.now,
@@ -521,6 +542,7 @@ impl Committing<'_> {
             files_new: landing.files_new,
             files_removed: landing.files_removed,
             files_quarantined: landing.files_quarantined,
+            files,
             rows,
             phases: self.journal.phases(),
         };

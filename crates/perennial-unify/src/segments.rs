@@ -72,7 +72,7 @@ impl Segments {
                 .map_err(|cause| Error::Predicate {
                     what: "segment",
                     name: segment.name.clone(),
-                    line: segment.filter.line,
+                    at: segment.filter.at,
                     cause: Box::new(cause.into()),
                 })?;
             let mask = mask.as_boolean();

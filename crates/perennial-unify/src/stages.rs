@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use datafusion::physical_expr::PhysicalExpr;
+use perennial_base::config::Spot;
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_base::{ErrorClass, Kind};
 use perennial_udf_lifecycle::model::{
@@ -28,8 +29,8 @@ pub(crate) struct PlannedFact {
     pub(crate) relation: &'static str,
     pub(crate) predicate: Arc<dyn PhysicalExpr>,
     pub(crate) name: String,
-    /// The line of the configuration.
-    pub(crate) line: usize,
+    /// Where it stands in the configuration.
+    pub(crate) at: Spot,
 }
 
 /// The facts of the customers of a bucket, by customer.
@@ -100,7 +101,7 @@ impl<'a> Collector<'a> {
                 .map_err(|cause| Error::Predicate {
                     what: "lifecycle fact",
                     name: planned.name.clone(),
-                    line: planned.line,
+                    at: planned.at,
                     cause: Box::new(cause.into()),
                 })?;
             let holds = holds.as_boolean();

@@ -7,6 +7,8 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, TimeUnit};
 use chrono::{Datelike, NaiveDate, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
+use perennial_base::ErrorClass;
+use perennial_engine::schema::timestamp;
 
 use crate::error::Result;
 
@@ -27,6 +29,49 @@ pub(crate) fn convert(array: &ArrayRef, target: &DataType, zone: Tz) -> Result<A
     }
 }
 
+/// Traits keep simple types; everything else is text.
+pub(crate) fn trait_type(data_type: &DataType) -> DataType {
+    match data_type {
+        DataType::Boolean => DataType::Boolean,
+        DataType::Date32 | DataType::Date64 => DataType::Date32,
+        DataType::Timestamp(..) => timestamp(),
+        data_type if data_type.is_integer() => DataType::Int64,
+        data_type if data_type.is_floating() => DataType::Float64,
+        DataType::Decimal128(precision, scale) => DataType::Decimal128(*precision, *scale),
+        _ => DataType::Utf8,
+    }
+}
+
+/// Whether values of a type may be instants.
+///
+/// # Errors
+/// What is wrong with it otherwise, and for numbers what to do about it.
+pub(crate) fn may_be_moments(data_type: &DataType) -> Result<(), perennial_engine::Error> {
+    let moments = matches!(
+        data_type,
+        DataType::Null
+            | DataType::Timestamp(..)
+            | DataType::Date32
+            | DataType::Date64
+            | DataType::Utf8
+            | DataType::LargeUtf8
+            | DataType::Utf8View
+            | DataType::Dictionary(..)
+    );
+    if moments {
+        return Ok(());
+    }
+    let message = format!("a value of type {data_type} is no time");
+    let error = perennial_engine::Error::new(ErrorClass::TypeMismatch, message);
+    // Which unit a number has is for the mapping to say.
+    Err(match data_type.is_numeric() {
+        true => error.with_hint(
+            "Say what it counts: to_timestamp(…) takes seconds since 1970, to_timestamp_millis(…) milliseconds.",
+        ),
+        false => error,
+    })
+}
+
 /// Instants in UTC microseconds. Values without a zone are wall-clock times in `zone`, dates are midnight there; a
 /// wall-clock time that the zone skips is read with the offset before the gap, one that it has twice is the first.
 pub(crate) fn instants(array: &ArrayRef, zone: Tz) -> Result<TimestampMicrosecondArray> {
@@ -45,7 +90,6 @@ pub(crate) fn instants(array: &ArrayRef, zone: Tz) -> Result<TimestampMicrosecon
         DataType::Timestamp(_, None) | DataType::Date32 | DataType::Date64 => {
             cast_with_options(array, &DataType::Timestamp(TimeUnit::Microsecond, None), &SAFE)?
         }
-        // A number is no time: which unit it has is for the mapping to say.
         _ => return Ok(TimestampMicrosecondArray::new_null(array.len()).with_timezone("UTC")),
     };
     let naive = timestamps(&naive);

@@ -362,13 +362,13 @@ impl Writing<'_> {
                 predicate(self.state, &fact.predicate.sql, &schema).map_err(|cause| Error::Predicate {
                     what: "lifecycle fact",
                     name: fact.name.clone(),
-                    line: fact.predicate.line,
+                    at: fact.predicate.at,
                     cause: Box::new(cause),
                 })?;
             fixed_columns(relation.name, &predicate).map_err(|cause| Error::Predicate {
                 what: "lifecycle fact",
                 name: fact.name.clone(),
-                line: fact.predicate.line,
+                at: fact.predicate.at,
                 cause: Box::new(cause),
             })?;
             planned.push(PlannedFact {
@@ -376,7 +376,7 @@ impl Writing<'_> {
                 relation: relation.name,
                 predicate,
                 name: fact.name.clone(),
-                line: fact.predicate.line,
+                at: fact.predicate.at,
             });
         }
         Ok(planned)
@@ -389,7 +389,7 @@ impl Writing<'_> {
             predicate(&state, &segment.filter.sql, &schema).map_err(|cause| Error::Predicate {
                 what: "segment",
                 name: segment.name.clone(),
-                line: segment.filter.line,
+                at: segment.filter.at,
                 cause: Box::new(cause),
             })
         })

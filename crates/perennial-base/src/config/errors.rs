@@ -4,6 +4,7 @@ use std::fmt;
 
 use thiserror::Error;
 
+use super::Spot;
 use crate::error::{ErrorClass, UserError};
 
 /// No more problems than this are reported at once; the rest is counted.
@@ -53,9 +54,17 @@ pub enum Place {
 impl Place {
     /// The line in the file; 0 for what does not stand in it.
     pub fn line(&self) -> usize {
+        self.spot().line
+    }
+
+    /// Line and column in the file; 0 for what does not stand in it.
+    pub fn spot(&self) -> Spot {
         match self {
-            Self::Line { line, .. } => *line,
-            Self::Whole | Self::Environment { .. } => 0,
+            Self::Line { line, column } => Spot {
+                line: *line,
+                column: *column,
+            },
+            Self::Whole | Self::Environment { .. } => Spot::default(),
         }
     }
 }

@@ -47,7 +47,7 @@ impl Text<'_> {
     pub(super) fn expression(self) -> Expression {
         Expression {
             sql: self.text.to_owned(),
-            line: self.place.line(),
+            at: self.place.spot(),
         }
     }
 }
@@ -106,7 +106,13 @@ impl Reader {
         );
     }
 
+    /// Reports a key that is not there, unless one that does not exist was probably meant to be it: that one is reported.
     pub(super) fn missing(&mut self, section: &Section<'_>, key: &str, remedy: impl Into<String>) {
+        let unknown = section.own_entries().filter(|_| section.spec.own_keys.is_none());
+        let mut meant = unknown.filter_map(|entry| nearest(&entry.key, section.spec.names()));
+        if meant.any(|meant| meant == key) {
+            return;
+        }
         let (key, label) = (key.to_owned(), section.label.clone());
         self.report(
             &section.place,
@@ -153,10 +159,9 @@ impl Reader {
         };
         if spec.own_keys.is_none() {
             for entry in section.own_entries() {
-                let known = spec.keys.iter().map(|key| key.name).chain(spec.children());
                 let remedy = did_you_mean(
                     &entry.key,
-                    known,
+                    spec.names(),
                     if spec.path.is_empty() { "section" } else { "key" },
                 );
                 let problem = if spec.path.is_empty() {

@@ -121,6 +121,11 @@ impl SectionSpec {
         self.keys.iter().find(|key| key.name == name)
     }
 
+    /// All names that may stand directly within this section.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().map(|key| key.name).chain(self.children())
+    }
+
     /// Names of the sections that stand directly within this one.
     pub fn children(&self) -> impl Iterator<Item = &'static str> {
         let parent = self.path;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::source::Draft;
 use super::words::{Concept, plain};
 use super::{ColumnFacts, ProposedSource};
-use crate::config::{IdentifierConfig, Normalise};
+use crate::config::{IdentifierConfig, Normalise, Spot};
 use crate::kind::Kind;
 
 /// Folders whose `id` is the id that other folders call `customer_id` or `user_id`.
@@ -87,6 +87,7 @@ pub(super) fn identifiers(
             strong: true,
             limit: None,
             max_customers: None,
+            at: Spot::default(),
         };
         let reason = match rank(name) {
             0 => {

@@ -3,7 +3,7 @@
 use super::moments::{TimeForm, time_form};
 use super::words::{plain, without_cents};
 use super::{ColumnFacts, ColumnShape};
-use crate::config::Expression;
+use crate::config::{Expression, Spot};
 
 /// Words that are not usable as column names without quotes.
 const RESERVED: &[&str] = &[
@@ -63,7 +63,10 @@ const RESERVED: &[&str] = &[
 ];
 
 pub(super) fn expression(sql: String) -> Expression {
-    Expression { sql, line: 0 }
+    Expression {
+        sql,
+        at: Spot::default(),
+    }
 }
 
 pub(super) fn column_sql(column: &ColumnFacts) -> Expression {

@@ -43,10 +43,14 @@ pub(super) const PLATFORM: &[Relation] = &[
         name: "files",
         comment: "One row per landed file: its state, why, and where its rows went",
         columns: &[
-            not_null("source", Text, "The source"),
+            not_null("source", Text, "The source; empty where no source takes the file"),
             not_null("path", Text, "Path below the lake's root"),
-            not_null("state", Text, "live or quarantined"),
-            null("reason", Text, "Why it is quarantined"),
+            not_null(
+                "state",
+                Text,
+                "live, quarantined, or unclaimed: no source takes it (1,000 of these at most)",
+            ),
+            null("reason", Text, "Why it is quarantined or unclaimed"),
             null("row_group", Int, "The row group at fault, counted from 0"),
             not_null("bytes", Int, "Size"),
             null("e_tag", Text, "The store's tag of this version of the file"),

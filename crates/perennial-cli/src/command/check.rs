@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use perennial_unify::RejectedRows;
+use perennial_unify::{Astray, Doubt, DoubtfulKey, Instead, RejectedRows};
 
 use crate::command::unify::warn_of_rates;
 use crate::command::{ConfigArgument, open};
@@ -27,7 +27,8 @@ impl Check {
                 for (source, files, rows) in &report.sources {
                     let plural = if *files == 1 { "file" } else { "files" };
                     show::line(&format!("{source}: {files} {plural}, {rows} rows"))?;
-                    if *files == 0 {
+                    let astray = report.astray.iter().any(|astray| astray.source == *source);
+                    if *files == 0 && !astray {
                         show::note(&format!("warning: source \"{source}\" has no readable files yet"));
                     }
                 }
@@ -66,6 +67,10 @@ impl Check {
                         "warning: {path} of {source} speaks of records of source \"{name}\", which does not exist: write the name as in perennial.toml"
                     ));
                 }
+                for doubtful in &report.doubtful_keys {
+                    show::note(&format!("warning: {}", said(doubtful)));
+                }
+                warn_of_astray(&report.astray);
                 warn_of_strays(&report.of_no_source);
                 warn_of_rates(&report.missing_rates);
                 show::line("the configuration fits the files")?;
@@ -79,6 +84,61 @@ impl Check {
                 Ok(worst)
             }
         }
+    }
+}
+
+/// What is in doubt about a key.
+fn said(doubtful: &DoubtfulKey) -> String {
+    let DoubtfulKey {
+        source,
+        key,
+        value,
+        doubt,
+        compared,
+    } = doubtful;
+    match doubt {
+        Doubt::Unordered { keys, rows, by } => {
+            let (when, remedy) = match by {
+                Some((name, sql)) => (
+                    format!("although {name} = {sql} is the same"),
+                    "write an updated_at that tells them apart",
+                ),
+                None => (
+                    "and no updated_at says which is the newest".to_owned(),
+                    "add updated_at",
+                ),
+            };
+            let values = if *keys == 1 { "value" } else { "values" };
+            format!(
+                "record_key = {key} of {source} may be no key: rows with one value of it differ ({rows} of {compared} rows, {keys} {values} such as \"{value}\"), {when}, so that the last by file and row counts: write a key that is unique for each record, or {remedy}"
+            )
+        }
+        Doubt::Versions(older) => {
+            format!(
+                "record_key = {key} of {source} may be no key: {older} of {compared} rows are older versions of others by it, such as of \"{value}\": is it the key of a record?"
+            )
+        }
+    }
+}
+
+/// Names sources whose path leads to no file, and what there is.
+pub(crate) fn warn_of_astray(sources: &[Astray]) {
+    for Astray {
+        source,
+        path,
+        instead,
+    } in sources
+    {
+        let there = match instead {
+            Some(Instead::Near(path)) => format!(": did you mean \"{path}\"?"),
+            Some(Instead::Found { folder, names }) => {
+                format!("; \"{folder}\" has {}", names.join(", "))
+            }
+            None => ", which is empty".to_owned(),
+        };
+        show::note(&format!(
+            "warning: source \"{source}\" has no files yet: path = \"{path}\" leads to none of the lake{there}"
+        ));
     }
 }
 

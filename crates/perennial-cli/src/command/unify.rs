@@ -7,7 +7,7 @@ use clap::Args;
 use perennial_engine::Engine;
 use perennial_unify::{Looks, MissingRate, Report, RunOptions};
 
-use crate::command::check::warn_of_strays;
+use crate::command::check::{warn_of_astray, warn_of_strays};
 use crate::command::{ConfigArgument, open};
 use crate::exit::{DONE, InLake};
 use crate::show;
@@ -37,7 +37,8 @@ impl Unify {
         .await?;
         told(&report);
         warn_of_keys(&engine);
-        warn_of_strays(&perennial_unify::strays(&engine).await?);
+        warn_of_astray(&perennial_unify::sources_astray(&engine).await?);
+        warn_of_strays(&report.unclaimed);
         Ok(DONE)
     }
 }
@@ -94,6 +95,9 @@ pub(crate) fn told(report: &Report) {
             report.files_removed
         )),
         None => show::note("nothing is new"),
+    }
+    if let Some(why) = &report.why_full {
+        show::note(&format!("everything was worked out anew: {why}"));
     }
     warn_of_rates(&report.missing_rates);
     for (source, values) in &report.values_lost {

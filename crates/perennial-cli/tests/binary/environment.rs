@@ -1,12 +1,12 @@
 //! What the machine refuses: ports, rights, room, stores. The exit code is 3, and nothing is lost.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use crate::support::{BOTH, CONFIG, CUSTOMERS, Place, Told, orders};
+use crate::support::{ANN, BOB, BOTH, CONFIG, CUSTOMERS, Place, Told, orders};
 
 #[test]
 fn a_port_in_use_is_named() {
@@ -138,7 +138,7 @@ fn rights_that_lack_are_named_and_nothing_is_lost() {
 /// What is said when there is no room for a snapshot.
 const NO_ROOM: [&str; 3] = [
     "error: no space left to write \"_perennial/",
-    "detail: Nothing was committed: the former snapshot stays in force. The lake is \"./lake\".",
+    "detail: Nothing was committed: what is served stays as it is. The lake is \"./lake\".",
     "hint: Free space on the disk of the lake, or raise the quota, and run again.",
 ];
 
@@ -166,10 +166,14 @@ done
 #[test]
 fn a_run_without_room_commits_nothing_and_leaves_nothing() {
     // A limit on the size of files, which every machine has.
-    let place = Place::unified();
+    let limited = "trap '' XFSZ; ulimit -f 1; exec \"$0\" unify --full";
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
+    // There is nothing yet that could stay in force.
+    Told::by(place.script(limited)).exits(3).says(&NO_ROOM);
+    place.run(&["unify"]).exits(0);
     let before = place.written();
-    let limited = place.script("trap '' XFSZ; ulimit -f 1; exec \"$0\" unify --full");
-    Told::by(limited).exits(3).says(&NO_ROOM);
+    Told::by(place.script(limited)).exits(3).says(&NO_ROOM);
     assert_eq!(place.written(), before);
     assert_eq!(place.answers(CUSTOMERS), BOTH);
     place.run(&["unify", "--full"]).exits(0);
@@ -201,6 +205,33 @@ fn a_run_without_room_commits_nothing_and_leaves_nothing() {
     // It got further the second time.
     assert!(!read("said-0".to_owned()).contains("write customers"));
     assert!(read("said-12".to_owned()).contains("\"_perennial/data/"));
+}
+
+#[test]
+fn a_data_file_that_was_cut_is_named_and_made_anew() {
+    let place = Place::unified();
+    let orders = place.written().into_iter().find(|path| {
+        let path = path.to_str().unwrap();
+        path.contains("data/orders/")
+    });
+    let file = File::options().write(true).open(orders.unwrap()).unwrap();
+    let written = file.metadata().unwrap().len();
+    file.set_len(written / 2).unwrap();
+    let cut = format!(
+        "is damaged: it has {} bytes, and {written} were written",
+        written / 2
+    );
+    place.run(&["query", "SELECT * FROM orders"]).exits(3).says(&[
+        "error: data file \"_perennial/data/orders/",
+        &cut,
+        "hint: `perennial unify --full` makes all data files anew from what has landed",
+    ]);
+    place.run(&["unify", "--full"]).exits(0);
+    assert_eq!(
+        place.answers("SELECT count(*), sum(amount) FROM orders"),
+        ["2,30.5000"]
+    );
+    assert_eq!(place.answers(CUSTOMERS), BOTH);
 }
 
 #[test]

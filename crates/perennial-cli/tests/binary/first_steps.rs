@@ -199,6 +199,10 @@ fn the_demo_serves_the_queries_that_it_prints_until_it_is_told_to_end() {
         "127.0.0.1:0",
     ];
     let mut demo = Running::start(place.command(&arguments));
+    let mut files = demo.line("");
+    while !files.contains(" files, ") {
+        files = demo.line("");
+    }
     let connect = demo.line("  psql ");
     demo.line("and try");
     let queries = [(); 3].map(|()| format!("SELECT {}", demo.line("  SELECT ")));
@@ -231,6 +235,19 @@ fn the_demo_serves_the_queries_that_it_prints_until_it_is_told_to_end() {
             assert!((-100.0..=100.0).contains(&number(&row[1])), "{row:?}");
         }
     }
+
+    // What was made is what was read.
+    let read = place.run(&[
+        "query",
+        "--config",
+        "demo/perennial.toml",
+        "--format",
+        "csv",
+        "SELECT files_read || ' files, ' || rows_read || ' rows' FROM perennial.runs",
+    ]);
+    let read = read.exits(0).stdout;
+    let read = read.lines().nth(1).unwrap().trim_matches('"');
+    assert!(files.starts_with(read), "{files}, and {read} were read");
 
     demo.signal("INT");
     demo.line("stopping: ");

@@ -1,6 +1,7 @@
 //! What the user got wrong: the command line, the configuration, the mappings, a statement. The exit code is 1, or 2 for
 //! the command line, and nothing changes.
 
+use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
@@ -114,14 +115,14 @@ fn a_mapping_or_segment_that_does_not_fit_is_named_by_its_own_file_and_line() {
         (
             "mapping.toml",
             [
-                "error: mapping.toml:15: columns.amount of source \"shop\": column \"amuont\" does not exist",
+                "error: mapping.toml:15:22: columns.amount of source \"shop\": column \"amuont\" does not exist",
                 "hint: Perhaps you meant to reference the column \"amount\".",
             ],
         ),
         (
             "segment.toml",
             [
-                "error: segment.toml:20: segment \"some\": column \"net_revnue\" does not exist",
+                "error: segment.toml:20:9: segment \"some\": column \"net_revnue\" does not exist",
                 "hint: Perhaps you meant to reference the column \"net_revenue\".",
             ],
         ),
@@ -132,7 +133,7 @@ fn a_mapping_or_segment_that_does_not_fit_is_named_by_its_own_file_and_line() {
     }
     // What no plan shows, the run does.
     place.run(&["unify", "--config", "zero.toml"]).exits(1).says(&[
-        "error: zero.toml:20: segment \"some\": division by zero",
+        "error: zero.toml:20:9: segment \"some\": division by zero",
         "hint: A segment is a condition on the columns of customer_360.",
     ]);
     assert_eq!(place.written(), before);
@@ -190,9 +191,11 @@ fn check_fails_when_no_row_of_a_file_can_be_used() {
     place.land("orders/a.parquet", &place.parquet(&nothing));
     place.write("other.toml", CONFIG);
     for config in ["perennial.toml", "other.toml"] {
+        let place_of_it = format!("error: {config}:15:22: columns.amount of source \"shop\": ");
         let told = place.run(&["check", "--config", config]).exits(1).says(&[
-            "error: source \"shop\": every row at the start of orders/a.parquet would be rejected: amount is missing or is not a number",
-            "hint: Correct the mapping in line 8 and below.",
+            &place_of_it,
+            "every row at the start of orders/a.parquet would be rejected: amount is missing or is not a number",
+            "hint: Correct the expression, or the files.",
         ]);
         assert_eq!(told.stdout, "");
     }
@@ -240,6 +243,133 @@ fn unify_names_files_of_no_source_and_keys_that_are_none() {
         "warning: 8 of 9 rows of shop are older versions of others by record_key = id: is it the key of a record?",
         "warning: stray/x.parquet belongs to no source",
     ]);
+    let unclaimed = "SELECT source, state, reason FROM perennial.files WHERE path = 'stray/x.parquet'";
+    assert_eq!(
+        place.answers(unclaimed),
+        [",unclaimed,\"no path of the configuration leads to it: add a [[source]] for it, or move it\""]
+    );
+    // Such a file is news by itself, and so is its end.
+    place.land("stray/y.parquet", b"whatever it holds");
+    fs::remove_file(place.path("lake/stray/x.parquet")).unwrap();
+    place.run(&["unify"]).exits(0);
+    let unclaimed = "SELECT path FROM perennial.files WHERE state = 'unclaimed'";
+    assert_eq!(place.answers(unclaimed), ["stray/y.parquet"]);
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_told_with_the_nearest_that_there_is() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
+    place.land("crm/contacts/a.parquet", &place.parquet(&orders(&[ANN])));
+    for (path, told) in [
+        ("ordrs/", ": did you mean \"orders/\"?"),
+        ("orders/b.parquet", ": did you mean \"orders/a.parquet\"?"),
+        (
+            "cmr/contacts/*.parquet",
+            ": did you mean \"crm/contacts/*.parquet\"?",
+        ),
+        ("orders/*.pq", "; \"orders/\" has a.parquet"),
+        ("elsewhere/", "; \".\" has crm/, orders/"),
+    ] {
+        place.write(
+            "perennial.toml",
+            &CONFIG.replace("\"orders/\"", &format!("\"{path}\"")),
+        );
+        let warning = format!(
+            "warning: source \"shop\" has no files yet: path = \"{path}\" leads to none of the lake{told}"
+        );
+        for command in ["check", "unify"] {
+            place.run(&[command]).exits(0).says(&[&warning]);
+        }
+    }
+}
+
+#[test]
+fn what_is_wrong_in_the_configuration_is_named_with_line_and_column() {
+    let place = Place::unified();
+    let with = |text: &str, instead: &str| {
+        assert!(CONFIG.contains(text), "{text}");
+        CONFIG.replace(text, instead)
+    };
+    let identifier = "[[identity.identifier]]\ntype = \"phone\"\nnormalise = \"phone:XX\"\n[server]";
+    for (config, parts) in [
+        (
+            with("[server]", identifier),
+            [
+                "error: bad.toml:18:13: normalise of identifier \"phone\": region \"XX\" does not exist",
+                "hint: A region is a two-letter country code of ISO 3166-1, such as \"DE\" or \"US\".",
+            ],
+        ),
+        (
+            with("time = \"at\"", "time = \"amount\""),
+            [
+                "error: bad.toml:13:8: time of source \"shop\": a value of type Float64 is no time",
+                "hint: Say what it counts: to_timestamp(…) takes seconds since 1970, to_timestamp_millis(…) milliseconds.",
+            ],
+        ),
+        (
+            with("kind = \"order\"", "knd = \"order\""),
+            [
+                "bad.toml:10:1: unknown key \"knd\" in [[source]] \"shop\"",
+                "hint: did you mean \"kind\"?",
+            ],
+        ),
+    ] {
+        place.write("bad.toml", &config);
+        for command in ["check", "unify"] {
+            let told = place
+                .run(&[command, "--config", "bad.toml"])
+                .exits(1)
+                .says(&parts);
+            assert!(!told.stderr.contains("missing key"), "{}", told.stderr);
+        }
+    }
+    // Text in which there is no time shows in the rows alone.
+    place.write("bad.toml", &with("time = \"at\"", "time = \"email\""));
+    place.run(&["check", "--config", "bad.toml"]).exits(1).says(&[
+        "error: bad.toml:13:8: time of source \"shop\": every row at the start of orders/a.parquet would be rejected: time is missing or is not a time",
+    ]);
+    assert_eq!(place.answers(CUSTOMERS), BOTH);
+}
+
+#[test]
+fn check_tells_of_a_key_that_is_none() {
+    let place = Place::new();
+    // Two orders of one day have one number, one has landed twice as it was.
+    let row = |id: &str, amount: &str| {
+        format!("('{id}', 'ann@example.org', {amount}, 'EUR', '2026-01-01T00:00:00Z')")
+    };
+    let rows = [
+        row("1", "5.0"),
+        row("2", "6.0"),
+        row("1", "7.0"),
+        row("3", "8.0"),
+        row("3", "8.0"),
+    ];
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    place.land("orders/a.parquet", &place.parquet(&orders(&rows)));
+    place.run(&["check"]).exits(0).says(&[
+        "warning: record_key = id of shop may be no key: rows with one value of it differ (2 of 5 rows, 1 value such as \"1\"), \
+         and no updated_at says which is the newest, so that the last by file and row counts: \
+         write a key that is unique for each record, or add updated_at",
+    ]);
+}
+
+#[test]
+fn unify_says_why_it_worked_out_everything() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN])));
+    let anew = "everything was worked out anew: ";
+    let first = place.run(&["unify"]).exits(0);
+    assert!(!first.stderr.contains(anew), "{}", first.stderr);
+    place.land("orders/b.parquet", &place.parquet(&orders(&[BOB])));
+    let part = place.run(&["unify"]).exits(0);
+    assert!(!part.stderr.contains(anew), "{}", part.stderr);
+    let asked = format!("{anew}it was asked for");
+    place.run(&["unify", "--full"]).exits(0).says(&[&asked]);
+    place.write("perennial.toml", &CONFIG.replace("2026-04-01", "2026-05-01"));
+    let other = format!("{anew}the configuration is another");
+    place.run(&["unify"]).exits(0).says(&[&other]);
 }
 
 #[test]
@@ -287,10 +417,7 @@ fn init_names_what_it_was_given() {
         .run(&["init", "./lake"])
         .exits(1)
         .says(&["error: \"perennial.toml\" exists already; choose another file with --out, or remove it"]);
-    assert_eq!(
-        std::fs::read_to_string(place.path("perennial.toml")).unwrap(),
-        CONFIG
-    );
+    assert_eq!(fs::read_to_string(place.path("perennial.toml")).unwrap(), CONFIG);
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod environment;
 mod first_steps;
 mod input;
 mod interrupted;
+mod memory;
 mod readers;
 mod secrets;
 mod support;

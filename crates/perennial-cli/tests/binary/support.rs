@@ -293,6 +293,17 @@ impl Running {
         assert!(sent.unwrap().success(), "{name}");
     }
 
+    /// The most memory that the process has had so far, in bytes.
+    #[track_caller]
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     /// Waits for the end.
     #[track_caller]
     pub(crate) fn end(mut self) -> Told {
@@ -336,9 +347,53 @@ impl Client {
 
     /// The last value that a statement answers.
     pub(crate) fn ask(&mut self, sql: &str) -> String {
+        self.begin_simple(sql);
+        self.ready()
+    }
+
+    /// Sends a statement in the simple protocol.
+    pub(crate) fn begin_simple(&mut self, sql: &str) {
         self.0.write_all(b"Q").unwrap();
         self.send(format!("{sql}\0").as_bytes());
-        self.ready()
+    }
+
+    /// Sends a statement in the extended protocol, without a name and with all rows asked for.
+    pub(crate) fn begin_extended(&mut self, sql: &str) {
+        let messages = [
+            (b'P', [b"\0", sql.as_bytes(), b"\0\0\0"].concat()),
+            // Neither formats nor parameters, and all results as text.
+            (b'B', vec![0; 8]),
+            (b'E', vec![0; 5]),
+            (b'S', Vec::new()),
+        ];
+        for (kind, body) in messages {
+            self.0.write_all(&[kind]).unwrap();
+            self.send(&body);
+        }
+    }
+
+    /// Waits for a row, and gives its size in bytes.
+    pub(crate) fn row(&mut self) -> u64 {
+        loop {
+            match self.message() {
+                (b'D', row) => return row.len() as u64,
+                (b'E', fields) => panic!("{}", String::from_utf8_lossy(&fields)),
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads all rows that are left, and gives their size in bytes together.
+    pub(crate) fn rows(&mut self) -> u64 {
+        let mut bytes = 0;
+        loop {
+            match self.message() {
+                (b'Z', _) => return bytes,
+                (b'D', row) => bytes += row.len() as u64,
+                (b'E', fields) => panic!("{}", String::from_utf8_lossy(&fields)),
+                _ => {}
+            }
+        }
     }
 
     /// The SQLSTATE with which the server ends the connection.

@@ -3,11 +3,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
-use arrow::compute::cast;
-use arrow::datatypes::DataType;
-use datafusion::common::{DataFusionError, Result, ScalarValue};
-use datafusion::logical_expr::{AggregateUDF, ColumnarValue, ScalarFunctionArgs, ScalarUDF};
+use datafusion::common::{DataFusionError, Result};
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use perennial_base::ErrorClass;
 
 use crate::error::Error;
@@ -54,38 +51,6 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
 /// All aggregates, likewise.
 pub(crate) fn aggregates() -> [Arc<AggregateUDF>; 2] {
     [sum::function(), avg::function()]
-}
-
-/// The answers of a function from texts to a text; NULL where an argument is.
-fn of_texts(
-    arguments: &ScalarFunctionArgs,
-    answer: impl Fn(&[&str]) -> Result<String>,
-) -> Result<ColumnarValue> {
-    let scalar = arguments
-        .args
-        .iter()
-        .all(|value| matches!(value, ColumnarValue::Scalar(_)));
-    let rows = if scalar { 1 } else { arguments.number_rows };
-    let texts = arguments
-        .args
-        .iter()
-        .map(|value| Ok(cast(&value.to_array(rows)?, &DataType::Utf8)?))
-        .collect::<Result<Vec<ArrayRef>>>()?;
-    let of_row = |row: usize| -> Option<Vec<&str>> {
-        let values = texts.iter().map(|texts| texts.as_string::<i32>());
-        values
-            .map(|values| values.is_valid(row).then(|| values.value(row)))
-            .collect()
-    };
-    let answers = (0..rows)
-        .map(|row| of_row(row).map(|texts| answer(&texts)).transpose())
-        .collect::<Result<StringArray>>()?;
-    let answers: ArrayRef = Arc::new(answers);
-    Ok(if scalar {
-        ColumnarValue::Scalar(ScalarValue::try_from_array(&answers, 0)?)
-    } else {
-        ColumnarValue::Array(answers)
-    })
 }
 
 /// The escape character of a pattern; none for the empty text.

@@ -9,7 +9,7 @@ use datafusion::catalog::{MemTable, Session, TableProvider};
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use parking_lot::Mutex;
-use perennial_lake::{FileState, Manifest};
+use perennial_lake::Manifest;
 
 use super::{count, instant, text};
 
@@ -121,7 +121,6 @@ pub fn listed<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
 fn committed(manifest: &Manifest) -> Run {
     let customers = manifest.tables.get("public.customers");
     let last = manifest.run.phases.last();
-    let files = manifest.sources.values().flat_map(|source| &source.files);
     Run {
         id: manifest.run.id.clone(),
         started_at: manifest.run.started_at,
@@ -132,7 +131,7 @@ fn committed(manifest: &Manifest) -> Run {
         done: last.map_or(0, |phase| phase.rows),
         total: None,
         expected_at: None,
-        files_read: files.filter(|file| file.state == FileState::Live).count() as u64,
+        files_read: manifest.run.files,
         rows_read: manifest.run.rows,
         customers: customers.map_or(0, |table| table.rows()),
         sources_unfit: listed(manifest.unfit().map(|(source, _)| source)),

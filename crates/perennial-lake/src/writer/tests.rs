@@ -29,6 +29,7 @@ fn options() -> WriterOptions {
         sort: vec!["customer_id".into()],
         bloom: vec!["customer_id".into()],
         row_group_rows: 1_000,
+        ..WriterOptions::default()
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Names;
 use crate::config::document::{Entry, Value};
 use crate::config::reader::{Reader, Section, Text};
-use crate::config::{IdentifierConfig, IdentityConfig, Normalise, SourceConfig, SurvivorshipRule};
+use crate::config::{IdentifierConfig, IdentityConfig, Normalise, SourceConfig, Spot, SurvivorshipRule};
 
 /// Bound of `limit` and `max_customers`.
 const MAX_COUNT: u32 = 1_000_000;
@@ -49,6 +49,7 @@ fn by_name(name: &str) -> IdentifierConfig {
         strong: name != "anonymous_id",
         limit: None,
         max_customers: None,
+        at: Spot::default(),
     }
 }
 
@@ -70,6 +71,7 @@ fn read_identifiers(reader: &mut Reader, identity: &Section<'_>, config: &mut Id
                 strong: strong.unwrap_or(default.strong),
                 limit,
                 max_customers,
+                at: section.place_of("normalise").spot(),
                 name: default.name,
             });
         }

@@ -187,7 +187,7 @@ fn read_facts(reader: &mut Reader, section: &Section<'_>) -> Vec<NamedFact> {
         } else {
             let predicate = Expression {
                 sql: predicate.to_owned(),
-                line: text.place.line(),
+                at: text.place.spot(),
             };
             facts.push(NamedFact {
                 name: entry.key.clone(),

@@ -6,6 +6,7 @@ use super::{Names, read_zone};
 use crate::config::errors::Problem;
 use crate::config::reader::{Reader, Section, Text, did_you_mean};
 use crate::config::{Expression, SourceConfig};
+use crate::error::nearest;
 use crate::kind::Kind;
 use crate::relation::{self, PERENNIAL, PUBLIC, RAW};
 
@@ -258,7 +259,9 @@ fn check_columns(reader: &mut Reader, section: &Section<'_>, kind: Kind, columns
         reader.report(name.place, problem);
     }
     for column in kind.columns().iter().filter(|column| column.required) {
-        if !columns.iter().any(|(name, _)| name.text == column.name) && well_formed(section, column.name) {
+        // A name that is nearly right has been reported.
+        let meant = |name: &str| name == column.name || nearest(name, known()) == Some(column.name);
+        if !columns.iter().any(|(name, _)| meant(name.text)) && well_formed(section, column.name) {
             let remedy = format!(
                 "add {} = \"…\" to columns: {}",
                 column.name,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::config::{
-    Authentication, Bound, Expression, Normalise, SurvivorshipRule, Window, registry::SECTIONS,
+    Authentication, Bound, Expression, Normalise, Spot, SurvivorshipRule, Window, registry::SECTIONS,
 };
 use crate::error::{ErrorClass, UserError};
 use crate::kind::Kind;
@@ -124,10 +124,16 @@ fn parse(text: &str) -> Result<Config, ConfigErrors> {
     Config::parse(text, Path::new("/base"), &nothing)
 }
 
+/// An expression in a line of the design.
 fn sql(text: &str, line: usize) -> Expression {
+    let written = DESIGN.lines().nth(line - 1).expect("a line");
+    let before = written.find(&format!("\"{text}\"")).expect("the text is there");
     Expression {
         sql: text.to_owned(),
-        line,
+        at: Spot {
+            line,
+            column: before + 1,
+        },
     }
 }
 

@@ -2,48 +2,28 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
-};
+use datafusion::logical_expr::ScalarUDF;
 
-use super::{escape_character, of_texts};
+use super::escape_character;
+use super::rowwise::{Call, Form, Function, Taken, form};
 
 /// Its name.
 pub(crate) const NAME: &str = "like_escape";
 
 /// The function.
-pub(crate) fn function() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::from(LikeEscape {
-        signature: Signature::new(TypeSignature::String(2), Volatility::Immutable),
-    }))
+pub(super) fn function() -> Arc<ScalarUDF> {
+    const FORMS: &[Form] = &[form(&[Taken::Text, Taken::Text], of_rows)];
+    Function::new(NAME, FORMS, |_| DataType::Utf8).udf()
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct LikeEscape {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for LikeEscape {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        of_texts(&arguments, |texts| match texts {
-            [pattern, escape] => Ok(escaped(pattern, escape_character(escape)?)),
-            texts => Ok(texts.concat()),
-        })
-    }
+fn of_rows(call: &Call<'_>) -> Result<ArrayRef> {
+    call.texts(|row| match (call.text(0, row), call.text(1, row)) {
+        (Some(pattern), Some(escape)) => Ok(Some(escaped(pattern, escape_character(escape)?))),
+        _ => Ok(None),
+    })
 }
 
 /// What stands behind the escape character stands for itself; so does every backslash, unless it is the escape character.

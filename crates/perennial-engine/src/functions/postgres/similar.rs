@@ -2,51 +2,33 @@
 
 use std::sync::Arc;
 
+use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, Volatility,
-};
+use datafusion::logical_expr::ScalarUDF;
 
-use super::{escape_character, of_texts};
+use super::escape_character;
+use super::rowwise::{Call, Form, Function, Taken, form};
 
 /// Its name.
 pub(crate) const NAME: &str = "similar_to_escape";
 
 /// The function.
-pub(crate) fn function() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::from(SimilarToEscape {
-        signature: Signature::one_of(
-            vec![TypeSignature::String(1), TypeSignature::String(2)],
-            Volatility::Immutable,
-        ),
-    }))
+pub(super) fn function() -> Arc<ScalarUDF> {
+    use Taken::Text;
+    const FORMS: &[Form] = &[form(&[Text], by_backslash), form(&[Text, Text], by_character)];
+    Function::new(NAME, FORMS, |_| DataType::Utf8).udf()
 }
 
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct SimilarToEscape {
-    signature: Signature,
+fn by_backslash(call: &Call<'_>) -> Result<ArrayRef> {
+    call.texts(|row| Ok(call.text(0, row).map(|pattern| regex(pattern, Some('\\')))))
 }
 
-impl ScalarUDFImpl for SimilarToEscape {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
-    }
-
-    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        of_texts(&arguments, |texts| match texts {
-            [pattern, escape] => Ok(regex(pattern, escape_character(escape)?)),
-            texts => Ok(regex(texts.first().unwrap_or(&""), Some('\\'))),
-        })
-    }
+fn by_character(call: &Call<'_>) -> Result<ArrayRef> {
+    call.texts(|row| match (call.text(0, row), call.text(1, row)) {
+        (Some(pattern), Some(escape)) => Ok(Some(regex(pattern, escape_character(escape)?))),
+        _ => Ok(None),
+    })
 }
 
 /// `%` is any text, `_` any character, `|`, `*`, `+`, `?`, `{}`, `()` and `[]` as in a regular expression; all else stands

@@ -87,7 +87,7 @@ pub(super) fn stage(
 pub(super) fn config(stages: Vec<StageConfig>) -> LifecycleConfig {
     let predicate = perennial_base::config::Expression {
         sql: "true".to_owned(),
-        line: 1,
+        at: perennial_base::config::Spot { line: 1, column: 1 },
     };
     LifecycleConfig {
         preset: "default".to_owned(),
