@@ -27,7 +27,7 @@ const PART_BITS: u32 = 6;
 const WAITING: usize = 1 << 19;
 
 /// What rows name, as hashes, each with an element of the forest. Two things of one hash are in one group: that is too
-/// much then, and never too little. The elements are in memory, four bytes each; the hashes go to files when they become
+/// much then, and never too little. The elements are in memory, eight bytes each; the hashes go to files when they become
 /// many.
 #[derive(Debug)]
 pub(crate) struct Nodes {
