@@ -66,6 +66,9 @@ fn shop() -> Vec<u8> {
     ])
 }
 
+/// The column in which the expression of the trait `city` begins: behind `traits = { city = `.
+const TRAIT: usize = 19;
+
 fn line_of(text: &str) -> usize {
     config("", CRM)
         .lines()
@@ -96,7 +99,7 @@ async fn a_source_whose_mapping_does_not_fit_stops_no_other() {
     };
     assert!(
         error.contains(&format!(
-            ":{line}: traits.city of source \"crm\": column \"city\" does not exist"
+            ":{line}:{TRAIT}: traits.city of source \"crm\": column \"city\" does not exist"
         )),
         "{error}"
     );
@@ -171,7 +174,7 @@ async fn rows_that_are_served_do_not_vanish_for_a_slip_in_the_configuration() {
     let line = line_of("traits");
     assert!(
         refused.contains(&format!(
-            ":{line}: traits.city of source \"crm\": column \"town\" does not exist"
+            ":{line}:{TRAIT}: traits.city of source \"crm\": column \"town\" does not exist"
         )),
         "{refused}"
     );
