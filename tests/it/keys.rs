@@ -177,6 +177,12 @@ async fn whom_a_value_names_is_looked_up_with_what_is_joined_by_it() {
     let plan = lines(&client, &format!("EXPLAIN {sql}")).await.join("\n");
     assert!(!plan.contains("DataSourceExec"), "{plan}");
 
+    // One row that becomes as many as a list has is not few.
+    let sql = "SELECT count(*) FROM unnest(ARRAY['a', 'b']) u(id) JOIN orders o ON o.customer_id = u.id";
+    assert_eq!(one(&client, sql).await, "0");
+    let plan = lines(&client, &format!("EXPLAIN {sql}")).await.join("\n");
+    assert!(!plan.contains("LookUpJoinExec"), "{plan}");
+
     // What matches nothing is left out where it has to be, and nowhere else.
     let of_one = "(SELECT customer_id FROM identities WHERE value = 'p6@example.org') i";
     let all = orders.len();

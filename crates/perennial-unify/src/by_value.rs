@@ -24,6 +24,8 @@ const IDENTITIES: &str = "public.identities";
 const SORT: [&str; 2] = ["value", "customer_id"];
 /// Memory of the sort; beyond it, it goes to files.
 const MEMORY: usize = 256 << 20;
+/// How many stretches of the identities are sorted side by side: each takes a part of the memory for itself.
+const SORTS: usize = 4;
 /// Rows of a file of a run over everything.
 const FILE_ROWS: u64 = 1 << 20;
 
@@ -53,7 +55,9 @@ pub(crate) async fn write(
         });
         let files = files.collect::<Result<_>>()?;
         let table = FileTable::new(engine.lake(), Arc::clone(&columns), Vec::new(), files, &[])?;
-        let state = engine.work_state(MEMORY)?;
+        let mut state = engine.work_state(MEMORY)?;
+        let execution = &mut state.config_mut().options_mut().execution;
+        execution.target_partitions = execution.target_partitions.min(SORTS);
         let plan = table.scan(&state, None, &[], None).await?;
         let order = SORT
             .iter()

@@ -179,7 +179,8 @@ fn nodes_of(batch: &RecordBatch) -> impl Iterator<Item = (u64, u32)> {
 
 impl Nodes {
     /// Nodes of all rows, or of those that are new; then rows without a key are noted by their place, for the sake of ids
-    /// that such a row has founded and of persons who speak of it. `unkeyed` are the sources without keys. What persons say
+    /// that such a row has founded and of persons who speak of it. `unkeyed` are the sources without keys, where any persons
+    /// speak at all. What persons say
     /// is to be taken in before the records of which they speak.
     pub(crate) fn new(places: bool, unkeyed: HashSet<String>, scratch: &Arc<Scratch>) -> Self {
         let spool = scratch.spool();
@@ -224,6 +225,14 @@ impl Nodes {
     }
 
     /// Shares the nodes that wait among the parts.
+    /// Shares out the nodes that wait, when they are many.
+    fn share_many(&mut self) -> Result<()> {
+        match self.waiting.len() >= WAITING {
+            true => self.share(),
+            false => Ok(()),
+        }
+    }
+
     fn share(&mut self) -> Result<()> {
         let mut shares: Vec<(Vec<u64>, Vec<u32>)> = vec![Default::default(); self.parts.len()];
         for (hash, element) in std::mem::take(&mut self.waiting) {
@@ -282,9 +291,9 @@ impl Nodes {
             nodes.places(named, &mut hashes, &graph);
         }
         let elements = nodes.add(named, hashes, &graph);
-        if nodes.waiting.len() >= WAITING {
-            nodes.share()?;
-        }
+        // Others may read while nodes go to files.
+        drop(graph);
+        nodes.share_many()?;
         Ok(elements)
     }
 
@@ -293,6 +302,7 @@ impl Nodes {
         if !self.places && !self.placed.contains(named.source) {
             return;
         }
+        let asked_for = self.unkeyed.contains(named.source);
         let mut text = String::new();
         for (row, hashes) in hashes.iter_mut().enumerate() {
             let at = |of: &[i64]| of.get(row).copied().unwrap_or(0);
@@ -301,8 +311,8 @@ impl Nodes {
             if self.places {
                 let set = SetId::from_number(named.sets.get(row).copied().unwrap_or(0));
                 let hash = graph.founding_hash(named.number, set, at(named.time), &text);
-                hashes.records = [hash.map(|hash| hash as u64), Some(record)];
-                if !self.spoken.contains(&record) {
+                hashes.records = [hash.map(|hash| hash as u64), asked_for.then_some(record)];
+                if asked_for && !self.spoken.contains(&record) {
                     self.passing.insert(record);
                 }
             } else if self.spoken.contains(&record) {
@@ -418,6 +428,7 @@ impl Nodes {
         for id in resolution.ids() {
             if let Some(element) = owner(resolution, id).and_then(|owner| of_customer.get(owner as usize)) {
                 self.note(id.founding_hash as u64, *element);
+                self.share_many()?;
             }
         }
         self.share()

@@ -308,7 +308,13 @@ impl Committing<'_> {
             }
         }
         let graph = Arc::new(Mutex::new(graph));
-        let unkeyed = config.sources.iter().filter(|source| source.record_key.is_none());
+        let spoken = |kind: Kind| kind == Kind::IdentityOverride;
+        // By place only persons know rows.
+        let speaks = config.sources.iter().any(|source| spoken(source.kind));
+        let unkeyed = config
+            .sources
+            .iter()
+            .filter(|source| speaks && source.record_key.is_none());
         let unkeyed = unkeyed.map(|source| source.name.clone()).collect();
         let nodes = Arc::new(Mutex::new(Nodes::new(self.part, unkeyed, &scratch)));
         let (files, rows, tables) = self.reads(&landing);
@@ -330,7 +336,6 @@ impl Committing<'_> {
         let mut staged: Vec<Staged> = Vec::new();
         let mut pending: Vec<(usize, Pending)> = Vec::new();
         // What persons say comes first: the graph has to know of whom they speak before the records come.
-        let spoken = |kind: Kind| kind == Kind::IdentityOverride;
         let (first, rest): (Vec<_>, Vec<_>) = config
             .sources
             .iter()

@@ -21,6 +21,7 @@ use datafusion::physical_plan::joins::HashJoinExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::recursive_query::RecursiveQueryExec;
 use datafusion::physical_plan::statistics::{StatisticsArgs, StatisticsContext};
+use datafusion::physical_plan::unnest::UnnestExec;
 
 use crate::keyed::join::{LookUpJoin, Side, leaves_out_unmatched};
 use crate::keyed::sought::Sought;
@@ -92,7 +93,8 @@ fn few(plan: &Plan) -> Result<bool> {
         let known = StatisticsContext::new().compute(plan.as_ref(), &StatisticsArgs::new())?;
         return Ok(matches!(known.num_rows, Precision::Exact(rows) if rows <= FEW));
     }
-    if plan.is::<RecursiveQueryExec>() {
+    // These make many rows of few.
+    if plan.is::<RecursiveQueryExec>() || plan.is::<UnnestExec>() {
         return Ok(false);
     }
     for child in children {
