@@ -20,6 +20,7 @@ const RUN: RunOptions = RunOptions {
     full: false,
     settle: true,
     yields: false,
+    allow_removal: false,
     bounds: Bounds {
         added_files: 1,
         replaced: 25,

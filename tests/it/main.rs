@@ -21,6 +21,7 @@ mod keys;
 mod kill;
 mod landing;
 mod layout;
+mod left_out;
 mod lifecycle;
 mod login;
 mod lookups;

@@ -14,6 +14,7 @@ const FULL: RunOptions = RunOptions {
     full: true,
     settle: true,
     yields: false,
+    allow_removal: false,
     bounds: Bounds::DEFAULT,
 };
 

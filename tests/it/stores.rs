@@ -62,6 +62,7 @@ const SETTLED: RunOptions = RunOptions {
     full: false,
     settle: true,
     yields: false,
+    allow_removal: false,
     bounds: Bounds::DEFAULT,
 };
 

@@ -79,6 +79,8 @@ pub struct SourceConfig {
     pub kind: Kind,
     /// A folder (recursive) or a glob below the lake's root.
     pub path: String,
+    /// Where the path stands in the file.
+    pub path_at: Spot,
     /// SQL expression of the key; `None` = every row counts.
     pub record_key: Option<Expression>,
     /// SQL expression of the moment at which a row became true.

@@ -46,6 +46,8 @@ pub(crate) mod sought;
 
 /// So many rows a key is taken to have, where plans are chosen by size.
 const ROWS_OF_A_KEY: usize = 64;
+/// Files, and pages, that are asked for at once: most of the time of a distant store goes to waiting.
+const REQUESTS: usize = 8;
 /// More keys than these in a statement are looked for by a scan.
 pub(crate) const FEW: usize = 64;
 
@@ -343,16 +345,18 @@ fn lookup_of(
         .collect::<Vec<_>>();
     let (finder, sought) = (Arc::clone(&lookup), Arc::clone(&keys));
     stream::iter(files)
-        .then(move |file| {
+        .map(move |file| {
             let (finder, sought) = (Arc::clone(&finder), Arc::clone(&sought));
             async move { finder.find(file, &sought).await }
         })
+        .buffered(REQUESTS)
         .map_ok(|found| stream::iter(found.into_iter().map(Ok)))
         .try_flatten()
-        .and_then(move |(file, page)| {
+        .map_ok(move |(file, page)| {
             let (lookup, keys) = (Arc::clone(&lookup), Arc::clone(&keys));
             async move { lookup.rows(file, page, &keys).await }
         })
+        .try_buffered(REQUESTS)
 }
 
 /// A running look-up.
@@ -434,7 +438,7 @@ impl Places {
     /// The rows of keys, which are in order, among sorted values.
     fn of(values: Option<&StringViewArray>, keys: &[String]) -> Self {
         let mut places: Vec<Range<usize>> = Vec::new();
-        for key in keys {
+        for key in among(values, keys) {
             let range = equal(values, key);
             match places.last_mut() {
                 _ if range.is_empty() => {}
@@ -476,6 +480,17 @@ impl Places {
             }
         }
     }
+}
+
+/// Those of the keys, which are in order, that are not outside of sorted values.
+fn among<'a>(values: Option<&StringViewArray>, keys: &'a [String]) -> &'a [String] {
+    let Some(values) = values.filter(|values| values.len() > values.null_count()) else {
+        return &[];
+    };
+    let (least, most) = (values.value(0), values.value(values.len() - values.null_count() - 1));
+    let from = keys.partition_point(|key| key.as_str() < least);
+    let until = keys.partition_point(|key| key.as_str() <= most);
+    keys.get(from..until).unwrap_or_default()
 }
 
 /// Where a key stands among sorted ones, NULLs last.

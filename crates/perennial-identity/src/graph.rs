@@ -196,6 +196,13 @@ impl Graph {
             })
     }
 
+    /// What two signatures are ordered by in [`Self::founding_order`]; the text is read once.
+    pub(crate) fn founding_key(&self, signature: u32) -> (i64, usize, Cow<'_, str>) {
+        let signature = self.signature(signature);
+        let rank = self.ranks[usize::from(signature.source)];
+        (signature.first_at, rank, self.key(signature))
+    }
+
     fn name_order(&self, a: &Signature, b: &Signature) -> Ordering {
         let rank = |signature: &Signature| self.ranks[usize::from(signature.source)];
         rank(a).cmp(&rank(b)).then_with(|| self.key(a).cmp(&self.key(b)))

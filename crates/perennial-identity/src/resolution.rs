@@ -428,7 +428,8 @@ impl Resolution {
 
     fn links_of(&self, identifier: u32) -> impl Iterator<Item = Link<'_>> {
         let mut holders: Vec<u32> = self.holders_in(identifier).collect();
-        holders.sort_unstable_by(|a, b| self.graph.founding_order(*a, *b));
+        // A text that cannot be read any more is another one at each comparison, which would end in a panic.
+        holders.sort_by_cached_key(|holder| self.graph.founding_key(*holder));
         let customer = self.customer_of_identifier[identifier as usize];
         let sighted = move |number: u32| self.graph.sighted(number, identifier).0;
         let since = holders.first().map_or(i64::MIN, |number| sighted(*number));

@@ -29,6 +29,7 @@ use crate::columns::written_schema;
 use crate::error::{Error, Result};
 use crate::keys::{DoubtfulKey, doubtful_key};
 use crate::landing::{Looks, look};
+use crate::left_out::{Cause, left_out};
 use crate::mapping::{Mapping, plain};
 use crate::money::{MissingRate, Rates};
 use crate::records::{input, one_file};
@@ -133,6 +134,12 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     report.astray = astray(engine.lake(), empty.map(|(source, _)| source))
         .await
         .map_err(one)?;
+    let release = engine.release();
+    let left = left_out(engine, release.manifest().map(Arc::as_ref), &landing).await;
+    // Which rows are refused is known to a run alone, which reads all of them.
+    let left = left.map_err(one)?.into_iter();
+    let left = left.filter(|left| !matches!(left.cause, Cause::Refused { .. }));
+    errors.extend(left.map(Error::LeftOut));
     report.of_no_source = landing.unclaimed.into_iter().map(|file| file.path).collect();
     errors.extend(
         StageModel::problems(&config.lifecycle)

@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 use crate::output::Output;
 use crate::route::GROUPS;
 use crate::stored::{GROUP, Tables};
+use crate::values::day_of;
 
 /// The table of the next moments at which something of a group changes; not served.
 const TABLE: &str = "internal.due";
@@ -203,4 +204,11 @@ fn changes(
     }
     let member = |moment: i64| Ok::<_, Error>(expression_at(predicate.clone(), relation, moment)?.is_true());
     Ok(Some(member(before)?.not_eq(member(now)?)))
+}
+
+/// Whether a snapshot describes another day: stages and windows change as time passes, without any new file.
+pub(crate) fn aged(config: &Config, previous: &Manifest, moment: i64) -> bool {
+    let day = |at: i64| day_of(at, config.zone);
+    let before = previous.state.as_ref().map(|state| day(state.as_of));
+    config.as_of.is_none() && before != Some(day(moment))
 }

@@ -5,6 +5,8 @@ use std::path::Path;
 use perennial_base::config::Spot;
 use perennial_base::{ErrorClass, UserError};
 
+use crate::left_out::LeftOut;
+
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -54,6 +56,9 @@ pub enum Error {
         /// What is wrong with it.
         cause: perennial_normalise::Error,
     },
+    /// The configuration leaves out what is served.
+    #[error("{0}")]
+    LeftOut(LeftOut),
     /// The folder for intermediate data cannot be used.
     #[error("intermediate data cannot be {action} in \"{folder}\": {cause}")]
     Scratch {
@@ -90,7 +95,9 @@ impl Error {
     /// The error with the configuration that it is about, if it is about one.
     pub(crate) fn of_file(self, file: &str) -> Self {
         let of_a_line = match &self {
-            Self::Mapping { .. } | Self::Predicate { .. } | Self::Identifier { .. } => true,
+            Self::Mapping { .. } | Self::Predicate { .. } | Self::Identifier { .. } | Self::LeftOut(_) => {
+                true
+            }
             Self::Lifecycle(error) => error.line().is_some(),
             _ => false,
         };
@@ -136,6 +143,7 @@ impl UserError for Error {
             Self::Configured { cause, .. } => cause.class(),
             Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.class(),
             Self::Identifier { cause, .. } => cause.class(),
+            Self::LeftOut(_) => ErrorClass::InvalidArgument,
             Self::Scratch { full: true, .. } => ErrorClass::DiskFull,
             Self::Scratch { .. } => ErrorClass::Unavailable,
             Self::Contended { .. } => ErrorClass::Conflict,
@@ -155,7 +163,7 @@ impl UserError for Error {
             Self::Engine(error) => error.detail(),
             Self::Identity(error) => error.detail(),
             Self::Lifecycle(error) => error.detail(),
-            Self::Scratch { .. } | Self::Contended { .. } => None,
+            Self::LeftOut(_) | Self::Scratch { .. } | Self::Contended { .. } => None,
         }
     }
 
@@ -174,6 +182,7 @@ impl UserError for Error {
                 })
             }),
             Self::Identifier { cause, .. } => cause.hint(),
+            Self::LeftOut(left) => Some(left.hint()),
             Self::Scratch { full: true, .. } => {
                 Some("Free space, or set server.spill_dir to a folder on a larger disk.".to_owned())
             }

@@ -14,7 +14,7 @@ use perennial_udf_lifecycle::model::StageModel;
 
 use crate::by_value;
 use crate::compact::{Bounds, compact};
-use crate::due::{due, moment};
+use crate::due::{aged, due, moment};
 use crate::error::{Error, Result};
 use crate::findings;
 use crate::groups::{Nodes, of_customers};
@@ -22,6 +22,7 @@ use crate::increment::{Increment, number_all, obstacle};
 use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look};
 use crate::ledger::STATE_VERSION;
+use crate::left_out::keep_served;
 use crate::money::MissingRate;
 use crate::output::Output;
 use crate::overrides::hear;
@@ -57,6 +58,8 @@ pub struct RunOptions {
     /// Leave a snapshot in force that was made with another configuration by a run which began after this process had
     /// read its own: somebody has changed the file since.
     pub yields: bool,
+    /// Let rows go that are served and whose files are there, when the configuration leaves them out.
+    pub allow_removal: bool,
     /// From when on the run does more than to add to what there is.
     pub bounds: Bounds,
 }
@@ -222,7 +225,7 @@ async fn attempt(
             previous,
             part,
             why: why.clone(),
-            bounds: options.bounds,
+            options,
             id: &id,
             number,
             now,
@@ -261,13 +264,6 @@ enum Outcome {
     TooMuch(String),
 }
 
-/// Whether a snapshot describes another day: stages and windows change as time passes, without any new file.
-fn aged(config: &Config, previous: &Manifest, moment: i64) -> bool {
-    let day = |at: i64| crate::values::day_of(at, config.zone);
-    let before = previous.state.as_ref().map(|state| day(state.as_of));
-    config.as_of.is_none() && before != Some(day(moment))
-}
-
 /// Everything of a run behind the look.
 struct Committing<'a> {
     engine: &'a Arc<Engine>,
@@ -277,7 +273,7 @@ struct Committing<'a> {
     part: bool,
     /// Why everything is worked out.
     why: Option<String>,
-    bounds: Bounds,
+    options: RunOptions,
     id: &'a str,
     number: u64,
     now: i64,
@@ -292,6 +288,8 @@ impl Committing<'_> {
         let (engine, config, journal) = (self.engine, self.config, self.journal);
         // A model that cannot be is told before anything is read.
         let model = StageModel::from_config(&config.lifecycle)?;
+        let removes = self.options.allow_removal;
+        keep_served(engine, self.previous, &landing, removes).await?;
         engine.lake().verify(self.id).await?;
         let state = engine.work_state(READ_MEMORY)?;
         let scratch = Scratch::new(config.server.spill_dir.as_deref(), SCRATCH_MEMORY)?;
@@ -358,6 +356,8 @@ impl Committing<'_> {
             }
             staged.extend(read);
         }
+        // What is refused for its rows is known now.
+        keep_served(engine, self.previous, &landing, removes).await?;
         let mut increment = None;
         if let Some(previous) = self.previous.filter(|_| self.part) {
             journal.phase("find what is touched", None);
@@ -368,7 +368,7 @@ impl Committing<'_> {
             }
             let due = due(&stored, &state, config, previous, self.moment).await?;
             let mut found = Increment::find(previous, &stored, config, &landing, &due, &nodes).await?;
-            if let Some(why) = found.choose(config, &pending, self.bounds).await? {
+            if let Some(why) = found.choose(config, &pending, self.options.bounds).await? {
                 return Ok(Outcome::TooMuch(why));
             }
             let ids = published::previous(&stored, Some(previous), Some(&found.touched)).await?;
@@ -446,7 +446,16 @@ impl Committing<'_> {
             };
             (tables, masks) = merged;
             let (state, output) = (&state, self.output);
-            compact(engine, state, &stored, &mut tables, &masks, output, self.bounds).await?;
+            compact(
+                engine,
+                state,
+                &stored,
+                &mut tables,
+                &masks,
+                output,
+                self.options.bounds,
+            )
+            .await?;
             let named: HashSet<&str> = tables
                 .values()
                 .flat_map(|table| table.files.iter().map(|file| file.path.as_str()))

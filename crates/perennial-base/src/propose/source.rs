@@ -7,7 +7,7 @@ use super::moments::{named_moment, says_zone};
 use super::sql::{column_sql, expression, literal, quote, time_sql, trait_sql, value_sql};
 use super::words::{self, Concept, plain};
 use super::{ColumnFacts, FolderFacts, ProposedSource};
-use crate::config::SourceConfig;
+use crate::config::{SourceConfig, Spot};
 use crate::kind::Kind;
 use crate::relation::{self, PUBLIC};
 
@@ -61,6 +61,7 @@ pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> 
             } else {
                 facts.path.clone()
             },
+            path_at: Spot::default(),
             record_key: None,
             time: None,
             updated_at: None,

@@ -21,6 +21,9 @@ pub(crate) struct Unify {
     /// Run although no file and no setting has changed, and work out everything anew
     #[arg(long)]
     full: bool,
+    /// Let rows go that are served and whose files are in the lake still, because the configuration leaves these out now
+    #[arg(long)]
+    allow_removal: bool,
 }
 
 impl Unify {
@@ -31,6 +34,7 @@ impl Unify {
             RunOptions {
                 full: self.full,
                 settle: true,
+                allow_removal: self.allow_removal,
                 ..RunOptions::default()
             },
         )

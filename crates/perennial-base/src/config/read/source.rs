@@ -97,10 +97,12 @@ fn read_source(
             .map(|(name, sql)| (name.text.to_owned(), sql))
             .collect::<Vec<_>>()
     };
+    let path = path?;
     Some(SourceConfig {
         name: name.to_owned(),
         kind: kind?,
-        path: path?.text.to_owned(),
+        path: path.text.to_owned(),
+        path_at: path.place.spot(),
         record_key,
         time,
         updated_at,

@@ -169,7 +169,7 @@ pub const SECTIONS: &[SectionSpec] = &[
                 ValueType::Text,
                 "",
                 "",
-                "A folder (with its subfolders) or a glob below the lake's root",
+                "A folder (with its subfolders) or a glob below the lake's root. A change that leads to files no more which are served is refused: see `perennial unify --allow-removal`",
             ),
             key(
                 "format",

@@ -85,7 +85,7 @@ pub(super) const SERVER: SectionSpec = SectionSpec {
             ValueType::Size,
             "`\"20GB\"`",
             "bytes",
-            "Spill files in all",
+            "Files of statements that need more memory than they may have, in all; the intermediate files of a run take what they need of the disk",
         ),
         key(
             "statement_timeout",

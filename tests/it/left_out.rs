@@ -1,0 +1,152 @@
+//! A configuration that leads elsewhere takes away nothing that is served.
+
+use std::sync::Arc;
+
+use arrow::array::{RecordBatch, StringArray};
+use perennial_testkit::{Bounds, RunOptions, Setup, TestLake};
+
+use crate::runs::{config, orders};
+use crate::support::parquet;
+
+const RUN: RunOptions = RunOptions {
+    full: false,
+    settle: true,
+    yields: false,
+    allow_removal: false,
+    bounds: Bounds::DEFAULT,
+};
+const REMOVING: RunOptions = RunOptions {
+    allow_removal: true,
+    ..RUN
+};
+
+const WEB: &str = r#"
+[[source]]
+name = "web"
+kind = "order"
+path = "web/"
+record_key = "id"
+time = "at"
+identifiers = { email = "email" }
+columns = { amount = "amount", currency = "currency" }
+"#;
+
+/// Two files of the shop with three orders, and one of the web with one; ten euros each.
+fn lake() -> TestLake {
+    let order = |key, day| (key, "ann@example.org", "paid", "EUR", day);
+    let lake = TestLake::of(
+        &config("", WEB),
+        &[
+            ("orders/1.parquet", &orders(&[order("1", 0), order("2", 1)])),
+            ("orders/2.parquet", &orders(&[order("3", 2)])),
+            ("web/1.parquet", &orders(&[order("4", 3)])),
+        ],
+    );
+    lake.unify();
+    assert_eq!(served(&lake), "4|40.0000");
+    lake
+}
+
+/// The orders that are served, and what they come to.
+fn served(lake: &TestLake) -> String {
+    let sql = "SELECT count(*) || '|' || coalesce(sum(amount), 0)::text FROM orders";
+    let rows = lake.try_query(Setup::default(), sql).unwrap();
+    rows[0][0].clone().unwrap()
+}
+
+/// Line and column of a text of the configuration.
+fn place(config: &str, text: &str) -> String {
+    let at = config.find(text).unwrap();
+    let before: Vec<&str> = config[..at].split('\n').collect();
+    let column = before.last().unwrap().chars().count() + 1;
+    format!("{}:{column}", before.len())
+}
+
+/// The run over a changed configuration is refused for this, and what is served stays; when it may remove, it is done.
+fn is_refused(lake: &TestLake, config: &str, why: &str, left: &str) {
+    lake.configure(config);
+    let refused = lake.try_run(Setup::default(), RUN).unwrap_err();
+    assert!(refused.contains(why), "{refused}");
+    assert_eq!(served(lake), "4|40.0000");
+    lake.try_run(Setup::default(), REMOVING).unwrap();
+    assert_eq!(served(lake), left);
+    // What was said once holds.
+    assert_eq!(lake.try_run(Setup::default(), RUN).unwrap().snapshot, None);
+}
+
+#[test]
+fn a_slip_in_a_path_is_refused_and_named() {
+    let lake = lake();
+    let slipped = config("", WEB).replace("path = \"orders/\"", "path = \"order/\"");
+    let why = format!(
+        ":{}: path of source \"shop\" does not lead to 2 files such as \"orders/1.parquet\", which are served with 3 rows and are in the lake as they were",
+        place(&slipped, "\"order/\"")
+    );
+    lake.configure(&slipped);
+    let errors = lake.check().unwrap_err();
+    assert!(errors.len() == 1 && errors[0].contains(&why), "{errors:?}");
+    is_refused(&lake, &slipped, &why, "1|10.0000");
+    // Corrected, everything is there again.
+    lake.configure(&config("", WEB));
+    lake.try_run(Setup::default(), RUN).unwrap();
+    assert_eq!(served(&lake), "4|40.0000");
+}
+
+#[test]
+fn a_path_that_leads_to_some_of_the_files_is_refused_for_the_others() {
+    let lake = lake();
+    let narrow = config("", WEB).replace("path = \"orders/\"", "path = \"orders/1*\"");
+    let why = "path of source \"shop\" does not lead to \"orders/2.parquet\", which is served with 1 row and is in the lake as it was";
+    is_refused(&lake, &narrow, why, "3|30.0000");
+}
+
+#[test]
+fn a_source_that_is_not_there_any_more_is_refused_unless_another_has_its_files() {
+    let lake = lake();
+    let renamed = config("", &WEB.replace("\"web\"", "\"shop_of_the_web\""));
+    lake.configure(&renamed);
+    lake.try_run(Setup::default(), RUN).unwrap();
+    assert_eq!(served(&lake), "4|40.0000");
+    let why = ".toml: there is no source \"shop_of_the_web\" any more, and none takes \"web/1.parquet\", which is served with 1 row and is in the lake as it was";
+    is_refused(&lake, &config("", ""), why, "3|30.0000");
+}
+
+#[test]
+fn a_mapping_by_which_every_row_is_bad_is_refused() {
+    let lake = lake();
+    // Beside files that were refused before, which are judged anew now.
+    lake.land("web/cut.parquet", &orders(&[("5", "ann@example.org", "paid", "EUR", 0)])[..100]);
+    lake.land("web/empty.parquet", b"");
+    lake.land("web/text.parquet", b"hello this is text");
+    let others: Arc<StringArray> = Arc::new(StringArray::from(vec!["x"]));
+    let other = RecordBatch::try_from_iter([("moment", others as _)]).unwrap();
+    lake.land("web/other.parquet", &parquet(&other));
+    assert_eq!(lake.try_run(Setup::default(), RUN).unwrap().quarantined.len(), 4);
+    let web = |time: &str| config("", &WEB.replace("time = \"at\"", time));
+    // A column that is not there, and one that a file has which is refused.
+    for column in ["att", "moment"] {
+        lake.configure(&web(&format!("time = \"{column}\"")));
+        let refused = lake.try_run(Setup::default(), RUN).unwrap_err();
+        assert!(
+            refused.contains(&format!("time of source \"web\": column \"{column}\" does not exist")),
+            "{refused}"
+        );
+        assert_eq!(served(&lake), "4|40.0000");
+    }
+    // One that can be planned.
+    let never = web("time = \"CAST(NULL AS timestamp)\"");
+    let why = format!(
+        ":{}: source \"web\" refuses \"web/1.parquet\", which is served with 1 row and is in the lake as it was: has 1 bad rows of 1",
+        place(&never, "[[source]]\nname = \"web\"")
+    );
+    is_refused(&lake, &never, &why, "3|30.0000");
+}
+
+#[test]
+fn what_goes_from_the_lake_goes_with_any_configuration() {
+    let lake = lake();
+    lake.remove("web/1.parquet");
+    lake.configure(&config("", ""));
+    lake.try_run(Setup::default(), RUN).unwrap();
+    assert_eq!(served(&lake), "3|30.0000");
+}
