@@ -89,6 +89,17 @@ async fn every_relation_and_column_has_a_comment() {
                   WHERE n.nspname IN ('public', 'perennial') AND c.relkind IN ('r', 'v', 'm', 'f', 'p') AND a.attnum > 0 \
                   AND c.relname <> 'products' AND coalesce(col_description(c.oid, a.attnum), '') = '' ORDER BY 1";
     assert_eq!(lines(&client, silent).await, Vec::<String>::new());
+    // A comment that repeats names says nothing.
+    let hollow = "SELECT c.relname || '.' || a.attname FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid \
+                  WHERE a.attnum > 0 AND col_description(c.oid, a.attnum) LIKE '%' || a.attname || ' of ' || c.relname || '%'";
+    assert_eq!(lines(&client, hollow).await, Vec::<String>::new());
+    let told = "SELECT col_description('lifecycle_funnel'::regclass, attnum) FROM pg_attribute \
+                WHERE attrelid = 'lifecycle_funnel'::regclass AND attname = 'converted'";
+    assert!(
+        one(&client, told)
+            .await
+            .starts_with("Those who entered the next stage")
+    );
 }
 
 #[tokio::test]

@@ -115,7 +115,10 @@ fn a_source_that_is_not_there_any_more_is_refused_unless_another_has_its_files()
 fn a_mapping_by_which_every_row_is_bad_is_refused() {
     let lake = lake();
     // Beside files that were refused before, which are judged anew now.
-    lake.land("web/cut.parquet", &orders(&[("5", "ann@example.org", "paid", "EUR", 0)])[..100]);
+    lake.land(
+        "web/cut.parquet",
+        &orders(&[("5", "ann@example.org", "paid", "EUR", 0)])[..100],
+    );
     lake.land("web/empty.parquet", b"");
     lake.land("web/text.parquet", b"hello this is text");
     let others: Arc<StringArray> = Arc::new(StringArray::from(vec!["x"]));
@@ -128,7 +131,9 @@ fn a_mapping_by_which_every_row_is_bad_is_refused() {
         lake.configure(&web(&format!("time = \"{column}\"")));
         let refused = lake.try_run(Setup::default(), RUN).unwrap_err();
         assert!(
-            refused.contains(&format!("time of source \"web\": column \"{column}\" does not exist")),
+            refused.contains(&format!(
+                "time of source \"web\": column \"{column}\" does not exist"
+            )),
             "{refused}"
         );
         assert_eq!(served(&lake), "4|40.0000");

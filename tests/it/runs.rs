@@ -97,6 +97,48 @@ async fn the_schema_of_most_rows_is_the_source_s_whatever_the_files_are_called()
 }
 
 #[tokio::test]
+async fn a_file_that_fits_beside_another_one_is_taken_whatever_they_are_called() {
+    let order = |key: &str, more: Option<Option<&str>>| {
+        let mut columns: Vec<(&str, ArrayRef)> = vec![
+            ("id", Arc::new(StringArray::from(vec![key]))),
+            ("email", Arc::new(StringArray::from(vec!["ann@example.org"]))),
+            ("state", Arc::new(StringArray::from(vec!["paid"]))),
+            ("currency", Arc::new(StringArray::from(vec!["EUR"]))),
+            ("amount", Arc::new(Float64Array::from(vec![10.0]))),
+            (
+                "at",
+                Arc::new(TimestampMicrosecondArray::from(vec![NEW_YEAR]).with_timezone("UTC")),
+            ),
+        ];
+        if let Some(more) = more {
+            columns.push(("more", Arc::new(StringArray::from(vec![more]))));
+        }
+        parquet(&RecordBatch::try_from_iter(columns).unwrap())
+    };
+    // The first file has a value in every row, so that none may lack the column, until a file has come that has NULL there.
+    let lake = TestLake::of(
+        &config("", ""),
+        &[("orders/b.parquet", &order("1", Some(Some("x"))))],
+    );
+    lake.unify();
+    lake.land("orders/a.parquet", &order("2", None));
+    let report = lake.unify();
+    assert_eq!(report.quarantined.len(), 1, "{report:?}");
+    lake.land("orders/c.parquet", &order("3", Some(None)));
+    lake.unify();
+    let (_server, client) = served(lake).await;
+    assert_eq!(
+        lines(&client, STATES).await,
+        [
+            "orders/a.parquet|live",
+            "orders/b.parquet|live",
+            "orders/c.parquet|live"
+        ]
+    );
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "3");
+}
+
+#[tokio::test]
 async fn a_refused_file_is_judged_anew_when_another_has_gone() {
     let first = orders(&[
         ("1", "ann@example.org", "paid", "EUR", 0),

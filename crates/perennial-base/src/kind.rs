@@ -193,7 +193,7 @@ impl Kind {
         ];
         const ORDER_ITEM: &[CanonicalColumn] = &[
             required("order_id", ColumnType::Text, "The order, by its record key"),
-            optional("product_id", ColumnType::Text, "The product"),
+            required("product_id", ColumnType::Text, "The product"),
             optional("category", ColumnType::Text, "The product's category"),
             required("quantity", ColumnType::Float, "Units bought"),
             required(

@@ -43,6 +43,31 @@ impl fmt::Display for InLake {
     }
 }
 
+/// The statement that an error is about.
+#[derive(Debug)]
+pub(crate) struct InStatement(pub(crate) String);
+
+impl fmt::Display for InStatement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the statement failed: {}", self.0)
+    }
+}
+
+/// The line of a statement with the character at a position, counted from 1, and a mark below it.
+fn pointed(statement: &str, position: usize) -> Option<String> {
+    let mut before = position.checked_sub(1)?;
+    for (number, line) in (1..).zip(statement.split('\n')) {
+        let length = line.chars().count();
+        if before <= length {
+            let label = format!("LINE {number}: ");
+            let indent = " ".repeat(label.len() + before);
+            return Some(format!("{label}{line}\n{indent}^"));
+        }
+        before -= length + 1;
+    }
+    None
+}
+
 /// Shows an error and gives its exit code.
 pub(crate) fn report(error: &anyhow::Error) -> u8 {
     if let Some(errors) = error.downcast_ref::<ConfigErrors>() {
@@ -79,7 +104,14 @@ pub(crate) fn report(error: &anyhow::Error) -> u8 {
     match known {
         Some(known) => {
             let lake = error.downcast_ref::<InLake>();
-            told(known, lake.map(|InLake(url)| url.as_str()))
+            let code = told(known, lake.map(|InLake(url)| url.as_str()));
+            let statement = error.downcast_ref::<InStatement>();
+            if let (Some(InStatement(statement)), Some(position)) = (statement, known.position())
+                && let Some(place) = pointed(statement, position)
+            {
+                show::text(&place);
+            }
+            code
         }
         None => {
             let cause = error.chain().skip(1).next_back().map(ToString::to_string);

@@ -3,7 +3,7 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use perennial_unify::Progress;
 use tracing_subscriber::EnvFilter;
 
@@ -61,9 +61,13 @@ impl Progress for Bar {
                 self.bar.set_position(0);
                 // The template is a constant of ours.
                 if let Ok(style) = ProgressStyle::with_template(
-                    "{msg:20} {bar:30} {human_pos}/{human_len}  {per_sec}  ETA {eta}",
+                    "{msg:20} {bar:30} {human_pos}/{human_len}  {per_second}  ETA {eta}",
                 ) {
-                    self.bar.set_style(style);
+                    // Tenths of rows tell nobody anything.
+                    let rate = |state: &ProgressState, out: &mut dyn std::fmt::Write| {
+                        let _ = write!(out, "{}/s", HumanCount(state.per_sec() as u64));
+                    };
+                    self.bar.set_style(style.with_key("per_second", rate));
                 }
             }
             None => {

@@ -40,7 +40,7 @@ pub fn own_descriptions() -> Vec<FunctionDescription> {
             "public",
             function.name,
             FunctionKind::Table,
-            &(function.documentation)(),
+            &function.described(),
         ));
     }
     all.sort_by(|a, b| (&a.family, &a.name).cmp(&(&b.family, &b.name)));

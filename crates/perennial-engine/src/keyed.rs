@@ -487,7 +487,10 @@ fn among<'a>(values: Option<&StringViewArray>, keys: &'a [String]) -> &'a [Strin
     let Some(values) = values.filter(|values| values.len() > values.null_count()) else {
         return &[];
     };
-    let (least, most) = (values.value(0), values.value(values.len() - values.null_count() - 1));
+    let (least, most) = (
+        values.value(0),
+        values.value(values.len() - values.null_count() - 1),
+    );
     let from = keys.partition_point(|key| key.as_str() < least);
     let until = keys.partition_point(|key| key.as_str() <= most);
     keys.get(from..until).unwrap_or_default()

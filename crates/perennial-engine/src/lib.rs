@@ -22,6 +22,7 @@ pub mod schema;
 pub mod session;
 pub mod sql;
 mod system;
+pub mod views;
 
 pub use description::{
     CatalogDescription, ColumnDescription, DATABASE, ForeignKey, FunctionDescription, FunctionKind,

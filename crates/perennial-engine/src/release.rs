@@ -26,6 +26,7 @@ use crate::provider::{FileTable, StoredFile, with_views};
 use crate::release::moment::Moment;
 use crate::schema::{schema, timestamp};
 use crate::system;
+use crate::views::VIEWS;
 
 mod moment;
 
@@ -203,30 +204,6 @@ impl ViewPlanner<'_> {
         crate::session::planning::plan_query(&state, sql, self.config).await
     }
 }
-
-/// The ready-made analyses: name, what a row is, and the query.
-const VIEWS: &[(&str, &str, &str)] = &[
-    (
-        "cohort_retention_monthly",
-        "One row per month of first order and month after it: how many customers ordered again",
-        "SELECT * FROM cohort_retention('month')",
-    ),
-    (
-        "lifecycle_funnel",
-        "One row per stage of the way up: how many customers ever reached it, and how many the next one after it",
-        "SELECT * FROM lifecycle_funnel()",
-    ),
-    (
-        "stage_transitions_monthly",
-        "One row per month and pair of stages: how often customers went from one to the other",
-        "SELECT * FROM stage_transitions(period => 'month')",
-    ),
-    (
-        "time_in_stage_monthly",
-        "One row per month of first sight and stage: how long customers are in it",
-        "SELECT * FROM time_in_stage('month')",
-    ),
-];
 
 /// The name of a relation's table in a manifest.
 pub fn table_name(relation: &Relation) -> String {
@@ -430,9 +407,11 @@ impl Builder<'_> {
             .map(|(name, schema)| (name.clone(), Arc::new(schema.relations.clone())))
             .collect();
         let schemas = Arc::new(schemas);
-        for (name, comment, sql) in VIEWS {
-            let plan = planner.plan(sql, Arc::clone(&schemas)).await?;
-            let view = ViewTable::new(plan, Some((*sql).to_owned()));
+        for declared in VIEWS {
+            let sql = declared.sql();
+            let plan = planner.plan(&sql, Arc::clone(&schemas)).await?;
+            let view = ViewTable::new(plan, Some(sql.clone()));
+            let told = |name: &str| declared.columns().iter().find(|(column, _)| *column == name);
             let columns = view
                 .schema()
                 .fields()
@@ -441,19 +420,19 @@ impl Builder<'_> {
                     name: field.name().clone(),
                     data_type: field.data_type().clone(),
                     nullable: field.is_nullable(),
-                    comment: format!("{} of {name}", field.name()),
+                    comment: told(field.name()).map_or_else(String::new, |(_, what)| (*what).to_owned()),
                 })
                 .collect();
             let schema = self.schema(PUBLIC);
-            schema.relations.insert(*name, Arc::new(view));
+            schema.relations.insert(declared.name, Arc::new(view));
             schema.descriptions.push(RelationDescription {
-                name: (*name).to_owned(),
+                name: declared.name.to_owned(),
                 kind: RelationKind::View,
-                comment: (*comment).to_owned(),
+                comment: declared.comment.to_owned(),
                 columns,
                 rows: None,
                 bytes: None,
-                definition: Some((*sql).to_owned()),
+                definition: Some(sql),
                 primary_key: Vec::new(),
                 foreign_keys: Vec::new(),
             });

@@ -72,6 +72,8 @@ pub enum NoticeKind {
     ActiveTransaction,
     /// COMMIT or ROLLBACK outside of a transaction.
     NoActiveTransaction,
+    /// The lake has not been unified.
+    NothingYet,
     /// Anything else.
     Notice,
 }
@@ -166,10 +168,16 @@ impl Session {
             settings.set(name, value, false)?;
         }
         settings.make_default();
+        let nothing_yet =
+            (engine.release().number() == 0 && !engine.config().sources.is_empty()).then(|| Notice {
+                kind: NoticeKind::NothingYet,
+                message: "nothing has been unified yet: the relations have no rows until a run has committed"
+                    .to_owned(),
+            });
         let shared = Arc::new(Shared {
             settings: Mutex::new(settings),
             transaction: Mutex::default(),
-            notices: Mutex::default(),
+            notices: Mutex::new(nothing_yet.into_iter().collect()),
         });
         let canceller = Canceller::default();
         let terminated = CancellationToken::new();

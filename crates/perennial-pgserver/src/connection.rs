@@ -229,6 +229,7 @@ impl Connection {
             let (severity, code) = match kind {
                 NoticeKind::ActiveTransaction => ("WARNING", "25001"),
                 NoticeKind::NoActiveTransaction => ("WARNING", "25P01"),
+                NoticeKind::NothingYet => ("WARNING", "01000"),
                 _ => ("NOTICE", "00000"),
             };
             backend::notice(&mut self.transport.output, severity, code, &message);

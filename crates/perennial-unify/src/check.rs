@@ -16,7 +16,7 @@ use datafusion::physical_plan::{collect, execute_stream};
 use futures::StreamExt;
 use perennial_base::config::{Config, Expression, SourceConfig, Spot};
 use perennial_base::relation::{PUBLIC, relation};
-use perennial_base::{ErrorClass, Kind};
+use perennial_base::{ErrorClass, Kind, nearest};
 use perennial_engine::Engine;
 use perennial_engine::expression::{expression, lenient, predicate};
 use perennial_engine::release::source_table;
@@ -35,6 +35,7 @@ use crate::money::{MissingRate, Rates};
 use crate::records::{input, one_file};
 use crate::rules::rules;
 use crate::run::READ_MEMORY;
+use crate::stage_names::unknown_stages;
 use crate::stages::fixed_columns;
 use crate::values::{convert, day_of, instants};
 
@@ -55,6 +56,8 @@ pub struct CheckReport {
     /// Sources of records that the first rows of overrides name and that the configuration does not have: source, path,
     /// name.
     pub unknown_sources: Vec<(String, String, String)>,
+    /// Segments that compare a lifecycle stage with what is none: segment, text and the nearest stage.
+    pub unknown_stages: Vec<(String, String, Option<String>)>,
     /// Keys that may be none.
     pub doubtful_keys: Vec<DoubtfulKey>,
     /// Sources whose path leads to no file.
@@ -146,7 +149,9 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
             .into_iter()
             .map(Error::from),
     );
-    errors.extend(checking.predicates(traits));
+    let summary = checking.summary(traits);
+    errors.extend(checking.predicates(&summary));
+    report.unknown_stages = checking.unknown_stages(&summary);
     if errors.is_empty() {
         Ok(report)
     } else {
@@ -419,7 +424,7 @@ impl Checking<'_> {
     }
 
     /// Plans the segments and the facts of the lifecycle.
-    fn predicates(&self, traits: Vec<(String, DataType)>) -> Vec<Error> {
+    fn predicates(&self, summary: &SchemaRef) -> Vec<Error> {
         let mut errors = Vec::new();
         let mut plan =
             |what: &'static str, relation: &str, (name, written): (&str, &Expression), schema: &SchemaRef| {
@@ -447,16 +452,36 @@ impl Checking<'_> {
                 );
             }
         }
-        let summary = self.summary(traits);
         for segment in &self.config.segments {
             plan(
                 "segment",
                 "customer_360",
                 (&segment.name, &segment.filter),
-                &summary,
+                summary,
             );
         }
         errors
+    }
+
+    /// The segments that compare a stage with what is none.
+    fn unknown_stages(&self, summary: &SchemaRef) -> Vec<(String, String, Option<String>)> {
+        let model = StageModel::from_config(&self.config.lifecycle);
+        let (Ok(model), Ok(schema)) = (model, DFSchema::try_from(Arc::clone(summary))) else {
+            return Vec::new();
+        };
+        let known: Vec<&str> = model.stages().iter().map(|stage| stage.name.as_str()).collect();
+        let mut unknown = Vec::new();
+        for segment in &self.config.segments {
+            // What cannot be planned is an error already.
+            let Ok(condition) = expression(self.state, &segment.filter.sql, &schema) else {
+                continue;
+            };
+            for text in unknown_stages(&condition, &known) {
+                let near = nearest(&text, known.iter().copied()).map(str::to_owned);
+                unknown.push((segment.name.clone(), text, near));
+            }
+        }
+        unknown
     }
 
     /// The columns of customer_360, as far as the files tell.

@@ -206,15 +206,24 @@ fn grow(founder: usize, candidates: &[&FileFacts], wanted: impl Fn(&FileFacts) -
     let mut grown = Grown::default();
     // The founder first: it must not be kept out by another.
     let others = (0..candidates.len()).filter(|place| *place != founder);
-    for place in std::iter::once(founder).chain(others) {
-        if let Some(facts) = candidates.get(place)
-            && wanted(facts)
-            && let Ok(extended) = grown.contract.fit(&facts.schema)
-        {
-            grown.contract = extended;
-            grown.rows += facts.rows;
-            grown.places.push(place);
+    let mut left: Vec<usize> = std::iter::once(founder).chain(others).collect();
+    loop {
+        let joined = grown.places.len();
+        left.retain(|place| match candidates.get(*place) {
+            Some(facts) if wanted(facts) => match grown.contract.fit(&facts.schema) {
+                Ok(extended) => {
+                    grown.contract = extended;
+                    grown.rows += facts.rows;
+                    grown.places.push(*place);
+                    false
+                }
+                // It may fit when another has joined.
+                Err(_) => true,
+            },
+            _ => false,
+        });
+        if grown.places.len() == joined {
+            return grown;
         }
     }
-    grown
 }

@@ -56,7 +56,8 @@ async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
 async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
     let mut looks = Looks::default();
     let mut unclaimed: HashSet<String> = HashSet::new();
-    let mut pause = refresh;
+    // What has landed before the server started is not waited for.
+    let mut pause = Duration::ZERO;
     loop {
         let outdated = tokio::select! {
             () = stop.cancelled() => return,
@@ -80,7 +81,7 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
         };
         pause = match &outcome {
             Ok(_) => refresh,
-            Err(_) => (2 * pause).min(LONGEST_PAUSE.max(refresh)),
+            Err(_) => (2 * pause).clamp(refresh, LONGEST_PAUSE.max(refresh)),
         };
         match outcome {
             Ok(report) => {
@@ -118,8 +119,9 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
             }
             Err(error) => tracing::error!(
                 %error,
-                detail = error.detail().unwrap_or_default(),
-                hint = error.hint().unwrap_or_default(),
+                detail = error.detail().as_deref(),
+                hint = error.hint().as_deref(),
+                again_in_seconds = pause.as_secs(),
                 "run failed; what is served stays as it is"
             ),
         }

@@ -54,6 +54,16 @@ impl<'a> Journal<'a> {
         }
     }
 
+    /// Notes a run that has failed before it knew whether there is something to do.
+    pub(crate) fn failed(engine: &'a Engine, progress: &'a dyn Progress, began: i64, error: &Error) {
+        let id = format!("{}-{began}", engine.release().number() + 1);
+        let journal = Self::new(engine, progress, &id, began, began);
+        journal.ended(|run| {
+            run.state = "failed";
+            run.error = Some(error.without_places());
+        });
+    }
+
     /// A phase begins, and the one before has ended; `total` rows, or buckets of customers, are expected.
     pub(crate) fn phase(&self, name: &'static str, total: Option<u64>) {
         self.progress.phase(name, total);
@@ -107,11 +117,7 @@ impl<'a> Journal<'a> {
     }
 
     pub(crate) fn finished(self, outcome: &Result<Option<Report>>) {
-        let now = self.engine.clock().now();
-        let mut run = self.state.into_inner().run;
-        run.finished_at = Some(now);
-        run.expected_at = None;
-        match outcome {
+        self.ended(|run| match outcome {
             Ok(Some(report)) => {
                 run.state = "committed";
                 run.snapshot = report.snapshot;
@@ -124,9 +130,16 @@ impl<'a> Journal<'a> {
             }
             Err(error) => {
                 run.state = "failed";
-                run.error = Some(Error::without_places(error));
+                run.error = Some(error.without_places());
             }
-        }
+        });
+    }
+
+    fn ended(self, how: impl FnOnce(&mut Run)) {
+        let mut run = self.state.into_inner().run;
+        run.finished_at = Some(self.engine.clock().now());
+        run.expected_at = None;
+        how(&mut run);
         self.engine.record_run(run);
     }
 }

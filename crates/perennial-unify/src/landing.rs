@@ -1,6 +1,7 @@
 //! What has landed since the snapshot before: files admitted, quarantined, gone.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use datafusion::execution::SessionState;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -14,7 +15,7 @@ use perennial_lake::{
 };
 
 use crate::error::{Error, Result};
-use crate::fitting::Fitting;
+use crate::fitting::{Fitting, Needs};
 use crate::records::partition_names;
 use crate::rules::rules;
 use crate::run::READ_MEMORY;
@@ -23,6 +24,9 @@ use crate::whole;
 /// Files that are looked into at once: most of the time goes to waiting for the store.
 const INSPECTIONS: usize = 16;
 
+/// How often, and how long after the last time, a run looks again for files that are being written.
+const SETTLING_LOOKS: usize = 10;
+const SETTLING_PAUSE: Duration = Duration::from_millis(500);
 /// How many looks in a row a run waits for a served file that is being written anew.
 const POSTPONEMENTS: u32 = 3;
 /// How many looks in a row may find no verdict on a file that is new.
@@ -140,6 +144,28 @@ impl Landing {
             })
             .collect();
     }
+}
+
+/// Looks at all sources, and with `settle` again, a few times, while a file is being written. Answers when the last look
+/// was, too.
+pub(crate) async fn look_at_rest(
+    engine: &Engine,
+    previous: Option<&Manifest>,
+    looks: &mut Looks,
+    afresh: bool,
+    settle: bool,
+) -> Result<(Landing, i64)> {
+    let mut now = engine.clock().now();
+    let mut landing = look(engine, previous, looks, now, afresh).await?;
+    for _ in 0..SETTLING_LOOKS {
+        if !settle || !(looks.waiting() || landing.rewriting.is_some()) {
+            break;
+        }
+        tokio::time::sleep(SETTLING_PAUSE).await;
+        now = engine.clock().now();
+        landing = look(engine, previous, looks, now, afresh).await?;
+    }
+    Ok((landing, now))
 }
 
 /// Looks at all sources. With `afresh`, files that were quarantined are judged anew even if nothing else has changed.
@@ -284,6 +310,7 @@ impl Judge<'_> {
         };
         let mut files = Vec::with_capacity(settled.len());
         let mut judged: Vec<(String, bool)> = Vec::new();
+        let mut refused: Vec<(usize, FileFacts)> = Vec::new();
         for file in settled {
             if let Some(known) = keeps(&file) {
                 files.push(known.clone());
@@ -311,10 +338,31 @@ impl Judge<'_> {
                 }
             };
             let first_seen_at = was.map_or(self.now, |known| known.first_seen_at);
-            let refusal = |facts: &FileFacts| fitting.refusal(needs.as_ref()?, &facts.schema);
-            let admitted = admit(&fitting, file, inspection, &mut contract, first_seen_at, refusal);
+            let mut admitted = as_landed(file, first_seen_at);
             judged.push((admitted.path.clone(), same));
+            match inspection {
+                Ok(facts) => {
+                    admit(&fitting, needs.as_ref(), &mut admitted, &facts, &mut contract);
+                    if admitted.state != FileState::Live {
+                        refused.push((files.len(), facts));
+                    }
+                }
+                Err(rejection) => {
+                    admitted.reason = Some(rejection.to_string());
+                    admitted.row_group = rejection.row_group.map(|group| group as u64);
+                }
+            }
             files.push(admitted);
+        }
+        // What a file needs may come with one behind it: no verdict depends on how they are called.
+        let mut grown = Contract::default();
+        while grown != contract {
+            grown.clone_from(&contract);
+            for (at, facts) in &refused {
+                if let Some(file) = files.get_mut(*at).filter(|file| file.state != FileState::Live) {
+                    admit(&fitting, needs.as_ref(), file, facts, &mut contract);
+                }
+            }
         }
         let live = files.iter().filter(|file| file.state == FileState::Live);
         let partitions = partition_names(had, live.map(|file| file.partitions.as_slice()));
@@ -384,16 +432,9 @@ async fn inspected(lake: &Lake, file: &Landed) -> Result<Option<Inspection>> {
     }
 }
 
-/// Judges one file; the contract grows by what it brings.
-fn admit(
-    fitting: &Fitting<'_>,
-    file: Landed,
-    inspection: Inspection,
-    contract: &mut Contract,
-    first_seen_at: i64,
-    refusal: impl Fn(&FileFacts) -> Option<String>,
-) -> SourceFile {
-    let mut stored = SourceFile {
+/// A file of which nothing is known but what the store lists.
+fn as_landed(file: Landed, first_seen_at: i64) -> SourceFile {
+    SourceFile {
         path: file.path,
         size: file.size,
         e_tag: file.e_tag,
@@ -402,31 +443,33 @@ fn admit(
         state: FileState::Quarantined,
         first_seen_at,
         ..SourceFile::default()
-    };
-    match inspection {
-        Ok(facts) => {
-            stored.landed = facts.rows;
-            let fitted = match refusal(&facts) {
-                Some(reason) => Err(reason),
-                None => contract.fit(&facts.schema).map_err(|misfit| misfit.to_string()),
-            };
-            let fitted = fitted.and_then(|extended| match fitting.broken_by(contract, &extended) {
-                Some(reason) => Err(reason),
-                None => Ok(extended),
-            });
-            match fitted {
-                Ok(extended) => {
-                    *contract = extended;
-                    stored.state = FileState::Live;
-                    stored.stats = facts.stats;
-                }
-                Err(reason) => stored.reason = Some(reason),
-            }
-        }
-        Err(rejection) => {
-            stored.reason = Some(rejection.to_string());
-            stored.row_group = rejection.row_group.map(|group| group as u64);
-        }
     }
-    stored
+}
+
+/// Judges one file that can be read; the contract grows by what it brings.
+fn admit(
+    fitting: &Fitting<'_>,
+    needs: Option<&Needs>,
+    file: &mut SourceFile,
+    facts: &FileFacts,
+    contract: &mut Contract,
+) {
+    file.landed = facts.rows;
+    let fitted = match needs.and_then(|needs| fitting.refusal(needs, &facts.schema)) {
+        Some(reason) => Err(reason),
+        None => contract.fit(&facts.schema).map_err(|misfit| misfit.to_string()),
+    };
+    let fitted = fitted.and_then(|extended| match fitting.broken_by(contract, &extended) {
+        Some(reason) => Err(reason),
+        None => Ok(extended),
+    });
+    match fitted {
+        Ok(extended) => {
+            *contract = extended;
+            file.state = FileState::Live;
+            file.reason = None;
+            file.stats.clone_from(&facts.stats);
+        }
+        Err(reason) => file.reason = Some(reason),
+    }
 }

@@ -47,6 +47,7 @@ mod run;
 mod scratch;
 mod segments;
 mod side;
+mod stage_names;
 mod stages;
 mod stored;
 mod summary;

@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use perennial_base::config::Config;
@@ -20,7 +19,7 @@ use crate::findings;
 use crate::groups::{Nodes, of_customers};
 use crate::increment::{Increment, number_all, obstacle};
 use crate::journal::{Journal, LOOK};
-use crate::landing::{Landing, Looks, look};
+use crate::landing::{Landing, Looks, look_at_rest};
 use crate::ledger::STATE_VERSION;
 use crate::left_out::keep_served;
 use crate::money::MissingRate;
@@ -36,9 +35,6 @@ use crate::stored::{Tables, Touched};
 use crate::versions::Known;
 use crate::writing::{Part, Writing};
 
-/// How often, and how long after the last time, a run looks again for files that are being written.
-const SETTLING_LOOKS: usize = 10;
-const SETTLING_PAUSE: Duration = Duration::from_millis(500);
 /// How often a run starts again when others commit first.
 const ATTEMPTS: usize = 3;
 /// Memory that the intermediate data of a run takes before it goes to files.
@@ -152,7 +148,6 @@ async fn attempt(
 ) -> Result<Option<Report>> {
     let config = Arc::clone(engine.config());
     let began = engine.clock().now();
-    let mut now = began;
     engine.refresh().await?;
     // Held to the end of the attempt.
     let base = engine.release();
@@ -168,15 +163,8 @@ async fn attempt(
     }
     let afresh = options.full || !same_config;
     progress.phase(LOOK, None);
-    let mut landing = look(engine, previous, looks, now, afresh).await?;
-    for _ in 0..SETTLING_LOOKS {
-        if !options.settle || !(looks.waiting() || landing.rewriting.is_some()) {
-            break;
-        }
-        tokio::time::sleep(SETTLING_PAUSE).await;
-        now = engine.clock().now();
-        landing = look(engine, previous, looks, now, afresh).await?;
-    }
+    let looked = look_at_rest(engine, previous, looks, afresh, options.settle).await;
+    let (landing, now) = looked.inspect_err(|error| Journal::failed(engine, progress, began, error))?;
     if looks.postpone(&landing) && !options.settle && !afresh {
         tracing::info!(
             file = landing.rewriting,

@@ -57,6 +57,14 @@ impl Check {
                         "warning: {values} values of {key} at the start of {path} of {source} would be NULL, as they cannot be worked out: {reason}"
                     ));
                 }
+                for (segment, stage, near) in &report.unknown_stages {
+                    let near = near
+                        .as_ref()
+                        .map_or(String::new(), |near| format!(": did you mean \"{near}\"?"));
+                    show::note(&format!(
+                        "warning: segment \"{segment}\" asks for the stage \"{stage}\", which the lifecycle does not have{near}"
+                    ));
+                }
                 for (source, path, kind, value) in &report.unusable {
                     show::note(&format!(
                         "warning: no {kind} at the start of {path} of {source} can be used, such as \"{value}\": correct the mapping or the identifier's normalise"

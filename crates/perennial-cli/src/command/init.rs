@@ -47,7 +47,7 @@ impl Init {
         Lake::open(&url, &base)?;
         let text = format!("[lake]\nurl = {url:?}\n");
         let config = Config::parse(&text, &base, &|_| None)?;
-        let lake = || InLake(url.clone());
+        let lake = || InLake(self.lake.clone());
         let engine = Engine::open(Arc::new(config), EngineOptions::default())
             .await
             .with_context(lake)?;

@@ -3,14 +3,14 @@
 use std::io::{ErrorKind, Write};
 use std::sync::Arc;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clap::{Args, ValueEnum};
 use perennial_engine::{DATABASE, Engine, Login, Outcome, Rows};
 
 use crate::command::{ConfigArgument, open};
-use crate::exit::DONE;
+use crate::exit::{DONE, InStatement};
 use crate::show;
 
 /// See the module.
@@ -71,12 +71,14 @@ async fn of(engine: &Arc<Engine>, sql: &str, format: Format) -> Result<()> {
             "nothing has been unified yet, so the relations have no rows: run `perennial unify` first",
         );
     }
-    let statements = session.parse(sql)?;
+    let in_statement = || InStatement(sql.to_owned());
+    let statements = session.parse(sql).with_context(in_statement)?;
     let [statement] = statements.as_slice() else {
         bail!("give exactly one statement, not {}", statements.len())
     };
-    let prepared = session.prepare(statement, &[]).await?;
-    match session.run(&prepared, Vec::new()).await? {
+    let prepared = session.prepare(statement, &[]).await.with_context(in_statement)?;
+    let outcome = session.run(&prepared, Vec::new()).await;
+    match outcome.with_context(in_statement)? {
         Outcome::Rows(rows) => {
             if let Err(error) = print(rows, format).await {
                 match refused(&error) {

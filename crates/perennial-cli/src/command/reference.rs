@@ -4,6 +4,7 @@ use anyhow::Result;
 use clap::{Args, ValueEnum};
 use perennial_base::config::registry::reference_markdown;
 use perennial_base::relation::{ColumnType, relations};
+use perennial_engine::views::VIEWS;
 
 use crate::exit::DONE;
 use crate::show;
@@ -81,6 +82,17 @@ impl Reference {
                     sql_type(column.column_type),
                     column.comment
                 ));
+            }
+        }
+        for view in VIEWS {
+            out.push_str(&format!(
+                "\n## public.{}\n\n{}: the view `{}`\n\n| column | what |\n| --- | --- |\n",
+                view.name,
+                view.comment,
+                view.sql()
+            ));
+            for (name, what) in view.columns() {
+                out.push_str(&format!("| {name} | {what} |\n"));
             }
         }
         show::line(out.trim_end())?;

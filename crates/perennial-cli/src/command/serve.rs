@@ -32,6 +32,16 @@ impl Serve {
         let server = bind(&engine).await?;
         let signals = Signals::new()?;
         show::note(&format!("serving on {}", server.local_addr()));
+        if engine.release().manifest().is_none() {
+            show::note(match engine.config().lake.refresh {
+                Some(_) => {
+                    "nothing has been unified yet: the relations have no rows until the first run is done"
+                }
+                None => {
+                    "warning: nothing has been unified yet, and lake.refresh is \"off\": the relations have no rows until `perennial unify` has run"
+                }
+            });
+        }
         serve(engine, server, signals).await
     }
 }

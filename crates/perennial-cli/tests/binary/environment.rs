@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use crate::support::{ANN, BOB, BOTH, CONFIG, CUSTOMERS, Place, Told, orders};
+use crate::support::{ANN, BOB, BOTH, CONFIG, CUSTOMERS, Client, Place, Running, Told, orders};
 
 #[test]
 fn a_port_in_use_is_named() {
@@ -304,4 +304,24 @@ fn a_store_that_refuses_is_named_without_its_secrets() {
         assert!(!told.stderr.contains("sesame"), "{}", told.stderr);
     }
     assert!(!place.path("new.toml").exists());
+}
+
+#[test]
+fn a_look_at_the_lake_that_fails_is_a_row_of_the_runs() {
+    let place = Place::unified();
+    place.write(
+        "perennial.toml",
+        &CONFIG.replace("refresh = \"off\"", "refresh = \"1s\""),
+    );
+    place.run(&["unify"]).exits(0);
+    let mut server = Running::start(place.without_power(&["serve", "--listen", "127.0.0.1:0"]));
+    let address = server.line("serving on ");
+    let mut client = Client::connect(&address);
+    let orders = place.path("lake/orders");
+    fs::set_permissions(&orders, Permissions::from_mode(0o000)).unwrap();
+    let failed = "SELECT coalesce(min(error), 'none') FROM perennial.runs WHERE state = 'failed'";
+    client.ask_until(failed, "not allowed to list \"orders\"");
+    // What is served is served on.
+    assert_eq!(client.ask("SELECT count(*) FROM customers"), "2");
+    fs::set_permissions(&orders, Permissions::from_mode(0o755)).unwrap();
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::process::Command;
 
-use crate::support::{Place, Running, Told};
+use crate::support::{CONFIG, Client, Place, Running, Told};
 
 const README: &str = include_str!("../../../../README.md");
 
@@ -252,4 +252,26 @@ fn the_demo_serves_the_queries_that_it_prints_until_it_is_told_to_end() {
     demo.signal("INT");
     demo.line("stopping: ");
     demo.end().exits(0).says(&["stopped"]);
+}
+
+#[test]
+fn a_server_on_files_that_nobody_has_unified_begins_at_once_and_says_so() {
+    let place = Place::new();
+    let bytes = place.parquet(&crate::support::orders(&[crate::support::ANN]));
+    place.land("orders/a.parquet", &bytes);
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    // It does not look for files by itself.
+    let mut server = Running::start(place.command(&serve));
+    server.line("serving on ");
+    server.line("warning: nothing has been unified yet, and lake.refresh is \"off\"");
+    server.signal("INT");
+    server.end().exits(0);
+    place.write(
+        "perennial.toml",
+        &CONFIG.replace("refresh = \"off\"", "refresh = \"1h\""),
+    );
+    let mut server = Running::start(place.command(&serve));
+    let address = server.line("serving on ");
+    server.line("nothing has been unified yet: ");
+    Client::connect(&address).ask_until("SELECT count(*) FROM customers", "1");
 }

@@ -131,6 +131,14 @@ fn a_mapping_or_segment_that_does_not_fit_is_named_by_its_own_file_and_line() {
             place.run(&[command, "--config", config]).exits(1).says(&parts);
         }
     }
+    // A stage that no model has is no error: the model may get it.
+    place.write(
+        "stage.toml",
+        &segment("lifecycle_stage IN ('loyalty', 'loyality')"),
+    );
+    place.run(&["check", "--config", "stage.toml"]).exits(0).says(&[
+        "warning: segment \"some\" asks for the stage \"loyality\", which the lifecycle does not have: did you mean \"loyalty\"?",
+    ]);
     // What no plan shows, the run does.
     place.run(&["unify", "--config", "zero.toml"]).exits(1).says(&[
         "error: zero.toml:20:9: segment \"some\": division by zero",
@@ -163,7 +171,17 @@ fn a_statement_that_is_wrong_is_answered_as_postgres_answers_it() {
             "SELECT orders / 0 FROM customer_360",
             vec!["error: division by zero"],
         ),
-        ("SELEC 1", vec!["error: syntax error at or near \"SELEC\""]),
+        (
+            "SELEC 1",
+            vec![
+                "error: syntax error at or near \"SELEC\"",
+                "\nLINE 1: SELEC 1\n        ^\n",
+            ],
+        ),
+        (
+            "SELECT 1,\n  2 FORM customers WHERE",
+            vec!["\nLINE 2:   2 FORM customers WHERE\n                 ^\n"],
+        ),
         (
             "SELECT 1; SELECT 2",
             vec!["error: give exactly one statement, not 2"],

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use tempfile::TempDir;
 
@@ -349,6 +349,18 @@ impl Client {
     pub(crate) fn ask(&mut self, sql: &str) -> String {
         self.begin_simple(sql);
         self.ready()
+    }
+
+    /// Asks until the answer is this one.
+    pub(crate) fn ask_until(&mut self, sql: &str, wanted: &str) {
+        let began = Instant::now();
+        loop {
+            let found = self.ask(sql);
+            if found == wanted {
+                return;
+            }
+            assert!(began.elapsed() < PATIENCE, "{sql} gives {found}");
+        }
     }
 
     /// Sends a statement in the simple protocol.

@@ -24,6 +24,7 @@ use crate::functions::table::{Arguments, Parameter, TableFunction};
 pub(crate) const FUNCTION: TableFunction = TableFunction {
     name: "cohort_retention",
     parameters: PARAMETERS,
+    columns: COLUMNS,
     documentation,
     query,
 };
@@ -73,6 +74,25 @@ const PARAMETERS: &[Parameter] = &[
     },
 ];
 
+const COLUMNS: &[(&str, &str)] = &[
+    ("cohort", "First day of the calendar period of the first order"),
+    ("period", "Periods after that one; 0 is the cohort's own"),
+    ("period_start", "First day of this period"),
+    ("cohort_customers", "Customers of the cohort"),
+    (
+        "value",
+        "Customers or orders that count in this period, a whole number, or their net revenue, a numeric",
+    ),
+    (
+        "ratio",
+        "value by that of period 0, for customers by the cohort's size; NULL while the period has not ended",
+    ),
+    (
+        "complete",
+        "Whether the period had ended at the moment that the snapshot describes",
+    ),
+];
+
 /// What it gives.
 pub(crate) fn documentation() -> Documentation {
     let section = DocSection {
@@ -82,11 +102,8 @@ pub(crate) fn documentation() -> Documentation {
     };
     let mut builder = Documentation::builder(
         section,
-        "Who comes back: one row per cohort (the calendar period of the first order) and period after it. Columns: \
-         `cohort` date, `period` (0 = the cohort's own), `period_start` date, `cohort_customers`, `value` (customers or \
-         orders, a whole number, or revenue, a numeric), `ratio` (value by the value of period 0; for customers by the \
-         cohort's size), `complete`. The periods go on to the one that the present lies in; those in which nobody came \
-         back are there with 0. The ratio of a period that has not ended is NULL. What is unbounded counts whoever has \
+        "Who comes back: one row per cohort (the calendar period of the first order) and period after it. The periods go on to the one that the present lies in; those in which nobody came \
+         back are there with 0. What is unbounded counts whoever has \
          come back by now. The example is of `perennial demo --customers 300`.",
         "cohort_retention(period [, measure => 'customers'|'orders'|'revenue', mode => 'bounded'|'unbounded'|'rolling', from, to, zone])",
     );

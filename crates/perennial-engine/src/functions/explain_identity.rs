@@ -15,6 +15,7 @@ use crate::functions::table::{Arguments, Parameter, TableFunction};
 pub(crate) const FUNCTION: TableFunction = TableFunction {
     name: "explain_identity",
     parameters: PARAMETERS,
+    columns: COLUMNS,
     documentation,
     query,
 };
@@ -27,6 +28,33 @@ const PARAMETERS: &[Parameter] = &[Parameter {
     description: "The customer, also by an id that is retired.",
 }];
 
+const COLUMNS: &[(&str, &str)] = &[
+    (
+        "what",
+        "joined: two records are one customer's; refused: a join that a limit or a person's word kept from happening; changed: what happened to the id",
+    ),
+    ("source_a", "Source of the one record"),
+    ("record_a", "Key of the one record"),
+    ("source_b", "Source of the other record"),
+    (
+        "record_b",
+        "Key of the other record; NULL for all records of the source with the same identifiers as record a",
+    ),
+    ("records", "Records that record b stands for"),
+    (
+        "reason",
+        "shared_identifier, equal_identifiers or override; limit; merged, split, gone or returned",
+    ),
+    ("type", "Type of the identifier"),
+    ("value", "Value of the identifier"),
+    ("at", "Since when, or when"),
+    ("snapshot", "First snapshot that has it"),
+    (
+        "other_customer_id",
+        "Customer from whom the record stays apart; the other id of a merge or split",
+    ),
+];
+
 /// What it gives.
 pub(crate) fn documentation() -> Documentation {
     let section = DocSection {
@@ -36,12 +64,7 @@ pub(crate) fn documentation() -> Documentation {
     };
     let mut builder = Documentation::builder(
         section,
-        "Why records are one customer, one row per reason, in the order of time. Columns: `what` (joined: two records are \
-         one customer's; refused: a join that a limit or a person's word kept from happening; changed: what happened to \
-         the id), `source_a`, `record_a`, `source_b`, `record_b` (NULL for all records of the source with the same \
-         identifiers as record a), `records` for which record b stands, `reason` (shared_identifier, equal_identifiers, \
-         override; limit; merged, split, gone, returned), `type` and `value` of the identifier, `at`, `snapshot` that has \
-         it first, `other_customer_id` (from whom the record stays apart; the other id of a merge or split). A retired id \
+        "Why records are one customer, one row per reason, in the order of time. A retired id \
          is followed to the current one. An id that was never published has no rows. The example is of `perennial demo \
          --customers 300`.",
         "explain_identity(customer_id)",

@@ -25,10 +25,26 @@ pub struct TableFunction {
     pub name: &'static str,
     /// Its parameters in order.
     pub parameters: &'static [Parameter],
-    /// What it gives.
+    /// The columns of its answer in order, each with what it says.
+    pub columns: &'static [(&'static str, &'static str)],
+    /// What a row of its answer is.
     pub documentation: fn() -> Documentation,
     /// The query that a call stands for.
     pub query: fn(&Arguments<'_>) -> Result<String>,
+}
+
+impl TableFunction {
+    /// What it gives: a row, and its columns.
+    pub(crate) fn described(&self) -> Documentation {
+        let mut documentation = (self.documentation)();
+        let columns: Vec<String> = self
+            .columns
+            .iter()
+            .map(|(name, what)| format!("- `{name}`: {what}"))
+            .collect();
+        documentation.description += &format!("\n\nColumns:\n\n{}", columns.join("\n"));
+        documentation
+    }
 }
 
 /// One parameter.

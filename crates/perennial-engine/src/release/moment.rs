@@ -20,9 +20,10 @@ use perennial_base::relation::{PUBLIC, Relation, unified};
 use perennial_base::{Config, ErrorClass, Kind};
 use perennial_lake::{FileState, Lake, Manifest};
 
-use super::{PAST_FROM, PAST_UNTIL, Release, VIEWS, ViewPlanner, past_table_name, stored_table};
+use super::{PAST_FROM, PAST_UNTIL, Release, ViewPlanner, past_table_name, stored_table};
 use crate::catalog::Relations;
 use crate::error::{Error, Result};
+use crate::views::VIEWS;
 
 /// The schema of what is only read here. No user can type this name.
 const PAST: &str = "\u{1}past";
@@ -83,9 +84,9 @@ impl Release {
         schemas.remove(PAST);
         schemas.insert(PUBLIC.to_owned(), Arc::new(public.clone()));
         let known = Arc::new(schemas.clone());
-        for (name, _, sql) in VIEWS {
-            let plan = planner.plan(sql, Arc::clone(&known)).await?;
-            public.insert(*name, Arc::new(ViewTable::new(plan, Some((*sql).to_owned()))));
+        for view in VIEWS {
+            let plan = planner.plan(&view.sql(), Arc::clone(&known)).await?;
+            public.insert(view.name, Arc::new(ViewTable::new(plan, Some(view.sql()))));
         }
         schemas.insert(PUBLIC.to_owned(), Arc::new(public));
         Ok(Self {

@@ -11,17 +11,10 @@ pub(crate) fn every_function_has_a_sql_test(tree: &Tree) -> Vec<Finding> {
             .any(|(path, _)| path.starts_with("tests/slt/functions/") && path.ends_with(&file))
     };
     let mut findings = Vec::new();
-    for (path, text) in tree
-        .ending(&[".rs"])
-        .filter(|(path, _)| path.starts_with("udfs/") && path.contains("/src/"))
-    {
-        let Some(index) = text
-            .lines()
-            .position(|line| line.trim_start().starts_with("#[user_doc"))
-        else {
+    for (path, text) in tree.ending(&[".rs"]) {
+        let Some((index, name)) = declared(path, text) else {
             continue;
         };
-        let name = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".rs");
         if !tested(name) {
             let message =
                 format!("\"{name}\" has no test in SQL; write tests/slt/functions/<family>/{name}.slt");
@@ -29,6 +22,22 @@ pub(crate) fn every_function_has_a_sql_test(tree: &Tree) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// The SQL function that a file declares, and the number of the line, from 0: one of a function crate is called as its file, a
+/// table function as its declaration says.
+fn declared<'a>(path: &'a str, text: &'a str) -> Option<(usize, &'a str)> {
+    let line = |start: &str| text.lines().position(|line| line.trim_start().starts_with(start));
+    if path.starts_with("udfs/") && path.contains("/src/") {
+        let name = path.rsplit('/').next().unwrap_or(path).trim_end_matches(".rs");
+        return Some((line("#[user_doc")?, name));
+    }
+    if !path.starts_with("crates/perennial-engine/src/functions/") {
+        return None;
+    }
+    let index = line("pub(crate) const FUNCTION: TableFunction = TableFunction {")?;
+    let name = text.lines().nth(index + 1)?.trim().strip_prefix("name: \"")?;
+    Some((index, name.trim_end_matches("\",")))
 }
 
 #[cfg(test)]
@@ -55,6 +64,18 @@ mod tests {
         );
         tree.files
             .insert("tests/slt/functions/metrics/nps.slt".into(), String::new());
+        assert!(every_function_has_a_sql_test(&tree).is_empty());
+        tree.files.insert(
+            "crates/perennial-engine/src/functions/lifecycle/at.rs".into(),
+            "\npub(crate) const FUNCTION: TableFunction = TableFunction {\n    name: \"lifecycle_at\",\n"
+                .into(),
+        );
+        let findings = every_function_has_a_sql_test(&tree);
+        assert!(findings.len() == 1 && findings[0].message.contains("\"lifecycle_at\""));
+        tree.files.insert(
+            "tests/slt/functions/lifecycle/lifecycle_at.slt".into(),
+            String::new(),
+        );
         assert!(every_function_has_a_sql_test(&tree).is_empty());
     }
 }

@@ -15,6 +15,7 @@ use crate::functions::table::{Arguments, Parameter, TableFunction};
 pub(crate) const FUNCTION: TableFunction = TableFunction {
     name: "lifecycle_at",
     parameters: PARAMETERS,
+    columns: COLUMNS,
     documentation,
     query,
 };
@@ -27,11 +28,22 @@ const PARAMETERS: &[Parameter] = &[Parameter {
     description: "The moment asked about: a timestamp, or an expression without columns such as `now() - interval '1 year'` or `$1`. A timestamp without zone is read in the session's.",
 }];
 
+const COLUMNS: &[(&str, &str)] = &[
+    ("customer_id", "The customer"),
+    ("stage", "Stage that the customer was in"),
+    ("entered_at", "Since when"),
+    ("previous_stage", "Stage before this one; NULL at first sight"),
+    ("reason", "What brought the customer into the stage"),
+    (
+        "days_in_stage",
+        "Days of 24 hours from entered_at to the moment asked about",
+    ),
+];
+
 fn documentation() -> Documentation {
     documented(
         PARAMETERS,
-        "The stage of every customer at a moment: one row per customer known then. Columns: `customer_id`, `stage`, \
-         `entered_at`, `previous_stage`, `reason`, `days_in_stage` (of 24 hours, since `entered_at`). Under one snapshot's \
+        "The stage of every customer at a moment: one row per customer known then. Under one snapshot's \
          identities the answer for a past moment is what was computed on that day. No rows for NULL, and none for a \
          moment after the one that the snapshot describes (`[time] as_of`, else `now()`).",
         "lifecycle_at(ts timestamptz)",

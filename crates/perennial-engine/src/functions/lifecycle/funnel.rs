@@ -18,6 +18,7 @@ use crate::functions::table::{Arguments, Parameter, TableFunction};
 pub(crate) const FUNCTION: TableFunction = TableFunction {
     name: "lifecycle_funnel",
     parameters: PARAMETERS,
+    columns: COLUMNS,
     documentation,
     query,
 };
@@ -35,12 +36,28 @@ const PARAMETERS: &[Parameter] = &[
     ZONE,
 ];
 
+const COLUMNS: &[(&str, &str)] = &[
+    ("position", "Place of the stage on the way up, from 0"),
+    ("stage", "The stage"),
+    ("customers", "Customers who were ever in it"),
+    (
+        "converted",
+        "Those who entered the next stage at or after their first time in this one; NULL for the last stage",
+    ),
+    (
+        "ratio",
+        "converted by customers; NULL for the last stage and without customers",
+    ),
+    (
+        "median_days",
+        "Median days of 24 hours from the first entry to that of the next stage",
+    ),
+];
+
 fn documentation() -> Documentation {
     documented(
         PARAMETERS,
-        "How far customers ever came: one row per stage of the way up. Columns: `position` (0 = first), `stage`, `customers` \
-         (ever in it), `converted` (who entered the next stage at or after their first time in this one), `ratio`, \
-         `median_days` (of 24 hours, from the first entry to the next stage's). The last stage has no next one: NULL.",
+        "How far customers ever came: one row per stage of the way up.",
         "lifecycle_funnel([from date, to date, stages text, zone])",
         "SELECT stage, customers, converted, ratio::numeric(5, 3) AS ratio FROM lifecycle_funnel() ORDER BY position;\n\
          +-------------+-----------+-----------+-------+\n\

@@ -17,6 +17,7 @@ use crate::functions::table::{Arguments, Parameter, TableFunction};
 pub(crate) const FUNCTION: TableFunction = TableFunction {
     name: "time_in_stage",
     parameters: PARAMETERS,
+    columns: COLUMNS,
     documentation,
     query,
 };
@@ -31,12 +32,33 @@ const PARAMETERS: &[Parameter] = &[
     ZONE,
 ];
 
+const COLUMNS: &[(&str, &str)] = &[
+    ("cohort", "First day of the calendar period of first sight"),
+    ("stage", "The stage"),
+    ("customers", "Customers of the cohort who were ever in it"),
+    ("intervals", "Their intervals in it"),
+    (
+        "open",
+        "Intervals that had not ended at the moment that the snapshot describes",
+    ),
+    (
+        "days",
+        "Days of 24 hours of all intervals, of open ones up to that moment",
+    ),
+    (
+        "mean_days",
+        "Mean days of the intervals that have ended; NULL without any",
+    ),
+    (
+        "median_days",
+        "Median days of the intervals that have ended; NULL without any",
+    ),
+];
+
 fn documentation() -> Documentation {
     documented(
         PARAMETERS,
-        "How long customers are in each stage: one row per cohort (the calendar period of first sight) and stage. Columns: \
-         `cohort` date, `stage`, `customers`, `intervals`, `open` (not ended), `days` (of 24 hours, all of them, open ones \
-         up to the moment that the snapshot describes), `mean_days` and `median_days` of the ended ones, NULL without any.",
+        "How long customers are in each stage: one row per cohort (the calendar period of first sight) and stage.",
         "time_in_stage([period => 'month'|'day'|'week'|'quarter'|'year', from date, to date, zone])",
         "SELECT stage, sum(intervals) AS intervals, sum(days)::bigint AS days FROM time_in_stage() GROUP BY stage ORDER BY stage;\n\
          +-------------+-----------+--------+\n\

@@ -17,6 +17,7 @@ use crate::functions::table::{Arguments, Parameter, TableFunction};
 pub(crate) const FUNCTION: TableFunction = TableFunction {
     name: "stage_transitions",
     parameters: PARAMETERS,
+    columns: COLUMNS,
     documentation,
     query,
 };
@@ -31,13 +32,23 @@ const PARAMETERS: &[Parameter] = &[
     ZONE,
 ];
 
+const COLUMNS: &[(&str, &str)] = &[
+    ("period_start", "First day of the calendar period of the moves"),
+    ("from_stage", "Stage that was left; NULL at first sight"),
+    ("to_stage", "Stage that was entered"),
+    ("moves", "Moves between them in the period, not their net"),
+    ("customers", "Customers who made them"),
+    (
+        "complete",
+        "Whether the period had ended at the moment that the snapshot describes",
+    ),
+];
+
 fn documentation() -> Documentation {
     documented(
         PARAMETERS,
         "How often customers went from one stage to another: one row per period, former stage (NULL at first sight) and \
-         next stage. Columns: `period_start` date, `from_stage`, `to_stage`, `moves`, `customers` (who made them), \
-         `complete`. Moves are counted, not their net. Pairs and periods without moves are there with 0; the period that \
-         has not ended at the moment that the snapshot describes is not complete.",
+         next stage. Pairs and periods without moves are there with 0.",
         "stage_transitions([from date, to date, period => 'month'|'day'|'week'|'quarter'|'year', zone])",
         "SELECT from_stage, to_stage, moves FROM stage_transitions('2026-01-01', '2026-01-31') WHERE moves > 0 ORDER BY 1, 2;\n\
          +-------------+-------------+-------+\n\
