@@ -1,5 +1,7 @@
 //! Clustering: a function from edges to labels.
 
+use hashbrown::HashSet;
+
 use crate::Error;
 use crate::graph::{Graph, NONE};
 use crate::groups::Groups;
@@ -68,6 +70,14 @@ pub(crate) fn cluster(graph: &Graph, holders: &Groups) -> Result<Clusters, Error
     }
 
     let by_word = overrides::apply(graph, &mut forest, identifiers);
+    // Values of records that a word joins, as long as no record holds them: they are that customer's whatever a limit says.
+    let mut unheld: HashSet<u32> = match by_word.is_empty() {
+        true => HashSet::new(),
+        false => {
+            let of_words = graph.edges().filter(|(_, signature)| by_word.contains(signature));
+            of_words.map(|(identifier, _)| identifier).collect()
+        }
+    };
 
     let by_type = Groups::new(
         graph.bounds.len(),
@@ -103,11 +113,15 @@ pub(crate) fn cluster(graph: &Graph, holders: &Groups) -> Result<Clusters, Error
         };
         for (identifier, signature) in edges {
             let node = identifiers + signature;
-            let joined = match by_word.contains(&signature) {
+            let own = unheld.contains(&identifier) && by_word.contains(&signature);
+            let joined = match own {
                 false => forest.join(identifier, node),
                 true if forest.join_by_word(identifier, node) => Ok(()),
                 true => Err(Refusal::Separated),
             };
+            if joined.is_ok() {
+                unheld.remove(&identifier);
+            }
             if let Err(refusal) = joined {
                 let exceeded_type = match refusal {
                     Refusal::Exceeded(place) => Some(limits[place].0),

@@ -94,7 +94,7 @@ pub(crate) fn sort(words: &mut [Word]) {
 }
 
 /// Joins and separates by the words, newest first, before any rule is asked. Answers the signatures that a word in force
-/// joins: their own values are their customer's whatever a limit says. `first` is the node of signature 0.
+/// joins: values that nobody else held before are their customer's whatever a limit says. `first` is the node of signature 0.
 pub(crate) fn apply(graph: &Graph, forest: &mut Forest, first: u32) -> HashSet<u32> {
     let (mut spoken, mut joined) = (HashSet::new(), HashSet::new());
     for word in &graph.words {

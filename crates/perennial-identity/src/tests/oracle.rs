@@ -183,7 +183,9 @@ pub(super) fn by_definition(rules: &Rules, rows: &[Row], words: &[Override]) -> 
                 rule.limit
                     .is_some_and(|limit| grows(limited) && of_type(&together.1, limited) > limit as usize)
             });
-            let exceeded = exceeded && !word_of.contains(&(source, key.clone()));
+            // What nobody holds yet is the own value of a record that a word joins.
+            let own = of_value.is_none() && word_of.contains(&(source, key.clone()));
+            let exceeded = exceeded && !own;
             let apart = different
                 .iter()
                 .any(|(a, b)| together.0.contains(a) && together.0.contains(b));

@@ -36,6 +36,24 @@ fn a_customer_above_a_limit_by_a_word_takes_no_more_values() {
 }
 
 #[test]
+fn a_word_on_two_records_joins_no_third_beyond_a_limit() {
+    // The phone of z is that of a and b, who have as many addresses as one may; what is said of z and c changes nothing of it.
+    let records =
+        "crm a @1 email=e1 phone=p\ncrm b @2 email=e2 phone=p\ncrm z @3 email=e3 phone=p\ncrm c @4 email=e4";
+    let (rule, said) = ("email limit=2, phone", "z = c @9");
+    check(rule, records, said, "a b, c z", &[Applied]);
+    let rules = rules(rule);
+    let rows = rows(&rules, records);
+    let run = run_with(&rules, &rows, &words(&rows, said), None, 1);
+    let refused: Vec<String> = run
+        .resolution
+        .conflicts()
+        .map(|conflict| conflict.value.into_owned())
+        .collect();
+    assert_eq!(refused, ["p"]);
+}
+
+#[test]
 fn a_word_keeps_apart_what_shares_an_identifier() {
     let records = "crm a @1 email=x\ncrm b @2 email=x\nweb c @3 email=x";
     // The value goes with the earlier record; the other is somebody of its own.
