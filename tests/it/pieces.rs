@@ -2,7 +2,6 @@
 
 use arrow::array::{RecordBatch, UInt32Array};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use perennial_testkit::environment::variable;
 use perennial_testkit::{Fault, Faults, Operation, RunOptions, Setup, TestLake};
 
 use crate::cdnow::{CONFIG, file};
@@ -11,8 +10,11 @@ use crate::worlds::{Draws, land};
 
 const OFTEN: &str = "[[segment]]\nname = \"often\"\nwhere = \"orders >= 5\"\n";
 
-/// A web shop's purchases, landed at once and shuffled into fifty files that land one after the other, four at a time
-/// unless `PERENNIAL_TEST_WORLDS` is set. The first run over each of them dies at a request to the store.
+/// Files, and runs over them.
+const PIECES: usize = 50;
+
+/// A web shop's purchases, landed at once and shuffled into fifty files, each of which lands when the one before is unified.
+/// The first run over each of them dies at a request to the store.
 #[test]
 fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
     let Some(bytes) = file() else { return };
@@ -27,9 +29,9 @@ fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
         .collect();
     let rows = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
     let mut draws = Draws(50);
-    let mut files = vec![Vec::new(); 50];
+    let mut files = vec![Vec::new(); PIECES];
     for row in 0..rows.num_rows() as u32 {
-        files[draws.below(50) as usize].push(row);
+        files[draws.below(PIECES as u64) as usize].push(row);
     }
     // What belongs to whom, by the shop's own number of a customer: ours is made of where the first purchase stands.
     let queries: Vec<String> = [
@@ -46,39 +48,28 @@ fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
     .to_vec();
     let (_, at_once) = whole.answers(false, &queries);
     let pieces = TestLake::of(&config, &[]);
-    let at_a_time = if variable("PERENNIAL_TEST_WORLDS").is_some() {
-        1
-    } else {
-        4
+    let options = RunOptions {
+        settle: true,
+        ..RunOptions::default()
     };
-    let (mut last, mut parts, mut died) = (None, 0, 0);
-    for (number, chunk) in files.chunks(at_a_time).enumerate() {
-        for (place, file) in chunk.iter().enumerate() {
-            let piece = arrow::compute::take_record_batch(&rows, &UInt32Array::from(file.clone())).unwrap();
-            land(
-                &pieces,
-                &format!("purchases/{number}-{place}.parquet"),
-                &parquet(&piece),
-            );
+    // So many requests at least a run has made so far.
+    let (mut requests, mut parts) = (u64::MAX, 0);
+    for (number, file) in files.iter().enumerate() {
+        let piece = arrow::compute::take_record_batch(&rows, &UInt32Array::from(file.clone())).unwrap();
+        land(&pieces, &format!("purchases/{number}.parquet"), &parquet(&piece));
+        if number > 0 {
+            let faults = Faults::new();
+            faults.nth(Operation::Any, 1 + draws.below(requests) as usize, Fault::Die);
+            let died = pieces.try_run(Setup::failing(&faults), options);
+            assert!(died.is_err(), "the run over file {number} did not die");
         }
-        let faults = Faults::new();
-        faults.nth(Operation::Any, 1 + draws.below(120) as usize, Fault::Die);
-        let options = RunOptions {
-            settle: true,
-            ..RunOptions::default()
-        };
-        match pieces.try_run(Setup::failing(&faults), options) {
-            Ok(report) => parts += u64::from(!report.full),
-            Err(_) => died += 1,
-        }
-        let done = number + 1 == files.len().div_ceil(at_a_time);
-        let (report, answers) = pieces.answers(false, if done { &queries } else { &[] });
-        parts += u64::from(report.snapshot.is_some() && !report.full);
-        last = Some(answers);
+        let counted = Faults::new();
+        let report = pieces.try_run(Setup::failing(&counted), options).unwrap();
+        requests = requests.min(counted.requests(Operation::Any) as u64);
+        parts += usize::from(report.snapshot.is_some() && !report.full);
     }
-    assert!(parts >= 6, "{parts} runs worked out a part only");
-    assert!(died >= 6, "{died} runs died");
-    let kept = last.unwrap();
+    let (_, kept) = pieces.answers(false, &queries);
+    assert!(parts > PIECES / 2, "{parts} runs worked out a part only");
     for ((query, kept), at_once) in queries.iter().zip(&kept).zip(&at_once) {
         assert!(
             kept == at_once,

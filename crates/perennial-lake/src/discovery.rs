@@ -138,18 +138,6 @@ pub async fn discover(lake: &Lake, source: &SourcePath) -> Result<Vec<Landed>> {
     Ok(candidates(lake, found, |path| source.matches(path)))
 }
 
-/// Whether a file is in the lake as it was when its size and tag were noted.
-///
-/// # Errors
-/// When the store does not answer.
-pub async fn is_there(lake: &Lake, path: &str, size: u64, e_tag: Option<&str>) -> Result<bool> {
-    match lake.store().head(&lake.path(path)?).await {
-        Ok(meta) => Ok(meta.size == size && meta.e_tag.as_deref() == e_tag),
-        Err(object_store::Error::NotFound { .. }) => Ok(false),
-        Err(error) => Err(Error::store("look at", path, &error)),
-    }
-}
-
 /// Lists the files of the lake that no source takes, sorted by path: what is in folders of sources is not listed, and
 /// neither are the platform's own files nor any other that [`SourcePath::matches`] leaves out of a whole lake. A folder that
 /// may not be listed has none.

@@ -16,6 +16,7 @@ use perennial_lake::{
 
 use crate::error::{Error, Result};
 use crate::fitting::{Fitting, Needs};
+use crate::reader::CHANGING;
 use crate::records::partition_names;
 use crate::rules::rules;
 use crate::run::READ_MEMORY;
@@ -31,8 +32,6 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(500);
 const POSTPONEMENTS: u32 = 3;
 /// How many looks in a row may find no verdict on a file that is new.
 const UNJUDGED_LOOKS: u32 = 3;
-/// Why a file is left out that is another one whenever it is opened. It is looked at again every time.
-const CHANGING: &str = "changes while it is read";
 /// Why a file is left out that is no source's.
 const UNCLAIMED: &str = "no path of the configuration leads to it: add a [[source]] for it, or move it";
 /// How often files are looked for that no source takes, in microseconds.

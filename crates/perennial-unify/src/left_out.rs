@@ -6,11 +6,12 @@ use std::fmt;
 use futures::{StreamExt, TryStreamExt, stream};
 use perennial_base::config::{Config, SourceConfig, Spot};
 use perennial_engine::Engine;
-use perennial_lake::{FileState, Lake, Manifest, SourceFile, is_there};
+use perennial_lake::{FileState, Lake, Manifest, SourceFile};
 
 use crate::astray::{Instead, astray};
 use crate::error::{Error, Result};
 use crate::landing::Landing;
+use crate::reader::still;
 
 /// Files that are asked for at once.
 const REQUESTS: usize = 16;
@@ -200,8 +201,11 @@ fn taken<'a>(
 /// Those of the files that are in the lake as they were.
 async fn there<'a>(lake: &Lake, files: Vec<&'a SourceFile>) -> Result<Vec<&'a SourceFile>> {
     let asked = files.into_iter().map(|file| async move {
-        let there = is_there(lake, &file.path, file.size, file.e_tag.as_deref()).await?;
-        Ok::<_, Error>(there.then_some(file))
+        match still(lake, file).await {
+            Ok(()) => Ok(Some(file)),
+            Err(Error::Lake(perennial_lake::Error::Replaced { .. })) => Ok(None),
+            Err(error) => Err(error),
+        }
     });
     let answers = stream::iter(asked.collect::<Vec<_>>()).buffered(REQUESTS);
     answers

@@ -29,6 +29,8 @@ use crate::mapping::Mapping;
 use crate::records::{Counts, LEADING};
 use crate::scratch::Heap;
 
+/// Why a file is left out that is another one whenever it is opened. It is looked at again every time.
+pub(crate) const CHANGING: &str = "changes while it is read";
 /// Why a file is refused whose bytes are not what they say.
 pub(crate) const UNDECODABLE: &str = "cannot be decoded";
 /// Why a row is rejected.

@@ -20,11 +20,11 @@ use perennial_identity::{GraphBuilder, Rules, SetId, Tally};
 use perennial_lake::{ColumnStats, Contract, FileState, Loss, SourceFile, SourceManifest};
 
 use crate::bounded::bound;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::groups::Nodes;
 use crate::journal::Journal;
 use crate::mapping::Mapping;
-use crate::reader::{FileReader, UNDECODABLE, still};
+use crate::reader::{CHANGING, FileReader, UNDECODABLE, still};
 use crate::scratch::{Heap, Scratch, Stored};
 use crate::side::{Side, SideBuilder};
 use crate::versions::{Known, keyed, unkeyed};
@@ -87,6 +87,8 @@ pub(crate) struct Reading<'a> {
     pub(crate) journal: &'a Journal<'a>,
     /// Whether the rows of files that have a number are stored, and not read again.
     pub(crate) part: bool,
+    /// Whether no other try follows: a file that changes while it is read is left to the next run then.
+    pub(crate) last: bool,
 }
 
 /// Where the rows of one file went.
@@ -284,21 +286,31 @@ impl Reading<'_> {
                 async move {
                     let table = table?;
                     let read = self.engine.cpu().spawn(reader.read(table));
+                    let failed = |why: &str| Counts {
+                        failed: Some(why.to_owned()),
+                        ..Counts::default()
+                    };
                     let outcome = match read.await {
-                        Ok(outcome) => outcome?,
+                        Ok(outcome) => outcome,
                         // Whatever it is that panics over the bytes of one file, the others are read.
-                        Err(error) if error.is_panic() => Counts {
-                            failed: Some(UNDECODABLE.to_owned()),
-                            ..Counts::default()
-                        },
+                        Err(error) if error.is_panic() => Ok(failed(UNDECODABLE)),
                         Err(_) => {
                             let message = format!("\"{}\" could not be read", file.path);
                             return Err(perennial_engine::Error::new(ErrorClass::Internal, message).into());
                         }
                     };
-                    // What was read of a file that changed meanwhile is of neither version.
-                    still(self.engine.lake(), file).await?;
-                    Ok::<_, crate::error::Error>((at, outcome, file.landed))
+                    let outcome = match outcome {
+                        // What was read of a file that changed meanwhile is of neither version.
+                        Ok(counts) => still(self.engine.lake(), file).await.map(|()| counts),
+                        failed => failed,
+                    };
+                    let counts = match outcome {
+                        Err(Error::Lake(perennial_lake::Error::Replaced { .. })) if self.last => {
+                            failed(CHANGING)
+                        }
+                        outcome => outcome?,
+                    };
+                    Ok::<_, Error>((at, counts, file.landed))
                 }
             });
         let side_by_side = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);

@@ -99,14 +99,15 @@ async fn attempts(
     progress: &dyn Progress,
 ) -> Result<Report> {
     for attempt in 1..=ATTEMPTS {
-        match self::attempt(engine, looks, options, progress).await {
+        let last = attempt == ATTEMPTS;
+        match self::attempt(engine, looks, options, last, progress).await {
             Ok(Some(report)) => {
                 engine.refresh().await?;
                 return Ok(report);
             }
             Ok(None) => {}
             // A file went or changed while it was read: the next attempt sees what is there then.
-            Err(Error::Lake(perennial_lake::Error::Replaced { .. })) if attempt < ATTEMPTS => {}
+            Err(Error::Lake(perennial_lake::Error::Replaced { .. })) if !last => {}
             Err(error) => return Err(error),
         }
     }
@@ -139,11 +140,12 @@ async fn collect_garbage(engine: &Engine) {
     }
 }
 
-/// One attempt; none when another run committed first, or has removed the snapshot that this one would build on.
+/// One attempt, after which there may be no other; none when another run committed first, or has removed the snapshot that this one would build on.
 async fn attempt(
     engine: &Arc<Engine>,
     looks: &mut Looks,
     options: RunOptions,
+    last: bool,
     progress: &dyn Progress,
 ) -> Result<Option<Report>> {
     let config = Arc::clone(engine.config());
@@ -214,6 +216,7 @@ async fn attempt(
             part,
             why: why.clone(),
             options,
+            last,
             id: &id,
             number,
             now,
@@ -262,6 +265,8 @@ struct Committing<'a> {
     /// Why everything is worked out.
     why: Option<String>,
     options: RunOptions,
+    /// Whether no other attempt follows.
+    last: bool,
     id: &'a str,
     number: u64,
     now: i64,
@@ -317,6 +322,7 @@ impl Committing<'_> {
             nodes: &nodes,
             journal,
             part: self.part,
+            last: self.last,
         };
         let mut known = Known::default();
         let mut staged: Vec<Staged> = Vec::new();

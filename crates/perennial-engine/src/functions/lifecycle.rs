@@ -75,12 +75,18 @@ fn numbered<'a>(stages: impl IntoIterator<Item = &'a str>) -> String {
 
 /// The days of 24 hours from one instant to another, as a float.
 fn days(from: &str, to: &str) -> String {
+    days_of(&micros(from, to))
+}
+
+/// The days of 24 hours of so many microseconds, as a float.
+fn days_of(micros: &str) -> String {
+    format!("CAST({micros} AS double precision) / 86400000000.0")
+}
+
+/// The microseconds from one instant to another, a whole number: their sum does not depend on the order of rows.
+fn micros(from: &str, to: &str) -> String {
     let micros = |instant: &str| {
         format!("arrow_cast(arrow_cast({instant}, 'Timestamp(Microsecond, Some(\"UTC\"))'), 'Int64')")
     };
-    format!(
-        "CAST({} - {} AS double precision) / 86400000000.0",
-        micros(to),
-        micros(from)
-    )
+    format!("({} - {})", micros(to), micros(from))
 }

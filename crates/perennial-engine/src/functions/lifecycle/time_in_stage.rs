@@ -9,7 +9,7 @@
 use datafusion::logical_expr::Documentation;
 
 use crate::error::Result;
-use crate::functions::lifecycle::{ZONE, date, days, documented, model, numbered, period};
+use crate::functions::lifecycle::{ZONE, date, days_of, documented, micros, model, numbered, period};
 use crate::functions::period::{Period, local};
 use crate::functions::table::{Arguments, Parameter, TableFunction};
 
@@ -88,21 +88,23 @@ fn query(arguments: &Arguments<'_>) -> Result<String> {
     let cohort = period.start("c.number");
     let until =
         format!("CASE WHEN h.left_at IS NULL OR h.left_at > {present} THEN {present} ELSE h.left_at END");
-    let days = days("h.entered_at", &until);
+    let micros = micros("h.entered_at", &until);
+    let ended = "CASE WHEN NOT open THEN micros END";
+    let (days, mean_days) = (days_of("sum(micros)"), days_of(&format!("sum({ended})")));
+    let median_days = format!("median({})", days_of(ended));
     let model = model(arguments);
     let stages = numbered(model.stages().iter().map(|stage| stage.name.as_str()));
     Ok(format!(
         "WITH known AS (SELECT * FROM public.lifecycle_history WHERE entered_at <= {present}), \
          firsts AS (SELECT h.customer_id, {seen} AS number FROM known h GROUP BY h.customer_id), \
          spans AS (\
-           SELECT h.customer_id, c.number, h.stage, {days} AS days, \
+           SELECT h.customer_id, c.number, h.stage, {micros} AS micros, \
              h.left_at IS NULL OR h.left_at > {present} AS open \
            FROM known h JOIN firsts c ON c.customer_id = h.customer_id), \
          counted AS (\
            SELECT number, stage, count(DISTINCT customer_id) AS customers, count(*) AS intervals, \
-             count(CASE WHEN open THEN 1 END) AS open, sum(days) AS days, \
-             avg(CASE WHEN NOT open THEN days END) AS mean_days, \
-             median(CASE WHEN NOT open THEN days END) AS median_days \
+             count(CASE WHEN open THEN 1 END) AS open, {days} AS days, \
+             {mean_days} / nullif(count({ended}), 0) AS mean_days, {median_days} AS median_days \
            FROM spans GROUP BY 1, 2), \
          configured AS (SELECT column1 AS position, column2 AS stage FROM (VALUES {stages})), \
          stages AS (\
