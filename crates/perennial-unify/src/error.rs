@@ -98,7 +98,7 @@ impl Error {
             Self::Mapping { .. } | Self::Predicate { .. } | Self::Identifier { .. } | Self::LeftOut(_) => {
                 true
             }
-            Self::Lifecycle(error) => error.line().is_some(),
+            Self::Lifecycle(error) => error.at().is_some(),
             _ => false,
         };
         if !of_a_line {
@@ -115,8 +115,8 @@ impl Error {
         match self {
             Self::Mapping { key, at, cause, .. } => {
                 format!(
-                    "{key} of the source, in line {} of the configuration: {cause}",
-                    at.line
+                    "{key} of the source, in line {}, column {}, of the configuration: {cause}",
+                    at.line, at.column
                 )
             }
             other => other.to_string(),
