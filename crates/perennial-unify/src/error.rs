@@ -10,6 +10,10 @@ use crate::left_out::LeftOut;
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// How a key of several columns is written.
+const SEVERAL: &str = "A key of several columns is one text: a || '/' || b. Without one of them a row has no key; write \
+                       coalesce(b, '') where b may be absent.";
+
 /// What can go wrong in a run. The former snapshot stays in force in any case.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -59,6 +63,16 @@ pub enum Error {
     /// The configuration leaves out what is served.
     #[error("{0}")]
     LeftOut(LeftOut),
+    /// A path of a source that is none.
+    #[error("{at}: path of source \"{name}\": {cause}")]
+    Path {
+        /// The source.
+        name: String,
+        /// Where it stands in the file.
+        at: Spot,
+        /// What is wrong with it.
+        cause: perennial_lake::Error,
+    },
     /// The folder for intermediate data cannot be used.
     #[error("intermediate data cannot be {action} in \"{folder}\": {cause}")]
     Scratch {
@@ -95,9 +109,11 @@ impl Error {
     /// The error with the configuration that it is about, if it is about one.
     pub(crate) fn of_file(self, file: &str) -> Self {
         let of_a_line = match &self {
-            Self::Mapping { .. } | Self::Predicate { .. } | Self::Identifier { .. } | Self::LeftOut(_) => {
-                true
-            }
+            Self::Mapping { .. }
+            | Self::Predicate { .. }
+            | Self::Identifier { .. }
+            | Self::Path { .. }
+            | Self::LeftOut(_) => true,
             Self::Lifecycle(error) => error.at().is_some(),
             _ => false,
         };
@@ -107,6 +123,23 @@ impl Error {
         Self::Configured {
             file: file.to_owned(),
             cause: Box::new(self),
+        }
+    }
+
+    /// The error of a `record_key`; of one that is no text, with how a key of several columns is written.
+    pub(crate) fn of_key(self) -> Self {
+        match self {
+            Self::Mapping { name, key, at, cause }
+                if matches!(cause.class(), ErrorClass::Syntax | ErrorClass::TypeMismatch) =>
+            {
+                Self::Mapping {
+                    name,
+                    key,
+                    at,
+                    cause: Box::new(cause.with_hint(SEVERAL)),
+                }
+            }
+            other => other,
         }
     }
 
@@ -143,6 +176,7 @@ impl UserError for Error {
             Self::Configured { cause, .. } => cause.class(),
             Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.class(),
             Self::Identifier { cause, .. } => cause.class(),
+            Self::Path { cause, .. } => cause.class(),
             Self::LeftOut(_) => ErrorClass::InvalidArgument,
             Self::Scratch { full: true, .. } => ErrorClass::DiskFull,
             Self::Scratch { .. } => ErrorClass::Unavailable,
@@ -159,6 +193,7 @@ impl UserError for Error {
             Self::Configured { cause, .. } => cause.detail(),
             Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.detail(),
             Self::Identifier { cause, .. } => cause.detail(),
+            Self::Path { cause, .. } => cause.detail(),
             Self::Lake(error) => error.detail(),
             Self::Engine(error) => error.detail(),
             Self::Identity(error) => error.detail(),
@@ -182,6 +217,7 @@ impl UserError for Error {
                 })
             }),
             Self::Identifier { cause, .. } => cause.hint(),
+            Self::Path { cause, .. } => cause.hint(),
             Self::LeftOut(left) => Some(left.hint()),
             Self::Scratch { full: true, .. } => {
                 Some("Free space, or set server.spill_dir to a folder on a larger disk.".to_owned())

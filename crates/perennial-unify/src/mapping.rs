@@ -16,7 +16,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use perennial_base::config::{Expression, SourceConfig, Spot};
 use perennial_base::relation::ColumnType;
-use perennial_base::{ErrorClass, Kind, UserError};
+use perennial_base::{ErrorClass, Kind};
 use perennial_engine::expression::{expression, lenient, physical};
 use perennial_engine::schema::data_type;
 use perennial_engine::type_name;
@@ -26,10 +26,6 @@ use crate::lost::{Casts, Lost, Worked, said};
 use crate::money::currencies;
 use crate::overrides::verdict;
 use crate::values::{convert, instants, may_be_moments, trait_type};
-
-/// How a key of several columns is written.
-const SEVERAL: &str = "A key of several columns is one text: a || '/' || b. Without one of them a row has no key; write \
-                       coalesce(b, '') where b may be absent.";
 
 /// The expressions of a source over the columns of its files.
 #[derive(Debug)]
@@ -224,9 +220,10 @@ impl Mapping {
             });
         }
         let keep = source.filter.as_ref().map(condition).transpose()?;
-        let key = required("record_key", &source.record_key).map_err(several)?;
+        let key = required("record_key", &source.record_key).map_err(Error::of_key)?;
         if let (Some(written), Some(key)) = (&source.record_key, &key) {
-            castable("record_key", written.at, &key.data_type(input)?, &DataType::Utf8).map_err(several)?;
+            castable("record_key", written.at, &key.data_type(input)?, &DataType::Utf8)
+                .map_err(Error::of_key)?;
         }
         let time = required("time", &source.time)?;
         if let (Some(written), Some(time)) = (&source.time, &time) {
@@ -508,23 +505,6 @@ impl Mapping {
     /// The columns that the files are read with.
     pub(crate) fn input(&self) -> &SchemaRef {
         &self.input
-    }
-}
-
-/// An error of a `record_key` that is no text, with how a key of several columns is written.
-fn several(error: Error) -> Error {
-    match error {
-        Error::Mapping { name, key, at, cause }
-            if matches!(cause.class(), ErrorClass::Syntax | ErrorClass::TypeMismatch) =>
-        {
-            Error::Mapping {
-                name,
-                key,
-                at,
-                cause: Box::new(cause.with_hint(SEVERAL)),
-            }
-        }
-        other => other,
     }
 }
 

@@ -145,6 +145,24 @@ fn a_stage_that_nobody_can_be_in_is_named_with_line_and_column() {
 }
 
 #[test]
+fn a_path_that_is_none_is_named_with_line_and_column() {
+    let place = Place::new();
+    for (path, why) in [
+        ("orders//a/", "an empty segment"),
+        ("orders/[a", "invalid range pattern"),
+    ] {
+        place.write("bad.toml", &with("\"orders/\"", &format!("\"{path}\"")));
+        for command in ["check", "unify"] {
+            let said = format!("error: bad.toml:11:8: path of source \"shop\": invalid path \"{path}\": ");
+            place
+                .run(&[command, "--config", "bad.toml"])
+                .exits(1)
+                .says(&[&said, why]);
+        }
+    }
+}
+
+#[test]
 fn a_date_is_a_moment_of_the_present() {
     let place = Place::new();
     place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
