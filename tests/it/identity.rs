@@ -190,10 +190,7 @@ async fn a_person_s_word_joins_and_separates() {
     let unknown = lake.check().unwrap().unknown_sources;
     let unknown: Vec<[&str; 3]> = unknown
         .iter()
-        .map(|(a, b, c, near)| {
-            assert_eq!(*near, None);
-            [a, b, c].map(String::as_str)
-        })
+        .map(|unknown| [&unknown.source, &unknown.path, &unknown.name].map(String::as_str))
         .collect();
     assert_eq!(unknown, [["desk", "desk/a.parquet", "shop"]]);
     lake.unify();

@@ -54,9 +54,8 @@ pub struct CheckReport {
     pub lost: Vec<(String, String, String, u64, String)>,
     /// Identifiers of which no value among the first rows of a file can be used: source, path, type and a value.
     pub unusable: Vec<(String, String, String, String)>,
-    /// Sources of records that the first rows of overrides name and that the configuration does not have: source, path,
-    /// name, and the nearest name that it has.
-    pub unknown_sources: Vec<(String, String, String, Option<String>)>,
+    /// Sources of records that the first rows of overrides name and that the configuration does not have.
+    pub unknown_sources: Vec<UnknownSource>,
     /// Types of identifiers that the list or the sources alone name.
     pub lone_identifiers: Vec<LoneIdentifier>,
     /// Segments that compare a lifecycle stage with what is none: segment, text and the nearest stage.
@@ -69,6 +68,19 @@ pub struct CheckReport {
     pub of_no_source: Vec<String>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,
+}
+
+/// A source of which a word of a person speaks, and that the configuration does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownSource {
+    /// The source of the word.
+    pub source: String,
+    /// The path of its file.
+    pub path: String,
+    /// The name that nothing has.
+    pub name: String,
+    /// The nearest name that a source has.
+    pub near: Option<String>,
 }
 
 /// Rows of a file that would be rejected.
@@ -146,7 +158,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     // Which rows are refused is known to a run alone, which reads all of them.
     let left = left.map_err(one)?.into_iter();
     let left = left.filter(|left| !matches!(left.cause, Cause::Refused { .. }));
-    errors.extend(left.map(Error::LeftOut));
+    errors.extend(left.map(|left| Error::LeftOut(Box::new(left))));
     report.of_no_source = landing.unclaimed.into_iter().map(|file| file.path).collect();
     errors.extend(
         StageModel::problems(&config.lifecycle)
@@ -301,9 +313,11 @@ impl Checking<'_> {
             if source.kind == Kind::IdentityOverride {
                 let unknown = self.unknown_sources(&mapping, &mapped.columns);
                 let known = || self.config.sources.iter().map(|source| source.name.as_str());
-                let named = |name: String| {
-                    let near = nearest(&name, known()).map(str::to_owned);
-                    (source.name.clone(), file.path.clone(), name, near)
+                let named = |name: String| UnknownSource {
+                    source: source.name.clone(),
+                    path: file.path.clone(),
+                    near: nearest(&name, known()).map(str::to_owned),
+                    name,
                 };
                 report.unknown_sources.extend(unknown.into_iter().map(named));
             }

@@ -62,7 +62,7 @@ pub enum Error {
     },
     /// The configuration leaves out what is served.
     #[error("{0}")]
-    LeftOut(LeftOut),
+    LeftOut(Box<LeftOut>),
     /// A path of a source that is none.
     #[error("{at}: path of source \"{name}\": {cause}")]
     Path {
@@ -71,7 +71,7 @@ pub enum Error {
         /// Where it stands in the file.
         at: Spot,
         /// What is wrong with it.
-        cause: perennial_lake::Error,
+        cause: Box<perennial_lake::Error>,
     },
     /// The folder for intermediate data cannot be used.
     #[error("intermediate data cannot be {action} in \"{folder}\": {cause}")]

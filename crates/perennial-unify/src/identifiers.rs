@@ -60,7 +60,10 @@ mod tests {
 
     use super::*;
 
-    fn check(list: &str, expected: &[(&str, usize, usize, Option<&str>, Option<&str>)]) {
+    /// Type, line, column, source and the nearest type.
+    type Lone<'a> = (&'a str, usize, usize, Option<&'a str>, Option<&'a str>);
+
+    fn check(list: &str, expected: &[Lone<'_>]) {
         let text = format!(
             "[lake]\nurl = \"lake\"\n[[source]]\nname = \"crm\"\nkind = \"profile\"\npath = \"crm/\"\ntime = \"t\"\n\
              identifiers = {{ email = \"mail\", crm_id = \"id\" }}\n{list}[server]\nauthentication = \"trust\"\n"

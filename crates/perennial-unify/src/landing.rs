@@ -188,7 +188,7 @@ pub(crate) async fn look(
     let mut paths = Vec::with_capacity(config.sources.len());
     for source in &config.sources {
         let path = SourcePath::parse(&source.path).map_err(|cause| {
-            let (name, at) = (source.name.clone(), source.path_at);
+            let (name, at, cause) = (source.name.clone(), source.path_at, Box::new(cause));
             Error::Path { name, at, cause }.of_file(&config.file)
         })?;
         let landed = discover(engine.lake(), &path).await?;

@@ -178,7 +178,7 @@ pub(crate) async fn keep_served(
     let left = left_out(engine, previous, landing).await?;
     left.into_iter()
         .next()
-        .map_or(Ok(()), |left| Err(Error::LeftOut(left)))
+        .map_or(Ok(()), |left| Err(Error::LeftOut(Box::new(left))))
 }
 
 /// What the sources of a configuration take, by path; of a file of several sources the one that serves it.

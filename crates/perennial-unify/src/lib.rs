@@ -60,7 +60,7 @@ mod whole;
 mod writing;
 
 pub use astray::{Astray, Instead, sources_astray};
-pub use check::{CheckReport, RejectedRows, check};
+pub use check::{CheckReport, RejectedRows, UnknownSource, check};
 pub use compact::Bounds;
 pub use error::{Error, Result};
 pub use explain::{LifecycleExplanation, explain_lifecycle};

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 use perennial_base::counted;
-use perennial_unify::{Astray, Doubt, DoubtfulKey, Instead, LoneIdentifier, RejectedRows};
+use perennial_unify::{Astray, Doubt, DoubtfulKey, Instead, LoneIdentifier, RejectedRows, UnknownSource};
 
 use crate::command::unify::warn_of_rates;
 use crate::command::{ConfigArgument, open};
@@ -74,7 +74,13 @@ impl Check {
                         "warning: no {kind} at the start of {path} of {source} can be used, such as \"{value}\": correct the mapping or the identifier's normalise"
                     ));
                 }
-                for (source, path, name, near) in report.unknown_sources.iter().take(SHOWN) {
+                for UnknownSource {
+                    source,
+                    path,
+                    name,
+                    near,
+                } in report.unknown_sources.iter().take(SHOWN)
+                {
                     let remedy = match near {
                         Some(near) => format!("did you mean \"{near}\"?"),
                         None => "write the name as in perennial.toml".to_owned(),
