@@ -92,7 +92,7 @@ async fn a_source_whose_mapping_does_not_fit_stops_no_other() {
     );
     let line = line_of("traits");
     let why = format!(
-        "traits.city of the source, in line {line} of the configuration: column \"city\" does not exist"
+        "traits.city of the source, in line {line}, column {TRAIT}, of the configuration: column \"city\" does not exist"
     );
     let errors = lake.check().unwrap_err();
     let [error] = errors.as_slice() else {

@@ -184,12 +184,13 @@ async fn a_person_s_word_joins_and_separates() {
         "t3 crm 4 crm 3 different 2026-02-01",
         "t4 crm 5 shop 5 same 2026-02-01",
         "t5 crm 5 crm 1 maybe 2026-02-01",
+        "t6 crm 5 crm 5 same 2026-02-01",
     ];
     lake.land("desk/a.parquet", &words(&said));
     let unknown = lake.check().unwrap().unknown_sources;
     let unknown: Vec<[&str; 3]> = unknown
         .iter()
-        .map(|(a, b, c)| [a, b, c].map(String::as_str))
+        .map(|unknown| [&unknown.source, &unknown.path, &unknown.name].map(String::as_str))
         .collect();
     assert_eq!(unknown, [["desk", "desk/a.parquet", "shop"]]);
     lake.unify();
@@ -210,7 +211,8 @@ async fn a_person_s_word_joins_and_separates() {
             "t1|same|applied|ann@y.de|ann@y.de",
             "t2|same|applied|bea@x.de|bea@x.de",
             "t3|different|overruled|bea@x.de|bea@x.de",
-            "t4|same|unknown record|zoe@x.de|"
+            "t4|same|unknown source|zoe@x.de|",
+            "t6|same|one record|zoe@x.de|zoe@x.de"
         ]
     );
     let links = "SELECT reason, record_a, record_b, type, linked_at::date FROM identity_links ORDER BY record_a, reason";
@@ -255,7 +257,7 @@ async fn a_person_s_word_joins_and_separates() {
 }
 
 #[tokio::test]
-async fn a_change_tells_its_cause_where_there_is_one() {
+async fn a_change_tells_its_causes() {
     let lake = TestLake::of(
         &config("", TYPES),
         &[
@@ -290,7 +292,7 @@ async fn a_change_tells_its_cause_where_there_is_one() {
             "3|split|replaced files",
             "4|merged|replaced files",
             "5|split|removed files",
-            "6|merged|",
+            "6|merged|configuration, new files",
         ]
     );
 }

@@ -101,8 +101,8 @@ pub struct SourceConfig {
     pub max_bad_rows: f64,
     /// Schema in which a source of kind `table` is served.
     pub schema: String,
-    /// Line of its `[[source]]` in the file.
-    pub line: usize,
+    /// Where its `[[source]]` stands in the file.
+    pub at: Spot,
 }
 
 impl SourceConfig {
@@ -169,6 +169,8 @@ pub struct IdentifierConfig {
     pub max_customers: Option<u32>,
     /// Where its rule stands, or it does; nowhere where the rule holds by the type's name.
     pub at: Spot,
+    /// Where its `type` stands; nowhere for one that is not listed.
+    pub named_at: Spot,
 }
 
 /// How identifier values are made comparable.
@@ -252,8 +254,8 @@ pub struct StageConfig {
     pub conditions: Vec<StageCondition>,
     /// `any = [...]`: groups of conditions, one of which must hold.
     pub any: Vec<Vec<StageCondition>>,
-    /// Line in the file.
-    pub line: usize,
+    /// Where it stands in the file.
+    pub at: Spot,
 }
 
 /// One condition of a stage: a fact, a window where the fact has one, and one bound or two that make a range.
@@ -279,8 +281,8 @@ pub struct StageCondition {
     pub more_than: Option<Bound>,
     /// `equals`, for numbers, booleans and words such as `active`.
     pub equals: Option<Bound>,
-    /// Line in the file.
-    pub line: usize,
+    /// Where it stands in the file.
+    pub at: Spot,
 }
 
 /// A bound of a condition.

@@ -203,6 +203,14 @@ pub trait UserError: Error {
     }
 }
 
+/// A number of things in words: `1 row`, `3 rows`; `what` is one of them, of those that take an s.
+pub fn counted(number: impl Into<u64>, what: &str) -> String {
+    match number.into() {
+        1 => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}
+
 /// The name in `known` that `name` was probably meant to be, if one is near enough to suggest: a third of the letters of the
 /// shorter of the two may be wrong, and of names of one or two letters none.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {

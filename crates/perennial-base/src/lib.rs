@@ -10,5 +10,5 @@ pub mod relation;
 
 pub use clock::{Clock, FixedClock, SystemClock};
 pub use config::Config;
-pub use error::{ErrorClass, UserError, nearest};
+pub use error::{ErrorClass, UserError, counted, nearest};
 pub use kind::Kind;

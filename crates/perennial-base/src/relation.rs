@@ -4,34 +4,11 @@
 //! `customers` and `customer_360` also carry one column for each trait and identifier type of the configuration,
 //! behind `customer_id`.
 
+mod column_type;
 mod identity;
 mod platform;
 
-/// The type of a served column.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ColumnType {
-    /// `text`.
-    Text,
-    /// `text[]`.
-    TextList,
-    /// `jsonb`.
-    Json,
-    /// `bigint`.
-    Int,
-    /// `double precision`.
-    Float,
-    /// `boolean`.
-    Bool,
-    /// `date`.
-    Date,
-    /// `timestamp with time zone`, microseconds.
-    Timestamp,
-    /// `numeric(18,4)`: money in the reporting currency.
-    Money,
-    /// `numeric(24,10)`: an exchange rate.
-    Rate,
-}
+pub use column_type::ColumnType;
 
 /// One served column.
 #[derive(Debug, Clone, Copy)]

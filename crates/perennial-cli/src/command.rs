@@ -22,6 +22,9 @@ mod reference;
 mod serve;
 mod unify;
 
+/// What is logged when nobody says.
+pub(crate) const DEFAULT_LOG: &str = "warn";
+
 /// A customer-data platform that you query with SQL.
 #[derive(Debug, Parser)]
 #[command(name = "perennial", version, arg_required_else_help = true)]
@@ -29,7 +32,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// What is logged to standard error: error, warn, info, debug, or a filter such as perennial_unify=debug
-    #[arg(long, global = true, default_value = "warn", env = "PERENNIAL_LOG")]
+    #[arg(long, global = true, default_value = DEFAULT_LOG, env = "PERENNIAL_LOG")]
     pub(crate) log: String,
     /// Form of the log
     #[arg(long, global = true, value_enum, default_value = "text")]

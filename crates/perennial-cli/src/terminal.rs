@@ -7,16 +7,21 @@ use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use perennial_unify::Progress;
 use tracing_subscriber::EnvFilter;
 
-use crate::command::{Arguments, LogFormat};
+use crate::command::{Arguments, DEFAULT_LOG, LogFormat};
 
 /// Starts the log on standard error.
 pub(crate) fn log(arguments: &Arguments) {
     // Warnings of the engine's libraries are for its developers: `--log debug` and filters of one's own show them.
-    let filter = match arguments.log.as_str() {
+    let filter = match arguments.log.trim() {
+        // A variable that is set and empty says nothing.
+        "" => DEFAULT_LOG,
+        given => given,
+    };
+    let filter = match filter {
         level @ ("warn" | "info") => format!("{level},datafusion=error,parquet=error,arrow=error"),
         given => given.to_owned(),
     };
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -1,12 +1,15 @@
 //! The engine's errors, and the one place where an engine error of DataFusion becomes one a user can read.
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
 use perennial_base::error::{ErrorClass, UserError, nearest};
 use perennial_udf_kit::FunctionError;
 
+mod types;
 mod wording;
+
+pub use perennial_udf_kit::parameters::type_name;
+use types::named_in;
 
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -173,8 +176,12 @@ fn translate(error: &DataFusionError) -> Error {
         DataFusionError::SQL(parser, _) => Error::new(ErrorClass::Syntax, parser.to_string()),
         DataFusionError::ArrowError(arrow, _) => translate_arrow(arrow),
         DataFusionError::ResourcesExhausted(message) => exhausted(message),
-        DataFusionError::NotImplemented(message) => wording::reworded(message)
-            .unwrap_or_else(|| Error::new(ErrorClass::Unsupported, lower_first(first_line(message)))),
+        DataFusionError::NotImplemented(message) => wording::reworded(message).unwrap_or_else(|| {
+            Error::new(
+                ErrorClass::Unsupported,
+                lower_first(&named_in(first_line(message))),
+            )
+        }),
         // The text of a store can have paths of the server in it, and worse.
         DataFusionError::ObjectStore(store) => {
             statement(&perennial_lake::Error::store("read", "a data file", store))
@@ -186,9 +193,10 @@ fn translate(error: &DataFusionError) -> Error {
                 .with_hint("perennial.files names the files and their state.")
         }
         DataFusionError::Plan(message) | DataFusionError::Execution(message) => translate_message(message),
-        DataFusionError::Configuration(message) => {
-            Error::new(ErrorClass::InvalidArgument, lower_first(first_line(message)))
-        }
+        DataFusionError::Configuration(message) => Error::new(
+            ErrorClass::InvalidArgument,
+            lower_first(&named_in(first_line(message))),
+        ),
         DataFusionError::ExecutionJoin(join) => internal(&join.to_string()),
         other => {
             let text = other.strip_backtrace();
@@ -307,7 +315,7 @@ fn translate_message(message: &str) -> Error {
     by_message(message).unwrap_or_else(|| {
         Error::new(
             ErrorClass::InvalidArgument,
-            lower_first(first_line(strip_prefixes(message))),
+            lower_first(&named_in(first_line(strip_prefixes(message)))),
         )
     })
 }
@@ -361,7 +369,7 @@ fn by_message(message: &str) -> Option<Error> {
         || line.contains("function signature")
         || line.contains("expects") && line.contains("arguments")
     {
-        return Some(Error::new(ErrorClass::UndefinedFunction, lower_first(line)).with_hint(
+        return Some(Error::new(ErrorClass::UndefinedFunction, lower_first(&named_in(line))).with_hint(
             "No function matches the given name and argument types. You might need to add explicit type casts.",
         ));
     }
@@ -372,7 +380,7 @@ fn by_message(message: &str) -> Option<Error> {
         || line.contains("Cannot coerce")
     {
         return Some(
-            Error::new(ErrorClass::TypeMismatch, lower_first(line))
+            Error::new(ErrorClass::TypeMismatch, lower_first(&named_in(line)))
                 .with_hint("You might need to add explicit type casts."),
         );
     }
@@ -445,7 +453,7 @@ fn invalid_text(line: &str) -> Option<Error> {
         .strip_prefix("Can't cast value ")
         .and_then(|rest| rest.rsplit_once(" to type "))
     {
-        let target = postgres_type(target.trim_end_matches('.'));
+        let target = input_type(target.trim_end_matches('.'));
         return Some(Error::new(
             ErrorClass::NumericOverflow,
             format!("{target} out of range"),
@@ -457,7 +465,7 @@ fn invalid_text(line: &str) -> Option<Error> {
     {
         return Some(Error::new(
             ErrorClass::NumericOverflow,
-            format!("{} out of range", postgres_type(target)),
+            format!("{} out of range", input_type(target)),
         ));
     }
     if line.contains("is too large to store in a") || line.contains("cannot be represented") {
@@ -556,44 +564,11 @@ fn relation_name(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-/// The SQL name of a type in messages.
-pub(crate) fn postgres_name(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Int8 | DataType::Int16 | DataType::UInt8 => "smallint",
-        DataType::Int32 | DataType::UInt16 => "integer",
-        DataType::Int64 | DataType::UInt32 => "bigint",
-        DataType::Float16 | DataType::Float32 => "real",
-        DataType::Float64 => "double precision",
-        DataType::Boolean => "boolean",
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "text",
-        DataType::Date32 | DataType::Date64 => "date",
-        DataType::Timestamp(_, None) => "timestamp without time zone",
-        DataType::Timestamp(_, Some(_)) => "timestamp with time zone",
-        DataType::Time32(_) | DataType::Time64(_) => "time without time zone",
-        DataType::Interval(_) | DataType::Duration(_) => "interval",
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => "bytea",
-        DataType::List(_) | DataType::LargeList(_) => "anyarray",
-        DataType::Null => "unknown",
-        decimal if decimal.is_decimal() => "numeric",
-        _ => "record",
-    }
-}
-
-/// The SQL name of an Arrow type in a cast error.
-fn postgres_type(arrow: &str) -> &str {
-    match arrow {
-        "Int16" => "smallint",
-        "Int32" => "integer",
-        "Int64" | "UInt32" => "bigint",
-        "Float32" => "real",
-        "Float64" => "double precision",
-        "Boolean" => "boolean",
-        "Utf8" | "LargeUtf8" | "Utf8View" => "text",
-        "Date32" | "Date64" => "date",
-        other if other.starts_with("Decimal") => "numeric",
-        other if other.starts_with("Timestamp") => "timestamp",
-        other if other.starts_with("Time") => "time",
-        other if other.starts_with("Interval") => "interval",
-        other => other,
+/// A type that the planner names, as messages about values of it say it: those of Postgres leave out that there is no zone.
+fn input_type(written: &str) -> String {
+    match named_in(written) {
+        name if name.starts_with("timestamp") => "timestamp".to_owned(),
+        name if name.starts_with("time ") => "time".to_owned(),
+        name => name,
     }
 }

@@ -6,23 +6,26 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::SessionState;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::sql::sqlparser::ast::{ExprWithAlias, SelectItem, SetExpr, Statement};
-use perennial_base::ErrorClass;
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias, SelectItem, SetExpr, Statement};
+use perennial_base::{ErrorClass, UserError};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, type_name};
 use crate::session::planning::parameter_names;
 use crate::sql::normalise::{Context, normalise};
-use crate::sql::parse::parse;
+use crate::sql::parse::{END_OF_INPUT, parse};
 
 /// Plans one SQL expression over a schema.
 ///
 /// # Errors
 /// Everything that planning finds wrong, in Postgres' words.
 pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<Expr> {
-    // A select list of one item is the only place where every expression may stand.
-    let parsed = parse(&format!("SELECT ({sql})"))?;
+    // A select list of one item is the only place where every expression may stand. The bracket keeps what belongs to a
+    // statement out of it, and on a line of its own it is no part of a comment.
+    let parsed = parse(&format!("SELECT (\n{sql}\n)")).map_err(|error| misread(sql, error))?;
     let [parsed] = parsed.as_slice() else {
         return Err(not_one(sql));
     };
@@ -45,6 +48,16 @@ pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<
         return Err(not_one(sql));
     };
     let item = match <[SelectItem; 1]>::try_from(select.projection) {
+        // Several expressions between brackets are a row.
+        Ok(
+            [
+                SelectItem::ExprWithAlias {
+                    expr: SqlExpr::Tuple(_),
+                    ..
+                }
+                | SelectItem::UnnamedExpr(SqlExpr::Tuple(_)),
+            ],
+        ) => return Err(not_one(sql)),
         Ok([SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr)])
             if select.from.is_empty() =>
         {
@@ -57,6 +70,22 @@ pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<
         alias: None,
     };
     Ok(state.create_logical_expr_from_sql_expr(item, schema)?)
+}
+
+/// Plans an expression for evaluation on batches of a schema.
+///
+/// # Errors
+/// Types that do not go together, and functions that cannot be run.
+pub fn physical(state: &SessionState, expr: Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(Arc::clone(state.config_options()))
+        .with_query_execution_start_time(state.execution_props().query_execution_start_time)
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    // Some functions, such as coalesce, are other expressions in short and exist in these alone.
+    let expr = simplifier.simplify(simplifier.coerce(expr, schema)?)?;
+    Ok(state.create_physical_expr(expr, schema)?)
 }
 
 /// The same expression with casts that give NULL where they fail, so that one bad row does not fail all.
@@ -105,12 +134,12 @@ pub fn cast_fails(expr: &Expr) -> Result<Option<Expr>> {
 /// As [`expression`]; class `TypeMismatch` when it is not a truth value.
 pub fn predicate(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
     let expr = expression(state, sql, schema)?;
-    let physical = state.create_physical_expr(expr, schema)?;
+    let physical = physical(state, expr, schema)?;
     let data_type = physical.data_type(schema.as_arrow())?;
     if data_type != DataType::Boolean {
         return Err(
             Error::new(ErrorClass::TypeMismatch, format!("\"{sql}\" is not a condition"))
-                .with_detail(format!("It gives {data_type}.")),
+                .with_detail(format!("It gives {}.", type_name(&data_type))),
         );
     }
     Ok(physical)
@@ -118,4 +147,68 @@ pub fn predicate(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<A
 
 fn not_one(sql: &str) -> Error {
     Error::new(ErrorClass::Syntax, format!("\"{sql}\" is not one SQL expression"))
+}
+
+/// What is wrong with the text of an expression that could not be parsed between brackets: without them, nothing that
+/// nobody has written is named.
+fn misread(sql: &str, error: Error) -> Error {
+    if error.class() != ErrorClass::Syntax {
+        return error;
+    }
+    match parse(&format!("SELECT {sql}")) {
+        Ok(_) => not_one(sql),
+        Err(plain) if plain.to_string() == END_OF_INPUT => {
+            Error::new(ErrorClass::Syntax, format!("\"{sql}\" ends too early"))
+                .with_hint("Complete the expression.")
+        }
+        // A place in a statement is none in the expression.
+        Err(plain) => Error::new(plain.class(), format!("{plain} in \"{sql}\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(sql: &str, expected: &str) {
+        let schema = arrow::datatypes::Schema::new(vec![
+            arrow::datatypes::Field::new("a", DataType::Int64, true),
+            arrow::datatypes::Field::new("b", DataType::Utf8, true),
+        ]);
+        let schema = DFSchema::try_from(schema).unwrap();
+        let said = match expression(&SessionContext::new().state(), sql, &schema) {
+            Ok(expr) => expr.to_string(),
+            Err(error) => error.to_string(),
+        };
+        assert_eq!(said, expected, "{sql}");
+    }
+
+    #[test]
+    fn what_is_wrong_with_an_expression_names_what_was_written() {
+        check("a +", "\"a +\" ends too early");
+        check("(a", "\"(a\" ends too early");
+        check("coalesce(a, 1", "\"coalesce(a, 1\" ends too early");
+        check("a)", "syntax error at or near \")\" in \"a)\"");
+        check("a * * 2", "syntax error at or near \"*\" in \"a * * 2\"");
+        check("'x", "unterminated quoted string at or near \"'x\" in \"'x\"");
+        for several in [
+            "a, b",
+            "a; SELECT 1",
+            "a FROM t",
+            "a AS c",
+            "a LIMIT 1",
+            "a WHERE true",
+        ] {
+            check(several, &format!("\"{several}\" is not one SQL expression"));
+        }
+        check("c", "column \"c\" does not exist");
+    }
+
+    #[test]
+    fn a_comment_does_not_reach_beyond_the_expression() {
+        check("a -- in cents", "a");
+    }
 }

@@ -30,7 +30,7 @@ pub use description::{
     SystemCatalog, SystemRelation,
 };
 pub use engine::{Engine, EngineOptions, LeaseGuard};
-pub use error::{Error, Result, StopReason};
+pub use error::{Error, Result, StopReason, type_name};
 pub use release::Release;
 pub use rows::Rows;
 pub use session::settings::{DateForm, DateStyle, IntervalStyle, OutputStyle, Zone};

@@ -39,6 +39,8 @@ pub enum OverrideState {
     Applied,
     /// A record that it names does not exist.
     UnknownRecord,
+    /// It names one record twice, of which there is nothing to say.
+    OneRecord,
     /// Newer words say otherwise.
     Overruled,
 }

@@ -334,9 +334,10 @@ impl Resolution {
         self.graph.words.iter().map(|word| {
             let customer_a = known(&self.customer_of_signature, word.a);
             let customer_b = known(&self.customer_of_signature, word.b);
-            let same = word.a == word.b || (customer_a.is_some() && customer_a == customer_b);
+            let same = customer_a.is_some() && customer_a == customer_b;
             let state = match word.word.verdict {
                 _ if !word.known() => OverrideState::UnknownRecord,
+                _ if word.word.a == word.word.b => OverrideState::OneRecord,
                 Verdict::Same if same => OverrideState::Applied,
                 Verdict::Different if !same => OverrideState::Applied,
                 _ => OverrideState::Overruled,

@@ -256,8 +256,22 @@ fn footer_range(size: u64, head: &[u8], tail: &[u8]) -> std::result::Result<Rang
 
 /// The first bytes as a reader would like to see them: as text when they are, else in hexadecimal digits.
 fn excerpt(head: &[u8]) -> String {
-    match std::str::from_utf8(head.get(..6).unwrap_or(head)) {
-        Ok(text) if !text.chars().any(char::is_control) => format!("\"{text}\""),
+    let begin = head.get(..6).unwrap_or(head);
+    let text = match std::str::from_utf8(begin) {
+        Ok(text) => text,
+        // The last letter may go on behind these bytes.
+        Err(error) if error.error_len().is_none() => begin
+            .get(..error.valid_up_to())
+            .and_then(|whole| std::str::from_utf8(whole).ok())
+            .unwrap_or_default(),
+        Err(_) => "",
+    };
+    let text = text
+        .replace('\r', "\\r")
+        .replace('\n', "\\n")
+        .replace('\t', "\\t");
+    match text {
+        text if !text.is_empty() && !text.contains(char::is_control) => format!("\"{text}\""),
         _ => format!(
             "the bytes {}",
             head.iter()

@@ -31,7 +31,7 @@ impl StoredSchema {
             if data_type.to_string().parse().ok().as_ref() != Some(&data_type) {
                 return Err(Misfit::new(
                     field.name(),
-                    format!("has the type {data_type}, which is not supported"),
+                    format!("has the type {}, which is not supported", type_name(&data_type)),
                 ));
             }
             fields.push(Field::new(field.name(), data_type, field.is_nullable()));

@@ -1,15 +1,16 @@
-//! Why identities changed: what a run was given that the run before was not, where that is one thing.
+//! Why identities changed: what a run was given that the run before was not.
 
 use std::collections::{BTreeSet, HashMap};
 
 use perennial_base::Kind;
 use perennial_base::config::Config;
+use perennial_engine::listed;
 use perennial_lake::{FileState, Manifest, SourceFile, SourceManifest};
 
 use crate::landing::Landing;
 
-/// The one difference that all changes of this run follow from; none where there are several.
-pub(crate) fn cause(config: &Config, landing: &Landing, previous: &Manifest) -> Option<&'static str> {
+/// The differences that the changes of this run follow from, in the order of their names; none without a difference.
+pub(crate) fn cause(config: &Config, landing: &Landing, previous: &Manifest) -> Option<String> {
     let mut causes = BTreeSet::new();
     if previous.config_hash != config.hash {
         causes.insert("configuration");
@@ -26,8 +27,7 @@ pub(crate) fn cause(config: &Config, landing: &Landing, previous: &Manifest) -> 
             _ => {}
         }
     }
-    let mut causes = causes.into_iter();
-    causes.next().filter(|_| causes.next().is_none())
+    listed(causes.into_iter())
 }
 
 /// What has happened to the files of a source.

@@ -14,7 +14,7 @@ use datafusion::functions_aggregate::expr_fn::min;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use datafusion::physical_plan::{collect, execute_stream};
 use futures::StreamExt;
-use perennial_base::config::{Config, Expression, SourceConfig, Spot};
+use perennial_base::config::{Config, Expression, SourceConfig};
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_base::{ErrorClass, Kind, nearest};
 use perennial_engine::Engine;
@@ -27,6 +27,7 @@ use perennial_udf_lifecycle::model::StageModel;
 use crate::astray::{Astray, astray};
 use crate::columns::written_schema;
 use crate::error::{Error, Result};
+use crate::identifiers::{LoneIdentifier, lone_identifiers};
 use crate::keys::{DoubtfulKey, doubtful_key};
 use crate::landing::{Looks, look};
 use crate::left_out::{Cause, left_out};
@@ -53,9 +54,10 @@ pub struct CheckReport {
     pub lost: Vec<(String, String, String, u64, String)>,
     /// Identifiers of which no value among the first rows of a file can be used: source, path, type and a value.
     pub unusable: Vec<(String, String, String, String)>,
-    /// Sources of records that the first rows of overrides name and that the configuration does not have: source, path,
-    /// name.
-    pub unknown_sources: Vec<(String, String, String)>,
+    /// Sources of records that the first rows of overrides name and that the configuration does not have.
+    pub unknown_sources: Vec<UnknownSource>,
+    /// Types of identifiers that the list or the sources alone name.
+    pub lone_identifiers: Vec<LoneIdentifier>,
     /// Segments that compare a lifecycle stage with what is none: segment, text and the nearest stage.
     pub unknown_stages: Vec<(String, String, Option<String>)>,
     /// Keys that may be none.
@@ -66,6 +68,19 @@ pub struct CheckReport {
     pub of_no_source: Vec<String>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,
+}
+
+/// A source of which a word of a person speaks, and that the configuration does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownSource {
+    /// The source of the word.
+    pub source: String,
+    /// The path of its file.
+    pub path: String,
+    /// The name that nothing has.
+    pub name: String,
+    /// The nearest name that a source has.
+    pub near: Option<String>,
 }
 
 /// Rows of a file that would be rejected.
@@ -132,6 +147,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         }
     }
     report.missing_rates = rates.missing();
+    report.lone_identifiers = lone_identifiers(config);
     let empty = config.sources.iter().zip(&landing.sources);
     let empty = empty.filter(|(_, manifest)| manifest.files.is_empty());
     report.astray = astray(engine.lake(), empty.map(|(source, _)| source))
@@ -142,7 +158,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     // Which rows are refused is known to a run alone, which reads all of them.
     let left = left.map_err(one)?.into_iter();
     let left = left.filter(|left| !matches!(left.cause, Cause::Refused { .. }));
-    errors.extend(left.map(Error::LeftOut));
+    errors.extend(left.map(|left| Error::LeftOut(Box::new(left))));
     report.of_no_source = landing.unclaimed.into_iter().map(|file| file.path).collect();
     errors.extend(
         StageModel::problems(&config.lifecycle)
@@ -181,10 +197,7 @@ fn nothing_left(source: &SourceConfig, path: &str, reasons: &[(String, u64)]) ->
     let (key, at) = match (single, source.column(named)) {
         (Some(written), _) => (named.to_owned(), written.at),
         (None, Some(written)) => (format!("columns.{named}"), written.at),
-        (None, None) => {
-            let (line, column) = (source.line, 1);
-            ("the mapping".to_owned(), Spot { line, column })
-        }
+        (None, None) => ("the mapping".to_owned(), source.at),
     };
     let reasons: Vec<&str> = reasons.iter().map(|(reason, _)| reason.as_str()).collect();
     let message = format!(
@@ -299,7 +312,13 @@ impl Checking<'_> {
             }
             if source.kind == Kind::IdentityOverride {
                 let unknown = self.unknown_sources(&mapping, &mapped.columns);
-                let named = |name| (source.name.clone(), file.path.clone(), name);
+                let known = || self.config.sources.iter().map(|source| source.name.as_str());
+                let named = |name: String| UnknownSource {
+                    source: source.name.clone(),
+                    path: file.path.clone(),
+                    near: nearest(&name, known()).map(str::to_owned),
+                    name,
+                };
                 report.unknown_sources.extend(unknown.into_iter().map(named));
             }
             if !counted.is_empty() {

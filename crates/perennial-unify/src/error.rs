@@ -10,6 +10,10 @@ use crate::left_out::LeftOut;
 /// The result of everything in this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// How a key of several columns is written.
+const SEVERAL: &str = "A key of several columns is one text: a || '/' || b. Without one of them a row has no key; write \
+                       coalesce(b, '') where b may be absent.";
+
 /// What can go wrong in a run. The former snapshot stays in force in any case.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -58,7 +62,17 @@ pub enum Error {
     },
     /// The configuration leaves out what is served.
     #[error("{0}")]
-    LeftOut(LeftOut),
+    LeftOut(Box<LeftOut>),
+    /// A path of a source that is none.
+    #[error("{at}: path of source \"{name}\": {cause}")]
+    Path {
+        /// The source.
+        name: String,
+        /// Where it stands in the file.
+        at: Spot,
+        /// What is wrong with it.
+        cause: Box<perennial_lake::Error>,
+    },
     /// The folder for intermediate data cannot be used.
     #[error("intermediate data cannot be {action} in \"{folder}\": {cause}")]
     Scratch {
@@ -95,10 +109,12 @@ impl Error {
     /// The error with the configuration that it is about, if it is about one.
     pub(crate) fn of_file(self, file: &str) -> Self {
         let of_a_line = match &self {
-            Self::Mapping { .. } | Self::Predicate { .. } | Self::Identifier { .. } | Self::LeftOut(_) => {
-                true
-            }
-            Self::Lifecycle(error) => error.line().is_some(),
+            Self::Mapping { .. }
+            | Self::Predicate { .. }
+            | Self::Identifier { .. }
+            | Self::Path { .. }
+            | Self::LeftOut(_) => true,
+            Self::Lifecycle(error) => error.at().is_some(),
             _ => false,
         };
         if !of_a_line {
@@ -110,13 +126,30 @@ impl Error {
         }
     }
 
+    /// The error of a `record_key`; of one that is no text, with how a key of several columns is written.
+    pub(crate) fn of_key(self) -> Self {
+        match self {
+            Self::Mapping { name, key, at, cause }
+                if matches!(cause.class(), ErrorClass::Syntax | ErrorClass::TypeMismatch) =>
+            {
+                Self::Mapping {
+                    name,
+                    key,
+                    at,
+                    cause: Box::new(cause.with_hint(SEVERAL)),
+                }
+            }
+            other => other,
+        }
+    }
+
     /// Why the files of a source, or one of them, are left out, as it stands beside them.
     pub(crate) fn of_source(&self) -> String {
         match self {
             Self::Mapping { key, at, cause, .. } => {
                 format!(
-                    "{key} of the source, in line {} of the configuration: {cause}",
-                    at.line
+                    "{key} of the source, in line {}, column {}, of the configuration: {cause}",
+                    at.line, at.column
                 )
             }
             other => other.to_string(),
@@ -143,6 +176,7 @@ impl UserError for Error {
             Self::Configured { cause, .. } => cause.class(),
             Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.class(),
             Self::Identifier { cause, .. } => cause.class(),
+            Self::Path { cause, .. } => cause.class(),
             Self::LeftOut(_) => ErrorClass::InvalidArgument,
             Self::Scratch { full: true, .. } => ErrorClass::DiskFull,
             Self::Scratch { .. } => ErrorClass::Unavailable,
@@ -159,6 +193,7 @@ impl UserError for Error {
             Self::Configured { cause, .. } => cause.detail(),
             Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.detail(),
             Self::Identifier { cause, .. } => cause.detail(),
+            Self::Path { cause, .. } => cause.detail(),
             Self::Lake(error) => error.detail(),
             Self::Engine(error) => error.detail(),
             Self::Identity(error) => error.detail(),
@@ -182,6 +217,7 @@ impl UserError for Error {
                 })
             }),
             Self::Identifier { cause, .. } => cause.hint(),
+            Self::Path { cause, .. } => cause.hint(),
             Self::LeftOut(left) => Some(left.hint()),
             Self::Scratch { full: true, .. } => {
                 Some("Free space, or set server.spill_dir to a folder on a larger disk.".to_owned())

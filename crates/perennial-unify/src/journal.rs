@@ -76,10 +76,14 @@ impl<'a> Journal<'a> {
         self.engine.record_run(run.clone());
     }
 
-    /// Everything is worked out, for this reason.
-    pub(crate) fn full(&self, why: &str) {
-        tracing::info!(why, "everything is worked out anew");
-        self.state.lock().run.why_full = Some(why.to_owned());
+    /// Everything is worked out, for this reason, or without one what is touched alone.
+    pub(crate) fn scope(&self, why_full: Option<&str>) {
+        if let Some(why) = why_full {
+            tracing::info!(why, "everything is worked out");
+        }
+        let run = &mut self.state.lock().run;
+        run.full = Some(why_full.is_some());
+        run.why_full = why_full.map(str::to_owned);
     }
 
     /// So many more rows, or buckets, of the phase are done.

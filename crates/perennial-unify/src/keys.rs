@@ -24,7 +24,8 @@ use crate::error::Result;
 use crate::mapping::Mapping;
 use crate::repeats::hashed;
 
-/// Rows that are compared with each other, about: of a larger source those of some keys, and of these all.
+/// Rows of a sample, about. Of a larger source there are two: the first rows, which have any key of fewer values more than
+/// once, and the rows of some keys, which tell of keys whose rows lie far apart.
 const COMPARED: u64 = 1_000_000;
 /// Columns in front of those that rows are compared by: the key, `updated_at`, `time`.
 const LEADING: usize = 3;
@@ -40,7 +41,7 @@ pub struct DoubtfulKey {
     pub value: String,
     /// Why.
     pub doubt: Doubt,
-    /// Rows that were compared: all of the source, or of a large one those of some keys.
+    /// Rows that were compared: all of the source, or of a large one the first, or those of some keys.
     pub compared: u64,
 }
 
@@ -94,49 +95,116 @@ pub(crate) async fn doubtful_key(
     let live = manifest.files.iter().filter(|file| file.state == FileState::Live);
     let landed: u64 = live.map(|file| file.landed).sum();
     let every = landed.div_ceil(COMPARED).max(1);
-    let met = scan.keys(every).await?;
-    let found = |value: String, doubt: Doubt| DoubtfulKey {
+    let mut samples = vec![Sample::new(1, COMPARED)];
+    if every > 1 {
+        samples.insert(0, Sample::new(every, 2 * COMPARED));
+    }
+    scan.keys(&mut samples).await?;
+    let found = |value: String, doubt: Doubt, compared: u64| DoubtfulKey {
         source: source.name.clone(),
         key: key.sql.clone(),
         value,
         doubt,
-        compared: met.compared,
+        compared,
     };
-    if !met.repeated.is_empty() {
-        let said: Vec<String> = mapping
-            .reads()
-            .into_iter()
-            .filter_map(|at| Some(mapping.input().fields().get(at)?.name().clone()))
-            // Where a row lies is nothing that it says.
-            .filter(|name| !manifest.partitions.contains(name))
-            .collect();
-        if let Some((value, keys, rows)) = scan.differing(every, &met.repeated, &said).await? {
+    let said: Vec<String> = mapping
+        .reads()
+        .into_iter()
+        .filter_map(|at| Some(mapping.input().fields().get(at)?.name().clone()))
+        // Where a row lies is nothing that it says.
+        .filter(|name| !manifest.partitions.contains(name))
+        .collect();
+    for sample in samples.iter().filter(|sample| !sample.repeated.is_empty()) {
+        if let Some(differing) = scan.differing(sample, &said).await? {
             let [_, updated, time] = scan.leading;
             let by = [("updated_at", updated), ("time", time)];
             let by = by
                 .into_iter()
                 .find_map(|(name, written)| Some((name, written?.sql.clone())));
-            return Ok(Some(found(value, Doubt::Unordered { keys, rows, by })));
+            let Differing {
+                value,
+                keys,
+                rows,
+                compared,
+            } = differing;
+            return Ok(Some(found(value, Doubt::Unordered { keys, rows, by }, compared)));
         }
     }
-    let older = met.compared - met.keys;
     // A subscription is its changes.
-    let doubtful = source.kind != Kind::Subscription && older > met.compared / 2;
-    let value = met.value.filter(|_| doubtful);
-    Ok(value.map(|value| found(value, Doubt::Versions(older))))
+    let mostly_older = |sample: &Sample| sample.older() > sample.compared / 2;
+    let doubtful = samples
+        .into_iter()
+        .find(|sample| source.kind != Kind::Subscription && mostly_older(sample));
+    Ok(doubtful.and_then(|sample| {
+        let (older, compared) = (sample.older(), sample.compared);
+        Some(found(sample.value?, Doubt::Versions(older), compared))
+    }))
 }
 
-/// What the keys of a source are.
-#[derive(Default)]
-struct Met {
-    /// Rows that were compared.
+/// What the keys of some rows are. It takes memory for at most as many rows as it has room for.
+#[derive(Debug)]
+struct Sample {
+    /// Of keys one in so many is taken.
+    every: u64,
+    /// Room for so many rows; those behind them are not taken.
+    room: u64,
+    /// Rows that were taken.
     compared: u64,
-    /// Different keys.
-    keys: u64,
-    /// Hashes of keys with their versions that more than one row has.
+    /// Hashes of their keys.
+    keys: HashSet<u64>,
+    /// Hashes of their keys with their versions.
+    units: HashSet<u64>,
+    /// Those of them that more than one row has.
     repeated: HashSet<u64>,
     /// A key that more than one row has.
     value: Option<String>,
+}
+
+impl Sample {
+    fn new(every: u64, room: u64) -> Self {
+        Self {
+            every,
+            room,
+            compared: 0,
+            keys: HashSet::new(),
+            units: HashSet::new(),
+            repeated: HashSet::new(),
+            value: None,
+        }
+    }
+
+    fn take(&mut self, hashes: &Hashes, row: usize) {
+        let Some((key, unit)) = hashes
+            .of_row(row, self.every)
+            .filter(|_| self.compared < self.room)
+        else {
+            return;
+        };
+        self.compared += 1;
+        if !self.keys.insert(key) && self.value.is_none() {
+            self.value = hashes.text(row);
+        }
+        if !self.units.insert(unit) {
+            self.repeated.insert(unit);
+        }
+    }
+
+    /// Rows that are no first of their key.
+    fn older(&self) -> u64 {
+        self.compared - self.keys.len() as u64
+    }
+}
+
+/// Rows of one key and version that say different things.
+struct Differing {
+    /// The key of one of them.
+    value: String,
+    /// Keys with such rows.
+    keys: u64,
+    /// Such rows.
+    rows: u64,
+    /// Rows that were compared.
+    compared: u64,
 }
 
 /// The rows of one key and version: what the first says, how many there are, and whether another says something else.
@@ -187,50 +255,37 @@ struct Scan<'a> {
 }
 
 impl Scan<'_> {
-    async fn keys(&self, every: u64) -> Result<Met> {
-        let mut met = Met::default();
-        let (mut keys, mut units) = (HashSet::new(), HashSet::new());
+    async fn keys(&self, samples: &mut [Sample]) -> Result<()> {
         let mut rows = self.rows(&[]).await?;
         while let Some(batch) = rows.next().await {
             let batch = batch?;
             let hashes = Hashes::of(&batch)?;
-            for row in 0..batch.num_rows() {
-                let Some((key, unit)) = hashes.of_row(row, every) else {
-                    continue;
-                };
-                met.compared += 1;
-                if !keys.insert(key) && met.value.is_none() {
-                    met.value = hashes.text(row);
-                }
-                if !units.insert(unit) {
-                    met.repeated.insert(unit);
+            for sample in &mut *samples {
+                for row in 0..batch.num_rows() {
+                    sample.take(&hashes, row);
                 }
             }
         }
-        met.keys = keys.len() as u64;
-        Ok(met)
+        Ok(())
     }
 
-    /// Of keys and versions that several rows have, those whose rows differ in these columns: the key of one, how many there
-    /// are, and their rows.
-    async fn differing(
-        &self,
-        every: u64,
-        repeated: &HashSet<u64>,
-        columns: &[String],
-    ) -> Result<Option<(String, u64, u64)>> {
+    /// Of keys and versions that several rows of a sample have, those whose rows differ in these columns.
+    async fn differing(&self, sample: &Sample, columns: &[String]) -> Result<Option<Differing>> {
         let mut first: HashMap<u64, Said> = HashMap::new();
-        let mut value = None;
+        let (mut value, mut compared) = (None, 0);
         let mut rows = self.rows(columns).await?;
         while let Some(batch) = rows.next().await {
             let batch = batch?;
             let hashes = Hashes::of(&batch)?;
             let said = batch.columns().get(LEADING..).unwrap_or_default();
             for (row, said) in hashed(said, batch.num_rows())?.into_iter().enumerate() {
-                let unit = hashes.of_row(row, every).map(|(_, unit)| unit);
-                let Some(unit) = unit.filter(|unit| repeated.contains(unit)) else {
+                let Some((_, unit)) = hashes.of_row(row, sample.every) else {
                     continue;
                 };
+                compared += 1;
+                if !sample.repeated.contains(&unit) {
+                    continue;
+                }
                 let known = first.entry(unit).or_insert(Said {
                     said,
                     rows: 0,
@@ -244,8 +299,12 @@ impl Scan<'_> {
             }
         }
         let differ = || first.values().filter(|said| said.differ);
-        let rows = differ().map(|said| said.rows).sum();
-        Ok(value.map(|value| (value, differ().count() as u64, rows)))
+        Ok(value.map(|value| Differing {
+            value,
+            keys: differ().count() as u64,
+            rows: differ().map(|said| said.rows).sum(),
+            compared,
+        }))
     }
 
     /// What leads, and these columns, of all rows that the source's filter leaves.
@@ -270,5 +329,57 @@ impl Scan<'_> {
         let plan = plan.project(exprs)?.build()?;
         let plan = self.state.create_physical_plan(&plan).await?;
         Ok(execute_stream(plan, self.state.task_ctx())?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Int64Array;
+    use arrow::datatypes::{Field, Schema};
+
+    use super::*;
+
+    /// What a sample says of so many rows of which row n has this key: rows taken, different keys, keys that repeat.
+    fn taken(sample: &mut Sample, rows: i64, key: impl Fn(i64) -> i64) -> (u64, usize, usize) {
+        let column = |values: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
+        let field = |name: &str| Field::new(name, DataType::Int64, true);
+        let schema = Arc::new(Schema::new(vec![field("key"), field("updated"), field("time")]));
+        for from in (0..rows).step_by(1_000) {
+            let numbers: Vec<i64> = (from..rows.min(from + 1_000)).collect();
+            let none = || column(vec![0; numbers.len()]);
+            let keys = column(numbers.iter().map(|row| key(*row)).collect());
+            let batch = RecordBatch::try_new(Arc::clone(&schema), vec![keys, none(), none()]).unwrap();
+            let hashes = Hashes::of(&batch).unwrap();
+            for row in 0..batch.num_rows() {
+                sample.take(&hashes, row);
+            }
+        }
+        (sample.compared, sample.keys.len(), sample.repeated.len())
+    }
+
+    #[test]
+    fn the_first_rows_have_every_key_of_few_values_more_than_once() {
+        // Each of the keys alone, and so whichever of them a sample by keys would have left out.
+        for key in 0..50 {
+            let mut sample = Sample::new(1, 1_000);
+            assert_eq!(taken(&mut sample, 20_000, |_| key), (1_000, 1, 1));
+            assert_eq!(sample.value, Some(key.to_string()));
+            assert_eq!(sample.older(), 999);
+        }
+        // Of 1,000 rows with 990 keys in turn, the last ten have a key for the second time.
+        let mut sample = Sample::new(1, 1_000);
+        assert_eq!(taken(&mut sample, 20_000, |row| row % 990), (1_000, 990, 10));
+    }
+
+    #[test]
+    fn rows_of_some_keys_find_a_key_whose_rows_lie_far_apart_and_take_no_more_room_than_there_is() {
+        let mut sample = Sample::new(20, 2_000);
+        let (rows, keys, repeated) = taken(&mut sample, 20_000, |row| row % 10_000);
+        // Each key has two rows, of which both are taken or none.
+        assert_eq!((rows, repeated), (2 * keys as u64, keys));
+        assert!((300..700).contains(&keys), "{keys} of 10,000 keys, one in 20");
+        let mut sample = Sample::new(1, 2_000);
+        assert_eq!(taken(&mut sample, 20_000, |row| row).0, 2_000);
+        assert!(sample.keys.len() + sample.units.len() <= 4_000);
     }
 }

@@ -186,7 +186,10 @@ pub(crate) async fn look(
     let mut landing = Landing::default();
     let mut paths = Vec::with_capacity(config.sources.len());
     for source in &config.sources {
-        let path = SourcePath::parse(&source.path)?;
+        let path = SourcePath::parse(&source.path).map_err(|cause| {
+            let (name, at, cause) = (source.name.clone(), source.path_at, Box::new(cause));
+            Error::Path { name, at, cause }.of_file(&config.file)
+        })?;
         let landed = discover(engine.lake(), &path).await?;
         let listed: HashSet<String> = landed.iter().map(|file| file.path.clone()).collect();
         let settled = looks

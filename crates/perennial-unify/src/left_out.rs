@@ -45,8 +45,8 @@ pub enum Cause {
     Source,
     /// A source takes them and quarantines them.
     Refused {
-        /// The line of its `[[source]]`.
-        line: usize,
+        /// Where its `[[source]]` stands in the file.
+        at: Spot,
         /// Its name.
         by: String,
         /// Why the first is quarantined.
@@ -78,7 +78,7 @@ pub(crate) async fn left_out(
                 None => of_nobody.push(file),
                 Some((by, now)) if now.state != FileState::Live && unchanged(file, now) => {
                     let cause = Cause::Refused {
-                        line: by.line,
+                        at: by.at,
                         by: by.name.clone(),
                         reason: now.reason.clone().unwrap_or_default(),
                     };
@@ -148,8 +148,8 @@ impl fmt::Display for LeftOut {
                 f,
                 " there is no source \"{source}\" any more, and none takes {served}"
             ),
-            Cause::Refused { line, by, reason } => {
-                write!(f, "{line}:1: source \"{by}\" refuses {served}: {reason}")
+            Cause::Refused { at, by, reason } => {
+                write!(f, "{at}: source \"{by}\" refuses {served}: {reason}")
             }
         }
     }
@@ -179,7 +179,7 @@ pub(crate) async fn keep_served(
     let left = left_out(engine, previous, landing).await?;
     left.into_iter()
         .next()
-        .map_or(Ok(()), |left| Err(Error::LeftOut(left)))
+        .map_or(Ok(()), |left| Err(Error::LeftOut(Box::new(left))))
 }
 
 /// What the sources of a configuration take, by path; of a file of several sources the one that serves it.

@@ -8,7 +8,8 @@ use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::PhysicalExpr;
-use perennial_engine::expression::cast_fails;
+use perennial_engine::expression::{cast_fails, physical};
+use perennial_engine::type_name;
 use perennial_lake::{Manifest, SourceFile};
 
 use crate::error::Result;
@@ -32,8 +33,8 @@ impl Casts {
             return Ok(None);
         };
         Ok(Some(Self {
-            fails: state.create_physical_expr(fails, schema)?,
-            strict: state.create_physical_expr(expr, schema)?,
+            fails: physical(state, fails, schema)?,
+            strict: physical(state, expr, schema)?,
         }))
     }
 }
@@ -85,7 +86,7 @@ impl Worked<'_> {
             self.error.clone()
         } else if refused(first) {
             let value = array_value_to_string(&self.given, first).unwrap_or_default();
-            let to = self.taken.data_type();
+            let to = type_name(self.taken.data_type());
             Some(format!("\"{value}\" cannot become a value of type {to}"))
         } else {
             let row = batch.slice(first, 1);

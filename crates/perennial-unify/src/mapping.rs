@@ -17,11 +17,13 @@ use datafusion::physical_expr::utils::collect_columns;
 use perennial_base::config::{Expression, SourceConfig, Spot};
 use perennial_base::relation::ColumnType;
 use perennial_base::{ErrorClass, Kind};
-use perennial_engine::expression::{expression, lenient};
+use perennial_engine::expression::{expression, lenient, physical};
 use perennial_engine::schema::data_type;
+use perennial_engine::type_name;
 
 use crate::error::{Error, Result};
 use crate::lost::{Casts, Lost, Worked, said};
+use crate::money::currencies;
 use crate::overrides::verdict;
 use crate::values::{convert, instants, may_be_moments, trait_type};
 
@@ -127,38 +129,46 @@ impl Mapping {
             if arrow::compute::can_cast_types(from, to) {
                 return Ok(());
             }
-            let message = format!("a value of type {from} cannot become {to}");
+            let message = format!(
+                "a value of type {} cannot become {}",
+                type_name(from),
+                type_name(to)
+            );
             let cause = perennial_engine::Error::new(ErrorClass::TypeMismatch, message);
-            Err(unfit(key, at, cause))
+            Err(unfit(
+                key,
+                at,
+                cause.with_hint("Write an expression of one value of that type."),
+            ))
         };
         let moment = |key: &str, at: Spot, from: &DataType| -> Result<()> {
             may_be_moments(from).map_err(|cause| unfit(key, at, cause))
         };
-        let physical = |key: &str, written: &Expression| -> Result<Arc<dyn PhysicalExpr>> {
+        let planned = |key: &str, written: &Expression| -> Result<Arc<dyn PhysicalExpr>> {
             expression(state, &written.sql, &schema)
                 .and_then(lenient)
-                .and_then(|expr| Ok(state.create_physical_expr(expr, &schema)?))
+                .and_then(|expr| physical(state, expr, &schema))
                 .map_err(|cause| unfit(key, written.at, cause))
         };
         // A value that cannot be cast is NULL everywhere but here: it would leave its row out without a word.
         let condition = |written: &Expression| -> Result<Arc<dyn PhysicalExpr>> {
             let expr = expression(state, &written.sql, &schema)
-                .and_then(|expr| Ok(state.create_physical_expr(expr, &schema)?))
+                .and_then(|expr| physical(state, expr, &schema))
                 .map_err(|cause| unfit("where", written.at, cause))?;
             match expr.data_type(input)? {
                 DataType::Boolean | DataType::Null => Ok(expr),
                 other => {
-                    let message = format!("a value of type {other} is no condition");
+                    let message = format!("a value of type {} is no condition", type_name(&other));
                     let cause = perennial_engine::Error::new(ErrorClass::TypeMismatch, message);
                     Err(unfit("where", written.at, cause))
                 }
             }
         };
         let required = |key: &str, written: &Option<Expression>| {
-            written.as_ref().map(|written| physical(key, written)).transpose()
+            written.as_ref().map(|written| planned(key, written)).transpose()
         };
         let optional = |key: &str, written: &Expression| -> Result<Optional> {
-            let expr = physical(key, written)?;
+            let expr = planned(key, written)?;
             let strict = expression(state, &written.sql, &schema)?;
             Ok(Optional {
                 key: key.to_owned(),
@@ -210,7 +220,11 @@ impl Mapping {
             });
         }
         let keep = source.filter.as_ref().map(condition).transpose()?;
-        let key = required("record_key", &source.record_key)?;
+        let key = required("record_key", &source.record_key).map_err(Error::of_key)?;
+        if let (Some(written), Some(key)) = (&source.record_key, &key) {
+            castable("record_key", written.at, &key.data_type(input)?, &DataType::Utf8)
+                .map_err(Error::of_key)?;
+        }
         let time = required("time", &source.time)?;
         if let (Some(written), Some(time)) = (&source.time, &time) {
             moment("time", written.at, &time.data_type(input)?)?;
@@ -535,26 +549,6 @@ fn text(array: &ArrayRef) -> Result<StringArray> {
         .downcast_ref::<StringArray>()
         .cloned()
         .unwrap_or_else(|| StringArray::new_null(array.len())))
-}
-
-/// Codes of currencies as ISO 4217 writes them: three letters in upper case. Text of another form keeps its case, blank
-/// text is no currency.
-fn currencies(array: &StringArray) -> ArrayRef {
-    let code = |text: &str| {
-        let text = text.trim();
-        let iso = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
-        match text {
-            "" => None,
-            _ if iso => Some(text.to_ascii_uppercase()),
-            other => Some(other.to_owned()),
-        }
-    };
-    Arc::new(
-        array
-            .iter()
-            .map(|text| text.and_then(code))
-            .collect::<StringArray>(),
-    )
 }
 
 /// Canonical types as a run handles them: text without shared buffers.

@@ -1,8 +1,9 @@
 //! Amounts in the reporting currency. The rate is the latest one at or before the fact's day.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Date32Type, Decimal128Type};
 use parking_lot::Mutex;
 
@@ -142,6 +143,26 @@ fn rounded(value: i128, divisor: i128) -> Option<i128> {
 /// A quotient of two amounts in ten-thousandths by a count.
 pub(crate) fn average(sum: i128, count: i128) -> Option<i128> {
     if count == 0 { None } else { rounded(sum, count) }
+}
+
+/// Codes of currencies as ISO 4217 writes them: three letters in upper case. Text of another form keeps its case, blank
+/// text is no currency.
+pub(crate) fn currencies(array: &StringArray) -> ArrayRef {
+    let code = |text: &str| {
+        let text = text.trim();
+        let iso = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic());
+        match text {
+            "" => None,
+            _ if iso => Some(text.to_ascii_uppercase()),
+            other => Some(other.to_owned()),
+        }
+    };
+    Arc::new(
+        array
+            .iter()
+            .map(|text| text.and_then(code))
+            .collect::<StringArray>(),
+    )
 }
 
 #[cfg(test)]

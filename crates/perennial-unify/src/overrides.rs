@@ -109,9 +109,12 @@ pub(crate) fn table(
             texts(rows.iter().map(|row| Some(row.word.source.as_str()))),
             texts(rows.iter().map(|row| Some(row.word.key.as_str()))),
             texts(rows.iter().map(|row| {
+                let known = |name: &String| shared.names.sources.contains(name);
                 Some(match row.state {
                     OverrideState::Applied => "applied",
+                    _ if !known(&row.word.a.0) || !known(&row.word.b.0) => "unknown source",
                     OverrideState::UnknownRecord => "unknown record",
+                    OverrideState::OneRecord => "one record",
                     _ => "overruled",
                 })
             })),

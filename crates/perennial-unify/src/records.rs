@@ -12,7 +12,7 @@ use datafusion::execution::SessionState;
 use futures::StreamExt;
 use parking_lot::Mutex;
 use perennial_base::config::SourceConfig;
-use perennial_base::{ErrorClass, Kind};
+use perennial_base::{ErrorClass, Kind, counted};
 use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
@@ -394,21 +394,22 @@ fn judge(
     counts: Vec<Counts>,
 ) -> Vec<Counts> {
     for at in live {
-        let (Some(file), Some(counted)) = (manifest.files.get_mut(*at), counts.get(*at)) else {
+        let (Some(file), Some(found)) = (manifest.files.get_mut(*at), counts.get(*at)) else {
             continue;
         };
-        let rejected: u64 = counted.rejected.values().sum();
+        let rejected: u64 = found.rejected.values().sum();
         let share = rejected as f64 / (file.landed.max(1)) as f64;
-        let reason = match &counted.failed {
+        let reason = match &found.failed {
             Some(reason) => Some(reason.clone()),
             None if share > source.max_bad_rows => {
-                let reasons: Vec<String> = counted
+                let reasons: Vec<String> = found
                     .rejected
                     .iter()
-                    .map(|(reason, rows)| format!("{reason} ({rows} rows)"))
+                    .map(|(reason, rows)| format!("{reason} ({})", counted(*rows, "row")))
                     .collect();
                 Some(format!(
-                    "has {rejected} bad rows of {}, above max_bad_rows = {} of its [[source]]: {}",
+                    "has {} of {}, above max_bad_rows = {} of its [[source]]: {}",
+                    counted(rejected, "bad row"),
                     file.landed,
                     source.max_bad_rows,
                     reasons.join(", ")

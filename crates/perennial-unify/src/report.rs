@@ -15,7 +15,7 @@ pub struct Report {
     pub customers: u64,
     /// Files admitted for the first time, or anew.
     pub files_new: u64,
-    /// Files that left the lake.
+    /// Files of the snapshot before that are read no more: they have left the lake, or no source leads to them.
     pub files_removed: u64,
     /// All files that are quarantined now: source, path and reason.
     pub quarantined: Vec<(String, String, String)>,
@@ -25,7 +25,7 @@ pub struct Report {
     pub rows: u64,
     /// Whether everything was worked out anew, and not what new files touch alone.
     pub full: bool,
-    /// Why, where there was a snapshot to build on.
+    /// Why, if so.
     pub why_full: Option<String>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,

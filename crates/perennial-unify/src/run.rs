@@ -44,6 +44,9 @@ pub(crate) const READ_MEMORY: usize = 1 << 30;
 /// How long a file that no snapshot names may be of a run that is under way.
 const LONGEST_RUN: i64 = 24 * 3_600_000_000;
 
+/// Why a run works out everything that has no snapshot to build on.
+const FIRST: &str = "it is the first run";
+
 /// How to run.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RunOptions {
@@ -194,21 +197,19 @@ async fn attempt(
     }
     let number = previous.map_or(1, |previous| previous.number + 1);
     let mut why = match previous {
-        None => None,
+        None => Some(FIRST.to_owned()),
         Some(_) if options.full => Some("it was asked for".to_owned()),
         Some(_) if !same_config => Some("the configuration is another".to_owned()),
         Some(previous) => obstacle(&config, &landing, previous, moment)?,
     };
-    let mut part = previous.is_some() && why.is_none();
+    let mut part = why.is_none();
     let id = format!("{number}-{:032x}", random()?);
     let journal = Journal::new(engine, progress, &id, now, began);
     let outcome = loop {
         // Of two tries of one run, neither writes over files of the other.
         let place = if part { format!("{id}-part") } else { id.clone() };
         let output = Arc::new(Output::new(Arc::clone(engine.lake()), &place, part));
-        if let Some(why) = &why {
-            journal.full(why);
-        }
+        journal.scope(why.as_deref());
         let run = Committing {
             engine,
             config: &config,

@@ -42,7 +42,7 @@ pub struct Survey {
 pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
     let lake = engine.lake();
     let mut unreadable = Vec::new();
-    let mut groups: BTreeMap<String, Vec<(Landed, FileFacts)>> = BTreeMap::new();
+    let mut groups = Groups::new();
     for file in discover(lake, &SourcePath::parse("")?).await? {
         match inspect(lake, &file).await {
             Ok(Ok(facts)) => groups.entry(group_of(&file)).or_default().push((file, facts)),
@@ -52,6 +52,7 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
         }
     }
     merge_root(&mut groups);
+    let groups = told_apart(groups);
     let mut folders = Vec::new();
     for (path, files) in groups {
         let mut contract = Contract::default();
@@ -113,19 +114,84 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
 }
 
 /// Puts a file among those of its folder that have at least half of the columns in common with it, each kind of them by
-/// its first file and all their columns. Columns that come and go over the years make no kind of their own.
-fn sort_in(likes: &mut Vec<(String, HashSet<String>)>, path: &str, schema: &Schema) {
+/// its first file and all their columns, and says which kind that is. Columns that come and go over the years make no kind
+/// of their own.
+fn sort_in(likes: &mut Vec<(String, HashSet<String>)>, path: &str, schema: &Schema) -> usize {
     let names: HashSet<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
     let alike =
         |known: &HashSet<String>| known.intersection(&names).count() * 2 >= known.len().min(names.len());
-    match likes.iter_mut().find(|(_, known)| alike(known)) {
-        Some((_, known)) => known.extend(names),
-        None => likes.push((path.to_owned(), names)),
+    match likes.iter().position(|(_, known)| alike(known)) {
+        Some(kind) => {
+            if let Some((_, known)) = likes.get_mut(kind) {
+                known.extend(names);
+            }
+            kind
+        }
+        None => {
+            likes.push((path.to_owned(), names));
+            likes.len() - 1
+        }
     }
 }
 
+type Groups = BTreeMap<String, Vec<(Landed, FileFacts)>>;
+
+/// The groups, with a pattern in the place of a folder for each kind of files in it, where their names tell them apart.
+fn told_apart(groups: Groups) -> Groups {
+    let mut apart = Groups::new();
+    for (folder, files) in groups {
+        let patterns = patterns(&folder, &files);
+        for (at, file) in files.into_iter().enumerate() {
+            let pattern = patterns.as_ref().and_then(|patterns| patterns.get(at));
+            let group = pattern.unwrap_or(&folder).clone();
+            apart.entry(group).or_default().push(file);
+        }
+    }
+    apart
+}
+
+/// For each file of a folder with several kinds of them, the pattern that leads to its kind: `shop/orders_*.parquet`. None
+/// where there is one kind, or the files of one are not called differently from those of another.
+fn patterns(folder: &str, files: &[(Landed, FileFacts)]) -> Option<Vec<String>> {
+    let mut likes = Vec::new();
+    let kinds: Vec<usize> = files
+        .iter()
+        .map(|(file, facts)| sort_in(&mut likes, &file.path, &facts.schema))
+        .collect();
+    if likes.len() < 2 {
+        return None;
+    }
+    let mut stems: Vec<Option<&str>> = vec![None; likes.len()];
+    for ((file, _), kind) in files.iter().zip(&kinds) {
+        let name = file.path.strip_prefix(folder)?.strip_suffix(".parquet")?;
+        let end = name.find(|c: char| c.is_ascii_digit() || c == '.');
+        let own = name.get(..end.unwrap_or(name.len()))?;
+        let stem = stems.get_mut(*kind)?;
+        *stem = Some(stem.map_or(own, |known| common(known, own)));
+    }
+    let stems: Vec<&str> = stems.into_iter().collect::<Option<_>>()?;
+    // A name that says nothing, a file below the folder, and what a pattern would read in another way.
+    let unfit = |stem: &&str| stem.is_empty() || stem.contains(['/', '*', '?', '[']);
+    let within = |(at, stem): (usize, &&str)| {
+        let mut others = stems.iter().enumerate().filter(|(other, _)| *other != at);
+        others.any(|(_, other)| other.starts_with(stem))
+    };
+    if stems.iter().any(unfit) || stems.iter().enumerate().any(within) {
+        return None;
+    }
+    let pattern = |kind: &usize| Some(format!("{folder}{}*.parquet", stems.get(*kind)?));
+    kinds.iter().map(pattern).collect()
+}
+
+/// What two names begin with.
+fn common<'a>(name: &'a str, other: &str) -> &'a str {
+    let same = name.chars().zip(other.chars()).take_while(|(a, b)| a == b);
+    let end = same.map(|(letter, _)| letter.len_utf8()).sum();
+    name.get(..end).unwrap_or_default()
+}
+
 /// Puts the files in the root together where they are all of one kind: then whatever lands beside them is of it too.
-fn merge_root(groups: &mut BTreeMap<String, Vec<(Landed, FileFacts)>>) {
+fn merge_root(groups: &mut Groups) {
     let mut likes = Vec::new();
     let in_root = |path: &String| !path.contains('/');
     for (file, facts) in groups

@@ -9,6 +9,7 @@ use chrono::{Datelike, NaiveDate, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 use perennial_base::ErrorClass;
 use perennial_engine::schema::timestamp;
+use perennial_engine::type_name;
 
 use crate::error::Result;
 
@@ -61,7 +62,7 @@ pub(crate) fn may_be_moments(data_type: &DataType) -> Result<(), perennial_engin
     if moments {
         return Ok(());
     }
-    let message = format!("a value of type {data_type} is no time");
+    let message = format!("a value of type {} is no time", type_name(data_type));
     let error = perennial_engine::Error::new(ErrorClass::TypeMismatch, message);
     // Which unit a number has is for the mapping to say.
     Err(match data_type.is_numeric() {

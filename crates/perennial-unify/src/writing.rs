@@ -298,8 +298,14 @@ impl Writing<'_> {
         let cause = self
             .previous
             .and_then(|previous| cause(self.config, self.landing, previous));
-        let changes =
-            published::changes(self.stored, self.previous, resolution, (number, self.now), cause).await?;
+        let changes = published::changes(
+            self.stored,
+            self.previous,
+            resolution,
+            (number, self.now),
+            cause.as_deref(),
+        )
+        .await?;
         if let Some(batch) = changes {
             self.write(shared, PUBLIC, "identity_changes", &batch, None)
                 .await?;

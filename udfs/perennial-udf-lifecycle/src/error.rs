@@ -1,5 +1,6 @@
 //! What can be wrong with a stage model.
 
+use perennial_base::config::Spot;
 use perennial_base::{ErrorClass, UserError, nearest};
 
 use crate::model::PRESETS;
@@ -21,50 +22,50 @@ pub enum Error {
     #[error("a lifecycle model needs at least one stage")]
     NoStages,
     /// Two stages of one name.
-    #[error("{}lifecycle stage \"{stage}\" is defined twice", place(*line))]
+    #[error("{}lifecycle stage \"{stage}\" is defined twice", place(*at))]
     DuplicateStage {
         /// The stage.
         stage: String,
-        /// The line of the configuration.
-        line: Option<usize>,
+        /// Where it stands in the configuration.
+        at: Option<Spot>,
     },
     /// The last stage has conditions, so that some customers would be in no stage.
-    #[error("{}the last lifecycle stage, \"{stage}\", has conditions", place(*line))]
+    #[error("{}the last lifecycle stage, \"{stage}\", has conditions", place(*at))]
     NoDefault {
         /// The last stage.
         stage: String,
-        /// The line of the configuration.
-        line: Option<usize>,
+        /// Where it stands in the configuration.
+        at: Option<Spot>,
     },
     /// A stage after one that takes everybody.
-    #[error("{}lifecycle stage \"{stage}\" can never be reached", place(*line))]
+    #[error("{}lifecycle stage \"{stage}\" can never be reached", place(*at))]
     Unreachable {
         /// The stage.
         stage: String,
         /// The stage before it without conditions.
         before: String,
-        /// The line of the configuration.
-        line: Option<usize>,
+        /// Where it stands in the configuration.
+        at: Option<Spot>,
     },
     /// A stage whose conditions exclude each other.
-    #[error("{}no customer can ever be in lifecycle stage \"{stage}\": {why}", place(*line))]
+    #[error("{}no customer can ever be in lifecycle stage \"{stage}\": {why}", place(*at))]
     NeverHolds {
         /// The stage.
         stage: String,
-        /// The line of the configuration.
-        line: Option<usize>,
+        /// Where it stands in the configuration.
+        at: Option<Spot>,
         /// Which conditions do.
         why: String,
     },
     /// A stage whose customers are all in earlier ones.
-    #[error("{}lifecycle stage \"{stage}\" is never reached: {}", place(*line), taken(before, *twin))]
+    #[error("{}lifecycle stage \"{stage}\" is never reached: {}", place(*at), taken(before, *twin))]
     Shadowed {
         /// The stage.
         stage: String,
-        /// The line of the configuration.
-        line: Option<usize>,
-        /// The earlier stages, with their lines.
-        before: Vec<(String, Option<usize>)>,
+        /// Where it stands in the configuration.
+        at: Option<Spot>,
+        /// The earlier stages, and where they stand.
+        before: Vec<(String, Option<Spot>)>,
         /// Whether the earlier stage says the same.
         twin: bool,
     },
@@ -77,17 +78,17 @@ pub enum Error {
         what: &'static str,
     },
     /// A condition on a fact that does not exist.
-    #[error("{}lifecycle stage \"{stage}\" asks for \"{fact}\", which is not a fact", place(*line))]
+    #[error("{}lifecycle stage \"{stage}\" asks for \"{fact}\", which is not a fact", place(*at))]
     UnknownFact {
         /// The stage.
         stage: String,
         /// The fact as it was written.
         fact: String,
-        /// The line of the configuration.
-        line: Option<usize>,
+        /// Where it stands in the configuration.
+        at: Option<Spot>,
     },
     /// A condition that its fact does not understand.
-    #[error("{}condition \"{fact}\" of lifecycle stage \"{stage}\" {what}", place(*line))]
+    #[error("{}condition \"{fact}\" of lifecycle stage \"{stage}\" {what}", place(*at))]
     InvalidCondition {
         /// The stage.
         stage: String,
@@ -95,27 +96,27 @@ pub enum Error {
         fact: String,
         /// What is wrong, as the end of a sentence.
         what: &'static str,
-        /// The line of the configuration.
-        line: Option<usize>,
+        /// Where it stands in the configuration.
+        at: Option<Spot>,
     },
 }
 
-/// The beginning of a message about a line of the configuration; whoever knows the file puts its name in front.
-fn place(line: Option<usize>) -> String {
-    line.map(|line| format!("{line}: ")).unwrap_or_default()
+/// The beginning of a message about a place in the configuration; whoever knows the file puts its name in front.
+fn place(at: Option<Spot>) -> String {
+    at.map(|at| format!("{at}: ")).unwrap_or_default()
 }
 
 impl Error {
-    /// The line of the configuration with which the message begins.
-    pub fn line(&self) -> Option<usize> {
+    /// The place in the configuration with which the message begins.
+    pub fn at(&self) -> Option<Spot> {
         match self {
-            Self::DuplicateStage { line, .. }
-            | Self::NoDefault { line, .. }
-            | Self::Unreachable { line, .. }
-            | Self::NeverHolds { line, .. }
-            | Self::Shadowed { line, .. }
-            | Self::UnknownFact { line, .. }
-            | Self::InvalidCondition { line, .. } => *line,
+            Self::DuplicateStage { at, .. }
+            | Self::NoDefault { at, .. }
+            | Self::Unreachable { at, .. }
+            | Self::NeverHolds { at, .. }
+            | Self::Shadowed { at, .. }
+            | Self::UnknownFact { at, .. }
+            | Self::InvalidCondition { at, .. } => *at,
             Self::UnknownPreset { .. } | Self::NoStages | Self::InvalidWindow { .. } => None,
         }
     }
@@ -161,11 +162,11 @@ impl UserError for Error {
 }
 
 /// Who takes the customers of a stage.
-fn taken(before: &[(String, Option<usize>)], twin: bool) -> String {
+fn taken(before: &[(String, Option<Spot>)], twin: bool) -> String {
     let stages: Vec<String> = before
         .iter()
-        .map(|(stage, line)| match line {
-            Some(line) => format!("\"{stage}\" in line {line}"),
+        .map(|(stage, at)| match at {
+            Some(at) => format!("\"{stage}\" in line {}", at.line),
             None => format!("\"{stage}\""),
         })
         .collect();

@@ -29,6 +29,7 @@ mod words;
 
 use std::{sync::Arc, time::Duration};
 
+use perennial_base::config::Spot;
 pub use perennial_base::config::Window;
 
 pub use self::{
@@ -51,8 +52,8 @@ pub struct StageRule {
     pub name: String,
     /// Joined by AND; none takes everybody.
     pub conditions: Vec<Condition>,
-    /// The line of the configuration that it was read from.
-    pub line: Option<usize>,
+    /// Where it stands in the configuration that it was read from.
+    pub at: Option<Spot>,
 }
 
 impl StageRule {
@@ -61,13 +62,13 @@ impl StageRule {
         Self {
             name: name.into(),
             conditions: conditions.into_iter().collect(),
-            line: None,
+            at: None,
         }
     }
 
-    /// The same stage, as written in this line of the configuration.
-    pub fn in_line(mut self, line: usize) -> Self {
-        self.line = Some(line);
+    /// The same stage, as written at this place of the configuration.
+    pub fn written_at(mut self, at: Spot) -> Self {
+        self.at = Some(at);
         self
     }
 }
@@ -130,7 +131,7 @@ impl StageModel {
         if !unconditional(last) {
             return Err(Error::NoDefault {
                 stage: last.name.clone(),
-                line: last.line,
+                at: last.at,
             });
         }
         for (at, stage) in before.iter().enumerate() {
@@ -138,7 +139,7 @@ impl StageModel {
             if let Some(other) = after.find(|other| other.name == stage.name) {
                 return Err(Error::DuplicateStage {
                     stage: stage.name.clone(),
-                    line: other.line,
+                    at: other.at,
                 });
             }
             if unconditional(stage) {
@@ -146,7 +147,7 @@ impl StageModel {
                 return Err(Error::Unreachable {
                     stage: next.name.clone(),
                     before: stage.name.clone(),
-                    line: next.line,
+                    at: next.at,
                 });
             }
         }

@@ -5,6 +5,7 @@ use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
+use chrono::{NaiveDate, NaiveDateTime, TimeDelta, TimeZone};
 use chrono_tz::{TZ_VARIANTS, Tz};
 
 use super::document::{self, Entry};
@@ -112,7 +113,7 @@ fn read(reader: &mut Reader, entries: &[Entry], base: &Path) -> Config {
         .as_ref()
         .and_then(|time| read_zone(reader, time))
         .unwrap_or(Tz::UTC);
-    let as_of = time.as_ref().and_then(|time| read_as_of(reader, time));
+    let as_of = time.as_ref().and_then(|time| read_as_of(reader, time, zone));
     let currency = reader
         .table(&root, "money")
         .and_then(|money| read_currency(reader, &money));
@@ -230,15 +231,26 @@ fn read_zone(reader: &mut Reader, section: &Section<'_>) -> Option<Tz> {
     }
 }
 
-/// `as_of` of `[time]`.
-fn read_as_of(reader: &mut Reader, section: &Section<'_>) -> Option<i64> {
+/// `as_of` of `[time]`: a moment, or a date, which is its first moment in the lake's zone.
+fn read_as_of(reader: &mut Reader, section: &Section<'_>, zone: Tz) -> Option<i64> {
     let written = reader.text(section, "as_of")?;
-    let moment = crate::clock::parse_rfc3339(written.text);
+    let moment = crate::clock::parse_rfc3339(written.text).or_else(|| first_moment(written.text, zone));
     if moment.is_none() {
-        let remedy = "write an RFC 3339 time, such as \"2026-07-01T00:00:00Z\"";
+        let remedy =
+            "write an RFC 3339 time, such as \"2026-07-01T00:00:00Z\", or a date such as \"2026-07-01\"";
         reader.invalid(section, "as_of", written.place, "is not a time", remedy);
     }
     moment
+}
+
+/// The first moment of a day in a zone; none for what is no date. Where clocks skip midnight, the day begins behind the gap.
+fn first_moment(date: &str, zone: Tz) -> Option<i64> {
+    let midnight: NaiveDateTime = NaiveDate::parse_from_str(date, "%Y-%m-%d").ok()?.into();
+    let first = (0..24 * 4).find_map(|quarters| {
+        let wall = midnight + TimeDelta::minutes(15 * quarters);
+        zone.from_local_datetime(&wall).earliest()
+    });
+    first.map(|first| first.timestamp_micros())
 }
 
 fn read_currency(reader: &mut Reader, money: &Section<'_>) -> Option<String> {

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use super::stage_facts::{Days, STAGE_FACTS};
+use crate::kind::Kind;
 
 mod sections;
 
@@ -228,11 +229,38 @@ pub fn reference_markdown() -> String {
         if let Some(own) = section.own_keys {
             push(&mut page, format_args!("\nEvery other key is {own}.\n"));
         }
-        if section.path == "lifecycle.stage" {
-            push_facts(&mut page);
+        match section.path {
+            "source" => push_columns(&mut page),
+            "lifecycle.stage" => push_facts(&mut page),
+            _ => {}
         }
     }
     page
+}
+
+/// The canonical columns of the kinds.
+fn push_columns(page: &mut String) {
+    page.push_str(
+        "\nThe columns that `columns` may name:\n\n| kind | column | type | null | meaning |\n|---|---|---|---|---|\n",
+    );
+    for kind in Kind::ALL {
+        for column in kind.columns() {
+            let (name, sql_type) = (column.name, column.column_type.sql_name());
+            let null = if column.required { "rejects the row" } else { "yes" };
+            push(
+                page,
+                format_args!(
+                    "| `{kind}` | `{name}` | {sql_type} | {null} | {} |\n",
+                    column.comment
+                ),
+            );
+        }
+    }
+    page.push_str(
+        "\nA word of a person, of kind `identity_override`, names each record by its source and its `record_key`, or by \
+         `<path>:<row>` in a source without one, rows counted from 0; `time` is when it was said, and of two words that \
+         contradict each other the newer counts. `perennial.identity_overrides` tells what became of each.\n",
+    );
 }
 
 /// The facts of the language of stages.
@@ -270,7 +298,6 @@ fn push(page: &mut String, text: std::fmt::Arguments<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::Kind;
 
     #[test]
     fn sections_and_keys_are_unique_and_described() {
@@ -314,6 +341,17 @@ mod tests {
                     section.path,
                     key.name
                 );
+            }
+        }
+    }
+
+    #[test]
+    fn the_reference_names_every_column_that_a_mapping_may_fill() {
+        let page = reference_markdown();
+        for kind in Kind::ALL {
+            for column in kind.columns() {
+                let row = format!("\n| `{kind}` | `{}` | ", column.name);
+                assert!(page.contains(&row), "{kind}.{}", column.name);
             }
         }
     }

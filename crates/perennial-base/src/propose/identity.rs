@@ -88,6 +88,7 @@ pub(super) fn identifiers(
             limit: None,
             max_customers: None,
             at: Spot::default(),
+            named_at: Spot::default(),
         };
         let reason = match rank(name) {
             0 => {

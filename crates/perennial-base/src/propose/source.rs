@@ -8,6 +8,7 @@ use super::sql::{column_sql, expression, literal, quote, time_sql, trait_sql, va
 use super::words::{self, Concept, plain};
 use super::{ColumnFacts, FolderFacts, ProposedSource};
 use crate::config::{SourceConfig, Spot};
+use crate::error::counted;
 use crate::kind::Kind;
 use crate::relation::{self, PUBLIC};
 
@@ -72,20 +73,22 @@ pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> 
             filter: None,
             max_bad_rows: MAX_BAD_ROWS,
             schema: PUBLIC.to_owned(),
-            line: 0,
+            at: Spot::default(),
         },
         reasons: Vec::new(),
         versions_by: None,
         used: BTreeSet::new(),
     };
     draft.reason("kind", why);
-    let (files, rows) = (facts.files, facts.rows);
-    let plural = if files == 1 { "file" } else { "files" };
+    let (files, rows) = (facts.files as u64, facts.rows);
     let partitions = match facts.partitions.as_slice() {
         [] => String::new(),
         names => format!(", partitioned by {}", names.join(", ")),
     };
-    draft.reason("path", format!("{files} {plural}, {rows} rows{partitions}"));
+    draft.reason(
+        "path",
+        format!("{}, {}{partitions}", counted(files, "file"), counted(rows, "row")),
+    );
     if let Some(mixed) = mixed(facts) {
         draft.reason("path", mixed);
     }
@@ -471,10 +474,14 @@ fn mixed(facts: &FolderFacts) -> Option<String> {
         .chars()
         .take_while(|c| !c.is_ascii_digit() && *c != '.')
         .collect();
+    let pattern = match stem.as_str() {
+        "" => String::new(),
+        stem => format!(", or a source with a pattern such as path = \"{folder}{stem}*.parquet\""),
+    };
     (!others.is_empty()).then(|| {
         format!(
             "\"{first}\" and {} have few columns in common, but lie in one folder, which becomes one source: give each \
-             kind of file a folder of its own, or a source with a pattern such as path = \"{folder}{stem}*.parquet\"",
+             kind of file a folder of its own{pattern}",
             others.join(", ")
         )
     })
@@ -486,7 +493,8 @@ pub(super) fn alike(drafts: &[Draft<'_>]) -> Vec<String> {
         let columns = draft.facts.columns.iter();
         columns.map(|column| column.name.clone()).collect()
     };
-    let file = |draft: &&Draft<'_>| !draft.facts.path.ends_with('/') && draft.config.kind != Kind::Table;
+    let several = |path: &str| path.ends_with('/') || path.contains('*');
+    let file = |draft: &&Draft<'_>| !several(&draft.facts.path) && draft.config.kind != Kind::Table;
     let mut groups: Vec<(BTreeSet<String>, Vec<&str>)> = Vec::new();
     for draft in drafts.iter().filter(file) {
         let (columns, path) = (columns(draft), draft.facts.path.as_str());

@@ -140,6 +140,7 @@ fn read_back(proposal: &Proposal) -> Config {
     // A proposal is at no place of a file yet.
     let unplaced = |read: &IdentifierConfig| IdentifierConfig {
         at: Spot::default(),
+        named_at: Spot::default(),
         ..read.clone()
     };
     let read: Vec<IdentifierConfig> = config.identity.identifiers.iter().map(unplaced).collect();

@@ -129,8 +129,8 @@ pub(super) const IDENTITY_CHANGES: Relation = Relation {
             "cause",
             Text,
             "What made the snapshot differ from the one before: new files, replaced files, removed files (or \
-             quarantined ones), override (a person's word) or configuration (or another version of the program); null \
-             where it was more than one. identity_links has the links of the same snapshot",
+             quarantined ones), override (a person's word) or configuration (or another version of the program), joined \
+             by commas where it was more than one. identity_links has the links of the same snapshot",
         ),
     ],
     primary_key: &[],

@@ -130,9 +130,14 @@ pub(super) const PLATFORM: &[Relation] = &[
                 "Sources of which no file is served, as their mapping does not fit; null where there are none",
             ),
             null(
+                "scope",
+                Text,
+                "full: it worked out everything; increment: what new files and the time that has passed touch; null for a run that had nothing to work out, or failed before it knew",
+            ),
+            null(
                 "why_full",
                 Text,
-                "Why it worked out everything; null when it worked out what new files touch, and for the first run",
+                "Why it worked out everything, such as `it is the first run`; null for an increment",
             ),
             null("error", Text, "Why it failed"),
         ],
@@ -270,7 +275,8 @@ pub(super) const PLATFORM: &[Relation] = &[
             not_null(
                 "state",
                 Text,
-                "applied; unknown record: one of the two is not there; overruled: newer rows say otherwise",
+                "applied; unknown source: the configuration has no source of that name; unknown record: one of the two is \
+                 not there; one record: both are the same; overruled: newer rows say otherwise",
             ),
             null("customer_a", Text, "The customer of record a"),
             null("customer_b", Text, "The customer of record b"),

@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 use clap::Args;
-use perennial_unify::{Astray, Doubt, DoubtfulKey, Instead, RejectedRows};
+use perennial_base::counted;
+use perennial_unify::{Astray, Doubt, DoubtfulKey, Instead, LoneIdentifier, RejectedRows, UnknownSource};
 
 use crate::command::unify::warn_of_rates;
 use crate::command::{ConfigArgument, open};
@@ -25,8 +26,11 @@ impl Check {
         match perennial_unify::check(&engine).await {
             Ok(report) => {
                 for (source, files, rows) in &report.sources {
-                    let plural = if *files == 1 { "file" } else { "files" };
-                    show::line(&format!("{source}: {files} {plural}, {rows} rows"))?;
+                    show::line(&format!(
+                        "{source}: {}, {}",
+                        counted(*files as u64, "file"),
+                        counted(*rows, "row")
+                    ))?;
                     let astray = report.astray.iter().any(|astray| astray.source == *source);
                     if *files == 0 && !astray {
                         show::note(&format!("warning: source \"{source}\" has no readable files yet"));
@@ -45,7 +49,7 @@ impl Check {
                 {
                     let reasons: Vec<String> = reasons
                         .iter()
-                        .map(|(reason, rows)| format!("{reason} ({rows} rows)"))
+                        .map(|(reason, rows)| format!("{reason} ({})", counted(*rows, "row")))
                         .collect();
                     show::note(&format!(
                         "warning: rows at the start of {path} of {source} would be rejected: {}",
@@ -70,10 +74,23 @@ impl Check {
                         "warning: no {kind} at the start of {path} of {source} can be used, such as \"{value}\": correct the mapping or the identifier's normalise"
                     ));
                 }
-                for (source, path, name) in report.unknown_sources.iter().take(SHOWN) {
+                for UnknownSource {
+                    source,
+                    path,
+                    name,
+                    near,
+                } in report.unknown_sources.iter().take(SHOWN)
+                {
+                    let remedy = match near {
+                        Some(near) => format!("did you mean \"{near}\"?"),
+                        None => "write the name as in perennial.toml".to_owned(),
+                    };
                     show::note(&format!(
-                        "warning: {path} of {source} speaks of records of source \"{name}\", which does not exist: write the name as in perennial.toml"
+                        "warning: {path} of {source} speaks of records of source \"{name}\", which does not exist: {remedy}"
                     ));
+                }
+                for lone in &report.lone_identifiers {
+                    show::note(&format!("warning: {}:{}", engine.config().file, named_once(lone)));
                 }
                 for doubtful in &report.doubtful_keys {
                     show::note(&format!("warning: {}", said(doubtful)));
@@ -92,6 +109,27 @@ impl Check {
                 Ok(worst)
             }
         }
+    }
+}
+
+/// What is in doubt about a type of identifier.
+fn named_once(lone: &LoneIdentifier) -> String {
+    let LoneIdentifier {
+        name,
+        at,
+        source,
+        near,
+    } = lone;
+    let near = near.as_ref().map(|near| format!("did you mean \"{near}\"?"));
+    match source {
+        Some(source) => format!(
+            "{at}: identifier \"{name}\" of source \"{source}\" is not listed in [[identity.identifier]], so that it has no limits and comes behind those that are: {}",
+            near.unwrap_or_else(|| "list it to say how strong it is".to_owned())
+        ),
+        None => format!(
+            "{at}: no source maps the identifier \"{name}\": {}",
+            near.unwrap_or_else(|| "add it to the identifiers of a source, or take it out".to_owned())
+        ),
     }
 }
 
@@ -116,9 +154,9 @@ fn said(doubtful: &DoubtfulKey) -> String {
                     "add updated_at",
                 ),
             };
-            let values = if *keys == 1 { "value" } else { "values" };
             format!(
-                "record_key = {key} of {source} may be no key: rows with one value of it differ ({rows} of {compared} rows, {keys} {values} such as \"{value}\"), {when}, so that the last by file and row counts: write a key that is unique for each record, or {remedy}"
+                "record_key = {key} of {source} may be no key: rows with one value of it differ ({rows} of {compared} rows, {} such as \"{value}\"), {when}, so that the last by file and row counts: write a key that is unique for each record, or {remedy}",
+                counted(*keys, "value")
             )
         }
         Doubt::Versions(older) => {

@@ -22,7 +22,12 @@ pub(crate) struct Init {
     /// The lake: a folder, or an URL such as s3://bucket/prefix
     lake: String,
     /// Where the configuration is written
-    #[arg(long, default_value = "perennial.toml")]
+    #[arg(
+        long,
+        visible_alias = "config",
+        default_value = "perennial.toml",
+        env = "PERENNIAL_CONFIG"
+    )]
     out: PathBuf,
 }
 

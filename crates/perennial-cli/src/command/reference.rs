@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use perennial_base::config::registry::reference_markdown;
-use perennial_base::relation::{ColumnType, relations};
+use perennial_base::relation::relations;
 use perennial_engine::views::VIEWS;
 
 use crate::exit::DONE;
@@ -79,7 +79,7 @@ impl Reference {
                 out.push_str(&format!(
                     "| {} | {} | {null} | {} |\n",
                     column.name,
-                    sql_type(column.column_type),
+                    column.column_type.sql_name(),
                     column.comment
                 ));
             }
@@ -97,21 +97,5 @@ impl Reference {
         }
         show::line(out.trim_end())?;
         Ok(DONE)
-    }
-}
-
-fn sql_type(column_type: ColumnType) -> &'static str {
-    match column_type {
-        ColumnType::Text => "text",
-        ColumnType::TextList => "text[]",
-        ColumnType::Json => "jsonb",
-        ColumnType::Int => "bigint",
-        ColumnType::Float => "double precision",
-        ColumnType::Bool => "boolean",
-        ColumnType::Date => "date",
-        ColumnType::Timestamp => "timestamptz",
-        ColumnType::Money => "numeric(18,4)",
-        ColumnType::Rate => "numeric(24,10)",
-        _ => "text",
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
+use perennial_base::counted;
 use perennial_engine::Engine;
 use perennial_unify::{Looks, MissingRate, Report, RunOptions};
 
@@ -91,16 +92,19 @@ pub(crate) fn warn_of_rates(missing: &[MissingRate]) {
 pub(crate) fn told(report: &Report) {
     match report.snapshot {
         Some(snapshot) => show::note(&format!(
-            "snapshot {snapshot}: {} customers from {} rows ({} new {}, {} gone)",
-            report.customers,
-            report.rows,
-            report.files_new,
-            if report.files_new == 1 { "file" } else { "files" },
-            report.files_removed
+            "snapshot {snapshot}: {} from {} ({}{})",
+            counted(report.customers, "customer"),
+            counted(report.rows, "row"),
+            counted(report.files_new, "new file"),
+            match report.files_removed {
+                0 => String::new(),
+                removed => format!(", {} read no more", counted(removed, "file")),
+            }
         )),
         None => show::note("nothing is new"),
     }
-    if let Some(why) = &report.why_full {
+    // Before the first run there was nothing that could have been kept.
+    if let Some(why) = report.why_full.as_ref().filter(|_| report.snapshot > Some(1)) {
         show::note(&format!("everything was worked out anew: {why}"));
     }
     warn_of_rates(&report.missing_rates);

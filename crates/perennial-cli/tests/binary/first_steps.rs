@@ -83,15 +83,15 @@ fn init_says_what_it_is_not_sure_of() {
     let items = "SELECT * FROM (VALUES ('o1', 'beans', 2::bigint, 5.0::float8)) AS t (order_id, sku, qty, unit_price)";
     let opens = "SELECT * FROM (VALUES ('ann@example.org', 'spring')) AS t (email, mailing)";
     for (path, sql) in [
-        ("shop/orders_2019.parquet", old),
-        ("shop/items_2019.parquet", items),
+        ("shop/2019_orders.parquet", old),
+        ("shop/2019_items.parquet", items),
         ("opens/1.parquet", opens),
     ] {
         let bytes = place.parquet(sql);
         place.land(path, &bytes);
     }
     place.run(&["init", "./lake", "--out", "new.toml"]).exits(0).says(&[
-        "note: shop: \"shop/items_2019.parquet\" and \"shop/orders_2019.parquet\" have few columns in common",
+        "note: shop: \"shop/2019_items.parquet\" and \"shop/2019_orders.parquet\" have few columns in common",
         "give each kind of file a folder of its own",
         "note: opens is served as a table, and joins no customer, although \"email\" points to persons",
     ]);
@@ -99,7 +99,7 @@ fn init_says_what_it_is_not_sure_of() {
     assert!(text.matches("have few columns in common").count() == 2, "{text}");
 
     // Without the other kind of files the newest order is known, and it is old.
-    fs::remove_file(place.path("lake/shop/items_2019.parquet")).unwrap();
+    fs::remove_file(place.path("lake/shop/2019_items.parquet")).unwrap();
     place
         .run(&["init", "./lake", "--out", "old.toml"])
         .exits(0)
@@ -121,6 +121,41 @@ fn init_says_what_it_is_not_sure_of() {
         ])
         .exits(0);
     assert_eq!(told.stdout.lines().nth(1), Some("1.0"), "{}", told.stdout);
+}
+
+#[test]
+fn files_of_two_kinds_in_one_folder_are_two_sources_where_their_names_tell_them_apart() {
+    let place = Place::new();
+    let orders = |id: &str| {
+        format!(
+            "SELECT '{id}' AS order_id, 'ann@example.org' AS email, 10.0::float8 AS amount, TIMESTAMPTZ '2026-01-05 00:00:00Z' AS ordered_at"
+        )
+    };
+    let items = "SELECT * FROM (VALUES ('o1', 'beans', 2::bigint, 5.0::float8)) AS t (order_id, sku, qty, unit_price)";
+    for (path, sql) in [
+        ("shop/orders_2025.parquet", orders("o1").as_str()),
+        ("shop/orders_2026.parquet", orders("o2").as_str()),
+        ("shop/items_2026.parquet", items),
+    ] {
+        let bytes = place.parquet(sql);
+        place.land(path, &bytes);
+    }
+    fs::remove_file(place.path("perennial.toml")).unwrap();
+    let told = place.run(&["init", "./lake"]).exits(0).says(&[
+        "shop/items_*.parquet: items (order_item)",
+        "shop/orders_*.parquet: orders (order)",
+    ]);
+    assert!(!told.stderr.contains("few columns in common"), "{}", told.stderr);
+    place.run(&["check"]).exits(0);
+    place.run(&["unify"]).exits(0);
+    assert_eq!(
+        place.answers("SELECT order_id, amount FROM orders ORDER BY 1"),
+        ["o1,10.0000", "o2,10.0000"]
+    );
+    assert_eq!(
+        place.answers("SELECT order_id, quantity FROM order_items"),
+        ["o1,2.0"]
+    );
 }
 
 #[test]

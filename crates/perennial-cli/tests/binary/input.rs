@@ -321,7 +321,7 @@ fn what_is_wrong_in_the_configuration_is_named_with_line_and_column() {
         (
             with("time = \"at\"", "time = \"amount\""),
             [
-                "error: bad.toml:13:8: time of source \"shop\": a value of type Float64 is no time",
+                "error: bad.toml:13:8: time of source \"shop\": a value of type double precision is no time",
                 "hint: Say what it counts: to_timestamp(…) takes seconds since 1970, to_timestamp_millis(…) milliseconds.",
             ],
         ),

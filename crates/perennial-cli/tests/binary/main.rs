@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod configuration;
 mod environment;
 mod first_steps;
 mod input;

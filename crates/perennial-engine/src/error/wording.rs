@@ -2,7 +2,7 @@
 
 use perennial_base::ErrorClass;
 
-use super::{Error, first_line, postgres_type, strip_prefixes};
+use super::{Error, first_line, input_type, named_in, strip_prefixes};
 
 /// The error that Postgres would give, if the sentence is one of those known here.
 pub(super) fn reworded(message: &str) -> Option<Error> {
@@ -12,7 +12,7 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
     if let Some((value, data_type)) = between(line, "Cannot cast string '", "' to value of ")
         .or_else(|| between(line, "Cannot cast value '", "' to value of "))
     {
-        return Some(invalid(value, postgres_type(data_type.trim_end_matches(" type"))));
+        return Some(invalid(value, &input_type(data_type.trim_end_matches(" type"))));
     }
     if line.starts_with("regex parse error") {
         let why = message
@@ -67,7 +67,7 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
             ErrorClass::TypeMismatch,
             format!(
                 "argument of WHERE must be type boolean, not type {}",
-                postgres_type(data_type)
+                named_in(data_type)
             ),
         ));
     }
@@ -103,24 +103,14 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
     }) {
         return Some(Error::new(
             ErrorClass::CannotCoerce,
-            format!(
-                "cannot cast type {} to {}",
-                postgres_type(from),
-                postgres_type(to)
-            ),
+            format!("cannot cast type {} to {}", named_in(from), named_in(to)),
         ));
     }
     if let Some((operands, _)) = between(line, "Cannot coerce arithmetic expression ", " to valid types") {
-        // Types have blanks of their own: `Decimal128(18, 4)`.
-        let operands: Vec<&str> = operands
-            .split(" ")
-            .filter(|word| !word.ends_with(')') || word.contains('('))
-            .map(|word| postgres_type(word.trim_end_matches(',')))
-            .collect();
         return Some(
             Error::new(
                 ErrorClass::UndefinedFunction,
-                format!("operator does not exist: {}", operands.join(" ")),
+                format!("operator does not exist: {}", named_in(operands)),
             )
             .with_hint("No operator matches the given name and argument types. You might need to add explicit type casts."),
         );
@@ -131,8 +121,11 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
         let data_type = rest
             .split("(DataType: ")
             .nth(1)
-            .and_then(|rest| rest.split(')').next())
-            .map_or("", postgres_type);
+            .and_then(|rest| match rest.split_once(").") {
+                Some((data_type, _)) => Some(data_type),
+                None => rest.trim_end().strip_suffix(')'),
+            })
+            .map_or_else(String::new, named_in);
         return Some(
             Error::new(
                 ErrorClass::UndefinedFunction,

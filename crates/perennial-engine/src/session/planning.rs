@@ -1,6 +1,6 @@
 //! From a statement to its plan, and from the plan to its rows, on the threads for computing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
@@ -11,9 +11,9 @@ use datafusion::logical_expr::{Documentation, LogicalPlan, Signature};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::FutureExt;
 use parking_lot::Mutex;
-use perennial_base::{Config, ErrorClass};
+use perennial_base::{Config, ErrorClass, UserError};
 
-use crate::catalog::{SessionCatalog, relation_columns};
+use crate::catalog::{Relations, SessionCatalog, relation_columns};
 use crate::error::{Error, Result, StopReason};
 use crate::release::Release;
 use crate::rows::{Plan, Rows, panicked};
@@ -101,7 +101,8 @@ impl Session {
         let text = parsed.text().to_owned();
         let (plan, parameters) = self
             .on_cpu(async move { parameters::plan(&state, statement, &declared, &text).await })
-            .await?;
+            .await
+            .map_err(|error| elsewhere(error, release.schemas()))?;
         let output = shown_schema(plan.schema().as_arrow());
         Ok(Prepared(Arc::new(PreparedStatement {
             parsed: parsed.clone(),
@@ -215,6 +216,24 @@ async fn current(
     let planned = Arc::new(Planned::new(plan, output, basis));
     *slot.lock() = Arc::clone(&planned);
     Ok(planned)
+}
+
+/// The error of a relation that does not exist, with the schema in which there is one of that name.
+fn elsewhere(error: Error, schemas: &BTreeMap<String, Arc<Relations>>) -> Error {
+    let message = error.to_string();
+    let missing = error.class() == ErrorClass::UndefinedTable && error.hint().is_none();
+    let name = message
+        .strip_prefix("relation \"")
+        .and_then(|rest| rest.strip_suffix("\" does not exist"))
+        .filter(|_| missing);
+    let schema = name.and_then(|name| {
+        let mut schemas = schemas.iter();
+        schemas.find_map(|(schema, relations)| relations.relation(name).map(|_| schema))
+    });
+    match (schema, name) {
+        (Some(schema), Some(name)) => error.with_hint(format!("Perhaps you meant \"{schema}.{name}\".")),
+        _ => error,
+    }
 }
 
 /// Whether a client that was told of one schema can read rows of the other.

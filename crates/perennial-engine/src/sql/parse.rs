@@ -231,8 +231,11 @@ fn at_token(sql: &str, token: &TokenWithSpan) -> Error {
     .with_position(position(sql, token.span.start))
 }
 
+/// What a statement is told that ends too early.
+pub(crate) const END_OF_INPUT: &str = "syntax error at end of input";
+
 fn end_of_input(sql: &str) -> Error {
-    Error::new(ErrorClass::Syntax, "syntax error at end of input").with_position(sql.chars().count() + 1)
+    Error::new(ErrorClass::Syntax, END_OF_INPUT).with_position(sql.chars().count() + 1)
 }
 
 /// The place that the parser's message ends with: `… at Line: 1, Column: 8`.

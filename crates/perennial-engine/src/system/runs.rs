@@ -45,7 +45,9 @@ pub struct Run {
     pub customers: u64,
     /// Sources of which no file is served.
     pub sources_unfit: Option<String>,
-    /// Why it worked out everything; none where it did not, and where there was nothing to build on.
+    /// Whether it worked out everything, where it has come so far.
+    pub full: Option<bool>,
+    /// Why it worked out everything; none where it did not.
     pub why_full: Option<String>,
     /// Why it failed.
     pub error: Option<String>,
@@ -105,10 +107,18 @@ impl RunsTable {
             count(all.iter().map(|run| Some(run.rows_read))),
             count(all.iter().map(|run| Some(run.customers))),
             text(all.iter().map(|run| run.sources_unfit.as_deref())),
+            text(all.iter().map(|run| run.full.map(scope))),
             text(all.iter().map(|run| run.why_full.as_deref())),
             text(all.iter().map(|run| run.error.as_deref())),
         ];
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+}
+
+fn scope(full: bool) -> &'static str {
+    match full {
+        true => "full",
+        false => "increment",
     }
 }
 
@@ -135,6 +145,7 @@ fn committed(manifest: &Manifest) -> Run {
         rows_read: manifest.run.rows,
         customers: customers.map_or(0, |table| table.rows()),
         sources_unfit: listed(manifest.unfit().map(|(source, _)| source)),
+        full: Some(manifest.run.full),
         why_full: manifest.run.why_full.clone(),
         error: None,
     }

@@ -14,7 +14,7 @@ fn check(rule: &str, records: &str, said: &str, customers: &str, states: &[Overr
     assert_eq!(found, states);
 }
 
-use OverrideState::{Applied, Overruled, UnknownRecord};
+use OverrideState::{Applied, OneRecord, Overruled, UnknownRecord};
 
 #[test]
 fn a_word_joins_what_no_identifier_does() {
@@ -111,6 +111,20 @@ fn a_word_on_a_record_that_is_not_there_does_nothing() {
     check("email", records, "b != z @9", "a", &[UnknownRecord]);
     // A record without an identifier has a customer when somebody says whose it is.
     check("email", records, "a = b @9", "a b", &[Applied]);
+}
+
+#[test]
+fn of_one_record_there_is_nothing_to_say() {
+    let records = "crm a @1 email=x\nweb b @2";
+    check(
+        "email",
+        records,
+        "a = a @9\na != a @8",
+        "a",
+        &[OneRecord, OneRecord],
+    );
+    // It makes nobody somebody either.
+    check("email", records, "b = b @9", "a", &[OneRecord]);
 }
 
 #[test]

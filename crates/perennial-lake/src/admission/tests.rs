@@ -168,6 +168,16 @@ async fn what_is_not_a_parquet_file_says_what_it_is() {
         judged(vec![0x1f, 0x8b, 0, 0, 0, 0, 0, 0, 0]).await,
         "is not a Parquet file: begins with the bytes 1f 8b 00 00 00 00 00 00 instead of \"PAR1\"",
     );
+    for (text, shown) in [
+        ("a\tb\r\n1\t2\r\n", "a\\tb\\r\\n1"),
+        ("grün, gelb", "grün,"),
+        ("x\n", "x\\n"),
+    ] {
+        check(
+            judged(text.into()).await,
+            &format!("is not a Parquet file: begins with \"{shown}\" instead of \"PAR1\""),
+        );
+    }
     check(
         judged(b"x".to_vec()).await,
         "is not a Parquet file: begins with \"x\" instead of \"PAR1\"",

@@ -73,7 +73,7 @@ fn stage(config: &StageConfig, own_facts: &[&str]) -> Result<StageRule> {
             config.any.iter().map(group).collect::<Result<_>>()?,
         ));
     }
-    Ok(StageRule::new(config.name.clone(), conditions).in_line(config.line))
+    Ok(StageRule::new(config.name.clone(), conditions).written_at(config.at))
 }
 
 struct Reader<'a> {
@@ -118,7 +118,7 @@ impl Reader<'_> {
                 return Err(Error::UnknownFact {
                     stage: self.stage.to_owned(),
                     fact: self.written.fact.clone(),
-                    line: Some(self.written.line),
+                    at: Some(self.written.at),
                 });
             }
         };
@@ -130,7 +130,7 @@ impl Reader<'_> {
             stage: self.stage.to_owned(),
             fact: self.written.fact.clone(),
             what,
-            line: Some(self.written.line),
+            at: Some(self.written.at),
         })
     }
 

@@ -33,7 +33,7 @@ impl StageModel {
             if regions.is_empty() {
                 problems.push(Error::NeverHolds {
                     stage: stage.name.clone(),
-                    line: stage.line,
+                    at: stage.at,
                     why: why_empty(&ways, &lengths),
                 });
                 continue;
@@ -144,10 +144,10 @@ fn shadowed(
     };
     Error::Shadowed {
         stage: stage.name.clone(),
-        line: stage.line,
+        at: stage.at,
         before: takers
             .iter()
-            .map(|(taker, _)| (taker.name.clone(), taker.line))
+            .map(|(taker, _)| (taker.name.clone(), taker.at))
             .collect(),
         twin,
     }

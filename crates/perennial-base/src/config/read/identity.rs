@@ -50,6 +50,7 @@ fn by_name(name: &str) -> IdentifierConfig {
         limit: None,
         max_customers: None,
         at: Spot::default(),
+        named_at: Spot::default(),
     }
 }
 
@@ -72,6 +73,7 @@ fn read_identifiers(reader: &mut Reader, identity: &Section<'_>, config: &mut Id
                 limit,
                 max_customers,
                 at: section.place_of("normalise").spot(),
+                named_at: name.place.spot(),
                 name: default.name,
             });
         }

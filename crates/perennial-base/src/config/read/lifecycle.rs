@@ -249,12 +249,12 @@ fn read_stages(reader: &mut Reader, lifecycle: &Section<'_>, facts: &[NamedFact]
             default_line = Some(section.place.line());
         }
         if let Some(name) = name {
-            let (name, line) = (name.text.to_owned(), section.place.line());
+            let (name, at) = (name.text.to_owned(), section.place.spot());
             stages.push(StageConfig {
                 name,
                 conditions,
                 any,
-                line,
+                at,
             });
         }
     }
@@ -334,7 +334,7 @@ fn read_condition(
         less_than: None,
         more_than: None,
         equals: None,
-        line: fact.place.line(),
+        at: fact.place.spot(),
     };
     let Some(table) = reader.inline(section, fact.text, "lifecycle.stage.condition", node) else {
         condition.equals = Some(read_bound(reader, section, fact.text, node, fact_type)?);

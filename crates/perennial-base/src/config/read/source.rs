@@ -113,7 +113,7 @@ fn read_source(
         filter,
         max_bad_rows,
         schema: schema.map_or(PUBLIC, |schema| schema.text).to_owned(),
-        line: section.place.line(),
+        at: section.place.spot(),
     })
 }
 

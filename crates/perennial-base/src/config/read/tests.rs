@@ -159,7 +159,7 @@ fn the_configuration_of_the_design_is_read() {
         panic!("two sources")
     };
     assert_eq!(
-        (crm.kind, crm.line, crm.schema.as_str()),
+        (crm.kind, crm.at.line, crm.schema.as_str()),
         (Kind::Profile, 11, "public")
     );
     assert_eq!(crm.time, Some(sql("modified_at", 16)));

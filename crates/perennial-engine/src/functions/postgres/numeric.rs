@@ -42,10 +42,7 @@ fn target(given: &DataType) -> Result<(DataType, bool)> {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => (DataType::Decimal128(38, KEPT), true),
         DataType::Dictionary(_, values) => return target(values),
         other => {
-            let message = format!(
-                "cannot cast type {} to numeric",
-                crate::error::postgres_name(other)
-            );
+            let message = format!("cannot cast type {} to numeric", crate::error::type_name(other));
             return Err(raised(ErrorClass::CannotCoerce, message));
         }
     })

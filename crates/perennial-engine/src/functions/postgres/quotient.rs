@@ -264,7 +264,10 @@ pub(super) fn divide(
                 .collect::<Result<Decimal256Array>>()?;
             Ok(Arc::new(quotients.with_precision_and_scale(*precision, *kept)?))
         }
-        other => plan_err!("there are no quotients of type {other}"),
+        other => plan_err!(
+            "there are no quotients of type {}",
+            crate::error::type_name(other)
+        ),
     }
 }
 

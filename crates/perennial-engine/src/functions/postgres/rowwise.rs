@@ -301,7 +301,7 @@ impl ScalarUDFImpl for Rowwise {
         match self.function.form(given) {
             Some((_, taken)) => Ok(taken),
             None => {
-                let types: Vec<&str> = given.iter().map(crate::error::postgres_name).collect();
+                let types: Vec<String> = given.iter().map(crate::error::type_name).collect();
                 let message = format!(
                     "function {}({}) does not exist",
                     self.function.name,

@@ -20,6 +20,7 @@ use perennial_base::ErrorClass;
 
 use super::raised;
 use super::rowwise::{Call, Function, Taken, form};
+use crate::error::type_name;
 use crate::session::settings::Zone;
 
 const SECOND: i64 = 1_000_000;
@@ -144,28 +145,17 @@ fn unit(name: &str) -> Option<Unit> {
     })
 }
 
-/// What messages call a type.
-fn sql_name(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Timestamp(_, None) => "timestamp without time zone",
-        DataType::Timestamp(_, Some(_)) => "timestamp with time zone",
-        DataType::Date32 => "date",
-        DataType::Interval(_) => "interval",
-        _ => "time without time zone",
-    }
-}
-
 fn unknown(name: &str, data_type: &DataType) -> DataFusionError {
     raised(
         ErrorClass::InvalidArgument,
-        format!("unit \"{name}\" not recognized for type {}", sql_name(data_type)),
+        format!("unit \"{name}\" not recognized for type {}", type_name(data_type)),
     )
 }
 
 fn unsupported(name: &str, data_type: &DataType) -> DataFusionError {
     raised(
         ErrorClass::Unsupported,
-        format!("unit \"{name}\" not supported for type {}", sql_name(data_type)),
+        format!("unit \"{name}\" not supported for type {}", type_name(data_type)),
     )
 }
 

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use perennial_base::config::{Bound, LifecycleConfig, NamedFact as ConfigFact, StageCondition, StageConfig};
+use perennial_base::config::{
+    Bound, LifecycleConfig, NamedFact as ConfigFact, Spot, StageCondition, StageConfig,
+};
 
 use super::*;
 use crate::error::Error;
@@ -17,14 +19,14 @@ fn models_that_leave_somebody_out_are_errors() {
         error(vec![rule("a")]),
         Error::NoDefault {
             stage: "a".into(),
-            line: None
+            at: None
         }
     );
     assert_eq!(
         error(vec![rule("a"), all("a")]),
         Error::DuplicateStage {
             stage: "a".into(),
-            line: None
+            at: None
         }
     );
     assert_eq!(
@@ -32,7 +34,7 @@ fn models_that_leave_somebody_out_are_errors() {
         Error::Unreachable {
             stage: "b".into(),
             before: "a".into(),
-            line: None
+            at: None
         }
     );
     assert_eq!(
@@ -67,7 +69,7 @@ pub(super) fn condition(fact: &str) -> StageCondition {
         less_than: None,
         more_than: None,
         equals: None,
-        line: 1,
+        at: Spot { line: 1, column: 1 },
     }
 }
 
@@ -80,14 +82,14 @@ pub(super) fn stage(
         name: name.to_owned(),
         conditions,
         any,
-        line: 1,
+        at: Spot { line: 1, column: 1 },
     }
 }
 
 pub(super) fn config(stages: Vec<StageConfig>) -> LifecycleConfig {
     let predicate = perennial_base::config::Expression {
         sql: "true".to_owned(),
-        at: perennial_base::config::Spot { line: 1, column: 1 },
+        at: Spot { line: 1, column: 1 },
     };
     LifecycleConfig {
         preset: "default".to_owned(),
@@ -253,11 +255,11 @@ fn conditions_outside_of_the_language_are_errors() {
     let number = |n| Some(Bound::Number(n));
     check_condition(
         condition("order"),
-        Err("1: lifecycle stage \"s\" asks for \"order\", which is not a fact"),
+        Err("1:1: lifecycle stage \"s\" asks for \"order\", which is not a fact"),
     );
     let wrong = |written: StageCondition, what: &str| {
         let message = format!(
-            "1: condition \"{}\" of lifecycle stage \"s\" {what}",
+            "1:1: condition \"{}\" of lifecycle stage \"s\" {what}",
             written.fact
         );
         check_condition(written, Err(&message));

@@ -218,7 +218,7 @@ fn stages_that_nobody_can_be_in_are_errors_with_their_lines() {
             ("loyal", "orders = { at_least = 4 }"),
         ]),
         &[
-            "8: lifecycle stage \"loyal\" is never reached: stage \"buyer\" in line 5 takes all its customers first",
+            "8:1: lifecycle stage \"loyal\" is never reached: stage \"buyer\" in line 5 takes all its customers first",
         ],
     );
     check_reach(
@@ -227,13 +227,13 @@ fn stages_that_nobody_can_be_in_are_errors_with_their_lines() {
             ("lapsed", "silence = { at_least = \"lapse\" }"),
         ]),
         &[
-            "8: lifecycle stage \"lapsed\" is never reached: stage \"at_risk\" in line 5 takes all its customers first",
+            "8:1: lifecycle stage \"lapsed\" is never reached: stage \"at_risk\" in line 5 takes all its customers first",
         ],
     );
     check_reach(
         &stages(&[("odd", "orders = 0\nsilence = { at_least = \"active\" }")]),
         &[
-            "5: no customer can ever be in lifecycle stage \"odd\": orders = 0 and silence ≥ the active window exclude each other",
+            "5:1: no customer can ever be in lifecycle stage \"odd\": orders = 0 and silence ≥ the active window exclude each other",
         ],
     );
     check_reach(
@@ -242,7 +242,7 @@ fn stages_that_nobody_can_be_in_are_errors_with_their_lines() {
             ("one", "orders = { at_least = 1, at_most = 1 }"),
         ]),
         &[
-            "8: lifecycle stage \"one\" is never reached: stage \"first\" in line 5 takes the very same customers first",
+            "8:1: lifecycle stage \"one\" is never reached: stage \"first\" in line 5 takes the very same customers first",
         ],
     );
     check_reach(
@@ -252,7 +252,7 @@ fn stages_that_nobody_can_be_in_are_errors_with_their_lines() {
             ("buyer", "orders = { at_least = 1 }"),
         ]),
         &[
-            "11: lifecycle stage \"buyer\" is never reached: stages \"one\" in line 5 and \"more\" in line 8 take all its customers first",
+            "11:1: lifecycle stage \"buyer\" is never reached: stages \"one\" in line 5 and \"more\" in line 8 take all its customers first",
         ],
     );
     check_reach(
@@ -262,7 +262,7 @@ fn stages_that_nobody_can_be_in_are_errors_with_their_lines() {
             ("buyer", "orders = { at_least = 1 }"),
         ]),
         &[
-            "11: lifecycle stage \"buyer\" is never reached: stages \"quiet\" in line 5 and \"fresh\" in line 8 take all its customers first",
+            "11:1: lifecycle stage \"buyer\" is never reached: stages \"quiet\" in line 5 and \"fresh\" in line 8 take all its customers first",
         ],
     );
     check_reach(
@@ -272,8 +272,8 @@ fn stages_that_nobody_can_be_in_are_errors_with_their_lines() {
             ("rich", "mrr = { more_than = 0 }\nsubscription = \"trial\""),
         ]),
         &[
-            "8: lifecycle stage \"month\" is never reached: stage \"recent\" in line 5 takes all its customers first",
-            "11: no customer can ever be in lifecycle stage \"rich\": mrr > 0 and subscription = trial exclude each other",
+            "8:1: lifecycle stage \"month\" is never reached: stage \"recent\" in line 5 takes all its customers first",
+            "11:1: no customer can ever be in lifecycle stage \"rich\": mrr > 0 and subscription = trial exclude each other",
         ],
     );
     check_reach(
@@ -283,7 +283,7 @@ fn stages_that_nobody_can_be_in_are_errors_with_their_lines() {
             ("buyer", "orders = { at_least = 1 }"),
         ]),
         &[
-            "11: lifecycle stage \"buyer\" is never reached: stages \"known\" in line 5 and \"unknown\" in line 8 take all its customers first",
+            "11:1: lifecycle stage \"buyer\" is never reached: stages \"known\" in line 5 and \"unknown\" in line 8 take all its customers first",
         ],
     );
     // An overlap is what an order of stages is for.
@@ -322,7 +322,9 @@ fn stages_that_nobody_can_be_in_are_errors_with_their_lines() {
                 ("b", "silence = { at_least = \"active\" }")
             ])
         ),
-        &["10: lifecycle stage \"b\" is never reached: stage \"a\" in line 7 takes all its customers first"],
+        &[
+            "10:1: lifecycle stage \"b\" is never reached: stage \"a\" in line 7 takes all its customers first",
+        ],
     );
 }
 
@@ -473,6 +475,6 @@ fn bounds_of_the_configuration_are_told_with_their_line() {
     ]);
     assert_eq!(
         StageModel::problems(&config)[0].to_string(),
-        "1: condition \"orders\" of lifecycle stage \"s\" has a bound of another type"
+        "1:1: condition \"orders\" of lifecycle stage \"s\" has a bound of another type"
     );
 }

@@ -1,0 +1,45 @@
+//! The types of served columns.
+
+/// The type of a served column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ColumnType {
+    /// `text`.
+    Text,
+    /// `text[]`.
+    TextList,
+    /// `jsonb`.
+    Json,
+    /// `bigint`.
+    Int,
+    /// `double precision`.
+    Float,
+    /// `boolean`.
+    Bool,
+    /// `date`.
+    Date,
+    /// `timestamp with time zone`, microseconds.
+    Timestamp,
+    /// `numeric(18,4)`: money in the reporting currency.
+    Money,
+    /// `numeric(24,10)`: an exchange rate.
+    Rate,
+}
+
+impl ColumnType {
+    /// The type as SQL writes it.
+    pub fn sql_name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::TextList => "text[]",
+            Self::Json => "jsonb",
+            Self::Int => "bigint",
+            Self::Float => "double precision",
+            Self::Bool => "boolean",
+            Self::Date => "date",
+            Self::Timestamp => "timestamptz",
+            Self::Money => "numeric(18,4)",
+            Self::Rate => "numeric(24,10)",
+        }
+    }
+}

@@ -1,0 +1,283 @@
+//! What `check`, `unify` and `init` say of a configuration that is not what it should be.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+
+use crate::support::{ANN, BOB, BOTH, CONFIG, CUSTOMERS, Place, orders};
+
+/// The configuration with something else instead of what it has.
+fn with(text: &str, instead: &str) -> String {
+    assert_eq!(CONFIG.matches(text).count(), 1, "{text}");
+    CONFIG.replace(text, instead)
+}
+
+#[test]
+fn an_expression_that_is_none_is_named_as_it_was_written() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
+    let key = "hint: A key of several columns is one text: a || '/' || b.";
+    for (text, instead, parts) in [
+        (
+            "record_key = \"id\"",
+            "record_key = \"id, email\"",
+            [
+                "error: bad.toml:12:14: record_key of source \"shop\": \"id, email\" is not one SQL expression",
+                key,
+            ],
+        ),
+        (
+            "record_key = \"id\"",
+            "record_key = \"row(id, email)\"",
+            [
+                "error: bad.toml:12:14: record_key of source \"shop\": a value of type record cannot become text",
+                key,
+            ],
+        ),
+        (
+            "amount = \"amount\"",
+            "amount = \"amount +\"",
+            [
+                "error: bad.toml:15:22: columns.amount of source \"shop\": \"amount +\" ends too early",
+                "hint: Complete the expression.",
+            ],
+        ),
+        (
+            "amount = \"amount\"",
+            "amount = \"row(amount, id)\"",
+            [
+                "error: bad.toml:15:22: columns.amount of source \"shop\": a value of type record cannot become numeric",
+                "hint: Write an expression of one value of that type.",
+            ],
+        ),
+        (
+            "status = \"state\"",
+            "status = \"at < 3\"",
+            [
+                "error: bad.toml:15:41: columns.status of source \"shop\": ",
+                "timestamp with time zone",
+            ],
+        ),
+        (
+            "time = \"at\"",
+            "time = \"at\"\nwhere = \"amount\"",
+            [
+                "error: bad.toml:14:9: where of source \"shop\": a value of type double precision is no condition",
+                "hint: ",
+            ],
+        ),
+    ] {
+        place.write("bad.toml", &with(text, instead));
+        let told = place
+            .run(&["check", "--config", "bad.toml"])
+            .exits(1)
+            .says(&parts);
+        for arrow in ["Utf8", "Float64", "Struct", "Timestamp", "Decimal"] {
+            assert!(!told.stderr.contains(arrow), "{}", told.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_key_of_two_columns_is_written_as_the_reference_says() {
+    let place = Place::new();
+    // Number 1 is of two shops, and one row has no shop.
+    let rows = "SELECT id, shop, 'ann@example.org' AS email, amount::float8 AS amount, 'paid' AS state, 'EUR' AS currency, \
+         at::timestamptz AS at FROM (VALUES (1, 'a', 10, '2026-01-01T00:00:00Z'), (1, 'b', 20, '2026-01-02T00:00:00Z'), \
+         (1, 'b', 30, '2026-01-03T00:00:00Z'), (2, NULL, 40, '2026-01-04T00:00:00Z')) AS t (id, shop, amount, at)";
+    place.land("orders/a.parquet", &place.parquet(rows));
+    let orders = "SELECT order_id, amount FROM orders ORDER BY 1";
+    let both = "record_key = \"id || '/' || shop\"\nmax_bad_rows = 0.5";
+    place.write("perennial.toml", &with("record_key = \"id\"", both));
+    place.run(&["unify"]).exits(0);
+    // Of 1/b the newer version counts; the row without a shop has no key.
+    assert_eq!(place.answers(orders), ["1/a,10.0000", "1/b,30.0000"]);
+    let rejected = "SELECT rejections FROM perennial.files";
+    assert_eq!(place.answers(rejected), ["\"{\"\"record_key is missing\"\":1}\""]);
+    let absent = "record_key = \"id || '/' || coalesce(shop, '')\"";
+    place.write("perennial.toml", &with("record_key = \"id\"", absent));
+    place.run(&["unify"]).exits(0);
+    assert_eq!(
+        place.answers(orders),
+        ["1/a,10.0000", "1/b,30.0000", "2/,40.0000"]
+    );
+}
+
+#[test]
+fn check_tells_of_a_key_of_few_values_whatever_the_number_of_rows() {
+    let place = Place::new();
+    // More rows than are compared with each other, all of two "keys", which a sample of keys may well leave out.
+    let rows = "SELECT CASE WHEN i % 2 = 0 THEN 'ch' ELSE 'fr' END AS id, 'p' || (i % 1000) || '@example.org' AS email, \
+         i::float8 AS amount, 'paid' AS state, 'EUR' AS currency, timestamptz '2026-01-01 00:00:00Z' AS at \
+         FROM generate_series(1, 1000001) AS t (i)";
+    place.land("orders/a.parquet", &place.parquet(rows));
+    place.run(&["check"]).exits(0).says(&[
+        "warning: record_key = id of shop may be no key: rows with one value of it differ (1000001 of 1000001 rows, 2 values such as ",
+    ]);
+}
+
+#[test]
+fn check_tells_of_identifiers_that_the_list_or_a_source_alone_names() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
+    place.run(&["check"]).exits(0);
+    let list = "[[identity.identifier]]\ntype = \"emial\"\n[[identity.identifier]]\ntype = \"loyalty_card\"\n[server]";
+    place.write("list.toml", &with("[server]", list));
+    place.run(&["check", "--config", "list.toml"]).exits(0).says(&[
+        "warning: list.toml:17:8: no source maps the identifier \"emial\": did you mean \"email\"?",
+        "warning: list.toml:19:8: no source maps the identifier \"loyalty_card\": add it to the identifiers of a source, or take it out",
+        "warning: list.toml:14:25: identifier \"email\" of source \"shop\" is not listed in [[identity.identifier]], so that it has no limits and comes behind those that are: did you mean \"emial\"?",
+    ]);
+}
+
+#[test]
+fn a_stage_that_nobody_can_be_in_is_named_with_line_and_column() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
+    let stages = "[[lifecycle.stage]]\nname = \"buyer\"\norders = { at_least = 1 }\n[[lifecycle.stage]]\nname = \"loyal\"\n\
+                  orders = { at_least = 4 }\n[[lifecycle.stage]]\nname = \"rest\"\n[server]";
+    place.write("bad.toml", &with("[server]", stages));
+    for command in ["check", "unify"] {
+        place.run(&[command, "--config", "bad.toml"]).exits(1).says(&[
+            "error: bad.toml:19:1: lifecycle stage \"loyal\" is never reached: stage \"buyer\" in line 16 takes all its customers first",
+        ]);
+    }
+}
+
+#[test]
+fn a_path_that_is_none_is_named_with_line_and_column() {
+    let place = Place::new();
+    for (path, why) in [
+        ("orders//a/", "an empty segment"),
+        ("orders/[a", "invalid range pattern"),
+    ] {
+        place.write("bad.toml", &with("\"orders/\"", &format!("\"{path}\"")));
+        for command in ["check", "unify"] {
+            let said = format!("error: bad.toml:11:8: path of source \"shop\": invalid path \"{path}\": ");
+            place
+                .run(&[command, "--config", "bad.toml"])
+                .exits(1)
+                .says(&[&said, why]);
+        }
+    }
+}
+
+#[test]
+fn a_date_is_a_moment_of_the_present() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
+    let berlin = "as_of = \"2026-07-01\"\nzone = \"Europe/Berlin\"";
+    let as_of = "as_of = \"2026-04-01T00:00:00Z\"";
+    // In summer clocks in Berlin are two hours ahead.
+    for (instead, moment) in [
+        ("as_of = \"2026-04-01\"", "2026-04-01T00:00:00Z"),
+        (berlin, "2026-06-30T22:00:00Z"),
+    ] {
+        place.write("perennial.toml", &with(as_of, instead));
+        place.run(&["unify"]).exits(0);
+        let sql = "SELECT DISTINCT as_of_at FROM customer_360";
+        assert_eq!(place.answers(sql), [moment], "{instead}");
+    }
+    place.write("bad.toml", &with(as_of, "as_of = \"2026-13-01\""));
+    place.run(&["check", "--config", "bad.toml"]).exits(1).says(&[
+        "bad.toml:7:9: \"as_of\" in [time] is not a time",
+        "hint: write an RFC 3339 time, such as \"2026-07-01T00:00:00Z\", or a date such as \"2026-07-01\"",
+    ]);
+}
+
+#[test]
+fn a_run_tells_whether_it_was_full_and_what_it_reads_no_more() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN])));
+    place
+        .run(&["unify"])
+        .exits(0)
+        .says(&["snapshot 1: 1 customer from 1 row (1 new file)"]);
+    place.land("orders/b.parquet", &place.parquet(&orders(&[BOB])));
+    place
+        .run(&["unify"])
+        .exits(0)
+        .says(&["snapshot 2: 2 customers from 1 row (1 new file)"]);
+    fs::remove_file(place.path("lake/orders/b.parquet")).unwrap();
+    place
+        .run(&["unify"])
+        .exits(0)
+        .says(&["snapshot 3: 1 customer from 1 row (0 new files, 1 file read no more)"]);
+    assert_eq!(
+        place.answers("SELECT scope, why_full FROM perennial.runs ORDER BY snapshot"),
+        [
+            "full,it is the first run",
+            "increment,",
+            "full,\"source \"\"shop\"\": \"\"orders/b.parquet\"\" has gone or changed\""
+        ]
+    );
+}
+
+#[test]
+fn init_takes_the_file_by_the_name_that_the_other_commands_have_for_it() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
+    place
+        .run(&["init", "./lake", "--config", "mine.toml"])
+        .exits(0)
+        .says(&["wrote mine.toml"]);
+    place.run(&["unify", "--config", "mine.toml"]).exits(0);
+    assert!(place.path("mine.toml").exists());
+}
+
+#[test]
+fn a_relation_of_another_schema_is_named_for_one_that_is_not_there() {
+    let place = Place::unified();
+    place.run(&["query", "SELECT * FROM shop"]).exits(1).says(&[
+        "error: relation \"shop\" does not exist",
+        "hint: Perhaps you meant \"raw.shop\".",
+    ]);
+    assert_eq!(place.answers(CUSTOMERS), BOTH);
+}
+
+#[test]
+fn a_log_level_that_is_set_and_empty_is_the_default() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
+    // No object of a store has such a name, and a warning says so.
+    fs::write(
+        place.path("lake/orders").join(OsStr::from_bytes(b"\xff.parquet")),
+        "x",
+    )
+    .unwrap();
+    let warned = |level: Option<&str>| {
+        let mut command = place.command(&["check"]);
+        command.env_remove("PERENNIAL_LOG");
+        if let Some(level) = level {
+            command.env("PERENNIAL_LOG", level);
+        }
+        let output = command.output().unwrap();
+        String::from_utf8_lossy(&output.stderr).contains("not the name of an object")
+    };
+    assert!(!warned(Some("error")));
+    assert!(warned(None) && warned(Some("")) && warned(Some("warn")));
+}
+
+#[test]
+fn a_word_that_can_say_nothing_is_told() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
+    let words = "SELECT a, b, c, d, 'same' AS verdict, TIMESTAMPTZ '2026-02-01 00:00:00Z' AS at FROM (VALUES \
+                 ('shop', '1', 'shop', '1'), ('shpo', '1', 'shop', '2'), ('shop', '1', 'shop', '9')) AS t (a, b, c, d)";
+    place.land("desk/a.parquet", &place.parquet(words));
+    let desk = "[[source]]\nname = \"desk\"\nkind = \"identity_override\"\npath = \"desk/\"\ntime = \"at\"\n\
+                columns = { source_a = \"a\", record_a = \"b\", source_b = \"c\", record_b = \"d\", verdict = \"verdict\" }\n[server]";
+    place.write("perennial.toml", &with("[server]", desk));
+    place.run(&["check"]).exits(0).says(&[
+        "warning: desk/a.parquet of desk speaks of records of source \"shpo\", which does not exist: did you mean \"shop\"?",
+    ]);
+    place.run(&["unify"]).exits(0);
+    assert_eq!(
+        place.answers("SELECT source_a, record_b, state FROM perennial.identity_overrides ORDER BY record_b"),
+        [
+            "shop,1,one record",
+            "shpo,2,unknown source",
+            "shop,9,unknown record"
+        ]
+    );
+}
