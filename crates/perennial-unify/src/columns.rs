@@ -211,3 +211,19 @@ fn written_field(field: &Field) -> Field {
     };
     field.clone().with_data_type(data_type)
 }
+
+/// The names of columns for somebody who has named one that is not there: the first of many.
+pub(crate) fn columns_told(schema: &Schema) -> String {
+    const TOLD: usize = 20;
+    let names: Vec<&str> = schema
+        .fields()
+        .iter()
+        .take(TOLD)
+        .map(|field| field.name().as_str())
+        .collect();
+    let more = match schema.fields().len().saturating_sub(TOLD) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("The files have the columns {}{more}.", names.join(", "))
+}

@@ -205,11 +205,7 @@ impl UserError for Error {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Configured { cause, .. } => cause.hint(),
-            Self::Mapping { cause, name, .. } => cause.hint().or_else(|| {
-                Some(format!(
-                    "SELECT * FROM raw.{name} LIMIT 1 shows the columns of the source."
-                ))
-            }),
+            Self::Mapping { cause, .. } => cause.hint(),
             Self::Predicate { cause, what, .. } => cause.hint().or_else(|| {
                 Some(match *what {
                     "segment" => "A segment is a condition on the columns of customer_360.".to_owned(),

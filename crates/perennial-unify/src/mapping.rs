@@ -21,6 +21,7 @@ use perennial_engine::expression::{expression, lenient, physical};
 use perennial_engine::schema::data_type;
 use perennial_engine::type_name;
 
+use crate::columns::columns_told;
 use crate::error::{Error, Result};
 use crate::lost::{Casts, Lost, Worked, said};
 use crate::money::currencies;
@@ -119,11 +120,14 @@ impl Mapping {
         type_index: impl Fn(&str) -> Option<usize>,
     ) -> Result<Self> {
         let schema = DFSchema::try_from(Arc::clone(input))?;
-        let unfit = |key: &str, at: Spot, cause| Error::Mapping {
+        let unfit = |key: &str, at: Spot, cause: perennial_engine::Error| Error::Mapping {
             name: source.name.clone(),
             key: key.to_owned(),
             at,
-            cause: Box::new(cause),
+            cause: Box::new(match (cause.class(), cause.hint()) {
+                (ErrorClass::UndefinedColumn, None) => cause.with_hint(columns_told(input)),
+                _ => cause,
+            }),
         };
         let castable = |key: &str, at: Spot, from: &DataType, to: &DataType| -> Result<()> {
             if arrow::compute::can_cast_types(from, to) {

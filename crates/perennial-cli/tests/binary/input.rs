@@ -109,6 +109,10 @@ fn a_mapping_or_segment_that_does_not_fit_is_named_by_its_own_file_and_line() {
     let segment =
         |condition: &str| format!("{CONFIG}[[segment]]\nname = \"some\"\nwhere = \"{condition}\"\n");
     place.write("mapping.toml", &CONFIG.replace("\"amount\"", "\"amuont\""));
+    place.write(
+        "key.toml",
+        &CONFIG.replace("record_key = \"id\"", "record_key = \"nothing_like_it\""),
+    );
     place.write("segment.toml", &segment("net_revnue > 5"));
     place.write("zero.toml", &segment("1 / (orders - orders) > 0"));
     for (config, parts) in [
@@ -117,6 +121,13 @@ fn a_mapping_or_segment_that_does_not_fit_is_named_by_its_own_file_and_line() {
             [
                 "error: mapping.toml:15:22: columns.amount of source \"shop\": column \"amuont\" does not exist",
                 "hint: Perhaps you meant to reference the column \"amount\".",
+            ],
+        ),
+        (
+            "key.toml",
+            [
+                "error: key.toml:12:14: record_key of source \"shop\": column \"nothing_like_it\" does not exist",
+                "hint: The files have the columns id, email, amount, state, currency, at.",
             ],
         ),
         (
