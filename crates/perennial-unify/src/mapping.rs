@@ -16,7 +16,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use perennial_base::config::{Expression, SourceConfig, Spot};
 use perennial_base::relation::ColumnType;
-use perennial_base::{ErrorClass, Kind};
+use perennial_base::{ErrorClass, Kind, UserError};
 use perennial_engine::expression::{expression, lenient, physical};
 use perennial_engine::schema::data_type;
 use perennial_engine::type_name;

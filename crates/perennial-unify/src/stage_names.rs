@@ -21,9 +21,11 @@ pub(crate) fn unknown_stages(condition: &Expr, known: &[&str]) -> Vec<String> {
     // It visits, and nothing of it fails.
     let _ = condition.apply(|part| {
         match part {
-            Expr::BinaryExpr(BinaryExpr { left, op, right })
-                if matches!(op, Operator::Eq | Operator::NotEq) =>
-            {
+            Expr::BinaryExpr(BinaryExpr {
+                left,
+                op: Operator::Eq | Operator::NotEq,
+                right,
+            }) => {
                 compared(bare(left), bare(right));
                 compared(bare(right), bare(left));
             }
