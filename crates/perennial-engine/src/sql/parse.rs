@@ -2,9 +2,10 @@
 
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
-use perennial_base::ErrorClass;
+use perennial_base::{ErrorClass, UserError};
 
 use crate::error::{Error, Result};
 use crate::sql::depth::{balance, within_bounds};
@@ -148,7 +149,16 @@ fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>)
 }
 
 /// The tree of one statement. One that is too deep is also taken apart here, where the stack is large enough for it.
-fn tree(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+fn tree(sql: &str, dialect: &PostgreSqlDialect, mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let behind_top = without_top(&mut tokens);
+    let with_remedy = |error: Error| {
+        let place = error.position();
+        if behind_top.iter().any(|at| Some(position(sql, *at)) == place) {
+            error.with_hint("Postgres has no TOP: write LIMIT and the number at the end of the query.")
+        } else {
+            error
+        }
+    };
     let mut parser = Parser::new(dialect)
         .with_recursion_limit(MAX_DEPTH)
         .with_tokens_with_locations(written_out(tokens));
@@ -156,12 +166,12 @@ fn tree(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> R
         Ok(statement) => statement,
         Err(ParserError::RecursionLimitExceeded) => return Err(too_complex()),
         Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
-            return Err(syntax_error(sql, &message, &parser));
+            return Err(with_remedy(syntax_error(sql, &message, &parser)));
         }
     };
     let next = parser.peek_token();
     if next.token != Token::EOF {
-        return Err(at_token(sql, &next));
+        return Err(with_remedy(at_token(sql, &next)));
     }
     distinct_from(&mut statement);
     balance(&mut statement);
@@ -170,6 +180,27 @@ fn tree(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> R
     } else {
         Err(too_complex())
     }
+}
+
+/// `TOP` is a name in Postgres, of a column or table as may be; the parser has it as a keyword of another database.
+/// Gives where numbers stand right behind it, which is that database's LIMIT.
+fn without_top(tokens: &mut [TokenWithSpan]) -> Vec<Location> {
+    let mut numbers = Vec::new();
+    let mut behind_top = false;
+    for token in tokens {
+        match &mut token.token {
+            Token::Whitespace(_) => continue,
+            Token::Word(word) if word.keyword == Keyword::TOP => {
+                word.keyword = Keyword::NoKeyword;
+                behind_top = true;
+                continue;
+            }
+            Token::Number(..) if behind_top => numbers.push(token.span.start),
+            _ => {}
+        }
+        behind_top = false;
+    }
+    numbers
 }
 
 fn too_complex() -> Error {
@@ -304,8 +335,6 @@ pub(crate) fn read_only(query: &Query) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use perennial_base::UserError;
-
     use super::*;
 
     #[track_caller]
@@ -330,6 +359,27 @@ mod tests {
         fails("select 1 +", "syntax error at end of input", 11);
         fails("select\n  *\nfrom x)", "syntax error at or near \")\"", 18);
         fails("select 'ä', , 1", "syntax error at or near \",\"", 13);
+    }
+
+    // As in PostgreSQL 15, where TOP is no keyword.
+    #[test]
+    fn top_is_a_name_and_a_number_behind_it_is_answered_with_limit() {
+        for (sql, at) in [
+            ("SELECT TOP 5 x FROM t", 12),
+            ("SELECT * FROM (SELECT top 5 x FROM t) q", 27),
+        ] {
+            fails(sql, "syntax error at or near \"5\"", at);
+            let hint = parse(sql).unwrap_err().hint().unwrap();
+            assert!(hint.contains("LIMIT"), "{hint}");
+        }
+        assert_eq!(parse("SELECT 1 5").unwrap_err().hint(), None);
+        for sql in [
+            "SELECT top FROM t",
+            "SELECT 1 FROM t AS top",
+            "SELECT t.top AS top FROM t",
+        ] {
+            assert!(parse(sql).is_ok(), "{sql}");
+        }
     }
 
     #[test]
