@@ -13,7 +13,7 @@ const FLAT: u64 = 256 << 20;
 
 pub(crate) fn faults() -> Vec<Fault> {
     const AREA: &str = "clients";
-    vec![
+    let faults = vec![
         Fault::new(AREA, "gone_while_rows_flow", &["winds down"], |server| {
             let mut session = server.session()?;
             session.send(&query(ROWS))?;
@@ -140,7 +140,8 @@ pub(crate) fn faults() -> Vec<Fault> {
             },
         )
         .postgres(&["all are kept"], "it has no bound on them"),
-    ]
+    ];
+    faults.into_iter().map(Fault::heavy).collect()
 }
 
 /// The outcome of a fault that must not take memory.
