@@ -10,6 +10,7 @@ use perennial_base::ErrorClass;
 use crate::error::Error;
 
 mod avg;
+mod growing;
 pub(crate) mod integers;
 pub(crate) mod intervals;
 pub(crate) mod json;
@@ -45,6 +46,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(pattern::functions());
     all.extend(json::functions());
     all.extend(texts::functions());
+    all.extend(growing::functions());
     all
 }
 

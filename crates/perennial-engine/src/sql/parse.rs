@@ -14,8 +14,12 @@ use crate::sql::precedence::distinct_from;
 
 /// Nesting that the parser follows before it gives up.
 pub(crate) const MAX_DEPTH: usize = 1_000;
+/// The parser's own limit, of which a bracket takes several; `nesting` is the bound that holds.
+const PARSER_DEPTH: usize = 8 * MAX_DEPTH;
 /// Expressions and queries that a statement may consist of.
 pub(crate) const MAX_NODES: usize = 200_000;
+/// Bytes of a request's text.
+const MAX_BYTES: usize = 16 << 20;
 /// Words, signs and blanks of a statement.
 const MAX_TOKENS: usize = 1_000_000;
 /// Statements of more tokens than this are parsed on a stack of their own.
@@ -45,9 +49,19 @@ impl Parsed {
 /// Splits and parses all statements of `sql`; none for an empty request.
 ///
 /// # Errors
-/// Class `Syntax` with the position of the token that does not fit, `TooComplex` for a statement that is nested
-/// too deeply or is too large.
+/// Class `Syntax` with the position of the token that does not fit, `TooLarge` for a text that is too long, `TooComplex`
+/// for a statement that is nested too deeply or has too many parts.
 pub(crate) fn parse(sql: &str) -> Result<Vec<Parsed>> {
+    if sql.len() > MAX_BYTES {
+        return Err(Error::new(
+            ErrorClass::TooLarge,
+            format!(
+                "a statement of {} bytes is longer than the {MAX_BYTES} that are accepted",
+                sql.len()
+            ),
+        )
+        .with_hint("Give long values as parameters."));
+    }
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, sql)
         .tokenize_with_location()
@@ -137,6 +151,10 @@ fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>)
         .map_or(sql.len(), |token| offset(sql, token.span.end));
     let text = sql.get(start..end.max(start)).unwrap_or(sql).to_owned();
 
+    // The parser comes back from its limit by trying what else the tokens might be, at each level anew.
+    if nesting(&tokens) > MAX_DEPTH {
+        return Err(too_complex());
+    }
     // What few tokens make is not deep.
     let statement = if tokens.len() < DEEP_TOKENS {
         tree(sql, dialect, tokens)?
@@ -146,6 +164,29 @@ fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>)
         stacker::grow(DEEP_STACK, || tree(sql, dialect, tokens))?
     };
     Ok(Parsed { text, statement })
+}
+
+/// How deep brackets, CASEs and signs before an operand nest.
+fn nesting(tokens: &[TokenWithSpan]) -> usize {
+    let (mut open, mut signs, mut deepest) = (0_usize, 0, 0);
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(_) => continue,
+            Token::LParen | Token::LBracket => open += 1,
+            Token::RParen | Token::RBracket => open = open.saturating_sub(1),
+            Token::Word(word) if word.keyword == Keyword::CASE => open += 1,
+            Token::Word(word) if word.keyword == Keyword::END => open = open.saturating_sub(1),
+            _ => {}
+        }
+        let sign = match &token.token {
+            Token::Minus | Token::Plus | Token::Tilde => true,
+            Token::Word(word) => word.keyword == Keyword::NOT,
+            _ => false,
+        };
+        signs = if sign { signs + 1 } else { 0 };
+        deepest = deepest.max(open + signs);
+    }
+    deepest
 }
 
 /// The tree of one statement. One that is too deep is also taken apart here, where the stack is large enough for it.
@@ -160,7 +201,7 @@ fn tree(sql: &str, dialect: &PostgreSqlDialect, mut tokens: Vec<TokenWithSpan>) 
         }
     };
     let mut parser = Parser::new(dialect)
-        .with_recursion_limit(MAX_DEPTH)
+        .with_recursion_limit(PARSER_DEPTH)
         .with_tokens_with_locations(written_out(tokens));
     let mut statement = match parser.parse_statement() {
         Ok(statement) => statement,
