@@ -4,6 +4,7 @@ use libtest_mimic::Failed;
 
 use crate::bytes::{
     ENCRYPTION, VERSION, announced, bind, describe, execute, message, packet, parse, query, startup, sync,
+    terminate,
 };
 use crate::client::Connection;
 use crate::fault::Fault;
@@ -159,7 +160,7 @@ fn frames() -> Vec<Fault> {
                 let kinds = b"QPBDECHSdcfF";
                 let kind = kinds.get(round % kinds.len()).copied().unwrap_or(b'Q');
                 let mut session = server.session()?;
-                session.play(&[message(kind, body), sync()].concat())?;
+                session.play(&[message(kind, body), sync(), terminate()].concat())?;
             }
             Ok("no defect".to_owned())
         })
