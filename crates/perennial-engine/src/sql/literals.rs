@@ -431,6 +431,10 @@ fn moment(text: &str, data_type: &mut DataType, reading: &Reading) -> Result<Opt
             let now = Expr::Function(crate::sql::subquery::function("now", Vec::new()));
             return Ok(Some(cast(now, data_type.clone())));
         }
+        // No constant of the planner's is infinite; the cast reads it.
+        "infinity" | "-infinity" if !matches!(target, ArrowType::Interval(_) | ArrowType::Time64(_)) => {
+            return Ok(None);
+        }
         "today" | "tomorrow" | "yesterday"
             if !matches!(target, ArrowType::Interval(_) | ArrowType::Time64(_)) =>
         {

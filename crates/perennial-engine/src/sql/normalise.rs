@@ -7,12 +7,13 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, ObjectNamePart, Query, Select, SelectItem,
-    Statement, TableFactor, TimezoneInfo, Value, VisitMut, VisitorMut,
+    Statement, TableFactor, TimezoneInfo, Top, Value, VisitMut, VisitorMut,
 };
 
-use perennial_base::Config;
+use perennial_base::{Config, ErrorClass};
 
 use crate::error::{Error, Result, specified_twice};
+use crate::functions::postgres::equals_any;
 use crate::functions::table;
 use crate::rules::array_literal::elements;
 use crate::sql::literals::{self, Reading};
@@ -22,6 +23,7 @@ use crate::sql::partitions;
 use crate::sql::postgres;
 use crate::sql::sets;
 use crate::sql::subquery::{self, call};
+use crate::sql::tableoid;
 use crate::sql::using::{self, Names};
 
 /// The names of a function's parameters in order, and how many of them must be given.
@@ -80,6 +82,9 @@ impl VisitorMut for Rules<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        if let Some(top) = &select.top {
+            return ControlFlow::Break(top_is_limit(top));
+        }
         if let Some(name) = named_twice(select) {
             return ControlFlow::Break(specified_twice(&name));
         }
@@ -94,6 +99,13 @@ impl VisitorMut for Rules<'_> {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
                 values_of_exists(expr, self.context.aggregates);
             }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        if self.context.reading.is_some() {
+            tableoid::in_select(select, &self.names, self.context.relations);
         }
         ControlFlow::Continue(())
     }
@@ -147,13 +159,21 @@ impl VisitorMut for Rules<'_> {
         }
         match expr {
             Expr::BinaryOp { op, .. } => named_operator(op),
-            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => array_of_text(right),
+            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
+                array_of_text(right);
+                if let Some(replaced) = one_of(expr) {
+                    *expr = replaced;
+                }
+            }
             Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
             Expr::Function(function) => match subquery::array(function, self.context.aggregates) {
                 Some(array) => *expr = array,
                 None => {
                     function_name(function);
                     skipped_arguments(function, self.context.parameters);
+                    if let Some(array) = postgres::json_array(function) {
+                        *expr = array;
+                    }
                 }
             },
             Expr::TypedString(typed) => offset::literal(&mut typed.value.value, &typed.data_type),
@@ -171,7 +191,10 @@ impl VisitorMut for Rules<'_> {
                     *expr = replaced;
                 }
             }
-            Expr::AtTimeZone { .. } | Expr::SimilarTo { .. } | Expr::Extract { .. } => {
+            Expr::AtTimeZone { .. }
+            | Expr::SimilarTo { .. }
+            | Expr::Extract { .. }
+            | Expr::Substring { .. } => {
                 if let Some(replaced) = postgres::operator(expr) {
                     *expr = replaced;
                 }
@@ -193,6 +216,17 @@ impl VisitorMut for Rules<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `TOP 5` is another dialect's `LIMIT 5`.
+fn top_is_limit(top: &Top) -> Error {
+    let written = top.to_string();
+    let number = written.split_whitespace().nth(1).unwrap_or_default();
+    Error::new(
+        ErrorClass::Syntax,
+        format!("syntax error at or near \"{number}\""),
+    )
+    .with_hint(format!("Write LIMIT {number} at the end of the query."))
 }
 
 /// A name that two tables of FROM are called by. Tables of different schemas may share theirs.
@@ -309,6 +343,42 @@ fn array_of_text(expr: &mut Expr) {
             elem: elements.into_iter().map(element).collect(),
             named: true,
         });
+    }
+}
+
+/// `x = ANY(ARRAY[a, b])` is `x IN (a, b)`, and `x <> ALL(ARRAY[a, b])` is `x NOT IN (a, b)`. Of another array it is asked
+/// by a function.
+fn one_of(expr: &Expr) -> Option<Expr> {
+    let (left, right, negated) = match expr {
+        Expr::AnyOp {
+            left,
+            compare_op: BinaryOperator::Eq,
+            right,
+            ..
+        } => (left, right, false),
+        Expr::AllOp {
+            left,
+            compare_op: BinaryOperator::NotEq,
+            right,
+        } => (left, right, true),
+        _ => return None,
+    };
+    match right.as_ref() {
+        Expr::Array(array)
+            if !array.elem.is_empty() && !array.elem.iter().any(|item| matches!(item, Expr::Array(_))) =>
+        {
+            Some(Expr::InList {
+                expr: left.clone(),
+                list: array.elem.clone(),
+                negated,
+            })
+        }
+        Expr::Subquery(_) => None,
+        _ if negated => None,
+        other => Some(Expr::Function(subquery::function(
+            equals_any::NAME,
+            vec![other.clone(), left.as_ref().clone()],
+        ))),
     }
 }
 
