@@ -481,6 +481,7 @@ fn cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
             let name = if name == "regprocedure" { "regproc" } else { &name };
             Some(call(&format!("perennial_{name}_{direction}"), inner.clone()))
         }
+        "regoperator" if !names_an_object(inner) => Some(call("perennial_regoperator_out", inner.clone())),
         "oid" | "xid" | "cid" => match inner {
             // A name that was already turned into its number.
             Expr::Function(function) if function.name.to_string().starts_with("perennial_") => {
