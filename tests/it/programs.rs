@@ -118,9 +118,10 @@ fn psql_describes_what_is_served() {
     }
 }
 
-/// The commands of psql 15 that describe something, without their letters for the system's own and for more.
+/// The commands of psql 15 that describe something, without their letters for the system's own and for more. `\dp` and `\z`
+/// are answered with an error, as the list of differences says.
 const DESCRIBES: &str = "d da dA dAc dAf dAo dAp db dc dC dd dD ddp dE des det deu dew df dF dFd dFp dFt dg di dl dL dm dn do dO \
-                         dp dP dPi dPt drds dRp dRs ds dt dT du dv dx dX dy l z sf|now sv|pg_views";
+                         dP dPi dPt drds dRp dRs ds dt dT du dv dx dX dy l sf|now sv|pg_views";
 
 /// Those of [`DESCRIBES`], in all their forms, that a server answers with an error, each with the error.
 fn refused_describes(connection: &str, folder: &std::path::Path) -> Option<Vec<String>> {

@@ -255,7 +255,10 @@ fn compared(left: &Side, (symbol, written): (&str, &str), right: &Side, sql: &st
     .with_hint(
         "No operator matches the given name and argument types. You might need to add explicit type casts.",
     );
-    let error = match position_of_operator(sql, written, left.column) {
+    // `= ANY(ARRAY[…])` comes here as IN.
+    let position = position_of_operator(sql, written, left.column)
+        .or_else(|| position_of_operator(sql, symbol, left.column));
+    let error = match position {
         Some(position) => error.with_position(position),
         None => error,
     };

@@ -108,10 +108,7 @@ fn equal(lists: &ArrayRef, values: &ArrayRef) -> Result<ArrayRef> {
             if lists.is_null(row) {
                 return None;
             }
-            let places = lists
-                .value_offsets()
-                .get(row..row + 2)
-                .map_or(0..0, |ends| places(ends));
+            let places = lists.value_offsets().get(row..row + 2).map_or(0..0, places);
             let mut known = true;
             for place in places {
                 if items.is_null(place) || values.is_null(row) {
