@@ -10,7 +10,7 @@ use parquet::file::properties::WriterProperties;
 use perennial_testkit::{RunOptions, Setup, TestLake, TestServer};
 
 use crate::matrix::{CONFIG, orders, with, written};
-use crate::support::{becomes, code, connect, lines, one, told};
+use crate::support::{becomes, code, connect, one, told};
 
 /// The server does not wait for its next look when a statement has found that a file is another one, or is gone.
 #[tokio::test]

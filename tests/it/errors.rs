@@ -9,6 +9,7 @@ use crate::support::{code, connect, one};
 const FAILURES: &[(&str, u32, &str, &str)] = &[
     ("42601", 1, "syntax error at or near \"SELEC\"", "SELEC 1"),
     ("42601", 11, "syntax error at end of input", "SELECT 1 +"),
+    ("42601", 12, "syntax error at or near \"5\"", "SELECT TOP 5 1"),
     (
         "42601",
         8,

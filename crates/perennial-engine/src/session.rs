@@ -127,6 +127,8 @@ pub struct Session {
     pub(crate) login: Login,
     /// Whether the role may do everything.
     pub(crate) owner: bool,
+    /// Memory for one statement of the role, bytes; `None` = what everybody has.
+    memory: Option<u64>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) cursors: Mutex<HashMap<String, Cursor>>,
     /// Cursors opened so far.
@@ -154,11 +156,16 @@ impl Session {
     pub(crate) fn new(engine: Arc<Engine>, login: Login) -> Result<Self> {
         let mut defaults = session_defaults(engine.config());
         defaults.insert("session_authorization".to_owned(), login.user.clone());
-        let owner = engine
-            .config()
-            .roles
-            .iter()
-            .any(|role| role.name == login.user && role.owner);
+        let roles = &engine.config().roles;
+        let role = roles.iter().find(|role| role.name == login.user);
+        let owner = role.is_some_and(|role| role.owner);
+        let memory = role.and_then(|role| role.statement_memory);
+        if let Some(timeout) = role.and_then(|role| role.statement_timeout) {
+            defaults.insert(
+                "statement_timeout".to_owned(),
+                format!("{}ms", timeout.as_millis()),
+            );
+        }
         defaults.insert(
             "is_superuser".to_owned(),
             if owner { "on" } else { "off" }.to_owned(),
@@ -188,6 +195,7 @@ impl Session {
             engine,
             login,
             owner,
+            memory,
             shared,
             cursors: Mutex::default(),
             opened: AtomicU64::new(0),

@@ -31,9 +31,12 @@ pub struct WriterOptions {
     pub sort: Vec<String>,
     /// The columns that get a bloom filter.
     pub bloom: Vec<String>,
+    /// The columns whose values hardly repeat: a dictionary of them would cost time and save nothing.
+    pub distinct: Vec<String>,
     /// The most rows of a row group. Small groups make one customer's rows cheap to find.
     pub row_group_rows: usize,
-    /// Whether statements read the table; what only runs read has smaller pages, and no bounds of each.
+    /// Whether statements read the table; what only runs read has smaller pages, no bounds of each, and a compression that
+    /// takes half the time for files some two fifths larger.
     pub served: bool,
 }
 
@@ -42,6 +45,7 @@ impl Default for WriterOptions {
         Self {
             sort: Vec::new(),
             bloom: Vec::new(),
+            distinct: Vec::new(),
             row_group_rows: 131_072,
             served: true,
         }
@@ -202,12 +206,12 @@ fn properties(
     // Level 1 costs half of level 3's time for files some 5 % larger, and is decoded as fast.
     let level = ZstdLevel::try_new(1).map_err(|error| error.to_string())?;
     let rows = options.row_group_rows.max(1);
-    let (page_rows, statistics) = match options.served {
-        true => (PAGE_ROWS, EnabledStatistics::Page),
-        false => (UNSERVED_PAGE_ROWS, EnabledStatistics::Chunk),
+    let (page_rows, statistics, compression) = match options.served {
+        true => (PAGE_ROWS, EnabledStatistics::Page, Compression::ZSTD(level)),
+        false => (UNSERVED_PAGE_ROWS, EnabledStatistics::Chunk, Compression::LZ4_RAW),
     };
     let mut builder = WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+        .set_compression(compression)
         .set_created_by(concat!("perennial ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_max_row_group_row_count(Some(rows))
         .set_data_page_row_count_limit(page_rows)
@@ -219,6 +223,9 @@ fn properties(
         builder = builder
             .set_column_bloom_filter_enabled(path.clone(), true)
             .set_column_bloom_filter_max_ndv(path, rows as u64);
+    }
+    for name in &options.distinct {
+        builder = builder.set_column_dictionary_enabled(leaf(name)?.1, false);
     }
     Ok(builder.build())
 }

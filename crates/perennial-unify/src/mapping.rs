@@ -164,7 +164,11 @@ impl Mapping {
                 other => {
                     let message = format!("a value of type {} is no condition", type_name(&other));
                     let cause = perennial_engine::Error::new(ErrorClass::TypeMismatch, message);
-                    Err(unfit("where", written.at, cause))
+                    let hint = format!(
+                        "Write what has to be true of a row, such as {} IS NOT NULL.",
+                        written.sql
+                    );
+                    Err(unfit("where", written.at, cause.with_hint(hint)))
                 }
             }
         };

@@ -27,6 +27,8 @@ const ROW_GROUP_ROWS: usize = 32_768;
 const PERSON_GROUP_ROWS: usize = 4_096;
 /// Columns that rows are looked up by, besides those that files are sorted by.
 const LOOK_UPS: [&str; 2] = ["order_id", "value"];
+/// Columns of which nearly every row has a value of its own.
+const DISTINCT: [&str; 5] = ["record_key", "value", "_key", "_row", "_time"];
 
 /// The rows of a row group of a table.
 pub(crate) fn row_group_rows(name: &str) -> usize {
@@ -196,6 +198,11 @@ impl Output {
             bloom: LOOK_UPS
                 .iter()
                 .filter(|column| schema.index_of(column).is_ok() && sort.first() != Some(column))
+                .map(|column| (*column).to_owned())
+                .collect(),
+            distinct: DISTINCT
+                .iter()
+                .filter(|column| schema.index_of(column).is_ok())
                 .map(|column| (*column).to_owned())
                 .collect(),
             row_group_rows,

@@ -286,7 +286,13 @@ impl Committing<'_> {
         keep_served(engine, self.previous, &landing, removes).await?;
         engine.lake().verify(self.id).await?;
         let state = engine.work_state(READ_MEMORY)?;
-        let scratch = Scratch::new(config.server.spill_dir.as_deref(), SCRATCH_MEMORY)?;
+        // The graph of a part is small.
+        let memory = if self.part {
+            2 * SCRATCH_MEMORY
+        } else {
+            SCRATCH_MEMORY
+        };
+        let scratch = Scratch::new(config.server.spill_dir.as_deref(), memory)?;
         let rules = Arc::new(rules(config)?);
         let stored = Tables::new(engine, &state, self.previous).await?;
         let mut ids = PreviousIds::default();

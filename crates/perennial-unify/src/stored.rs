@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use datafusion::catalog::TableProvider;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
@@ -29,9 +30,10 @@ pub(crate) struct Tables {
 }
 
 /// Which groups are worked out anew. A row of no group always is.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Touched {
-    groups: Arc<Vec<bool>>,
+    /// One bit each: all rows of all tables ask, in no order.
+    groups: BooleanBuffer,
     /// The rows of these groups by file, of the files that have been asked for.
     rows: Arc<Mutex<HashMap<String, RowSet>>>,
 }
@@ -39,13 +41,14 @@ pub(crate) struct Touched {
 impl Touched {
     pub(crate) fn new(groups: Vec<bool>) -> Self {
         Self {
-            groups: Arc::new(groups),
+            groups: groups.into(),
             rows: Arc::default(),
         }
     }
 
     fn holds(&self, group: u32) -> bool {
-        self.groups.get(group as usize) == Some(&true)
+        let group = group as usize;
+        group < self.groups.len() && self.groups.value(group)
     }
 }
 

@@ -10,6 +10,9 @@ use anyhow::{Context, Result};
 
 use crate::shell::{output, wait_until};
 
+/// The superuser of the tests is who it says; every other role has a password, as the faults of log-ins need it.
+const HBA: &str = "local all perennial trust\nlocal all all scram-sha-256\n";
+
 /// A running server. It is stopped and its folder removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Cluster {
@@ -56,6 +59,8 @@ impl Cluster {
                 .arg(&data),
         )?;
 
+        fs::write(data.join("pg_hba.conf"), HBA)?;
+
         let mut command = Command::new(programs.join("postgres"));
         as_owner(&mut command, owner)
             .arg("-D")
@@ -63,6 +68,8 @@ impl Cluster {
             .arg("-k")
             .arg(folder)
             .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "timezone=UTC"])
+            // Faults wait for it.
+            .args(["-c", "authentication_timeout=3s"])
             .stdout(Stdio::null())
             .stderr(fs::File::create(folder.join("log"))?);
         let server = command.spawn().context("cannot start the server")?;

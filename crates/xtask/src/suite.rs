@@ -20,6 +20,20 @@ pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<()> {
     with_tools(&mut command)
 }
 
+/// `cargo xtask faults`: every fault, the heavy ones too, against the binary and against PostgreSQL; `arguments` go to
+/// `cargo test`.
+///
+/// The profile is that of the tests: the same artifacts, deeper frames on the stack, checks of overflow, and less speed, so
+/// that whoever passes in it passes in the other. `--release` plays them against what users run.
+pub(crate) fn faults(repository: &Repository, arguments: &[String]) -> Result<()> {
+    let mut command = command(repository);
+    command
+        .args(["--test", "faults"])
+        .args(arguments)
+        .env("PERENNIAL_TEST_HEAVY", "1");
+    with_tools(&mut command)
+}
+
 /// `cargo test` over the workspace, with the real data sets where they are.
 pub(crate) fn command(repository: &Repository) -> Command {
     let mut command = repository.command("cargo");

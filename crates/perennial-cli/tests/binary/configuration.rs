@@ -63,7 +63,7 @@ fn an_expression_that_is_none_is_named_as_it_was_written() {
             "time = \"at\"\nwhere = \"amount\"",
             [
                 "error: bad.toml:14:9: where of source \"shop\": a value of type double precision is no condition",
-                "hint: ",
+                "hint: Write what has to be true of a row, such as amount IS NOT NULL.",
             ],
         ),
     ] {

@@ -25,6 +25,12 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
             format!("invalid regular expression: {why}"),
         ));
     }
+    if line.contains("did not compile: CompiledTooBig") {
+        return plain(
+            ErrorClass::InvalidRegex,
+            "invalid regular expression: regular expression is too complex",
+        );
+    }
     if line.starts_with("Invalid input syntax for type interval") {
         return plain(ErrorClass::InvalidDatetime, &line.replacen('I', "i", 1));
     }

@@ -12,6 +12,7 @@ use crate::error::Error;
 mod avg;
 pub(crate) mod equals_any;
 pub(crate) mod float;
+mod growing;
 pub(crate) mod integers;
 pub(crate) mod intervals;
 pub(crate) mod json;
@@ -50,6 +51,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(json::functions());
     all.extend(json_object::of_one());
     all.extend(texts::functions());
+    all.extend(growing::functions());
     all
 }
 

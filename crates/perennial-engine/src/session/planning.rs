@@ -141,7 +141,7 @@ impl Session {
         let basis = self.basis(&release);
         let state = self.state(&release, &basis)?;
         let statement = Arc::clone(&prepared.0);
-        let runtime = self.engine.statement_runtime(None)?;
+        let runtime = self.engine.statement_runtime(self.memory)?;
         let started = self.shared.transaction.lock().now(self.engine.clock().now());
         let config = Arc::clone(release.config(self.engine.config()));
         // Functions are in the plan; their names are looked up no more.

@@ -4,7 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Query, Select, SetExpr, Statement, Value, Visit, VisitMut, Visitor, VisitorMut,
+    BinaryOperator, Expr, Ident, ObjectName, Query, Select, SetExpr, Statement, Value, Visit, VisitMut,
+    Visitor, VisitorMut,
 };
 
 use crate::sql::parse::{MAX_DEPTH, MAX_NODES};
@@ -89,17 +90,46 @@ pub(crate) fn within_bounds(statement: &Statement) -> bool {
     statement.visit(&mut measure).is_continue()
 }
 
+/// What was visited so far. A query of a WITH counts wherever it is named, as it is planned there.
 #[derive(Default)]
 struct Measure {
-    nodes: usize,
+    /// Expressions and queries of each query that is open, and of the statement around them.
+    nodes: Vec<usize>,
     depth: usize,
+    /// What each open query names by its WITH.
+    named: Vec<Vec<Named>>,
+}
+
+/// A query of a WITH.
+struct Named {
+    name: String,
+    query: *const Query,
+    /// None while it is not known, as within itself.
+    nodes: usize,
+}
+
+/// A name as Postgres compares it.
+fn folded(name: &Ident) -> String {
+    match name.quote_style {
+        Some(_) => name.value.clone(),
+        None => name.value.to_lowercase(),
+    }
 }
 
 impl Measure {
-    fn enter(&mut self, levels: usize) -> ControlFlow<()> {
-        self.nodes += 1;
+    fn enter(&mut self, nodes: usize, levels: usize) -> ControlFlow<()> {
         self.depth += levels;
-        if self.nodes > MAX_NODES || self.depth > MAX_DEPTH {
+        let too_many = match self.nodes.last_mut() {
+            Some(sum) => {
+                *sum = sum.saturating_add(nodes);
+                *sum > MAX_NODES
+            }
+            None => {
+                self.nodes.push(nodes);
+                nodes > MAX_NODES
+            }
+        };
+        if too_many || self.depth > MAX_DEPTH {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
@@ -111,7 +141,7 @@ impl Visitor for Measure {
     type Break = ();
 
     fn pre_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
-        self.enter(1)
+        self.enter(1, 1)
     }
 
     fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<()> {
@@ -120,16 +150,45 @@ impl Visitor for Measure {
     }
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        self.enter(1 + operations(&query.body))
+        self.nodes.push(0);
+        let named = query
+            .with
+            .iter()
+            .flat_map(|with| &with.cte_tables)
+            .map(|cte| Named {
+                name: folded(&cte.alias.name),
+                query: &raw const *cte.query,
+                nodes: 0,
+            });
+        self.named.push(named.collect());
+        self.enter(1, 1 + operations(&query.body))
     }
 
     fn post_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
         self.depth -= 1 + operations(&query.body);
-        ControlFlow::Continue(())
+        self.named.pop();
+        let nodes = self.nodes.pop().unwrap_or_default();
+        let around = self.named.last_mut().into_iter().flatten();
+        for named in around.filter(|named| std::ptr::eq(named.query, query)) {
+            named.nodes = nodes;
+        }
+        self.enter(nodes, 0)
     }
 
     fn pre_visit_select(&mut self, _: &Select) -> ControlFlow<()> {
-        self.enter(0)
+        self.enter(1, 0)
+    }
+
+    fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
+        let [part] = relation.0.as_slice() else {
+            return ControlFlow::Continue(());
+        };
+        let name = part.as_ident().map(folded);
+        let mut all = self.named.iter().rev().flatten();
+        let nodes = all
+            .find(|named| Some(&named.name) == name.as_ref())
+            .map(|named| named.nodes);
+        self.enter(nodes.unwrap_or_default(), 0)
     }
 }
 

@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function,
     FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, ObjectNamePart, Query, Select, SelectItem,
-    Statement, TableFactor, TimezoneInfo, Top, Value, VisitMut, VisitorMut,
+    Statement, TableFactor, TimezoneInfo, Value, VisitMut, VisitorMut,
 };
 
-use perennial_base::{Config, ErrorClass};
+use perennial_base::Config;
 
 use crate::error::{Error, Result, specified_twice};
 use crate::functions::postgres::equals_any;
@@ -82,9 +82,6 @@ impl VisitorMut for Rules<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
-        if let Some(top) = &select.top {
-            return ControlFlow::Break(top_is_limit(top));
-        }
         if let Some(name) = named_twice(select) {
             return ControlFlow::Break(specified_twice(&name));
         }
@@ -216,17 +213,6 @@ impl VisitorMut for Rules<'_> {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// `TOP 5` is another dialect's `LIMIT 5`.
-fn top_is_limit(top: &Top) -> Error {
-    let written = top.to_string();
-    let number = written.split_whitespace().nth(1).unwrap_or_default();
-    Error::new(
-        ErrorClass::Syntax,
-        format!("syntax error at or near \"{number}\""),
-    )
-    .with_hint(format!("Write LIMIT {number} at the end of the query."))
 }
 
 /// A name that two tables of FROM are called by. Tables of different schemas may share theirs.

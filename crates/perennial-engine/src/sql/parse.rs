@@ -2,9 +2,10 @@
 
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
-use perennial_base::ErrorClass;
+use perennial_base::{ErrorClass, UserError};
 
 use crate::error::{Error, Result};
 use crate::sql::depth::{balance, within_bounds};
@@ -13,8 +14,12 @@ use crate::sql::precedence::distinct_from;
 
 /// Nesting that the parser follows before it gives up.
 pub(crate) const MAX_DEPTH: usize = 1_000;
+/// The parser's own limit, of which a bracket takes several; `nesting` is the bound that holds.
+const PARSER_DEPTH: usize = 8 * MAX_DEPTH;
 /// Expressions and queries that a statement may consist of.
 pub(crate) const MAX_NODES: usize = 200_000;
+/// Bytes of a request's text.
+const MAX_BYTES: usize = 16 << 20;
 /// Words, signs and blanks of a statement.
 const MAX_TOKENS: usize = 1_000_000;
 /// Statements of more tokens than this are parsed on a stack of their own.
@@ -44,9 +49,19 @@ impl Parsed {
 /// Splits and parses all statements of `sql`; none for an empty request.
 ///
 /// # Errors
-/// Class `Syntax` with the position of the token that does not fit, `TooComplex` for a statement that is nested
-/// too deeply or is too large.
+/// Class `Syntax` with the position of the token that does not fit, `TooLarge` for a text that is too long, `TooComplex`
+/// for a statement that is nested too deeply or has too many parts.
 pub(crate) fn parse(sql: &str) -> Result<Vec<Parsed>> {
+    if sql.len() > MAX_BYTES {
+        return Err(Error::new(
+            ErrorClass::TooLarge,
+            format!(
+                "a statement of {} bytes is longer than the {MAX_BYTES} that are accepted",
+                sql.len()
+            ),
+        )
+        .with_hint("Give long values as parameters."));
+    }
     let dialect = PostgreSqlDialect {};
     let tokens = Tokenizer::new(&dialect, sql)
         .tokenize_with_location()
@@ -157,6 +172,10 @@ fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>)
         .map_or(sql.len(), |token| offset(sql, token.span.end));
     let text = sql.get(start..end.max(start)).unwrap_or(sql).to_owned();
 
+    // The parser comes back from its limit by trying what else the tokens might be, at each level anew.
+    if nesting(&tokens) > MAX_DEPTH {
+        return Err(too_complex());
+    }
     // What few tokens make is not deep.
     let statement = if tokens.len() < DEEP_TOKENS {
         tree(sql, dialect, tokens)?
@@ -168,21 +187,53 @@ fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>)
     Ok(Parsed { text, statement })
 }
 
+/// How deep brackets, CASEs and signs before an operand nest.
+fn nesting(tokens: &[TokenWithSpan]) -> usize {
+    let (mut open, mut signs, mut deepest) = (0_usize, 0, 0);
+    for token in tokens {
+        match &token.token {
+            Token::Whitespace(_) => continue,
+            Token::LParen | Token::LBracket => open += 1,
+            Token::RParen | Token::RBracket => open = open.saturating_sub(1),
+            Token::Word(word) if word.keyword == Keyword::CASE => open += 1,
+            Token::Word(word) if word.keyword == Keyword::END => open = open.saturating_sub(1),
+            _ => {}
+        }
+        let sign = match &token.token {
+            Token::Minus | Token::Plus | Token::Tilde => true,
+            Token::Word(word) => word.keyword == Keyword::NOT,
+            _ => false,
+        };
+        signs = if sign { signs + 1 } else { 0 };
+        deepest = deepest.max(open + signs);
+    }
+    deepest
+}
+
 /// The tree of one statement. One that is too deep is also taken apart here, where the stack is large enough for it.
-fn tree(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+fn tree(sql: &str, dialect: &PostgreSqlDialect, mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let behind_top = without_top(&mut tokens);
+    let with_remedy = |error: Error| {
+        let place = error.position();
+        if behind_top.iter().any(|at| Some(position(sql, *at)) == place) {
+            error.with_hint("Postgres has no TOP: write LIMIT and the number at the end of the query.")
+        } else {
+            error
+        }
+    };
     let mut parser = Parser::new(dialect)
-        .with_recursion_limit(MAX_DEPTH)
+        .with_recursion_limit(PARSER_DEPTH)
         .with_tokens_with_locations(null_tests(written_out(tokens)));
     let mut statement = match parser.parse_statement() {
         Ok(statement) => statement,
         Err(ParserError::RecursionLimitExceeded) => return Err(too_complex()),
         Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
-            return Err(syntax_error(sql, &message, &parser));
+            return Err(with_remedy(syntax_error(sql, &message, &parser)));
         }
     };
     let next = parser.peek_token();
     if next.token != Token::EOF {
-        return Err(at_token(sql, &next));
+        return Err(with_remedy(at_token(sql, &next)));
     }
     distinct_from(&mut statement);
     balance(&mut statement);
@@ -191,6 +242,27 @@ fn tree(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> R
     } else {
         Err(too_complex())
     }
+}
+
+/// `TOP` is a name in Postgres, of a column or table as may be; the parser has it as a keyword of another database.
+/// Gives where numbers stand right behind it, which is that database's LIMIT.
+fn without_top(tokens: &mut [TokenWithSpan]) -> Vec<Location> {
+    let mut numbers = Vec::new();
+    let mut behind_top = false;
+    for token in tokens {
+        match &mut token.token {
+            Token::Whitespace(_) => continue,
+            Token::Word(word) if word.keyword == Keyword::TOP => {
+                word.keyword = Keyword::NoKeyword;
+                behind_top = true;
+                continue;
+            }
+            Token::Number(..) if behind_top => numbers.push(token.span.start),
+            _ => {}
+        }
+        behind_top = false;
+    }
+    numbers
 }
 
 fn too_complex() -> Error {
@@ -325,8 +397,6 @@ pub(crate) fn read_only(query: &Query) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use perennial_base::UserError;
-
     use super::*;
 
     #[track_caller]
@@ -351,6 +421,27 @@ mod tests {
         fails("select 1 +", "syntax error at end of input", 11);
         fails("select\n  *\nfrom x)", "syntax error at or near \")\"", 18);
         fails("select 'ä', , 1", "syntax error at or near \",\"", 13);
+    }
+
+    // As in PostgreSQL 15, where TOP is no keyword.
+    #[test]
+    fn top_is_a_name_and_a_number_behind_it_is_answered_with_limit() {
+        for (sql, at) in [
+            ("SELECT TOP 5 x FROM t", 12),
+            ("SELECT * FROM (SELECT top 5 x FROM t) q", 27),
+        ] {
+            fails(sql, "syntax error at or near \"5\"", at);
+            let hint = parse(sql).unwrap_err().hint().unwrap();
+            assert!(hint.contains("LIMIT"), "{hint}");
+        }
+        assert_eq!(parse("SELECT 1 5").unwrap_err().hint(), None);
+        for sql in [
+            "SELECT top FROM t",
+            "SELECT 1 FROM t AS top",
+            "SELECT t.top AS top FROM t",
+        ] {
+            assert!(parse(sql).is_ok(), "{sql}");
+        }
     }
 
     #[test]

@@ -61,9 +61,11 @@ impl Shared {
             Ok(opened) => opened?,
             Err((mut stream, error)) => {
                 tracing::debug!(%error, "a connection was refused");
-                let mut out = BytesMut::new();
-                backend::error(&mut out, &error, true);
-                let _ = stream.write_all(&out).await;
+                if !matches!(error, Error::ClientGone) {
+                    let mut out = BytesMut::new();
+                    backend::error(&mut out, &error, true);
+                    let _ = stream.write_all(&out).await;
+                }
                 let _ = stream.shutdown().await;
                 return None;
             }
