@@ -211,6 +211,72 @@ const FAILURES: &[(&str, u32, &str, &str)] = &[
         "cannot execute DROP TABLE in a read-only transaction",
         "DROP TABLE orders",
     ),
+    (
+        "42883",
+        18,
+        "operator does not exist: text = integer",
+        "SELECT 'a'::text = 1",
+    ),
+    (
+        "42883",
+        13,
+        "operator does not exist: boolean = integer",
+        "SELECT true = 1",
+    ),
+    (
+        "42883",
+        50,
+        "operator does not exist: text = integer",
+        "SELECT x FROM (VALUES ('a'), ('1')) v(x) WHERE x = 1",
+    ),
+    (
+        "42883",
+        62,
+        "operator does not exist: text = integer",
+        "SELECT x FROM (VALUES ('a'), ('1')) v(x) WHERE x = '1' AND x IN (1, 2)",
+    ),
+    (
+        "42883",
+        50,
+        "operator does not exist: text <> integer",
+        "SELECT x FROM (VALUES ('a'), ('1')) v(x) WHERE x NOT IN (1)",
+    ),
+    (
+        "42883",
+        50,
+        "operator does not exist: text >= integer",
+        "SELECT x FROM (VALUES ('a'), ('1')) v(x) WHERE x BETWEEN 1 AND 2",
+    ),
+    (
+        "42883",
+        50,
+        "operator does not exist: text = integer",
+        "SELECT x FROM (VALUES ('a'), ('1')) v(x) WHERE x IN (SELECT 1)",
+    ),
+    (
+        "42883",
+        70,
+        "operator does not exist: text = integer",
+        "SELECT x FROM (VALUES ('a'), ('1')) v(x) JOIN (VALUES (1)) w(y) ON x = y",
+    ),
+    (
+        "42883",
+        50,
+        "operator does not exist: text = integer",
+        "SELECT x FROM (VALUES ('a'), ('1')) v(x) WHERE x IS DISTINCT FROM 1",
+    ),
+    (
+        "42883",
+        15,
+        "operator does not exist: text = integer",
+        "SELECT CASE x WHEN 1 THEN 2 END FROM (VALUES ('a')) v(x)",
+    ),
+    (
+        "42883",
+        50,
+        "operator does not exist: text = integer",
+        "SELECT x FROM (VALUES ('a'), ('1')) v(x) WHERE x = ANY(ARRAY[1])",
+    ),
 ];
 
 /// Statements that PostgreSQL refuses because their values or types make no sense, with its SQLSTATE. What is answered all

@@ -118,6 +118,54 @@ fn psql_describes_what_is_served() {
     }
 }
 
+/// The commands of psql 15 that describe something, without their letters for the system's own and for more. `\dp` and `\z`
+/// are answered with an error, as the list of differences says.
+const DESCRIBES: &str = "d da dA dAc dAf dAo dAp db dc dC dd dD ddp dE des det deu dew df dF dFd dFp dFt dg di dl dL dm dn do dO \
+                         dP dPi dPt drds dRp dRs ds dt dT du dv dx dX dy l sf|now sv|pg_views";
+
+/// Those of [`DESCRIBES`], in all their forms, that a server answers with an error, each with the error.
+fn refused_describes(connection: &str, folder: &std::path::Path) -> Option<Vec<String>> {
+    let mut script = String::new();
+    for command in DESCRIBES.split_ascii_whitespace() {
+        let (command, argument) = command.split_once('|').unwrap_or((command, ""));
+        for form in ["", "+", "S", "S+"] {
+            script.push_str(&format!(
+                "\\warn '>' {command}{form}\n\\{command}{form} {argument}\n"
+            ));
+        }
+    }
+    let file = folder.join("describes.sql");
+    std::fs::write(&file, script).unwrap();
+    let mut command = Command::new("psql");
+    command.args(["-X", "-d", connection, "-f"]).arg(&file);
+    let (_, _, errors) = ended(&mut command)?;
+    let mut refused = Vec::new();
+    let mut asked = "";
+    for line in errors.lines() {
+        if let Some(command) = line.strip_prefix("> ") {
+            asked = command;
+        } else if line.contains("ERROR:") {
+            refused.push(format!("{asked}: {line}"));
+        }
+    }
+    Some(refused)
+}
+
+#[test]
+fn psql_describes_all_that_it_describes_on_postgres() {
+    let server = TestServer::start(TestLake::demo_small());
+    let folder = server.lake().folder();
+    let Some(ours) = refused_describes(&server.connection_string(), folder) else {
+        return;
+    };
+    assert_eq!(ours, Vec::<String>::new());
+    // PostgreSQL answers all of them too.
+    if let Some(postgres) = variable("PERENNIAL_TEST_POSTGRES") {
+        let theirs = refused_describes(&postgres, folder);
+        assert_eq!(theirs, Some(Vec::new()));
+    }
+}
+
 #[test]
 fn psql_queries_in_portions_and_copies() {
     let server = TestServer::start(TestLake::demo_small());

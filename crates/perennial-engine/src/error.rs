@@ -403,6 +403,14 @@ fn undefined_function(name: &str, message: &str) -> Error {
         ErrorClass::UndefinedFunction,
         format!("function {name} does not exist"),
     );
+    if crate::functions::table::TABLE_FUNCTIONS
+        .iter()
+        .any(|function| function.name == name)
+    {
+        return error.with_hint(format!(
+            "It gives a table and stands in FROM, with constants as arguments: SELECT * FROM {name}(…)."
+        ));
+    }
     // The planner names the nearest of all functions, however far that is.
     let named = message.split("Did you mean '").nth(1);
     let near = named.and_then(|rest| nearest(name, rest.split('\'').next()));

@@ -1,7 +1,9 @@
 //! Rules of ours over plans.
 
+pub(crate) mod all_of_sets;
 pub(crate) mod array_literal;
 pub(crate) mod casts;
+pub(crate) mod comparisons;
 pub(crate) mod dependent_join;
 pub(crate) mod few_rows;
 pub(crate) mod guarded;

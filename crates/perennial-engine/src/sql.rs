@@ -12,6 +12,7 @@ pub(crate) mod postgres;
 pub(crate) mod precedence;
 pub(crate) mod sets;
 pub(crate) mod subquery;
+pub(crate) mod tableoid;
 pub(crate) mod using;
 
 pub use parse::Parsed;

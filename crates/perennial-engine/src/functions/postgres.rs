@@ -10,11 +10,13 @@ use perennial_base::ErrorClass;
 use crate::error::Error;
 
 mod avg;
+pub(crate) mod equals_any;
+pub(crate) mod float;
 mod growing;
 pub(crate) mod integers;
 pub(crate) mod intervals;
 pub(crate) mod json;
-mod json_object;
+pub(crate) mod json_object;
 pub(crate) mod like;
 mod numbers;
 pub(crate) mod numeric;
@@ -36,6 +38,8 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         like::function(),
         similar::function(),
         timezone::function(),
+        equals_any::function(),
+        float::function(),
         quotient::function(),
         numeric::function(),
     ]);
@@ -45,6 +49,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(zoned::functions());
     all.extend(pattern::functions());
     all.extend(json::functions());
+    all.extend(json_object::of_one());
     all.extend(texts::functions());
     all.extend(growing::functions());
     all

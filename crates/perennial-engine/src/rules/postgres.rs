@@ -16,7 +16,8 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, Scala
 use datafusion::optimizer::analyzer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::functions::postgres::{integers, intervals, json, quotient, round};
+use crate::functions::postgres::{float, integers, intervals, json, quotient, round};
+use crate::rules::comparisons;
 
 /// Operators on dates, times, intervals and quotients, by the types of their sides.
 #[derive(Debug)]
@@ -27,6 +28,9 @@ impl ExprPlanner for Operators {
         let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
             return Ok(PlannerResult::Original(expr));
         };
+        if let Some(error) = comparisons::impossible(&expr, schema) {
+            return Err(error);
+        }
         let RawBinaryExpr {
             op,
             left: one,
@@ -227,6 +231,12 @@ fn number(expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
                 Some(function) => Transformed::yes(function.call(vec![*left, *right])),
                 None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
             })
+        }
+        Expr::Cast(Cast { expr, field })
+            if *field.data_type() == DataType::Float64
+                && expr.get_type(schema).is_ok_and(|found| found.is_decimal()) =>
+        {
+            Ok(Transformed::yes(float::function().call(vec![*expr])))
         }
         Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() && !is_rounded(&expr) => {
             let rounds = expr.get_type(schema).is_ok_and(|found| {

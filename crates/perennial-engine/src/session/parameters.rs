@@ -18,7 +18,8 @@ use perennial_base::{ErrorClass, UserError, nearest};
 use std::ops::ControlFlow;
 
 use crate::error::{Error, Result};
-use crate::sql::parse::{position, position_of_name};
+use crate::rules::{all_of_sets, comparisons};
+use crate::sql::parse::{position, position_of_name, position_of_operator};
 
 /// Parameters that one statement may have.
 const MAX_PARAMETERS: usize = 65_535;
@@ -68,6 +69,9 @@ async fn to_plan(state: &SessionState, statement: Statement, text: &str) -> Resu
         LogicalPlan::Statement(PlanStatement::Prepare(prepare)) => prepare.input.as_ref().clone(),
         plan => plan,
     };
+    let plan = comparisons::checked(&plan, text)
+        .and_then(|()| all_of_sets::counted(plan))
+        .map_err(|error| placed(error, text))?;
     // Only the analyzed plan has the types that the rows will have: both sides of a UNION meet in it.
     let analyzed = state
         .analyzer()
@@ -87,10 +91,24 @@ fn placed(error: DataFusionError, text: &str) -> Error {
                 column: span.start.column,
             },
         )),
-        _ => match named(&error).and_then(|name| position_of_name(text, &name)) {
+        _ => match place(&error, text) {
             Some(at) if error.position().is_none() => error.with_position(at),
             _ => error,
         },
+    }
+}
+
+/// Where the name or the operator stands that an error is about.
+fn place(error: &Error, text: &str) -> Option<usize> {
+    let message = error.to_string();
+    match message.strip_prefix("operator does not exist: ") {
+        Some(operands) => {
+            let symbol = operands
+                .split(' ')
+                .find(|word| !word.starts_with(|first: char| first.is_ascii_alphanumeric()))?;
+            position_of_operator(text, symbol, None)
+        }
+        None => position_of_name(text, &named(error)?),
     }
 }
 

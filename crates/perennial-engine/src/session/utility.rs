@@ -57,8 +57,27 @@ pub(crate) fn is_query(statement: &Statement) -> Result<bool> {
         | Statement::UNLISTEN { .. }
         | Statement::NOTIFY { .. }
         | Statement::Copy { .. } => Ok(false),
+        Statement::ShowTables { .. } => Err(shown_otherwise("tables", "\\dt")),
+        Statement::ShowDatabases { .. } => Err(shown_otherwise("databases", "\\l")),
+        Statement::ShowSchemas { .. } => Err(shown_otherwise("schemas", "\\dn")),
         _ => Err(write_refused(statement)),
     }
+}
+
+/// What other systems show and Postgres has in its catalog.
+fn shown_otherwise(what: &str, command: &str) -> Error {
+    let relation = match what {
+        "tables" => "information_schema.tables",
+        "schemas" => "information_schema.schemata",
+        _ => "pg_database",
+    };
+    Error::new(
+        ErrorClass::UndefinedObject,
+        format!("unrecognized configuration parameter \"{what}\""),
+    )
+    .with_hint(format!(
+        "SELECT * FROM {relation} lists them, and {command} in psql."
+    ))
 }
 
 /// Everything else would change something.

@@ -1,6 +1,7 @@
-//! `FETCH c`, `FETCH FROM c`, `FETCH FORWARD IN c`: the parser wants every word that Postgres leaves out.
+//! Words that the parser lacks or wants. `FETCH c`, `FETCH FROM c`, `FETCH FORWARD IN c`: the parser wants every word that Postgres leaves out.
 
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use datafusion::sql::sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 
 /// Directions that take a number, 1 where none stands.
 const COUNTED: [&str; 2] = ["FORWARD", "BACKWARD"];
@@ -36,6 +37,75 @@ pub(crate) fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     }
     out.push(source.map_or_else(|| added("FROM"), TokenWithSpan::clone));
     out.push((*name).clone());
+    out
+}
+
+/// Whether a keyword may be the name of a column.
+fn named_by(keyword: Keyword) -> bool {
+    !RESERVED_FOR_COLUMN_ALIAS.contains(&keyword)
+        && !matches!(
+            keyword,
+            Keyword::SELECT
+                | Keyword::DISTINCT
+                | Keyword::AS
+                | Keyword::AND
+                | Keyword::OR
+                | Keyword::NOT
+                | Keyword::WHEN
+                | Keyword::THEN
+                | Keyword::ELSE
+                | Keyword::CASE
+                | Keyword::ON
+                | Keyword::BY
+                | Keyword::IN
+                | Keyword::ALL
+        )
+}
+
+/// `x ISNULL` is `x IS NULL`, and `x NOTNULL` is `x IS NOT NULL`. Postgres has neither word as the name of a column without
+/// AS; as the name of a function it stands before a bracket.
+pub(crate) fn null_tests(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if !tokens.iter().any(|token| is(token, &["ISNULL", "NOTNULL"])) {
+        return tokens;
+    }
+    let next = |place: usize| {
+        let mut rest = tokens.iter().skip(place + 1);
+        rest.find(|token| !matches!(token.token, Token::Whitespace(_)))
+    };
+    let mut out = Vec::with_capacity(tokens.len() + 4);
+    let mut operand = false;
+    for (place, token) in tokens.iter().enumerate() {
+        let called = next(place).is_some_and(|next| next.token == Token::LParen);
+        let added = |text: &str| TokenWithSpan::new(Token::make_keyword(text), token.span);
+        let space = || TokenWithSpan::new(Token::Whitespace(Whitespace::Space), token.span);
+        match token {
+            test if operand && !called && is(test, &["ISNULL"]) => {
+                out.extend([added("IS"), space(), added("NULL")]);
+            }
+            test if operand && !called && is(test, &["NOTNULL"]) => {
+                out.extend([added("IS"), space(), added("NOT"), space(), added("NULL")]);
+            }
+            other => out.push(other.clone()),
+        }
+        match &token.token {
+            Token::Whitespace(_) => {}
+            Token::Word(word) => {
+                let constant = is(token, &["NULL", "TRUE", "FALSE", "END", "ISNULL", "NOTNULL"]);
+                operand = constant || word.keyword == Keyword::NoKeyword || named_by(word.keyword);
+            }
+            other => {
+                operand = matches!(
+                    other,
+                    Token::Number(..)
+                        | Token::SingleQuotedString(_)
+                        | Token::EscapedStringLiteral(_)
+                        | Token::Placeholder(_)
+                        | Token::RParen
+                        | Token::RBracket
+                );
+            }
+        }
+    }
     out
 }
 

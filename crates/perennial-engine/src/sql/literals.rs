@@ -12,8 +12,10 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value,
 };
 
+use perennial_base::ErrorClass;
+
 use crate::description::SystemCatalog;
-use crate::error::Result;
+use crate::error::{Error, Result, type_name};
 use crate::rules::casts::interval_text;
 use crate::session::settings::OutputStyle;
 use crate::sql::subquery::call;
@@ -430,6 +432,13 @@ fn moment(text: &str, data_type: &mut DataType, reading: &Reading) -> Result<Opt
         "now" if !matches!(target, ArrowType::Interval(_)) => {
             let now = Expr::Function(crate::sql::subquery::function("now", Vec::new()));
             return Ok(Some(cast(now, data_type.clone())));
+        }
+        "infinity" | "-infinity" if !matches!(target, ArrowType::Interval(_) | ArrowType::Time64(_)) => {
+            return Err(Error::new(
+                ErrorClass::Unsupported,
+                format!("{word} is no {} here", type_name(&target)),
+            )
+            .with_hint("Leave the bound out, or take one beyond all rows, such as '9999-12-31'."));
         }
         "today" | "tomorrow" | "yesterday"
             if !matches!(target, ArrowType::Interval(_) | ArrowType::Time64(_)) =>

@@ -13,6 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 use perennial_base::Config;
 
 use crate::error::{Error, Result, specified_twice};
+use crate::functions::postgres::equals_any;
 use crate::functions::table;
 use crate::rules::array_literal::elements;
 use crate::sql::literals::{self, Reading};
@@ -22,6 +23,7 @@ use crate::sql::partitions;
 use crate::sql::postgres;
 use crate::sql::sets;
 use crate::sql::subquery::{self, call};
+use crate::sql::tableoid;
 use crate::sql::using::{self, Names};
 
 /// The names of a function's parameters in order, and how many of them must be given.
@@ -98,6 +100,13 @@ impl VisitorMut for Rules<'_> {
         ControlFlow::Continue(())
     }
 
+    fn post_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
+        if self.context.reading.is_some() {
+            tableoid::in_select(select, &self.names, self.context.relations);
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         if let TableFactor::Table {
             name, args: Some(_), ..
@@ -147,13 +156,21 @@ impl VisitorMut for Rules<'_> {
         }
         match expr {
             Expr::BinaryOp { op, .. } => named_operator(op),
-            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => array_of_text(right),
+            Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } => {
+                array_of_text(right);
+                if let Some(replaced) = one_of(expr) {
+                    *expr = replaced;
+                }
+            }
             Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
             Expr::Function(function) => match subquery::array(function, self.context.aggregates) {
                 Some(array) => *expr = array,
                 None => {
                     function_name(function);
                     skipped_arguments(function, self.context.parameters);
+                    if let Some(array) = postgres::json_array(function) {
+                        *expr = array;
+                    }
                 }
             },
             Expr::TypedString(typed) => offset::literal(&mut typed.value.value, &typed.data_type),
@@ -171,7 +188,10 @@ impl VisitorMut for Rules<'_> {
                     *expr = replaced;
                 }
             }
-            Expr::AtTimeZone { .. } | Expr::SimilarTo { .. } | Expr::Extract { .. } => {
+            Expr::AtTimeZone { .. }
+            | Expr::SimilarTo { .. }
+            | Expr::Extract { .. }
+            | Expr::Substring { .. } => {
                 if let Some(replaced) = postgres::operator(expr) {
                     *expr = replaced;
                 }
@@ -312,6 +332,42 @@ fn array_of_text(expr: &mut Expr) {
     }
 }
 
+/// `x = ANY(ARRAY[a, b])` is `x IN (a, b)`, and `x <> ALL(ARRAY[a, b])` is `x NOT IN (a, b)`. Of another array it is asked
+/// by a function.
+fn one_of(expr: &Expr) -> Option<Expr> {
+    let (left, right, negated) = match expr {
+        Expr::AnyOp {
+            left,
+            compare_op: BinaryOperator::Eq,
+            right,
+            ..
+        } => (left, right, false),
+        Expr::AllOp {
+            left,
+            compare_op: BinaryOperator::NotEq,
+            right,
+        } => (left, right, true),
+        _ => return None,
+    };
+    match right.as_ref() {
+        Expr::Array(array)
+            if !array.elem.is_empty() && !array.elem.iter().any(|item| matches!(item, Expr::Array(_))) =>
+        {
+            Some(Expr::InList {
+                expr: left.clone(),
+                list: array.elem.clone(),
+                negated,
+            })
+        }
+        Expr::Subquery(_) => None,
+        _ if negated => None,
+        other => Some(Expr::Function(subquery::function(
+            equals_any::NAME,
+            vec![other.clone(), left.as_ref().clone()],
+        ))),
+    }
+}
+
 /// `pg_catalog.format_type(…)` is `format_type(…)`; functions have no schemas of their own in the planner.
 fn function_name(function: &mut Function) {
     let parts = &mut function.name.0;
@@ -411,6 +467,7 @@ fn cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
             let name = if name == "regprocedure" { "regproc" } else { &name };
             Some(call(&format!("perennial_{name}_{direction}"), inner.clone()))
         }
+        "regoperator" if !names_an_object(inner) => Some(call("perennial_regoperator_out", inner.clone())),
         "oid" | "xid" | "cid" => match inner {
             // A name that was already turned into its number.
             Expr::Function(function) if function.name.to_string().starts_with("perennial_") => {

@@ -9,7 +9,7 @@ use perennial_base::{ErrorClass, UserError};
 
 use crate::error::{Error, Result};
 use crate::sql::depth::{balance, within_bounds};
-use crate::sql::fetch::written_out;
+use crate::sql::fetch::{null_tests, written_out};
 use crate::sql::precedence::distinct_from;
 
 /// Nesting that the parser follows before it gives up.
@@ -120,6 +120,27 @@ pub(crate) fn position_of_name(sql: &str, name: &str) -> Option<usize> {
     }
 }
 
+/// Where an operator stands: the first behind a place, or the only one. 1-based characters.
+pub(crate) fn position_of_operator(sql: &str, symbol: &str, behind: Option<Location>) -> Option<usize> {
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+        .tokenize_with_location()
+        .ok()?;
+    let mut places = tokens
+        .iter()
+        .map(|token| (token.span.start, &token.token))
+        .filter(|(_, token)| token.to_string().eq_ignore_ascii_case(symbol))
+        .map(|(start, _)| start);
+    match behind {
+        Some(behind) => places
+            .find(|start| (start.line, start.column) >= (behind.line, behind.column))
+            .map(|start| position(sql, start)),
+        None => match (places.next(), places.next()) {
+            (Some(place), None) => Some(position(sql, place)),
+            _ => None,
+        },
+    }
+}
+
 /// The tokens between semicolons, without segments of only white space and comments.
 fn split(tokens: Vec<TokenWithSpan>) -> Vec<Vec<TokenWithSpan>> {
     let mut segments = vec![Vec::new()];
@@ -202,7 +223,7 @@ fn tree(sql: &str, dialect: &PostgreSqlDialect, mut tokens: Vec<TokenWithSpan>) 
     };
     let mut parser = Parser::new(dialect)
         .with_recursion_limit(PARSER_DEPTH)
-        .with_tokens_with_locations(written_out(tokens));
+        .with_tokens_with_locations(null_tests(written_out(tokens)));
     let mut statement = match parser.parse_statement() {
         Ok(statement) => statement,
         Err(ParserError::RecursionLimitExceeded) => return Err(too_complex()),

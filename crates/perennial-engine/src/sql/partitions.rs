@@ -1,4 +1,5 @@
-//! `pg_partition_ancestors`: nothing is partitioned, so that it gives no row wherever it stands.
+//! `pg_partition_ancestors`, `pg_partition_tree` and `pg_options_to_table`: nothing is partitioned and nothing is foreign, so
+//! that they give no row wherever they stand.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, Select, SelectItem, SetExpr, TableAlias, TableFactor, Value,
@@ -8,6 +9,9 @@ use super::parse::parse_query;
 use crate::error::Result;
 
 const NAME: &str = "pg_partition_ancestors";
+/// In FROM only.
+const TREE: &str = "pg_partition_tree";
+const OPTIONS: &str = "pg_options_to_table";
 
 /// A select list that calls it has no rows: those of a list with a function that gives a set are as many as it gives.
 pub(crate) fn in_select_list(select: &mut Select) -> Result<()> {
@@ -44,7 +48,7 @@ pub(crate) fn in_select_list(select: &mut Select) -> Result<()> {
     Ok(())
 }
 
-/// In FROM it stands for the relation of who inherits from whom, which is empty.
+/// In FROM they stand for relations that are empty, such as that of who inherits from whom.
 pub(crate) fn in_from(factor: &mut TableFactor) -> Result<()> {
     let TableFactor::Table {
         name,
@@ -57,17 +61,24 @@ pub(crate) fn in_from(factor: &mut TableFactor) -> Result<()> {
         return Ok(());
     };
     let called = name.0.last().and_then(|part| part.as_ident());
-    if !called.is_some_and(|called| called.value.eq_ignore_ascii_case(NAME)) {
+    let Some(called) = called.map(|called| called.value.to_lowercase()) else {
         return Ok(());
-    }
-    let sql = if *with_ordinality {
+    };
+    let sql = if called == TREE {
+        "SELECT inhrelid AS relid, inhparent AS parentrelid, true AS isleaf, inhseqno AS level FROM pg_catalog.pg_inherits"
+    } else if called == OPTIONS {
+        // Options are those of foreign tables, of which there are none.
+        "SELECT srvname AS option_name, srvname AS option_value FROM pg_catalog.pg_foreign_server WHERE false"
+    } else if called != NAME {
+        return Ok(());
+    } else if *with_ordinality {
         "SELECT inhparent AS relid, CAST(inhseqno AS bigint) AS ordinality FROM pg_catalog.pg_inherits"
     } else {
         "SELECT inhparent AS relid FROM pg_catalog.pg_inherits"
     };
     let alias = alias.take().unwrap_or_else(|| TableAlias {
         explicit: false,
-        name: Ident::new(NAME),
+        name: Ident::new(called),
         columns: Vec::new(),
         at: None,
     });

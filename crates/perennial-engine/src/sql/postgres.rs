@@ -1,11 +1,11 @@
 //! Operators of Postgres' grammar that are functions: zones, patterns, the parts of a time, and text of a length.
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, Expr, UnaryOperator, Value,
-    ValueWithSpan,
+    BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, Expr, Function, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, ObjectName, UnaryOperator, Value, ValueWithSpan,
 };
 
-use crate::functions::postgres::{like, similar, timezone, zoned};
+use crate::functions::postgres::{json_object, like, similar, timezone, zoned};
 use crate::sql::subquery::function;
 
 fn call_with(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
@@ -42,8 +42,48 @@ pub(crate) fn operator(expr: &Expr) -> Option<Expr> {
             })
         }
         Expr::Extract { field, expr, .. } => Some(extract(field, expr)),
+        // A place is a number; a text is a pattern.
+        Expr::Substring {
+            expr,
+            substring_from: Some(pattern),
+            substring_for: None,
+            ..
+        } if matches!(pattern.as_ref(), Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_))) => {
+            Some(call_with(
+                "substring_pattern",
+                [expr.as_ref().clone(), pattern.as_ref().clone()],
+            ))
+        }
         _ => None,
     }
+}
+
+/// `json_agg(x ORDER BY y)` is the text of its elements between brackets.
+pub(crate) fn json_array(called: &Function) -> Option<Expr> {
+    let behind = match called.name.to_string().to_lowercase().as_str() {
+        "json_agg" => json_object::TEXT,
+        "jsonb_agg" => json_object::TEXT_B,
+        _ => return None,
+    };
+    let mut joined = called.clone();
+    joined.name = ObjectName::from(vec![Ident::new("string_agg")]);
+    let FunctionArguments::List(list) = &mut joined.args else {
+        return None;
+    };
+    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(element))] = list.args.as_mut_slice() else {
+        return None;
+    };
+    *element = call_with(json_object::ELEMENT, [element.clone()]);
+    let text = |text: &str| Expr::value(Value::SingleQuotedString(text.to_owned()));
+    list.args
+        .push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(", "))));
+    let beside = |left: Expr, right: Expr| Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::StringConcat,
+        right: Box::new(right),
+    };
+    let array = beside(beside(text("["), Expr::Function(joined)), text("]"));
+    Some(call_with(behind, [array]))
 }
 
 /// A pattern of LIKE with another escape character than the backslash, which the planner has.

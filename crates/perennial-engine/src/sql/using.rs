@@ -44,6 +44,11 @@ impl Names {
         self.0.pop();
     }
 
+    /// Whether a query under this name is in sight.
+    pub(crate) fn knows(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
     fn find(&self, name: &str) -> Option<&Option<Vec<String>>> {
         let all = self.0.iter().rev().flat_map(|scope| scope.iter().rev());
         all.into_iter()

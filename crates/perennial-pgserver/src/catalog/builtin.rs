@@ -79,6 +79,11 @@ pub(crate) fn function_oid(name: &str) -> Option<i64> {
     FUNCTIONS.by_name.get(name).copied()
 }
 
+/// The name of an operator and the types of its sides, 0 where it has none.
+pub(crate) fn operator(oid: i64) -> Option<(&'static str, i64, i64)> {
+    OPERATORS.get(&oid).copied()
+}
+
 /// The operator that compares two values of a type for equality; 0 where there is none.
 pub(crate) fn equality(type_oid: i64) -> i64 {
     EQUALITY.get(&comparable(type_oid)).copied().unwrap_or_default()
@@ -189,6 +194,15 @@ static FUNCTIONS: LazyLock<Functions> = LazyLock::new(|| {
         by_oid: functions.into_iter().collect(),
         by_name,
     }
+});
+
+/// Columns 0, 1, 7 and 8 of `pg_operator` are identifier, name, left and right type.
+static OPERATORS: LazyLock<HashMap<i64, (&'static str, i64, i64)>> = LazyLock::new(|| {
+    let number = |row: &Vec<&'static str>, place: usize| row.get(place)?.parse::<i64>().ok();
+    let operators = rows("pg_operator").iter();
+    operators
+        .filter_map(|row| Some((number(row, 0)?, (*row.get(1)?, number(row, 7)?, number(row, 8)?))))
+        .collect()
 });
 
 /// Type to its `=` operator: columns 1, 7, 8 and 0 of `pg_operator` are name, left and right type and identifier.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef};
-use datafusion::common::{DataFusionError, Result, ScalarValue};
+use datafusion::common::{DataFusionError, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
     Volatility,
@@ -86,6 +86,98 @@ impl ScalarUDFImpl for JsonBuildObject {
     }
 }
 
+/// What is given to a function of one value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Given {
+    /// A value, of which JSON is made.
+    Value,
+    /// Likewise, and NULL is `null`.
+    Element,
+    /// The text of a document.
+    Document,
+}
+
+/// `to_json(value)` and its like.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct ToJson {
+    name: &'static str,
+    given: Given,
+    signature: Signature,
+}
+
+/// The functions of one value.
+pub(crate) fn of_one() -> Vec<Arc<ScalarUDF>> {
+    let one = |name, given| {
+        Arc::new(ScalarUDF::from(ToJson {
+            name,
+            given,
+            signature: Signature::any(1, Volatility::Stable),
+        }))
+    };
+    vec![
+        one("to_json", Given::Value),
+        one("to_jsonb", Given::Value),
+        one(ELEMENT, Given::Element),
+        one(TEXT, Given::Document),
+        one(TEXT_B, Given::Document),
+    ]
+}
+
+/// The function behind the elements of `json_agg`.
+pub(crate) const ELEMENT: &str = "perennial_json_element";
+/// The functions that say of a text that it is `json`, and `jsonb`.
+pub(crate) const TEXT: &str = "perennial_json";
+pub(crate) const TEXT_B: &str = "perennial_jsonb";
+
+impl ScalarUDFImpl for ToJson {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let name = if self.name.ends_with("jsonb") {
+            "jsonb"
+        } else {
+            "json"
+        };
+        let json = [(PG_TYPE.to_owned(), name.to_owned())];
+        let field = Field::new(self.name(), DataType::Utf8, true);
+        Ok(Arc::new(field.with_metadata(json.into())))
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let columns = ColumnarValue::values_to_arrays(&arguments.args)?;
+        let Some(column) = columns.first() else {
+            return plan_err!("function {} takes one value", self.name);
+        };
+        // Documents are themselves.
+        let document = self.given == Given::Document
+            || arguments.arg_fields.first().is_some_and(|field| {
+                field
+                    .metadata()
+                    .get(PG_TYPE)
+                    .is_some_and(|name| name.starts_with("json"))
+            });
+        let values = Values::try_new(column)?;
+        let texts: StringArray = (0..column.len())
+            .map(|row| match values.text(row) {
+                None if self.given != Given::Element => None,
+                Some(text) if document => Some(text.to_owned()),
+                _ => Some(values.json(row)),
+            })
+            .collect();
+        Ok(ColumnarValue::Array(Arc::new(texts)))
+    }
+}
+
 /// The values of an argument.
 struct Values {
     texts: StringArray,
@@ -97,7 +189,7 @@ impl Values {
     fn try_new(array: &ArrayRef) -> Result<Self> {
         let data_type = array.data_type();
         if data_type.is_nested() {
-            let message = "json_build_object takes no arrays and no records";
+            let message = "JSON is made of no arrays and no records";
             return Err(DataFusionError::External(Box::new(Error::new(
                 ErrorClass::Unsupported,
                 message,

@@ -9,6 +9,8 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator};
 
+use crate::functions::postgres::equals_any;
+
 /// The types by the number of the parameter, from 0 on. Of several places the first that tells a type counts.
 pub(super) fn by_use(plan: &LogicalPlan) -> Result<BTreeMap<usize, DataType>> {
     let mut uses = Uses::default();
@@ -74,7 +76,7 @@ impl Uses {
             }
             Expr::ScalarFunction(call) => match (call.name(), call.args.as_slice()) {
                 ("coalesce" | "nullif" | "greatest" | "least", arguments) => self.alike(arguments, schema),
-                ("array_has", [array, element]) => {
+                ("array_has" | equals_any::NAME, [array, element]) => {
                     if let Ok(element) = element.get_type(schema) {
                         self.note(
                             array,

@@ -7,6 +7,7 @@ use crate::catalog::cell::Cell;
 use crate::catalog::function::{Argument, Arguments, Call, Kind, SystemFunction};
 use crate::catalog::names::RegKind;
 use crate::catalog::text::{quote_identifier, quote_literal};
+use crate::catalog::types::format_builtin;
 
 /// An object by its name or its identifier; what has no type of its own, such as a parameter, is a name.
 const BY_NAME: &[&[Kind]] = &[&[Kind::Text], &[Kind::Object]];
@@ -65,6 +66,9 @@ pub(super) const FUNCTIONS: &[SystemFunction] = &[
         reg_out(c, a, RegKind::Role)
     })
     .of_text("regrole"),
+    SystemFunction::reads("perennial_regoperator_out", &[&[Kind::Oid]], "text", |_, a| {
+        Ok(operator(a.oid(0)))
+    }),
     SystemFunction::reads("pg_table_is_visible", &[&[Kind::Oid]], "bool", table_is_visible),
     SystemFunction::reads(
         "pg_type_is_visible",
@@ -129,6 +133,15 @@ fn reg_out(call: &Call<'_>, arguments: &Arguments<'_>, kind: RegKind) -> Result<
         Argument::Text(text) => call.names().read(kind, text).map(Cell::Int),
         _ => Ok(Cell::owned(call.names().show(kind, arguments.oid(0)))),
     }
+}
+
+/// An operator with the types of its sides, all of which are in `pg_catalog`.
+fn operator(oid: i64) -> Cell<'static> {
+    let Some((name, left, right)) = builtin::operator(oid) else {
+        return Cell::owned(oid.to_string());
+    };
+    let side = |oid: i64| format_builtin(oid, None).unwrap_or_else(|| "NONE".to_owned());
+    Cell::owned(format!("{name}({},{})", side(left), side(right)))
 }
 
 fn table_is_visible(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
