@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use perennial_testkit::environment::variable;
+use perennial_testkit::environment::{skipped, variable};
 use perennial_testkit::{
     Bounds, Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, SystemClock, TestLake,
     TestServer, gcs,
@@ -23,7 +23,7 @@ fn places(test: &str) -> Vec<Option<String>> {
     for name in ["PERENNIAL_TEST_S3", "PERENNIAL_TEST_AZURE"] {
         match variable(name) {
             Some(url) => places.push(Some(format!("{url}/{prefix}"))),
-            None => println!("skipped: {name} is not set, `cargo xtask test` sets it"),
+            None => skipped(format_args!("{name} is not set, `cargo xtask test` sets it")),
         }
     }
     match variable("PERENNIAL_TEST_GCS") {
@@ -31,7 +31,7 @@ fn places(test: &str) -> Vec<Option<String>> {
             GOOGLE.call_once(|| gcs::serve(&address));
             places.push(Some(format!("gs://perennial-tests/{prefix}")));
         }
-        None => println!("skipped: PERENNIAL_TEST_GCS is not set, `cargo xtask test` sets it"),
+        None => skipped("PERENNIAL_TEST_GCS is not set, `cargo xtask test` sets it"),
     }
     places
 }

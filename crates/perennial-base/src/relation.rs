@@ -10,6 +10,8 @@ mod platform;
 
 pub use column_type::ColumnType;
 
+use crate::kind::INTERACTION_CHANNEL;
+
 /// One served column.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
@@ -104,7 +106,7 @@ const fn moving(column: Column) -> Column {
     }
 }
 
-use ColumnType::{Bool, Date, Float, Int, Json, Money, Text, TextList, Timestamp};
+use ColumnType::{Bool, Date, Float, Int, Money, Text, TextList, Timestamp};
 
 const CUSTOMER_ID: Column = not_null("customer_id", Text, "The resolved person");
 /// A fact whose record has no usable identifier belongs to nobody known.
@@ -302,12 +304,12 @@ const UNIFIED: &[Relation] = &[
             CAMPAIGN,
             null(
                 "properties",
-                Json,
-                "Columns of the source that the mapping does not name",
+                Text,
+                "Columns of the source that the mapping does not name, as a JSON object",
             ),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "record_key"],
         sort: &["time"],
         person: true,
     },
@@ -340,7 +342,7 @@ const UNIFIED: &[Relation] = &[
             ),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "order_id"],
         sort: &["time"],
         person: true,
     },
@@ -356,7 +358,7 @@ const UNIFIED: &[Relation] = &[
                 Timestamp,
                 "Time of the order; null while the order is not known, because it has not landed, is left out by its source or comes after the moment described",
             ),
-            null("product_id", Text, "The product"),
+            not_null("product_id", Text, "The product"),
             null("category", Text, "The product's category"),
             not_null("quantity", Float, "Units bought"),
             not_null(
@@ -391,7 +393,7 @@ const UNIFIED: &[Relation] = &[
             ),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "record_key"],
         sort: &["time"],
         person: true,
     },
@@ -412,7 +414,7 @@ const UNIFIED: &[Relation] = &[
             null("status", Text, "State of the contract, as the source names it"),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "subscription_id", "time"],
         sort: &["time"],
         person: true,
     },
@@ -429,7 +431,7 @@ const UNIFIED: &[Relation] = &[
             null("comment", Text, "What the person wrote"),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "record_key"],
         sort: &["time"],
         person: true,
     },
@@ -441,14 +443,14 @@ const UNIFIED: &[Relation] = &[
             CUSTOMER_ID_OF_FACT,
             RECORD_KEY,
             TIME,
-            CHANNEL,
+            null("channel", Text, INTERACTION_CHANNEL),
             null("type", Text, "What it was about"),
             null("direction", Text, "inbound or outbound"),
             null("outcome", Text, "How it ended"),
             null("sentiment", Text, "The mood, where the source has it"),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "record_key"],
         sort: &["time"],
         person: true,
     },
@@ -464,7 +466,7 @@ const UNIFIED: &[Relation] = &[
             not_null("granted", Bool, "Given (true) or withdrawn (false)"),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "record_key"],
         sort: &["time"],
         person: true,
     },

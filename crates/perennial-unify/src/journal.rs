@@ -88,19 +88,20 @@ impl<'a> Journal<'a> {
 
     /// So many more rows, or buckets, of the phase are done.
     pub(crate) fn advance(&self, by: u64) {
-        self.advance_by(by, |_| {});
+        self.progress.advance(by);
+        self.note(by, |_| {});
     }
 
     /// A file has been read to its end.
     pub(crate) fn file(&self, rows: u64) {
-        self.advance_by(rows, |run| {
+        self.progress.file(rows);
+        self.note(rows, |run| {
             run.rows_read += rows;
             run.files_read += 1;
         });
     }
 
-    fn advance_by(&self, by: u64, note: impl FnOnce(&mut Run)) {
-        self.progress.advance(by);
+    fn note(&self, by: u64, note: impl FnOnce(&mut Run)) {
         let now = self.engine.clock().now();
         let mut state = self.state.lock();
         let since = state.since;

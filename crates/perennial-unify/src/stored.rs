@@ -25,7 +25,7 @@ pub(crate) const GROUP: &str = "_group";
 #[derive(Debug, Clone)]
 pub(crate) struct Tables {
     engine: Arc<Engine>,
-    state: SessionState,
+    state: Arc<SessionState>,
     pub(crate) masks: Arc<Masks>,
 }
 
@@ -69,7 +69,7 @@ impl Tables {
         };
         Ok(Self {
             engine: Arc::clone(engine),
-            state: state.clone(),
+            state: Arc::new(state.clone()),
             masks: Arc::new(masks),
         })
     }
@@ -83,7 +83,7 @@ impl Tables {
     ) -> Result<SendableRecordBatchStream> {
         let file = self.file(file, mask)?;
         let table = FileTable::new(self.engine.lake(), columns, Vec::new(), vec![file], &[])?;
-        let plan = table.scan(&self.state, None, &[], None).await?;
+        let plan = table.scan(self.state.as_ref(), None, &[], None).await?;
         Ok(execute_stream(plan, self.state.task_ctx())?)
     }
 

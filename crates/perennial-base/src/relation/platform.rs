@@ -1,6 +1,6 @@
 //! Schema `perennial`: the platform about itself.
 
-use super::ColumnType::{Date, Int, Json, Rate, Text, Timestamp};
+use super::ColumnType::{Date, Int, Rate, Text, Timestamp};
 use super::{PERENNIAL, Relation, SOURCE, not_null, null};
 
 const VALUES_LOST: &str =
@@ -68,12 +68,12 @@ pub(super) const PLATFORM: &[Relation] = &[
                 "Rows left out by the source's filter, or later than `[time] as_of`",
             ),
             not_null("rows_rejected", Int, "Rows that break a required expression"),
-            null("rejections", Json, "Rejected rows by reason"),
+            null("rejections", Text, "Rejected rows by reason, as a JSON object"),
             not_null("values_lost", Int, VALUES_LOST),
             null(
                 "losses",
-                Json,
-                "Lost values by key of the mapping: how many, and the place and reason of the first",
+                Text,
+                "Lost values by key of the mapping, as a JSON object: how many, and the place and reason of the first",
             ),
             not_null("first_seen_at", Timestamp, "When a run first saw it"),
         ],

@@ -45,23 +45,10 @@ impl LocalStore {
         })
     }
 
-    /// Refuses a path that leads through a link: the folder's own path is canonical, so a canonical path differs
-    /// from the joined one exactly when there is a link below the folder.
     async fn refuse_links(&self, location: &Path) -> Result<()> {
         let joined = self.inner.path_to_filesystem(location)?;
-        let linked = blocking(move || match std::fs::canonicalize(&joined) {
-            Ok(canonical) => Ok(canonical != joined),
-            // What is wrong with the path is better said by the operation itself.
-            Err(_) => Ok(false),
-        })
-        .await?;
-        match linked {
-            true => Err(Error::NotFound {
-                path: location.to_string(),
-                source: "links are not followed".into(),
-            }),
-            false => Ok(()),
-        }
+        let location = location.clone();
+        blocking(move || refuse_links(&location, &joined)).await
     }
 
     async fn sync(&self, location: &Path) -> Result<()> {
@@ -149,8 +136,32 @@ impl ObjectStore for LocalStore {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.refuse_links(location).await?;
-        self.inner.get_ranges(location, ranges).await
+        let joined = self.inner.path_to_filesystem(location)?;
+        let (location, ranges) = (location.clone(), ranges.to_vec());
+        // One task does all of it: to hand over work costs as much as to read a few pages.
+        blocking(move || {
+            refuse_links(&location, &joined)?;
+            let mut file = File::open(&joined).map_err(|error| match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => Error::NotFound {
+                    path: location.to_string(),
+                    source: Box::new(error),
+                },
+                _ => generic(error),
+            })?;
+            let read = |range: Range<u64>| {
+                let bytes = read(&mut file, &range)?;
+                if bytes.len() as u64 != range.end.saturating_sub(range.start) {
+                    let end = range.start + bytes.len() as u64;
+                    return Err(generic(std::io::Error::new(
+                        ErrorKind::UnexpectedEof,
+                        format!("the file ends at {end}, before {}", range.end),
+                    )));
+                }
+                Ok(bytes)
+            };
+            ranges.into_iter().map(read).collect()
+        })
+        .await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
@@ -190,6 +201,28 @@ impl ObjectStore for LocalStore {
     }
 }
 
+/// Refuses a path that leads through a link: the folder's own path is canonical, so a canonical path differs from the
+/// joined one exactly when there is a link below the folder.
+fn refuse_links(location: &Path, joined: &FilePath) -> Result<()> {
+    match std::fs::canonicalize(joined) {
+        Ok(canonical) if canonical != joined => Err(Error::NotFound {
+            path: location.to_string(),
+            source: "links are not followed".into(),
+        }),
+        // What is wrong with the path is better said by the operation itself.
+        _ => Ok(()),
+    }
+}
+
+/// The bytes of a range, fewer where the file ends before it does.
+fn read(file: &mut File, range: &Range<u64>) -> Result<Bytes> {
+    let length = range.end.saturating_sub(range.start);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.seek(SeekFrom::Start(range.start)).map_err(generic)?;
+    file.take(length).read_to_end(&mut bytes).map_err(generic)?;
+    Ok(bytes.into())
+}
+
 /// Reads what was asked for, and makes sure that nobody has written into the file meanwhile: the condition on the tag
 /// was checked when it was opened, which a file that takes another one's place cannot undo, and a writer can.
 async fn unwritten(found: GetResult) -> Result<GetResult> {
@@ -207,15 +240,10 @@ async fn unwritten(found: GetResult) -> Result<GetResult> {
             attributes,
         });
     };
-    let (from, length) = (range.start, range.end.saturating_sub(range.start));
-    let location = meta.location.clone();
+    let length = range.end.saturating_sub(range.start);
+    let (location, wanted) = (meta.location.clone(), range.clone());
     let (bytes, now) = blocking(move || {
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-        file.seek(SeekFrom::Start(from)).map_err(generic)?;
-        file.by_ref()
-            .take(length)
-            .read_to_end(&mut bytes)
-            .map_err(generic)?;
+        let bytes = read(&mut file, &wanted)?;
         let now = describe(location, &file.metadata().map_err(generic)?);
         Ok((bytes, now))
     })
@@ -226,7 +254,7 @@ async fn unwritten(found: GetResult) -> Result<GetResult> {
             source: "the file was written to while it was read".into(),
         });
     }
-    let whole = stream::once(std::future::ready(Ok(Bytes::from(bytes)))).boxed();
+    let whole = stream::once(std::future::ready(Ok(bytes))).boxed();
     Ok(GetResult {
         payload: GetResultPayload::Stream(whole),
         meta,
@@ -448,6 +476,13 @@ mod tests {
                 ),
                 "{path}"
             );
+            assert!(
+                matches!(
+                    store.get_ranges(&Path::from(path), &[0..1]).await,
+                    Err(Error::NotFound { .. })
+                ),
+                "{path}"
+            );
         }
         let listed = store
             .list_with_delimiter(Some(&Path::from("real")))
@@ -455,6 +490,31 @@ mod tests {
             .unwrap();
         assert_eq!(listed.common_prefixes, [Path::from("real/deep")]);
         assert!(listed.objects.is_empty());
+    }
+
+    #[tokio::test]
+    async fn ranges_are_those_of_the_library_and_never_shorter() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a"), "0123456789").unwrap();
+        std::fs::create_dir(folder.path().join("folder")).unwrap();
+        let (ours, library) = (
+            LocalStore::try_new(folder.path()).unwrap(),
+            LocalFileSystem::new_with_prefix(folder.path()).unwrap(),
+        );
+        let ranges = [3..7, 0..1, 5..5, 0..10];
+        let path = Path::from("a");
+        assert_eq!(
+            ours.get_ranges(&path, &ranges).await.unwrap(),
+            library.get_ranges(&path, &ranges).await.unwrap()
+        );
+        let error = ours.get_ranges(&path, &[0..1, 8..12]).await.unwrap_err();
+        assert!(error.to_string().contains("ends at 10, before 12"), "{error}");
+        let gone = Path::from("b");
+        assert!(matches!(
+            ours.get_ranges(&gone, &[0..1]).await,
+            Err(Error::NotFound { .. })
+        ));
+        assert!(ours.get_ranges(&Path::from("folder"), &[0..1]).await.is_err());
     }
 
     #[tokio::test]
