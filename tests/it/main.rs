@@ -32,6 +32,7 @@ mod pieces;
 mod programs;
 mod proposed;
 mod queries;
+mod rates;
 mod releases;
 mod retention;
 mod runs;
