@@ -43,5 +43,6 @@ mod stores;
 mod support;
 mod time;
 mod tls;
+mod wires;
 mod words;
 mod worlds;

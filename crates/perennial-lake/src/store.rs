@@ -174,12 +174,15 @@ impl Lake {
         let unconditional = || Error::Unconditional {
             url: self.url().to_owned(),
         };
-        create().await.map_err(|error| match error {
-            object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. } => {
-                unconditional()
+        match create().await {
+            Ok(_) => {}
+            // The name is nobody else's: an answer was lost, and the library's second try met what the first had made.
+            Err(error) if is_there(&error) => {}
+            Err(object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. }) => {
+                return Err(unconditional());
             }
-            error => Error::store("write", &relative, &error),
-        })?;
+            Err(error) => return Err(Error::store("write", &relative, &error)),
+        }
         let second = create().await;
         self.store
             .delete(&path)
@@ -187,9 +190,7 @@ impl Lake {
             .map_err(|error| Error::store("delete", &relative, &error))?;
         match second {
             Ok(_) => Err(unconditional()),
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-                Ok(())
-            }
+            Err(error) if is_there(&error) => Ok(()),
             Err(error) => Err(Error::store("write", &relative, &error)),
         }
     }
@@ -251,6 +252,14 @@ pub(crate) fn create_only() -> PutOptions {
         mode: PutMode::Create,
         ..PutOptions::default()
     }
+}
+
+/// Whether a put that only creates has failed because the name is taken.
+pub(crate) fn is_there(error: &object_store::Error) -> bool {
+    matches!(
+        error,
+        object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }
+    )
 }
 
 /// A path of an object store from text that a user may have written.
