@@ -1,6 +1,7 @@
 //! Where a lake is, and the object store behind it. Only this module builds stores.
 
 mod local;
+mod names;
 mod tagged;
 
 use std::path::{Path as FilePath, PathBuf};
@@ -14,12 +15,13 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::limit::LimitStore;
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
+    BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
 };
 
 use crate::error::{Error, Result};
 use crate::snapshots::PROBE_FOLDER;
 use crate::store::local::{LocalStore, stale_staged};
+use crate::store::names::unnameable;
 use crate::store::tagged::TaggedStore;
 
 /// The folder below a lake that belongs to the platform.
@@ -212,6 +214,18 @@ impl Lake {
         removed
             .and_then(|removed| removed)
             .map_err(|error| Error::store("delete", PLATFORM_FOLDER, &error))
+    }
+
+    /// The files of a local lake that no listing has, as no object can have their names: an escaped path, and the rest.
+    pub(crate) async fn unnameable(&self) -> Result<Vec<(String, ObjectMeta)>> {
+        let Some(folder) = self.folder.clone() else {
+            return Ok(Vec::new());
+        };
+        let found = tokio::task::spawn_blocking(move || unnameable(&folder)).await;
+        found
+            .map_err(|source| object_store::Error::JoinError { source })
+            .and_then(|found| found)
+            .map_err(|error| Error::store("list", "", &error))
     }
 
     fn open_folder(url: &str, folder: &FilePath) -> Result<Self> {
