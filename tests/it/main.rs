@@ -43,6 +43,7 @@ mod stores;
 mod support;
 mod time;
 mod tls;
+mod windows;
 mod wires;
 mod words;
 mod worlds;
