@@ -16,7 +16,7 @@ use crate::layout::{CONFIG, orders};
 use crate::support::{connect, lines, one};
 
 /// Places of stores, each of this test alone; the local folder has none. A store that is not there is told.
-fn places(test: &str) -> Vec<Option<String>> {
+pub(crate) fn places(test: &str) -> Vec<Option<String>> {
     static GOOGLE: Once = Once::new();
     let mut places = vec![None];
     let prefix = format!("{test}-{}", std::process::id());
@@ -58,7 +58,7 @@ async fn everything(client: &Client, schema: &str) -> Vec<String> {
     all
 }
 
-const SETTLED: RunOptions = RunOptions {
+pub(crate) const SETTLED: RunOptions = RunOptions {
     full: false,
     settle: true,
     yields: false,
@@ -201,7 +201,7 @@ async fn writers_race_on_every_store_and_one_of_each_number_wins() {
 }
 
 /// What the lake of the faults has to say, whatever the store did before.
-fn answers(lake: &TestLake, setup: Setup) -> Result<Vec<Vec<Option<String>>>, String> {
+pub(crate) fn answers(lake: &TestLake, setup: Setup) -> Result<Vec<Vec<Option<String>>>, String> {
     let sql = "SELECT o.order_id, c.email, r.amount FROM orders o \
                JOIN customers c USING (customer_id) JOIN raw.shop r ON r.id = o.order_id ORDER BY 1";
     lake.try_query(setup, sql)

@@ -159,7 +159,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     let left = left.map_err(one)?.into_iter();
     let left = left.filter(|left| !matches!(left.cause, Cause::Refused { .. }));
     errors.extend(left.map(|left| Error::LeftOut(Box::new(left))));
-    report.of_no_source = landing.unclaimed.into_iter().map(|file| file.path).collect();
+    report.of_no_source = landing.strays();
     errors.extend(
         StageModel::problems(&config.lifecycle)
             .into_iter()

@@ -27,7 +27,7 @@ use crate::mapping::Mapping;
 use crate::reader::{CHANGING, FileReader, UNDECODABLE, still};
 use crate::scratch::{Heap, Scratch, Stored};
 use crate::side::{Side, SideBuilder};
-use crate::versions::{Known, keyed, unkeyed};
+use crate::versions::{Known, Warned, keyed, unkeyed};
 
 /// No signature, no customer.
 pub(crate) const NOBODY: u32 = u32::MAX;
@@ -100,6 +100,8 @@ pub(crate) struct Counts {
     pub(crate) unified: u64,
     /// Rows of a file read earlier that a new row supersedes.
     pub(crate) outdated: u64,
+    /// Rows of a file read earlier whose newer version is in a file that is served no more.
+    pub(crate) revived: u64,
     /// Identifiers that identify nobody: they are told of a file that stays.
     pub(crate) warnings: Tally,
     /// Values of optional expressions that could not be worked out.
@@ -182,11 +184,10 @@ impl Reading<'_> {
                 &read,
             )
             .await?;
-        let mut counts = judge(source, manifest, &read, counts);
-        for (counted, file) in counts.iter_mut().zip(&manifest.files) {
-            let warnings = std::mem::take(&mut counted.warnings);
+        let counts = judge(source, manifest, &read, counts);
+        for (counted, file) in counts.iter().zip(&manifest.files) {
             if file.state == FileState::Live {
-                self.graph.lock().warned(&warnings);
+                self.graph.lock().warned(&counted.warnings);
             }
         }
         Ok(Some(Pending {
@@ -224,8 +225,8 @@ impl Reading<'_> {
             let Some(file) = manifest.files.get_mut(at) else {
                 continue;
             };
-            file.unified = file.unified.saturating_sub(counted.outdated);
-            file.superseded += counted.outdated;
+            file.unified = (file.unified + counted.revived).saturating_sub(counted.outdated);
+            file.superseded = (file.superseded + counted.outdated).saturating_sub(counted.revived);
             if file.state == FileState::Live && pending.read.contains(&at) {
                 file.filtered = counted.filtered;
                 file.superseded = counted.superseded;
@@ -242,6 +243,15 @@ impl Reading<'_> {
             }
         }
         number_files(manifest, &pending.read);
+        for (counted, file) in counts.into_iter().zip(&manifest.files) {
+            if file.state == FileState::Live && !counted.warnings.is_empty() {
+                known.warned.push(Warned {
+                    source: pending.source,
+                    file: file.id,
+                    tally: counted.warnings,
+                });
+            }
+        }
         // A source of which no file is served is as if there were no files.
         let live = manifest.files.iter().any(|file| file.state == FileState::Live);
         Ok(live.then_some(staged))

@@ -64,7 +64,7 @@ pub(crate) fn report(
         full: false,
         why_full: None,
         missing_rates,
-        unclaimed: landing.unclaimed.iter().map(|file| file.path.clone()).collect(),
+        unclaimed: landing.strays(),
         unfit: manifest
             .into_iter()
             .flat_map(Manifest::unfit)

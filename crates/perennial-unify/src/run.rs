@@ -13,11 +13,12 @@ use perennial_udf_lifecycle::model::StageModel;
 
 use crate::by_value;
 use crate::compact::{Bounds, compact};
-use crate::due::{aged, due, moment};
+use crate::due::{aged, moment};
 use crate::error::{Error, Result};
 use crate::findings;
+use crate::gone::{put_beside, take_away};
 use crate::groups::{Nodes, of_customers};
-use crate::increment::{Increment, number_all, obstacle};
+use crate::increment::{number_all, obstacle};
 use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look_at_rest};
 use crate::ledger::STATE_VERSION;
@@ -34,6 +35,10 @@ use crate::scratch::Scratch;
 use crate::stored::{Tables, Touched};
 use crate::versions::Known;
 use crate::writing::{Part, Writing};
+
+mod part;
+
+use part::Touches;
 
 /// How often a run starts again when others commit first.
 const ATTEMPTS: usize = 3;
@@ -301,9 +306,10 @@ impl Committing<'_> {
         }
         let mut graph = graph(engine, config, &rules, ids, &scratch)?;
         if let Some(previous) = self.previous.filter(|_| self.part) {
-            for warning in findings::counted(&stored, previous).await? {
+            for warning in findings::counted(&stored, previous, &landing).await? {
                 graph.counted(&warning);
             }
+            put_beside(config, previous, &mut landing);
         }
         let graph = Arc::new(Mutex::new(graph));
         let spoken = |kind: Kind| kind == Kind::IdentityOverride;
@@ -359,40 +365,17 @@ impl Committing<'_> {
         }
         // What is refused for its rows is known now.
         keep_served(engine, self.previous, &landing, removes).await?;
-        let mut increment = None;
-        if let Some(previous) = self.previous.filter(|_| self.part) {
-            journal.phase("find what is touched", None);
-            if nodes.lock().speaks_of_places() {
-                // The places of stored rows are not noted.
-                let why = "a person speaks of a record of a source without keys";
-                return Ok(Outcome::TooMuch(why.to_owned()));
-            }
-            let due = due(&stored, &state, config, previous, self.moment).await?;
-            let mut found = Increment::find(previous, &stored, config, &landing, &due, &nodes).await?;
-            if let Some(why) = found.choose(config, &pending, self.options.bounds).await? {
-                return Ok(Outcome::TooMuch(why));
-            }
-            let ids = published::previous(&stored, Some(previous), Some(&found.touched)).await?;
-            graph.lock().remember(ids);
-            for (number, read) in pending {
-                if let (Some(source), Some(manifest)) =
-                    (config.sources.get(number), landing.sources.get_mut(number))
-                {
-                    found.load(&source.name, manifest, &read, &graph, &nodes).await?;
-                    let read = reading.finish(read, source, manifest, &mut known)?;
-                    if let Some(said) = read.as_ref().filter(|_| spoken(source.kind)) {
-                        hear(said, &source.name, manifest, &graph, &mut known.words)?;
-                    }
-                    staged.extend(read);
-                }
-            }
-            increment = Some(found);
-        }
+        let increment = self
+            .touched(&reading, &stored, pending, &mut landing, &mut known, &mut staged)
+            .await?;
+        let mut increment = match increment {
+            Some(Touches::TooMuch(why)) => return Ok(Outcome::TooMuch(why)),
+            Some(Touches::Part(increment)) => Some(increment),
+            None => None,
+        };
 
         journal.phase("resolve identities", None);
-        let touched = increment
-            .as_ref()
-            .map(|increment: &Increment<'_>| &increment.touched);
+        let touched = increment.as_ref().map(|increment| &increment.touched);
         let resolution = self.resolve(graph, &stored, touched, &rules).await?;
         if let Some(previous) = self.previous.filter(|_| self.part)
             && published::taken(&stored, previous, &resolution, self.number).await?
@@ -412,6 +395,7 @@ impl Committing<'_> {
         let part = increment.as_ref().map(|increment| Part {
             touched: increment.touched.clone(),
             spend: increment.spend,
+            rates: increment.rates,
         });
         let written = Writing {
             engine,
@@ -471,6 +455,7 @@ impl Committing<'_> {
         } else {
             tables.remove(Masks::TABLE);
         }
+        take_away(&mut landing);
         let run_state = RunState {
             version: STATE_VERSION,
             groups: labels.groups,

@@ -108,6 +108,13 @@ impl Tables {
 
     /// A table with its groups, without the rows that are masked.
     pub(crate) fn table(&self, table: &TableManifest) -> Result<FileTable> {
+        let columns = table.schema.schema().fields().iter().cloned();
+        let columns = columns.chain([Arc::new(group_field())]).collect::<Vec<_>>();
+        self.columns(table, Arc::new(Schema::new(columns)))
+    }
+
+    /// Some columns of a table, of the rows that are not masked.
+    pub(crate) fn columns(&self, table: &TableManifest, columns: SchemaRef) -> Result<FileTable> {
         let files = table.files.iter().map(|file| {
             Ok(StoredFile {
                 columns: file.columns.clone(),
@@ -115,9 +122,6 @@ impl Tables {
             })
         });
         let files = files.collect::<Result<Vec<_>>>()?;
-        let columns = table.schema.schema().fields().iter().cloned();
-        let columns = columns.chain([Arc::new(group_field())]).collect::<Vec<_>>();
-        let columns = Arc::new(Schema::new(columns));
         Ok(FileTable::new(
             self.engine.lake(),
             columns,

@@ -59,8 +59,16 @@ pub(super) const PLATFORM: &[Relation] = &[
                 Timestamp,
                 "When the store says that it was written",
             ),
-            not_null("rows_landed", Int, "Rows in the file"),
-            not_null("rows_unified", Int, "Rows served by the unified relation"),
+            not_null(
+                "rows_landed",
+                Int,
+                "Rows in the file; of one that is not live those that its footer tells, 0 where that cannot be read",
+            ),
+            not_null(
+                "rows_unified",
+                Int,
+                "Rows served by the unified relation; of a live file rows_landed is the sum of this and the next three, which are 0 of any other",
+            ),
             not_null("rows_superseded", Int, "Rows with a newer version of their key"),
             not_null(
                 "rows_filtered",

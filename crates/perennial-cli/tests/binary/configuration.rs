@@ -202,14 +202,19 @@ fn a_run_tells_whether_it_was_full_and_what_it_reads_no_more() {
     place
         .run(&["unify"])
         .exits(0)
-        .says(&["snapshot 3: 1 customer from 1 row (0 new files, 1 file read no more)"]);
+        .says(&["snapshot 3: 1 customer from 0 rows (0 new files, 1 file read no more)"]);
     assert_eq!(
         place.answers("SELECT scope, why_full FROM perennial.runs ORDER BY snapshot"),
-        [
-            "full,it is the first run",
-            "increment,",
-            "full,\"source \"\"shop\"\": \"\"orders/b.parquet\"\" has gone or changed\""
-        ]
+        ["full,it is the first run", "increment,", "increment,"]
+    );
+    fs::remove_file(place.path("lake/orders/a.parquet")).unwrap();
+    place
+        .run(&["unify"])
+        .exits(0)
+        .says(&["snapshot 4: 0 customers from 0 rows (0 new files, 1 file read no more)"]);
+    assert_eq!(
+        place.answers("SELECT why_full FROM perennial.runs WHERE snapshot = 4"),
+        ["\"source \"\"shop\"\": no file of it is served any more\""]
     );
 }
 

@@ -1,8 +1,10 @@
 //! What the user got wrong: the command line, the configuration, the mappings, a statement. The exit code is 1, or 2 for
 //! the command line, and nothing changes.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
 use crate::support::{ANN, BOB, BOTH, CONFIG, CUSTOMERS, Place, Told, orders};
@@ -472,4 +474,35 @@ fn password_is_an_argument_or_a_line_of_a_pipe() {
     );
     place.write("role.toml", &role);
     place.run(&["check", "--config", "role.toml"]).exits(0);
+}
+
+#[test]
+fn a_file_that_no_object_can_be_named_after_is_told_with_what_to_do() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN])));
+    let bytes = place.parquet(&orders(&[BOB]));
+    for name in [&b"line\nbreak.parquet"[..], b"\xff.parquet", b"_hidden\n.parquet"] {
+        fs::write(place.path("lake/orders").join(OsStr::from_bytes(name)), &bytes).unwrap();
+    }
+    place.run(&["unify"]).exits(0);
+    let reason = "\"its name has a control character, such as a line break, or is not UTF-8 (shown as \\n or \\xff), and no \
+                  object of a store can be called so: rename it\"";
+    assert_eq!(
+        place.answers("SELECT path, state, reason FROM perennial.files ORDER BY state, path"),
+        [
+            "orders/a.parquet,live,".to_owned(),
+            format!("orders/\\xff.parquet,unclaimed,{reason}"),
+            format!("orders/line\\nbreak.parquet,unclaimed,{reason}"),
+        ]
+    );
+    let orders_of = "SELECT count(*) FROM orders";
+    assert_eq!(place.answers(orders_of), ["1"]);
+    let renamed = place.path("lake/orders/renamed.parquet");
+    fs::rename(place.path("lake/orders/line\nbreak.parquet"), renamed).unwrap();
+    place.run(&["unify"]).exits(0);
+    assert_eq!(place.answers(orders_of), ["2"]);
+    assert_eq!(
+        place.answers("SELECT count(*) FROM perennial.files WHERE state = 'unclaimed'"),
+        ["1"]
+    );
 }

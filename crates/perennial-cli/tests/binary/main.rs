@@ -13,3 +13,4 @@ mod memory;
 mod readers;
 mod secrets;
 mod support;
+mod writers;

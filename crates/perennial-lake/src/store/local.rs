@@ -23,6 +23,8 @@ use object_store::{
     RenameOptions, Result, UploadPart,
 };
 
+use super::names::object_path;
+
 /// The store of one local lake; paths are relative to its folder.
 #[derive(Debug)]
 pub(super) struct LocalStore {
@@ -359,11 +361,6 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
     Ok((files, folders))
 }
 
-/// The path below the root as an object's; none for names that are not Unicode or have control characters.
-fn object_path(root: &FilePath, path: &FilePath) -> Option<Path> {
-    Path::parse(path.strip_prefix(root).ok()?.to_str()?).ok()
-}
-
 /// Whether the library reserves the name, `<name>#<digits>`, for uploads under way. It refuses to read such a file.
 fn staged_by_library(location: &Path) -> bool {
     let suffix = location
@@ -375,7 +372,7 @@ fn staged_by_library(location: &Path) -> bool {
 
 /// The same description, tag included, that the library gives of an opened file (object_store `local.rs`,
 /// `get_etag`): a tag from a listing must satisfy a condition on a read.
-fn describe(location: Path, metadata: &Metadata) -> ObjectMeta {
+pub(super) fn describe(location: Path, metadata: &Metadata) -> ObjectMeta {
     let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
     let micros = modified
         .duration_since(UNIX_EPOCH)
@@ -421,7 +418,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
         .map_err(|source| Error::JoinError { source })?
 }
 
-fn generic(error: std::io::Error) -> Error {
+pub(super) fn generic(error: std::io::Error) -> Error {
     Error::Generic {
         store: "LocalStore",
         source: Box::new(error),
