@@ -26,6 +26,8 @@ pub struct Column {
     /// Whether it changes from moment to moment without any new fact: it is not stored, and worked out from the other
     /// columns and the moment that the snapshot describes whenever it is read.
     pub moving: bool,
+    /// The unit of a measure whose type does not tell it.
+    pub unit: Option<&'static str>,
 }
 
 /// One served relation.
@@ -86,6 +88,7 @@ const fn not_null(name: &'static str, column_type: ColumnType, comment: &'static
         nullable: false,
         comment,
         moving: false,
+        unit: None,
     }
 }
 
@@ -96,12 +99,20 @@ const fn null(name: &'static str, column_type: ColumnType, comment: &'static str
         nullable: true,
         comment,
         moving: false,
+        unit: None,
     }
 }
 
 const fn moving(column: Column) -> Column {
     Column {
         moving: true,
+        ..column
+    }
+}
+
+const fn in_unit(unit: &'static str, column: Column) -> Column {
+    Column {
+        unit: Some(unit),
         ..column
     }
 }
@@ -172,23 +183,28 @@ const UNIFIED: &[Relation] = &[
                 Timestamp,
                 "First time of a strong identifier; null for an anonymous visitor",
             ),
-            moving(not_null(
-                "tenure_days",
-                Float,
-                "Days of 24 hours since first_seen_at",
+            moving(in_unit(
+                "days",
+                not_null(
+                    "tenure_days",
+                    Float,
+                    "Days of 24 hours since first_seen_at; the fact `tenure` of stages begins with the first order",
+                ),
             )),
             not_null("orders", Int, "Orders that count: paid and not wholly refunded"),
             null("first_order_at", Timestamp, "Time of the first order that counts"),
             null("last_order_at", Timestamp, "Time of the last order that counts"),
-            moving(null(
-                "recency_days",
-                Float,
-                "Days of 24 hours since last_order_at",
+            moving(in_unit(
+                "days",
+                null("recency_days", Float, "Days of 24 hours since last_order_at"),
             )),
-            null(
-                "median_gap_days",
-                Float,
-                "Median days between consecutive orders; null below two orders",
+            in_unit(
+                "days",
+                null(
+                    "median_gap_days",
+                    Float,
+                    "Median days between consecutive orders; null below two orders",
+                ),
             ),
             not_null(
                 "orders_30_days",
@@ -251,10 +267,13 @@ const UNIFIED: &[Relation] = &[
             ),
             not_null("interactions", Int, "Contacts with service or sales"),
             null("last_interaction_at", Timestamp, "Time of the last contact"),
-            null(
-                "nps_latest",
-                Float,
-                "Latest answer to the NPS question, 0 to 10; of two at one moment the last by order of the sources, then by key",
+            in_unit(
+                "points",
+                null(
+                    "nps_latest",
+                    Float,
+                    "Latest answer to the NPS question, 0 to 10 points; of two at one moment the last by order of the sources, then by key",
+                ),
             ),
             null("nps_latest_at", Timestamp, "When it was given"),
             null(

@@ -332,8 +332,11 @@ fn read<'a>(
                 format!("argument \"{}\" of {} {what}", parameter.name, function.name),
             ));
         };
-        let left_out = value.is_empty() && parameter.default.is_some();
-        if !left_out && !parameter.choices.is_empty() && !parameter.choices.contains(&value.as_str()) {
+        // NULL is an argument that was left out, where it may be.
+        if value.is_empty() && parameter.default.is_some() {
+            continue;
+        }
+        if !parameter.choices.is_empty() && !parameter.choices.contains(&value.as_str()) {
             return Err(Error::new(
                 ErrorClass::InvalidArgument,
                 format!("invalid {} \"{value}\" of {}", parameter.name, function.name),
@@ -406,3 +409,6 @@ fn constant(expr: &Expr) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

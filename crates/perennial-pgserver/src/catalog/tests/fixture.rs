@@ -72,6 +72,15 @@ pub(super) fn description() -> CatalogDescription {
         ],
         functions: vec![
             function("public", "nps", FunctionKind::Aggregate, &["score"]),
+            FunctionDescription {
+                repeated: Some(1),
+                ..function(
+                    "public",
+                    "steps",
+                    FunctionKind::Aggregate,
+                    &["ts", "step", "mode"],
+                )
+            },
             function("pg_catalog", "version", FunctionKind::Scalar, &[]),
         ],
         roles: vec![
@@ -158,6 +167,7 @@ fn function(schema: &str, name: &str, kind: FunctionKind, arguments: &[&str]) ->
             .collect(),
         argument_types: vec![None; arguments.len()],
         result: None,
+        repeated: None,
     }
 }
 
