@@ -201,7 +201,7 @@ async fn attempt(
         }
         match outcome {
             Ok(Outcome::TooMuch(reason)) => (part, why) = (false, Some(reason)),
-            Ok(Outcome::Committed(report)) => break Ok(Some(report)),
+            Ok(Outcome::Committed(report)) => break Ok(Some(*report)),
             Ok(Outcome::Lost) => break Ok(None),
             Err(error) => break Err(error),
         }
@@ -212,7 +212,7 @@ async fn attempt(
 
 /// How a run ended.
 enum Outcome {
-    Committed(Report),
+    Committed(Box<Report>),
     /// Another run committed first.
     Lost,
     /// It is a part of the work, and everything has to be worked out, for this reason.
@@ -545,7 +545,7 @@ impl Committing<'_> {
                     })
                     .map(named)
                     .collect();
-                Ok(Outcome::Committed(report))
+                Ok(Outcome::Committed(Box::new(report)))
             }
             Commit::Conflict { .. } => Ok(Outcome::Lost),
         }
