@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use perennial_testkit::environment::{skipped, variable};
 use perennial_testkit::{
-    Bounds, Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, SystemClock, TestLake,
-    TestServer, gcs,
+    Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, SystemClock, TestLake, TestServer, gcs,
 };
 use tokio_postgres::Client;
 
@@ -58,13 +57,7 @@ async fn everything(client: &Client, schema: &str) -> Vec<String> {
     all
 }
 
-pub(crate) const SETTLED: RunOptions = RunOptions {
-    full: false,
-    settle: true,
-    yields: false,
-    allow_removal: false,
-    bounds: Bounds::DEFAULT,
-};
+pub(crate) const SETTLED: RunOptions = RunOptions::SETTLED;
 
 /// Files below a folder, with their paths relative to it.
 fn files(root: &Path, folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {

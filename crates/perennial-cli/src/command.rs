@@ -21,6 +21,7 @@ mod query;
 mod reference;
 mod serve;
 mod unify;
+mod warnings;
 
 /// What is logged when nobody says.
 pub(crate) const DEFAULT_LOG: &str = "warn";

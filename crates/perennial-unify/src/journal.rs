@@ -64,6 +64,19 @@ impl<'a> Journal<'a> {
         });
     }
 
+    /// Notes that this process runs no more, as another one has unified the lake with another configuration since.
+    pub(crate) fn outdated(engine: &'a Engine, progress: &'a dyn Progress, began: i64, snapshot: u64) {
+        // It stays one row, whoever looks.
+        let id = format!("{}-outdated", snapshot + 1);
+        let journal = Self::new(engine, progress, &id, began, began);
+        journal.ended(|run| {
+            run.state = "failed";
+            run.error = Some(format!(
+                "another process has made snapshot {snapshot} with another configuration: this one serves it, and looks for no files until it is restarted"
+            ));
+        });
+    }
+
     /// A phase begins, and the one before has ended; `total` rows, or buckets of customers, are expected.
     pub(crate) fn phase(&self, name: &'static str, total: Option<u64>) {
         self.progress.phase(name, total);

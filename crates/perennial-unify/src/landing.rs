@@ -78,14 +78,17 @@ impl Looks {
             || self.unjudged.values().any(|looks| *looks < UNJUDGED_LOOKS)
     }
 
-    /// Warns, once for each snapshot, that it was made with another configuration than this process has.
-    pub(crate) fn warn_once(&mut self, snapshot: u64) {
-        if self.foreign.replace(snapshot) != Some(snapshot) {
+    /// Warns, once for each snapshot, that it was made with another configuration than this process has; whether it did.
+    #[must_use]
+    pub(crate) fn warn_once(&mut self, snapshot: u64) -> bool {
+        let first = self.foreign.replace(snapshot) != Some(snapshot);
+        if first {
             tracing::warn!(
                 snapshot,
                 "another process has unified the lake with another configuration; this one serves it and runs no more: restart it to read the changed file"
             );
         }
+        first
     }
 
     /// The Parquet files that no source takes, as they were a minute ago at most.

@@ -6,20 +6,26 @@
 //! stays in force until the commit, and after a failure.
 
 mod astray;
+mod bad_rows;
 mod bounded;
 mod bucket;
 mod by_value;
 mod cause;
+mod cautions;
 mod check;
+mod checked;
 mod columns;
 mod compact;
+mod conditions;
 mod due;
 pub mod error;
+mod evaluating;
 mod explain;
 mod facts;
 mod findings;
 mod fitting;
 mod follow;
+mod garbage;
 mod golden;
 mod gone;
 mod groups;
@@ -33,6 +39,7 @@ mod left_out;
 mod lost;
 mod mapping;
 mod money;
+mod options;
 mod output;
 mod overrides;
 mod past;
@@ -62,17 +69,23 @@ mod whole;
 mod writing;
 
 pub use astray::{Astray, Instead, sources_astray};
-pub use check::{CheckReport, RejectedRows, UnknownSource, check};
+pub use cautions::{Cautions, cautions};
+pub use check::check;
+pub use checked::{
+    CheckReport, CheckedSource, LostValues, QuarantinedFile, RejectedRows, UnknownSource, UnusableIdentifier,
+};
 pub use compact::Bounds;
+pub use conditions::UnknownStage;
 pub use error::{Error, Result};
 pub use explain::{LifecycleExplanation, explain_lifecycle};
 pub use follow::follow;
 pub use identifiers::LoneIdentifier;
 pub use keys::{Doubt, DoubtfulKey};
 pub use landing::Looks;
-pub use left_out::{Cause, LeftOut};
+pub use left_out::{Cause, LeftOut, Renamed};
 pub use money::MissingRate;
+pub use options::RunOptions;
 pub use progress::{Progress, Quiet};
 pub use report::Report;
-pub use run::{RunOptions, random, run};
+pub use run::{random, run};
 pub use survey::{Survey, survey};

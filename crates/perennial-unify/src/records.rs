@@ -12,13 +12,14 @@ use datafusion::execution::SessionState;
 use futures::StreamExt;
 use parking_lot::Mutex;
 use perennial_base::config::SourceConfig;
-use perennial_base::{ErrorClass, Kind, counted};
+use perennial_base::{ErrorClass, Kind};
 use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
 use perennial_identity::{GraphBuilder, Rules, SetId, Tally};
 use perennial_lake::{ColumnStats, Contract, FileState, Loss, SourceFile, SourceManifest};
 
+use crate::bad_rows::too_bad;
 use crate::bounded::bound;
 use crate::error::{Error, Result};
 use crate::groups::Nodes;
@@ -407,25 +408,10 @@ fn judge(
         let (Some(file), Some(found)) = (manifest.files.get_mut(*at), counts.get(*at)) else {
             continue;
         };
-        let rejected: u64 = found.rejected.values().sum();
-        let share = rejected as f64 / (file.landed.max(1)) as f64;
+        let rejected = found.rejected.iter().map(|(reason, rows)| (*reason, *rows));
         let reason = match &found.failed {
             Some(reason) => Some(reason.clone()),
-            None if share > source.max_bad_rows => {
-                let reasons: Vec<String> = found
-                    .rejected
-                    .iter()
-                    .map(|(reason, rows)| format!("{reason} ({})", counted(*rows, "row")))
-                    .collect();
-                Some(format!(
-                    "has {} of {}, above max_bad_rows = {} of its [[source]]: {}",
-                    counted(rejected, "bad row"),
-                    file.landed,
-                    source.max_bad_rows,
-                    reasons.join(", ")
-                ))
-            }
-            None => None,
+            None => too_bad(source, file.landed, found.filtered, rejected),
         };
         if let Some(reason) = reason {
             file.state = FileState::Quarantined;

@@ -8,22 +8,25 @@ use perennial_base::config::Config;
 use perennial_base::{ErrorClass, Kind};
 use perennial_engine::Engine;
 use perennial_identity::{GraphBuilder, Normaliser, Outcome as Normalised, PreviousIds, Resolution, Rules};
-use perennial_lake::{Commit, FileState, Manifest, Masks, Retention, RunState, RunSummary, TableManifest};
+use perennial_lake::{Commit, FileState, Manifest, Masks, RunState, RunSummary, TableManifest};
 use perennial_udf_lifecycle::model::StageModel;
 
 use crate::by_value;
-use crate::compact::{Bounds, compact};
+use crate::compact::compact;
+use crate::conditions::{Conditions, Traits};
 use crate::due::{aged, moment};
 use crate::error::{Error, Result};
 use crate::findings;
+use crate::garbage::collect_garbage;
 use crate::gone::{put_beside, take_away};
 use crate::groups::{Nodes, of_customers};
 use crate::increment::{number_all, obstacle};
 use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look_at_rest};
 use crate::ledger::STATE_VERSION;
-use crate::left_out::keep_served;
+use crate::left_out::{keep_served, renamed};
 use crate::money::MissingRate;
+use crate::options::RunOptions;
 use crate::output::Output;
 use crate::overrides::hear;
 use crate::progress::Progress;
@@ -46,27 +49,9 @@ const ATTEMPTS: usize = 3;
 const SCRATCH_MEMORY: usize = 256 << 20;
 /// Memory of a plan that reads one file.
 pub(crate) const READ_MEMORY: usize = 1 << 30;
-/// How long a file that no snapshot names may be of a run that is under way.
-const LONGEST_RUN: i64 = 24 * 3_600_000_000;
 
 /// Why a run works out everything that has no snapshot to build on.
 const FIRST: &str = "it is the first run";
-
-/// How to run.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RunOptions {
-    /// Run although nothing has changed, and work out everything.
-    pub full: bool,
-    /// Look again, a few times, while a file seems to be written still; otherwise such files are left for the next run.
-    pub settle: bool,
-    /// Leave a snapshot in force that was made with another configuration by a run which began after this process had
-    /// read its own: somebody has changed the file since.
-    pub yields: bool,
-    /// Let rows go that are served and whose files are there, when the configuration leaves them out.
-    pub allow_removal: bool,
-    /// From when on the run does more than to add to what there is.
-    pub bounds: Bounds,
-}
 
 /// Runs once: reads the lake, and commits a snapshot when something is new.
 ///
@@ -106,11 +91,13 @@ async fn attempts(
     options: RunOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    let known = engine.release().number();
     for attempt in 1..=ATTEMPTS {
         let last = attempt == ATTEMPTS;
         match self::attempt(engine, looks, options, last, progress).await {
-            Ok(Some(report)) => {
-                engine.refresh().await?;
+            Ok(Some(mut report)) => {
+                let newest = engine.refresh().await?;
+                report.overtaken = (report.snapshot.is_none() && newest > known).then_some(newest);
                 return Ok(report);
             }
             Ok(None) => {}
@@ -120,32 +107,6 @@ async fn attempts(
         }
     }
     Err(Error::Contended { attempts: ATTEMPTS })
-}
-
-/// Removes snapshots that nobody needs any more, and what runs that died have left. That it fails is no reason for a run
-/// to fail: the next one tries again.
-async fn collect_garbage(engine: &Engine) {
-    let lake = &engine.config().lake;
-    let retention = Retention {
-        keep: lake.keep_snapshots,
-        min_age: i64::try_from(lake.keep_for.as_micros()).unwrap_or(i64::MAX),
-        grace: LONGEST_RUN,
-        pinned: engine.held(),
-    };
-    let now = engine.clock().now();
-    match engine.snapshots().collect_garbage(&retention, now).await {
-        Ok(collected) => {
-            tracing::debug!(
-                snapshots = collected.snapshots.len(),
-                files = collected.files.len(),
-                "garbage collected"
-            );
-            if let Err(error) = engine.forget(&collected.snapshots).await {
-                tracing::warn!(%error, "snapshots that were removed are listed still");
-            }
-        }
-        Err(error) => tracing::warn!(%error, "old snapshots could not be removed"),
-    }
 }
 
 /// One attempt, after which there may be no other; none when another run committed first, or has removed the snapshot that this one would build on.
@@ -168,7 +129,9 @@ async fn attempt(
         && !same_config
         && previous.run.started_at > engine.opened_at()
     {
-        looks.warn_once(previous.number);
+        if looks.warn_once(previous.number) {
+            Journal::outdated(engine, progress, began, previous.number);
+        }
         return Ok(Some(Report::unchanged(previous)));
     }
     let afresh = options.full || !same_config;
@@ -243,7 +206,7 @@ async fn attempt(
         }
         match outcome {
             Ok(Outcome::TooMuch(reason)) => (part, why) = (false, Some(reason)),
-            Ok(Outcome::Committed(report)) => break Ok(Some(report)),
+            Ok(Outcome::Committed(report)) => break Ok(Some(*report)),
             Ok(Outcome::Lost) => break Ok(None),
             Err(error) => break Err(error),
         }
@@ -254,7 +217,7 @@ async fn attempt(
 
 /// How a run ended.
 enum Outcome {
-    Committed(Report),
+    Committed(Box<Report>),
     /// Another run committed first.
     Lost,
     /// It is a part of the work, and everything has to be worked out, for this reason.
@@ -299,6 +262,15 @@ impl Committing<'_> {
         };
         let scratch = Scratch::new(config.server.spill_dir.as_deref(), memory)?;
         let rules = Arc::new(rules(config)?);
+        // What would else come to light when nearly all is written.
+        let sources = config.sources.iter().zip(&landing.sources);
+        let conditions = Conditions::new(
+            config,
+            &state,
+            &rules,
+            Traits::of(config, &state, &rules, sources)?,
+        );
+        conditions.problems().into_iter().next().map_or(Ok(()), Err)?;
         let stored = Tables::new(engine, &state, self.previous).await?;
         let mut ids = PreviousIds::default();
         if !self.part {
@@ -551,13 +523,14 @@ impl Committing<'_> {
                 let mut report = report(&landing, Some(&manifest), Some(manifest.number), missing_rates);
                 report.rows = rows;
                 (report.full, report.why_full) = (!self.part, self.why.clone());
+                report.renamed = renamed(config, self.previous, &landing);
                 report.quarantined_anew = quarantined(&manifest)
                     .filter(|(name, file, _)| {
                         self.previous.is_none_or(|previous| !knew(previous, name, file))
                     })
                     .map(named)
                     .collect();
-                Ok(Outcome::Committed(report))
+                Ok(Outcome::Committed(Box::new(report)))
             }
             Commit::Conflict { .. } => Ok(Outcome::Lost),
         }

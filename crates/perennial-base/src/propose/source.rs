@@ -56,6 +56,7 @@ pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> 
         config: SourceConfig {
             name: source_name(&facts.path, kind, taken),
             kind,
+            kind_at: Spot::default(),
             // The root has no name of its own: the files that lie in it are meant.
             path: if facts.path.is_empty() {
                 "*.parquet".to_owned()

@@ -115,7 +115,7 @@ pub(super) const PLATFORM: &[Relation] = &[
             not_null("run", Text, "Its id"),
             not_null("started_at", Timestamp, "When it started"),
             null("finished_at", Timestamp, "When it ended; null while it runs"),
-            not_null("state", Text, "running, committed, unchanged or failed"),
+            not_null("state", Text, "running, committed or failed"),
             null("phase", Text, "What it does or did last"),
             not_null(
                 "phase_done",
@@ -147,7 +147,11 @@ pub(super) const PLATFORM: &[Relation] = &[
                 Text,
                 "Why it worked out everything, such as `it is the first run`; null for an increment",
             ),
-            null("error", Text, "Why it failed"),
+            null(
+                "error",
+                Text,
+                "Why it failed; of a process that follows the lake no more, as another one has another configuration, that too",
+            ),
         ],
         primary_key: &["run"],
         sort: &[],

@@ -150,7 +150,7 @@ fn a_mapping_or_segment_that_does_not_fit_is_named_by_its_own_file_and_line() {
         &segment("lifecycle_stage IN ('loyalty', 'loyality')"),
     );
     place.run(&["check", "--config", "stage.toml"]).exits(0).says(&[
-        "warning: segment \"some\" asks for the stage \"loyality\", which the lifecycle does not have: did you mean \"loyalty\"?",
+        "warning: stage.toml:20:9: segment \"some\" asks for the stage \"loyality\", which the lifecycle does not have: did you mean \"loyalty\"?",
     ]);
     // What no plan shows, the run does.
     place.run(&["unify", "--config", "zero.toml"]).exits(1).says(&[
@@ -271,7 +271,7 @@ fn unify_names_files_of_no_source_and_keys_that_are_none() {
     place.land("orders/a.parquet", &place.parquet(&orders(&rows)));
     place.land("stray/x.parquet", &place.parquet(&orders(&[ANN])));
     place.run(&["unify"]).exits(0).says(&[
-        "warning: 8 of 9 rows of shop are older versions of others by record_key = id: is it the key of a record?",
+        "warning: record_key = id of shop may be no key: rows with one value of it differ (9 of 9 rows, 1 value such as \"1\")",
         "warning: stray/x.parquet belongs to no source",
     ]);
     let unclaimed = "SELECT source, state, reason FROM perennial.files WHERE path = 'stray/x.parquet'";
