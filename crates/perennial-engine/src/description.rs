@@ -163,6 +163,8 @@ pub struct SettingDescription {
     pub name: String,
     /// The value a new session has.
     pub default: String,
+    /// What values it takes, in words.
+    pub takes: String,
     /// Its unit, where it has one.
     pub unit: Option<String>,
     /// What it does.

@@ -7,6 +7,7 @@
 mod configuration;
 mod environment;
 mod first_steps;
+mod help;
 mod input;
 mod interrupted;
 mod memory;

@@ -100,6 +100,7 @@ pub(super) fn description() -> CatalogDescription {
         settings: vec![SettingDescription {
             name: "statement_timeout".to_owned(),
             default: "0".to_owned(),
+            takes: "a duration".to_owned(),
             unit: Some("ms".to_owned()),
             description: "How long a statement may run.".to_owned(),
         }],
@@ -166,8 +167,8 @@ fn function(schema: &str, name: &str, kind: FunctionKind, arguments: &[&str]) ->
             .map(|argument| ((*argument).to_owned(), String::new()))
             .collect(),
         argument_types: vec![None; arguments.len()],
-        result: None,
         repeated: None,
+        result: None,
     }
 }
 
