@@ -5,6 +5,8 @@ use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::io::Write;
 
+use crate::must;
+
 /// The value of a variable that is set to something. Where it is absent, the test that asks says so and is skipped.
 #[expect(
     clippy::disallowed_methods,
@@ -29,7 +31,8 @@ pub fn skipped(why: impl Display) {
     // Nobody may be reading.
     let _ = write!(std::io::stderr(), "skipped {line}");
     if let Some(file) = variable(SKIPPED) {
-        let mut file = OpenOptions::new().append(true).create(true).open(file).unwrap();
-        file.write_all(line.as_bytes()).unwrap();
+        let opened = OpenOptions::new().append(true).create(true).open(file);
+        let written = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+        must("counting a skipped test", written);
     }
 }
