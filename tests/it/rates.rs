@@ -246,3 +246,24 @@ fn rates_that_go_or_are_replaced_leave_the_one_before_in_force() {
         "{told}"
     );
 }
+
+#[test]
+fn of_rates_of_which_none_is_left_nothing_stays_and_they_come_back() {
+    let mut rated = Rated::new();
+    let (_, at_first) = rated.run(true);
+    let none = file(vec![
+        ("day", days([0; 0])),
+        ("currency", texts([""; 0])),
+        ("rate", numbers([0.0; 0])),
+    ]);
+    rated.land("rates/0.parquet", &none);
+    let (_, told) = rated.run(false);
+    assert!(
+        told.starts_with("early|∅|∅|∅ edge|∅|0.0000|∅ late|∅|∅|∅ own|10.0000"),
+        "{told}"
+    );
+    assert!(told.ends_with("2026-01-10|∅ 2026-01-11|∅"), "{told}");
+    rated.land("rates/0.parquet", &rate("USD", 0, 0.5));
+    let (_, told) = rated.run(false);
+    assert_eq!(told, at_first);
+}
