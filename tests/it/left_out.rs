@@ -275,7 +275,7 @@ fn a_mapping_by_which_every_row_is_bad_is_refused() {
     // One that can be planned.
     let never = web("time = \"CAST(NULL AS timestamp)\"");
     let why = format!(
-        ":{}: source \"web\" refuses \"web/1.parquet\", which is served with 1 row and is in the lake as it was: has 1 bad row of 1",
+        ":{}: source \"web\" refuses \"web/1.parquet\", which is served with 1 row and is in the lake as it was: has no good row among 1",
         place(&never, "[[source]]\nname = \"web\"")
     );
     is_refused(&lake, &never, &why, "3|30.0000");

@@ -259,7 +259,7 @@ fn of_rates_of_which_none_is_left_nothing_stays_and_they_come_back() {
     rated.land("rates/0.parquet", &none);
     let (_, told) = rated.run(false);
     assert!(
-        told.starts_with("early|∅|∅|∅ edge|∅|0.0000|∅ late|∅|∅|∅ own|10.0000"),
+        told.starts_with("early|∅|0.0000|∅ edge|∅|0.0000|∅ late|∅|∅|∅ own|10.0000"),
         "{told}"
     );
     assert!(told.ends_with("2026-01-10|∅ 2026-01-11|∅"), "{told}");
