@@ -267,3 +267,16 @@ fn of_rates_of_which_none_is_left_nothing_stays_and_they_come_back() {
     let (_, told) = rated.run(false);
     assert_eq!(told, at_first);
 }
+
+#[test]
+fn a_rate_that_is_not_above_zero_is_none() {
+    let mut rated = Rated::new();
+    rated.land("rates/1.parquet", &rate("USD", 0, -1.0));
+    rated.land("rates/2.parquet", &rate("USD", 0, 0.0));
+    let (_, told) = rated.run(true);
+    assert!(told.starts_with("early|5.0000|0.0000|0.5000"), "{told}");
+    let sql = "SELECT DISTINCT reason FROM perennial.files WHERE state = 'quarantined'";
+    let rows = rated.lake.try_query(Setup::default(), sql).unwrap();
+    let reason = "has no good row among 1: rate is not above zero (1 row)";
+    assert_eq!(rows, [[Some(reason.to_owned())]]);
+}
