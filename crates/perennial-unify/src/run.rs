@@ -160,7 +160,7 @@ async fn attempt(
             base.number()
         );
         return Err(perennial_engine::Error::new(ErrorClass::MissingFile, message)
-            .with_hint("Was _perennial removed? Start again to unify everything anew.")
+            .with_hint("Is all of the lake there? Where _perennial was removed for good, start again to unify everything anew.")
             .into());
     }
     let number = previous.map_or(1, |previous| previous.number + 1);
