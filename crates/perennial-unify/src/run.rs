@@ -264,12 +264,8 @@ impl Committing<'_> {
         let rules = Arc::new(rules(config)?);
         // What would else come to light when nearly all is written.
         let sources = config.sources.iter().zip(&landing.sources);
-        let conditions = Conditions::new(
-            config,
-            &state,
-            &rules,
-            Traits::of(config, &state, &rules, sources)?,
-        );
+        let traits = Traits::of(config, &state, &rules, sources)?;
+        let conditions = Conditions::new(config, &state, &rules, &traits);
         conditions.problems().into_iter().next().map_or(Ok(()), Err)?;
         let stored = Tables::new(engine, &state, self.previous).await?;
         let mut ids = PreviousIds::default();
@@ -387,6 +383,7 @@ impl Committing<'_> {
             stored: &stored,
             previous: self.previous,
             part: part.as_ref(),
+            traits: &traits,
         };
         let missing_rates = written
             .tables(staged, resolution, known, &labels, &rules, self.output)

@@ -21,6 +21,7 @@ use tokio::task::JoinSet;
 use crate::bucket::{Names, Shared, gaps, process};
 use crate::cause::cause;
 use crate::columns::{Facts, texts, written_schema};
+use crate::conditions::Traits;
 use crate::error::{Error, Result};
 use crate::facts::spend;
 use crate::findings::{Findings, TALLY, TALLY_ORDER, tally};
@@ -60,6 +61,8 @@ pub(crate) struct Writing<'a> {
     pub(crate) previous: Option<&'a Manifest>,
     /// What is worked out anew, where that is not everything.
     pub(crate) part: Option<&'a Part>,
+    /// The types of traits.
+    pub(crate) traits: &'a Traits,
 }
 
 /// What a run works out that does not work out everything.
@@ -95,6 +98,7 @@ impl Writing<'_> {
             .collect();
         let (routed, ledger) = route(
             self.config,
+            self.traits,
             with_files,
             &resolution,
             labels,
