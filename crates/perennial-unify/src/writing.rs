@@ -24,7 +24,7 @@ use crate::columns::{Facts, texts, written_schema};
 use crate::conditions::Traits;
 use crate::error::{Error, Result};
 use crate::facts::spend;
-use crate::findings::{Findings, TALLY, TALLY_ORDER, tally};
+use crate::findings::{Findings, TALLY, TALLY_ORDER};
 use crate::groups::{Labels, of_customers};
 use crate::journal::Journal;
 use crate::landing::Landing;
@@ -353,10 +353,8 @@ impl Writing<'_> {
             self.write(shared, PERENNIAL, relation.name, &blocked, None)
                 .await?;
         }
-        shared
-            .output
-            .write(TALLY, None, &tally(warned)?, None, TALLY_ORDER)
-            .await
+        let tally = findings.tally(warned, self.landing).await?;
+        shared.output.write(TALLY, None, &tally, None, TALLY_ORDER).await
     }
 
     fn rates(&self, routed: &Routed, unowned: usize) -> Result<Rates> {
