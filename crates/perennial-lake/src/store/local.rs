@@ -361,7 +361,7 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
             continue;
         }
         let Some(location) = object_path(root, &path) else {
-            tracing::warn!(name = %path.file_name().unwrap_or_default().display(), "ignored: not the name of an object");
+            // `unnameable` tells of it.
             continue;
         };
         if kind.is_dir() {
