@@ -57,6 +57,8 @@ pub enum StopReason {
     Shutdown,
     /// `pg_terminate_backend`.
     Terminated,
+    /// The process has more memory than it may have, and this statement has reserved most.
+    Memory,
 }
 
 impl std::fmt::Display for StopReason {
@@ -65,6 +67,7 @@ impl std::fmt::Display for StopReason {
             Self::User => "canceling statement due to user request",
             Self::Timeout => "canceling statement due to statement timeout",
             Self::ClientGone => "connection to client lost",
+            Self::Memory => "out of memory",
             Self::Shutdown | Self::Terminated => "terminating connection due to administrator command",
         })
     }
@@ -120,6 +123,7 @@ impl UserError for Error {
         match self {
             Self::Statement { class, .. } => *class,
             Self::Stopped(StopReason::Shutdown | StopReason::Terminated) => ErrorClass::Shutdown,
+            Self::Stopped(StopReason::Memory) => ErrorClass::OutOfMemory,
             Self::Stopped(_) => ErrorClass::Cancelled,
             Self::TransactionAborted => ErrorClass::TransactionAborted,
             Self::Lake(error) => error.class(),
@@ -130,6 +134,10 @@ impl UserError for Error {
         match self {
             Self::Statement { detail, .. } => detail.clone(),
             Self::Lake(error) => error.detail(),
+            Self::Stopped(StopReason::Memory) => Some(
+                "The server has come to have more memory than it may have, of which this statement had reserved most."
+                    .to_owned(),
+            ),
             Self::Stopped(_) | Self::TransactionAborted => None,
         }
     }
@@ -138,6 +146,9 @@ impl UserError for Error {
         match self {
             Self::Statement { hint, .. } => hint.clone(),
             Self::Lake(error) => error.hint(),
+            Self::Stopped(StopReason::Memory) => {
+                Some("Select less, or try again when fewer statements run.".to_owned())
+            }
             Self::Stopped(_) | Self::TransactionAborted => None,
         }
     }
@@ -487,8 +498,11 @@ fn invalid_text(line: &str) -> Option<Error> {
     None
 }
 
+/// What the engine calls `server.spill_limit`.
+const SPILL_LIMIT: &str = "max_temp_directory_size";
+
 fn exhausted(message: &str) -> Error {
-    if message.contains("max_temp_directory_size") || message.contains("No space left") {
+    if message.contains(SPILL_LIMIT) || message.contains("No space left") {
         return Error::new(ErrorClass::DiskFull, "no space left for spilled data")
             .with_detail(sentence(first_line(message)))
             .with_hint("Select less, or raise server.spill_limit.");
@@ -501,6 +515,10 @@ fn exhausted(message: &str) -> Error {
 fn io_error(error: &std::io::Error) -> Error {
     if error.kind() == std::io::ErrorKind::StorageFull {
         return Error::new(ErrorClass::DiskFull, "no space left on the disk");
+    }
+    // What is written above the limit of spilled data comes as an error of its file.
+    if error.to_string().contains(SPILL_LIMIT) {
+        return exhausted(&error.to_string());
     }
     // The text of the system can have a path of the server in it.
     Error::new(ErrorClass::Unavailable, "a file cannot be read or written")
