@@ -168,8 +168,7 @@ fn child() {
     let Some(folder) = variable(CHILD) else { return };
     let lake = TestLake::in_folder(Path::new(&folder));
     let options = RunOptions {
-        settle: true,
-        ..RunOptions::default()
+        ..RunOptions::SETTLED
     };
     lake.try_run(Setup::default(), options).unwrap();
     let status = std::fs::read_to_string("/proc/self/status").unwrap();

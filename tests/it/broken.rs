@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use perennial_testkit::{Bounds, RunOptions, Setup, TestLake, TestServer};
+use perennial_testkit::{RunOptions, Setup, TestLake, TestServer};
 
 use crate::runs::{config, orders};
 use crate::support::{connect, lines, one, parquet};
@@ -13,13 +13,7 @@ const NEW_YEAR: i64 = 1_767_225_600_000_000;
 const NEW_YEAR_DAY: i32 = 20_454;
 
 /// A run that waits for files which have just landed.
-const SETTLED: RunOptions = RunOptions {
-    full: false,
-    settle: true,
-    yields: false,
-    allow_removal: false,
-    bounds: Bounds::DEFAULT,
-};
+const SETTLED: RunOptions = RunOptions::SETTLED;
 
 /// What a CRM knows of people: their cities, and a week after the day on which they signed.
 const CRM: &str = r#"
@@ -92,7 +86,7 @@ async fn a_source_whose_mapping_does_not_fit_stops_no_other() {
     );
     let line = line_of("traits");
     let why = format!(
-        "traits.city of the source, in line {line}, column {TRAIT}, of the configuration: column \"city\" does not exist"
+        "traits.city of the source, in perennial.toml:{line}:{TRAIT}: column \"city\" does not exist"
     );
     let errors = lake.check().unwrap_err();
     let [error] = errors.as_slice() else {
@@ -210,7 +204,9 @@ async fn a_file_that_breaks_a_mapping_is_quarantined_alone() {
     };
     assert_eq!((source.as_str(), path.as_str()), ("crm", "crm/2.parquet"));
     assert!(
-        reason.starts_with("does not go with the mapping: traits.reminded_on of the source, in line "),
+        reason.starts_with(
+            "does not go with the mapping: traits.reminded_on of the source, in perennial.toml:"
+        ),
         "{reason}"
     );
     let served = lake
@@ -264,7 +260,7 @@ async fn values_that_cannot_be_worked_out_are_counted_with_the_first_reason() {
     let checked = lake.check().unwrap().lost;
     let checked: Vec<(&str, u64)> = checked
         .iter()
-        .map(|(_, _, key, values, _)| (key.as_str(), *values))
+        .map(|lost| (lost.key.as_str(), lost.values))
         .collect();
     assert_eq!(checked, [("columns.discount", 2), ("columns.cost", 1)]);
     let report = lake.unify();

@@ -103,6 +103,23 @@ async fn every_relation_and_column_has_a_comment() {
 }
 
 #[tokio::test]
+async fn a_primary_key_names_one_row() {
+    let server = TestServer::start(TestLake::demo_small());
+    let client = connect(&server).await;
+    let keys = "SELECT table_name, string_agg(column_name, ', ' ORDER BY ordinal_position) \
+                FROM information_schema.key_column_usage WHERE table_schema = 'public' AND constraint_name LIKE '%\\_pkey' \
+                GROUP BY table_name ORDER BY table_name";
+    let keys = lines(&client, keys).await;
+    assert!(keys.contains(&"orders|source, order_id".to_owned()), "{keys:?}");
+    assert!(keys.contains(&"events|source, record_key".to_owned()), "{keys:?}");
+    for key in keys {
+        let (relation, columns) = key.split_once('|').unwrap();
+        let twice = format!("SELECT {columns} FROM {relation} GROUP BY {columns} HAVING count(*) > 1");
+        assert!(lines(&client, &twice).await.is_empty(), "{relation} ({columns})");
+    }
+}
+
+#[tokio::test]
 async fn comments_say_by_which_rule_a_value_was_chosen() {
     let server = TestServer::start(TestLake::demo_small());
     let client = connect(&server).await;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use perennial_testkit::environment::variable;
+use perennial_testkit::environment::{skipped, variable};
 use perennial_testkit::{TestLake, TestServer};
 
 use crate::support::{connect, lines, one};
@@ -30,7 +30,7 @@ authentication = "trust"
 /// The file of the purchases; nothing where the data sets are not on this machine.
 pub(crate) fn file() -> Option<Vec<u8>> {
     let Some(folder) = variable("PERENNIAL_TEST_DATA") else {
-        println!("skipped: PERENNIAL_TEST_DATA is not set");
+        skipped("PERENNIAL_TEST_DATA is not set");
         return None;
     };
     Some(fs::read(Path::new(&folder).join("cdnow_master.parquet")).unwrap())

@@ -59,8 +59,7 @@ fn a_file_that_never_rests_stops_no_run() {
     };
     write(1_000);
     let options = RunOptions {
-        settle: true,
-        ..RunOptions::default()
+        ..RunOptions::SETTLED
     };
     let stop = AtomicBool::new(false);
     let report = std::thread::scope(|scope| {

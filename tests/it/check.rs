@@ -38,7 +38,12 @@ const EMAIL: &str = "email = \"email\"";
 fn a_configuration_that_fits_is_told_nothing() {
     let lake = lake(&[], "", &[("orders/1.parquet", &three())]);
     let report = lake.check().unwrap();
-    assert_eq!(report.sources, [("shop".to_owned(), 1_usize, 3_u64)]);
+    let sources: Vec<_> = report
+        .sources
+        .iter()
+        .map(|source| (source.name.as_str(), source.files, source.rows))
+        .collect();
+    assert_eq!(sources, [("shop", 1, 3)]);
     assert!(
         report.quarantined.is_empty()
             && report.rejected.is_empty()
@@ -194,7 +199,10 @@ fn a_fact_may_not_ask_for_what_is_known_only_now() {
 #[test]
 fn rows_that_would_be_rejected_are_counted_with_their_reason() {
     let lake = lake(
-        &[(AMOUNT, "amount = \"CASE state WHEN 'paid' THEN amount END\"")],
+        &[
+            (AMOUNT, "amount = \"CASE state WHEN 'paid' THEN amount END\""),
+            (KEY, "record_key = \"id\"\nmax_bad_rows = 0.6"),
+        ],
         "",
         &[("orders/1.parquet", &three())],
     );
@@ -236,7 +244,7 @@ fn an_identifier_of_which_no_value_can_be_used_is_named_with_one() {
     let unusable = lake.check().unwrap().unusable;
     let named: Vec<[&str; 4]> = unusable
         .iter()
-        .map(|(source, path, identifier, value)| [source, path, identifier, value].map(String::as_str))
+        .map(|found| [&found.source, &found.path, &found.name, &found.value].map(String::as_str))
         .collect();
     assert_eq!(named, [["shop", "orders/1.parquet", "email", "1"]]);
 }
@@ -359,4 +367,54 @@ fn orders_later_than_the_moment_described_need_no_rate() {
     let more = format!("{RATES}\n[time]\nas_of = \"2026-01-04T00:00:00Z\"");
     let lake = lake(&[(KEY, NO_DRAFTS)], &more, &[("orders/1.parquet", &abroad())]);
     assert_eq!(missing(&lake), ["USD 2026-01-02"]);
+}
+
+#[test]
+fn a_metric_that_cannot_be_planned_is_named_with_its_place() {
+    let metric = |sql: &str| format!("[[metric]]\nname = \"arpu\"\nsql = \"{sql}\"\n");
+    let good = metric("sum(net_revenue) / count(*)");
+    let one = lake(&[], &good, &[("orders/1.parquet", &three())]);
+    one.check().unwrap();
+    let bad = metric("sum(net_revnue) / count(*)");
+    one.configure(&config("", &bad));
+    let errors = one.check().unwrap_err();
+    let [error] = errors.as_slice() else {
+        panic!("{errors:?}")
+    };
+    let text = config("", &bad);
+    let line = text.lines().position(|line| line.starts_with("sql =")).unwrap() + 1;
+    assert!(
+        error.contains(&format!(
+            "perennial.toml:{line}:7: metric \"arpu\": column \"net_revnue\" does not exist"
+        )),
+        "{error}"
+    );
+    // Nothing of a run needs it.
+    one.unify();
+}
+
+#[tokio::test]
+async fn a_landed_column_says_what_it_becomes() {
+    let lake = lake(&[], "", &[("orders/1.parquet", &three())]);
+    let server = perennial_testkit::TestServer::start(lake);
+    let client = crate::support::connect(&server).await;
+    let comments = "SELECT a.attname, col_description(a.attrelid, a.attnum) FROM pg_attribute a \
+                    WHERE a.attrelid = 'raw.shop'::regclass AND a.attname IN ('id', 'at', 'email', 'state') ORDER BY 1";
+    assert_eq!(
+        crate::support::lines(&client, comments).await,
+        [
+            "at|As it landed; served as orders.time: When it happened",
+            "email|As it landed; served as customers.email",
+            "id|As it landed; served as orders.order_id: The order's record key",
+            "state|As it landed; served as orders.status: State of the order, as the source names it",
+        ]
+    );
+    let error = client
+        .batch_execute("SELECT max(at) FROM orders")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.as_db_error().and_then(|error| error.hint()),
+        Some("Source \"shop\" maps its column \"at\" to \"time\".")
+    );
 }

@@ -418,6 +418,15 @@ async fn a_name_that_is_nearly_right_is_suggested() {
             "normalise_email",
         ),
         ("SET statement_timout = 0", "statement_timeout"),
+        // What stands in the place of a day is meant for another argument.
+        (
+            "SELECT * FROM stage_transitions('quarter')",
+            "Write period => 'quarter'; it is one of: day, week, month, quarter, year.",
+        ),
+        (
+            "SELECT * FROM explain_identity((SELECT customer_id FROM customers LIMIT 1))",
+            "Write the value itself",
+        ),
     ] {
         let error = client.batch_execute(sql).await.unwrap_err();
         let hint = error

@@ -20,6 +20,9 @@ struct Met {
     /// Steps after which rows were masked, and after which a table had files beside those of the last full run.
     masked: u64,
     added: u64,
+    /// Steps that worked out a part only after rates had landed, and after files had gone or were replaced.
+    parts_with_rates: u64,
+    parts_with_gone: u64,
     /// Steps that worked out everything for a word on a record that is known by its place.
     by_place: u64,
 }
@@ -73,15 +76,16 @@ fn world(seed: u64, met: &mut Met) {
     // The sources whose first files have numbers of narrow types.
     let narrow = draws.next();
     let mut landed: Vec<String> = Vec::new();
+    let mut taken: Vec<(String, Vec<u8>)> = Vec::new();
     let steps = 3 + draws.below(10 / people.div_ceil(4) + 3);
     for step in 0..steps {
         let quiet = moves && step > 0 && draws.below(3) == 0;
+        let (before, mut gone) = (landed.len(), false);
         for source in SOURCES.into_iter().filter(|_| !quiet) {
             let first = step == 0;
-            // Rates and words of persons are a reason to work out everything.
             let rare = match source {
                 "rates" if first => 1,
-                "rates" => 30,
+                "rates" => 4,
                 "said" => 8,
                 "desk" => 4,
                 "places" => 40,
@@ -120,18 +124,26 @@ fn world(seed: u64, met: &mut Met) {
                 }
             }
         }
+        let rates = landed.iter().skip(before).any(|path| path.starts_with("rates/"));
         // Now and then a file goes, or is another one; now and then the one that went comes back.
-        if step > 0 && !quiet && draws.below(5) == 0 {
+        if step > 0 && !quiet && draws.below(3) == 0 {
+            gone = true;
             let at = draws.below(landed.len() as u64) as usize;
             let path = lake.root().join(&landed[at]);
             if draws.below(2) == 0 {
+                taken.push((landed.remove(at), fs::read(&path).unwrap()));
                 fs::remove_file(path).unwrap();
-                landed.remove(at);
             } else {
                 let rows: Vec<Row> = (0..3).map(|_| row(&mut draws, people)).collect();
                 land(&lake, &landed[at], &file(&rows, Columns::default()));
                 rest(&path, 1 + step);
             }
+        } else if draws.below(2) == 0
+            && let Some((path, bytes)) = taken.pop()
+            && !landed.contains(&path)
+        {
+            land(&lake, &path, &bytes);
+            landed.push(path);
         }
         let twin = lake.copy();
         let (report, kept) = lake.answers_of(setup(), options(false), &queries);
@@ -142,6 +154,8 @@ fn world(seed: u64, met: &mut Met) {
         met.added += u64::from(files().any(|file| file.delta));
         if report.snapshot.is_some() && !report.full {
             met.parts += 1;
+            met.parts_with_rates += u64::from(rates);
+            met.parts_with_gone += u64::from(gone);
             let words = |path: &String| {
                 ["said/", "desk/", "places/"]
                     .iter()
@@ -244,7 +258,12 @@ fn a_chain_of_runs_over_new_files_gives_what_a_run_over_everything_gives() {
     }
     println!("{met:?}");
     assert!(
-        met.parts >= worlds && met.parts_with_words >= worlds / 2 && met.masked > 0 && met.added > 0,
+        met.parts >= worlds
+            && met.parts_with_words >= worlds / 2
+            && met.parts_with_rates > 0
+            && met.parts_with_gone > 0
+            && met.masked > 0
+            && met.added > 0,
         "of {worlds} worlds: {met:?}"
     );
 }

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use perennial_testkit::environment::variable;
+use perennial_testkit::environment::{skipped, variable};
 use perennial_testkit::{TestLake, TestServer};
 
 const BASICS: &str = include_str!("jdbc/Basics.java");
@@ -10,7 +10,7 @@ const BASICS: &str = include_str!("jdbc/Basics.java");
 #[test]
 fn pgjdbc_does_what_tools_do_with_it() {
     let Some(class_path) = variable("PERENNIAL_TEST_PGJDBC") else {
-        println!("skipped: PERENNIAL_TEST_PGJDBC is not set");
+        skipped("PERENNIAL_TEST_PGJDBC is not set");
         return;
     };
     for part in std::env::split_paths(&class_path) {
@@ -24,7 +24,7 @@ fn pgjdbc_does_what_tools_do_with_it() {
     for program in ["javac", "java"] {
         if let Err(error) = Command::new(program).arg("--version").output() {
             assert_eq!(error.kind(), std::io::ErrorKind::NotFound, "{program}: {error}");
-            println!("skipped: there is no {program}");
+            skipped(format_args!("there is no {program}"));
             return;
         }
     }

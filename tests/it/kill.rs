@@ -17,16 +17,13 @@ use crate::worlds::land;
 /// A second file beside those of a full run is merged with the first, and the table of which most has been replaced is
 /// written anew.
 const RUN: RunOptions = RunOptions {
-    full: false,
-    settle: true,
-    yields: false,
-    allow_removal: false,
     bounds: Bounds {
         added_files: 1,
         replaced: 25,
         touched: 100,
         small: 0,
     },
+    ..RunOptions::SETTLED
 };
 /// Tells the child process which lake it works on, and at which request it dies.
 const CHILD: &str = "PERENNIAL_TEST_KILL";

@@ -248,8 +248,13 @@ async fn a_file_above_the_bound_of_bad_rows_is_quarantined() {
     let bad = orders(&[
         ("1", "ann@example.org", Some(1.0), "paid"),
         ("2", "bob@example.org", None, "paid"),
+        ("5", "eve@example.org", None, "paid"),
     ]);
-    let good = orders(&[("3", "cy@example.org", Some(3.0), "paid")]);
+    // One slip in a handful is a bad row and no bad file.
+    let good = orders(&[
+        ("3", "cy@example.org", Some(3.0), "paid"),
+        ("4", "dan@example.org", None, "paid"),
+    ]);
     let server = TestServer::start(TestLake::of(
         CONFIG,
         &[("orders/a.parquet", &good), ("orders/b.parquet", &bad)],

@@ -3,18 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
-use perennial_testkit::{Bounds, RunOptions, Setup, TestLake};
+use perennial_testkit::{Renamed, RunOptions, Setup, TestLake};
 
 use crate::runs::{config, orders};
 use crate::support::parquet;
 
-const RUN: RunOptions = RunOptions {
-    full: false,
-    settle: true,
-    yields: false,
-    allow_removal: false,
-    bounds: Bounds::DEFAULT,
-};
+const RUN: RunOptions = RunOptions::SETTLED;
 const REMOVING: RunOptions = RunOptions {
     allow_removal: true,
     ..RUN
@@ -105,10 +99,104 @@ fn a_source_that_is_not_there_any_more_is_refused_unless_another_has_its_files()
     let lake = lake();
     let renamed = config("", &WEB.replace("\"web\"", "\"shop_of_the_web\""));
     lake.configure(&renamed);
-    lake.try_run(Setup::default(), RUN).unwrap();
+    // What follows from another name is told with its place, before and after.
+    let at = place(&renamed, "[[source]]\nname = \"shop_of_the_web\"");
+    let told = |renamed: &[Renamed]| {
+        let [one] = renamed else { panic!("{renamed:?}") };
+        assert_eq!((one.from.as_str(), one.to.as_str()), ("web", "shop_of_the_web"));
+        assert_eq!(one.at.to_string(), at);
+    };
+    told(&lake.check().unwrap().renamed);
+    told(&lake.try_run(Setup::default(), RUN).unwrap().renamed);
     assert_eq!(served(&lake), "4|40.0000");
-    let why = ".toml: there is no source \"shop_of_the_web\" any more, and none takes \"web/1.parquet\", which is served with 1 row and is in the lake as it was";
+    assert_eq!(lake.check().unwrap().renamed, []);
+    let why = ".toml: there is no source \"shop_of_the_web\" any more, and none in its place has \"web/1.parquet\", which is served with 1 row and is in the lake as it was";
     is_refused(&lake, &config("", ""), why, "3|30.0000");
+}
+
+/// The configuration whose shop has another kind: an event needs a name, and has no amount.
+fn as_events() -> String {
+    let orders = "amount = \"amount\", status = \"state\", currency = \"currency\"";
+    config("", WEB)
+        .replacen("kind = \"order\"", "kind = \"event\"", 1)
+        .replacen(orders, "name = \"state\"", 1)
+}
+
+#[test]
+fn a_kind_that_takes_orders_away_is_refused_and_named() {
+    let lake = lake();
+    let events = as_events();
+    let why = format!(
+        ":{}: source \"shop\" of kind event takes out of orders 2 files such as \"orders/1.parquet\", which are served with 3 rows and are in the lake as they were\nWrite kind = \"order\" again.",
+        place(&events, "\"event\"")
+    );
+    lake.configure(&events);
+    let errors = lake.check().unwrap_err();
+    assert!(errors.len() == 1 && errors[0].contains(&why), "{errors:?}");
+    is_refused(&lake, &events, &why, "1|10.0000");
+}
+
+/// A second source of the same files serves something else of them.
+#[test]
+fn a_source_that_goes_is_not_excused_by_another_one_of_its_files() {
+    let people = |files: &str| {
+        format!(
+            "[[source]]\nname = \"people\"\nkind = \"profile\"\npath = \"{files}\"\nrecord_key = \"email\"\ntime = \"at\"\nidentifiers = {{ email = \"email\" }}\n"
+        )
+    };
+    let lake = lake();
+    lake.configure(&config("", &(WEB.to_owned() + &people("web/"))));
+    lake.try_run(Setup::default(), RUN).unwrap();
+    let why = "there is no source \"web\" any more, and none in its place has \"web/1.parquet\", which is served with 1 row";
+    is_refused(&lake, &config("", &people("web/")), why, "3|30.0000");
+}
+
+#[test]
+fn a_key_by_which_most_orders_are_versions_of_others_is_refused() {
+    let lake = lake();
+    // Ann has all three orders of the shop.
+    let by_person = config("", WEB).replacen("record_key = \"id\"", "record_key = \"email\"", 1);
+    let why = format!(
+        ":{}: by record_key = email, 2 of 3 rows of source \"shop\" that are served are older versions of others\nWrite a key that is unique for each record.",
+        place(&by_person, "\"email\"\ntime")
+    );
+    is_refused(&lake, &by_person, &why, "2|20.0000");
+}
+
+#[test]
+fn a_filter_that_leaves_no_row_is_refused_and_one_that_leaves_some_is_not() {
+    let lake = lake();
+    let only = |state: &str| {
+        let filter = format!("record_key = \"id\"\nwhere = \"state = '{state}' AND id <> '2'\"");
+        config("", WEB).replacen("record_key = \"id\"", &filter, 1)
+    };
+    let slip = only("piad");
+    let why = format!(
+        ":{}: where = state = 'piad' AND id <> '2' leaves no row of source \"shop\", of which 3 rows are served\nCorrect the condition.",
+        place(&slip, "\"state = ")
+    );
+    is_refused(&lake, &slip, &why, "1|10.0000");
+    lake.configure(&only("paid"));
+    lake.try_run(Setup::default(), RUN).unwrap();
+    assert_eq!(served(&lake), "3|30.0000");
+}
+
+/// A table is served under the name of its source.
+#[test]
+fn a_table_that_is_renamed_is_refused() {
+    let table =
+        |name: &str| format!("[[source]]\nname = \"{name}\"\nkind = \"table\"\npath = \"products/\"\n");
+    let product: Arc<StringArray> = Arc::new(StringArray::from(vec!["tea"]));
+    let lake = lake();
+    lake.land(
+        "products/1.parquet",
+        &parquet(&RecordBatch::try_from_iter([("product", product as _)]).unwrap()),
+    );
+    lake.configure(&config("", &(WEB.to_owned() + &table("products"))));
+    lake.try_run(Setup::default(), RUN).unwrap();
+    let goods = config("", &(WEB.to_owned() + &table("goods")));
+    let why = "source \"goods\" of kind table takes out of products \"products/1.parquet\", which is served with 1 row and is in the lake as it was\nCall the source \"products\" again.";
+    is_refused(&lake, &goods, why, "4|40.0000");
 }
 
 #[test]

@@ -35,8 +35,8 @@ authentication = "trust"
 "#;
 
 pub(crate) const UNEQUAL: &str = "SELECT path, rows_landed, rows_unified, rows_superseded, rows_filtered, rows_rejected \
-                       FROM perennial.files WHERE state = 'live' \
-                       AND rows_landed <> rows_unified + rows_superseded + rows_filtered + rows_rejected";
+                       FROM perennial.files WHERE rows_unified + rows_superseded + rows_filtered + rows_rejected \
+                       <> CASE state WHEN 'live' THEN rows_landed ELSE 0 END";
 
 /// The columns of orders of 1.0 each, with keys that begin with `name`.
 fn columns(name: &str, rows: usize) -> Vec<(&'static str, ArrayRef)> {

@@ -49,8 +49,7 @@ fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
     let (_, at_once) = whole.answers(false, &queries);
     let pieces = TestLake::of(&config, &[]);
     let options = RunOptions {
-        settle: true,
-        ..RunOptions::default()
+        ..RunOptions::SETTLED
     };
     // So many requests at least a run has made so far.
     let (mut requests, mut parts) = (u64::MAX, 0);

@@ -2,7 +2,7 @@
 
 use std::process::{Command, ExitStatus, Output};
 
-use perennial_testkit::environment::variable;
+use perennial_testkit::environment::{skipped, variable};
 use perennial_testkit::{TestLake, TestServer};
 
 /// How a program ends and what it prints; nothing where it is absent.
@@ -15,7 +15,7 @@ pub(crate) fn ended(command: &mut Command) -> Option<(ExitStatus, String, String
     } = match command.output() {
         Ok(output) => output,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            println!("skipped: there is no {program}");
+            skipped(format_args!("there is no {program}"));
             return None;
         }
         Err(error) => panic!("{program}: {error}"),
@@ -39,7 +39,7 @@ pub(crate) fn printed(command: &mut Command) -> Option<String> {
 pub(crate) fn python() -> Option<Command> {
     let named = variable("PERENNIAL_TEST_PYTHON");
     if named.is_none() {
-        println!("skipped: PERENNIAL_TEST_PYTHON is not set");
+        skipped("PERENNIAL_TEST_PYTHON is not set");
     }
     named.map(Command::new)
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use perennial_testkit::environment::variable;
+use perennial_testkit::environment::{skipped, variable};
 use perennial_testkit::{TestLake, TestServer};
 
 use crate::cdnow::file;
@@ -48,7 +48,7 @@ fn taken(lake: &TestLake) -> String {
 #[tokio::test]
 async fn a_lake_of_many_systems_is_proposed_as_what_it_is() {
     let Some(python) = variable("PERENNIAL_TEST_PYTHON") else {
-        println!("skipped: PERENNIAL_TEST_PYTHON is not set");
+        skipped("PERENNIAL_TEST_PYTHON is not set");
         return;
     };
     let lake = TestLake::demo_landed();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use perennial_testkit::{
-    Bounds, Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, TestLake, TestServer,
+    Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, TestLake, TestServer,
 };
 
 use crate::layout::{CONFIG, orders};
@@ -12,10 +12,7 @@ use crate::worlds::land;
 
 const FULL: RunOptions = RunOptions {
     full: true,
-    settle: true,
-    yields: false,
-    allow_removal: false,
-    bounds: Bounds::DEFAULT,
+    ..RunOptions::SETTLED
 };
 
 /// Keeps nothing but the newest snapshot.
@@ -409,4 +406,42 @@ async fn a_run_is_leased_what_it_builds_on() {
     land(&lake, "orders/c.parquet", &orders(&["c1"], known));
     assert_eq!(lake.try_run(Setup::default(), FULL).unwrap().snapshot, Some(5));
     assert_eq!(lake.names("_perennial/snapshots").len(), 1);
+}
+
+/// Who asks the server sees that it runs no more, and who runs beside it whose snapshot has the new file.
+#[tokio::test]
+async fn a_server_says_in_sql_that_it_follows_no_more() {
+    let lake = TestLake::of(CONFIG, &[("orders/a.parquet", &orders(&["a1"], known))]);
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+    let told = "SELECT state, error FROM perennial.runs WHERE error IS NOT NULL";
+    // Another process with the same configuration is no reason to stop.
+    server.lake().land("orders/b.parquet", &orders(&["b1"], known));
+    let run = || {
+        server
+            .lake()
+            .try_run(Setup::default(), RunOptions::SETTLED)
+            .unwrap()
+    };
+    assert_eq!(run().snapshot, Some(2));
+    let looked = server.look().await;
+    assert_eq!((looked.snapshot, looked.overtaken), (None, Some(2)));
+    assert_eq!(server.look().await.overtaken, None);
+    assert_eq!(lines(&client, told).await, [""; 0]);
+    // One with another is.
+    server
+        .lake()
+        .configure(&CONFIG.replace("record_key = \"id\"", "record_key = \"'k' || id\""));
+    assert_eq!(run().snapshot, Some(3));
+    server.lake().land("orders/c.parquet", &orders(&["c1"], known));
+    for _ in 0..2 {
+        assert_eq!(server.look().await.snapshot, None);
+    }
+    assert_eq!(
+        lines(&client, told).await,
+        [
+            "failed|another process has made snapshot 3 with another configuration: this one serves it, and looks for no files until it is restarted"
+        ]
+    );
+    assert_eq!(one(&client, "SELECT count(*) FROM orders").await, "2");
 }

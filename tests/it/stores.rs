@@ -5,10 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use perennial_testkit::environment::variable;
+use perennial_testkit::environment::{skipped, variable};
 use perennial_testkit::{
-    Bounds, Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, SystemClock, TestLake,
-    TestServer, gcs,
+    Clock, Fault, Faults, FixedClock, Operation, RunOptions, Setup, SystemClock, TestLake, TestServer, gcs,
 };
 use tokio_postgres::Client;
 
@@ -16,14 +15,14 @@ use crate::layout::{CONFIG, orders};
 use crate::support::{connect, lines, one};
 
 /// Places of stores, each of this test alone; the local folder has none. A store that is not there is told.
-fn places(test: &str) -> Vec<Option<String>> {
+pub(crate) fn places(test: &str) -> Vec<Option<String>> {
     static GOOGLE: Once = Once::new();
     let mut places = vec![None];
     let prefix = format!("{test}-{}", std::process::id());
     for name in ["PERENNIAL_TEST_S3", "PERENNIAL_TEST_AZURE"] {
         match variable(name) {
             Some(url) => places.push(Some(format!("{url}/{prefix}"))),
-            None => println!("skipped: {name} is not set, `cargo xtask test` sets it"),
+            None => skipped(format_args!("{name} is not set, `cargo xtask test` sets it")),
         }
     }
     match variable("PERENNIAL_TEST_GCS") {
@@ -31,7 +30,7 @@ fn places(test: &str) -> Vec<Option<String>> {
             GOOGLE.call_once(|| gcs::serve(&address));
             places.push(Some(format!("gs://perennial-tests/{prefix}")));
         }
-        None => println!("skipped: PERENNIAL_TEST_GCS is not set, `cargo xtask test` sets it"),
+        None => skipped("PERENNIAL_TEST_GCS is not set, `cargo xtask test` sets it"),
     }
     places
 }
@@ -58,13 +57,7 @@ async fn everything(client: &Client, schema: &str) -> Vec<String> {
     all
 }
 
-const SETTLED: RunOptions = RunOptions {
-    full: false,
-    settle: true,
-    yields: false,
-    allow_removal: false,
-    bounds: Bounds::DEFAULT,
-};
+pub(crate) const SETTLED: RunOptions = RunOptions::SETTLED;
 
 /// Files below a folder, with their paths relative to it.
 fn files(root: &Path, folder: &Path, found: &mut Vec<(String, Vec<u8>)>) {
@@ -201,7 +194,7 @@ async fn writers_race_on_every_store_and_one_of_each_number_wins() {
 }
 
 /// What the lake of the faults has to say, whatever the store did before.
-fn answers(lake: &TestLake, setup: Setup) -> Result<Vec<Vec<Option<String>>>, String> {
+pub(crate) fn answers(lake: &TestLake, setup: Setup) -> Result<Vec<Vec<Option<String>>>, String> {
     let sql = "SELECT o.order_id, c.email, r.amount FROM orders o \
                JOIN customers c USING (customer_id) JOIN raw.shop r ON r.id = o.order_id ORDER BY 1";
     lake.try_query(setup, sql)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use perennial_testkit::{Bounds, Clock, FixedClock, RunOptions, Setup, TestLake};
+use perennial_testkit::{Clock, FixedClock, RunOptions, Setup, TestLake};
 
 use crate::runs::{config, orders};
 use crate::worlds::land;
@@ -11,13 +11,7 @@ use crate::worlds::land;
 const NEW_YEAR: i64 = 1_767_225_600_000_000;
 const DAY: i64 = 86_400_000_000;
 
-const SETTLED: RunOptions = RunOptions {
-    full: false,
-    settle: true,
-    yields: false,
-    allow_removal: false,
-    bounds: Bounds::DEFAULT,
-};
+const SETTLED: RunOptions = RunOptions::SETTLED;
 
 const MORE: &str = r#"
 [[segment]]

@@ -4,6 +4,7 @@ use std::net::UdpSocket;
 use std::path::PathBuf;
 use std::process::Command;
 
+use perennial_testkit::environment::skipped;
 use perennial_testkit::{TestLake, TestServer};
 use tempfile::TempDir;
 
@@ -286,7 +287,7 @@ fn from_another_address_than_the_loopback_there_is_no_way_in_without_encryption(
     let outward = UdpSocket::bind("0.0.0.0:0").unwrap();
     let own = outward.connect("192.0.2.1:9").and_then(|()| outward.local_addr());
     let Some(own) = own.ok().filter(|own| !own.ip().is_loopback()) else {
-        println!("skipped: this machine has no address but the loopback");
+        skipped("this machine has no address but the loopback");
         return;
     };
     let Some(certificates) = Certificates::new() else {

@@ -192,3 +192,62 @@ fn a_person_s_word_touches_the_records_that_it_names() {
     );
     assert_eq!(states[4], "t5|same|applied");
 }
+
+/// Two of five words have a slip of the pen: what the others say holds.
+#[test]
+fn a_word_that_is_none_takes_no_other_with_it() {
+    let desk = DESK.replace("max_bad_rows = 0.9\n", "");
+    let config = config("", TYPES).replace("[identity]\n", &format!("{desk}[identity]\n"));
+    let lake = TestLake::of(&config, &[]);
+    let people: Vec<String> = (1..=6)
+        .map(|key| format!("{key} p{key}@x.de - 2026-01-0{key}"))
+        .collect();
+    let people: Vec<&str> = people.iter().map(String::as_str).collect();
+    land(&lake, "crm/a.parquet", &rows(&people));
+    let said = words(&[
+        "t1 crm 1 crm 2 same 2026-02-01",
+        "t2 crm 2 crm 3 smae 2026-02-01",
+        "t3 crm 3 crm 4 same 2026-02-01",
+        "t4 crm 4 crm 5 diffrent 2026-02-01",
+        "t5 crm 5 crm 6 same 2026-02-01",
+    ]);
+    land(&lake, "desk/a.parquet", &said);
+    let why = "verdict is neither same nor different".to_owned();
+    let checked = lake.check().unwrap();
+    assert!(checked.quarantined.is_empty(), "{checked:?}");
+    assert_eq!(checked.rejected[0].reasons, [(why, 2)]);
+    let queries = [
+        WHO,
+        STATES,
+        "SELECT state, rows_rejected FROM perennial.files WHERE source = 'desk'",
+    ];
+    let (_, answers) = lake.answers(false, &queries.map(str::to_owned));
+    assert_eq!(
+        answers[0],
+        [
+            "email=p1@x.de email=p2@x.de",
+            "email=p3@x.de email=p4@x.de",
+            "email=p5@x.de email=p6@x.de"
+        ]
+    );
+    assert_eq!(
+        answers[1],
+        ["t1|same|applied", "t3|same|applied", "t5|same|applied"]
+    );
+    assert_eq!(answers[2], ["live|2"]);
+    // Of other kinds a file of which two of five rows are bad is none of theirs; `check` says of it what the run does.
+    let visits = [
+        "a ann@x.de - 2026-01-01",
+        "- bob@x.de - 2026-01-01",
+        "- zoe@x.de - 2026-01-01",
+    ];
+    let more = [visits[0], visits[0]];
+    let strict = config.replace("max_bad_rows = 0.5\n", "");
+    lake.configure(&strict);
+    land(&lake, "web/a.parquet", &rows(&[&visits[..], &more[..]].concat()));
+    let reason = "has 2 bad rows of 5, above max_bad_rows = 0.01 of its [[source]]: name is missing (2 rows)";
+    let checked = lake.check().unwrap();
+    assert_eq!(checked.quarantined[0].reason, reason);
+    let (report, _) = lake.answers(false, &[]);
+    assert_eq!(report.quarantined[0].2, reason);
+}

@@ -77,6 +77,8 @@ pub struct SourceConfig {
     pub name: String,
     /// What its rows are.
     pub kind: Kind,
+    /// Where the kind stands in the file.
+    pub kind_at: Spot,
     /// A folder (recursive) or a glob below the lake's root.
     pub path: String,
     /// Where the path stands in the file.
@@ -97,7 +99,7 @@ pub struct SourceConfig {
     pub columns: Vec<(String, Expression)>,
     /// SQL predicate; rows for which it is not true are filtered.
     pub filter: Option<Expression>,
-    /// Share of rejected rows above which a file is quarantined, 0 to 1.
+    /// Share of rejected rows, rounded up to a whole row, above which a file is quarantined, 0 to 1.
     pub max_bad_rows: f64,
     /// Schema in which a source of kind `table` is served.
     pub schema: String,

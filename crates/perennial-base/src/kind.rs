@@ -69,6 +69,9 @@ const fn optional(name: &'static str, column_type: ColumnType, comment: &'static
 }
 
 const CHANNEL: CanonicalColumn = optional("channel", ColumnType::Text, "Marketing or sales channel");
+/// What the channel of an interaction is; it is none of the channels that money is spent on.
+pub(crate) const INTERACTION_CHANNEL: &str =
+    "Where the contact took place, as the source names it: email, chat, phone";
 const CAMPAIGN: CanonicalColumn = optional("campaign", ColumnType::Text, "Campaign within the channel");
 
 impl Kind {
@@ -166,7 +169,7 @@ impl Kind {
             required(
                 "amount",
                 ColumnType::Money,
-                "Value of the order in the reporting currency",
+                "Value of the order, in its currency; served in the reporting currency",
             ),
             optional(
                 "currency",
@@ -183,12 +186,12 @@ impl Kind {
             optional(
                 "discount",
                 ColumnType::Money,
-                "Discount given, in the reporting currency",
+                "Discount given, in the currency of the order; served in the reporting currency",
             ),
             optional(
                 "cost",
                 ColumnType::Money,
-                "Cost of the goods, in the reporting currency",
+                "Cost of the goods, in the currency of the order; served in the reporting currency",
             ),
         ];
         const ORDER_ITEM: &[CanonicalColumn] = &[
@@ -207,7 +210,7 @@ impl Kind {
             required(
                 "amount",
                 ColumnType::Money,
-                "Money given back, in the reporting currency",
+                "Money given back, in the currency of the order; served in the reporting currency",
             ),
         ];
         const SUBSCRIPTION: &[CanonicalColumn] = &[
@@ -233,7 +236,7 @@ impl Kind {
             optional("comment", ColumnType::Text, "What the person wrote"),
         ];
         const INTERACTION: &[CanonicalColumn] = &[
-            CHANNEL,
+            optional("channel", ColumnType::Text, INTERACTION_CHANNEL),
             optional("type", ColumnType::Text, "What it was about"),
             optional("direction", ColumnType::Text, "inbound or outbound"),
             optional("outcome", ColumnType::Text, "How it ended"),
@@ -250,7 +253,7 @@ impl Kind {
             required(
                 "amount",
                 ColumnType::Money,
-                "Money spent, in the reporting currency",
+                "Money spent, in the currency of the row; served in the reporting currency",
             ),
             optional(
                 "currency",

@@ -10,6 +10,8 @@ mod platform;
 
 pub use column_type::ColumnType;
 
+use crate::kind::INTERACTION_CHANNEL;
+
 /// One served column.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
@@ -24,6 +26,8 @@ pub struct Column {
     /// Whether it changes from moment to moment without any new fact: it is not stored, and worked out from the other
     /// columns and the moment that the snapshot describes whenever it is read.
     pub moving: bool,
+    /// The unit of a measure whose type does not tell it.
+    pub unit: Option<&'static str>,
 }
 
 /// One served relation.
@@ -84,6 +88,7 @@ const fn not_null(name: &'static str, column_type: ColumnType, comment: &'static
         nullable: false,
         comment,
         moving: false,
+        unit: None,
     }
 }
 
@@ -94,6 +99,7 @@ const fn null(name: &'static str, column_type: ColumnType, comment: &'static str
         nullable: true,
         comment,
         moving: false,
+        unit: None,
     }
 }
 
@@ -104,7 +110,14 @@ const fn moving(column: Column) -> Column {
     }
 }
 
-use ColumnType::{Bool, Date, Float, Int, Json, Money, Text, TextList, Timestamp};
+const fn in_unit(unit: &'static str, column: Column) -> Column {
+    Column {
+        unit: Some(unit),
+        ..column
+    }
+}
+
+use ColumnType::{Bool, Date, Float, Int, Money, Text, TextList, Timestamp};
 
 const CUSTOMER_ID: Column = not_null("customer_id", Text, "The resolved person");
 /// A fact whose record has no usable identifier belongs to nobody known.
@@ -170,23 +183,28 @@ const UNIFIED: &[Relation] = &[
                 Timestamp,
                 "First time of a strong identifier; null for an anonymous visitor",
             ),
-            moving(not_null(
-                "tenure_days",
-                Float,
-                "Days of 24 hours since first_seen_at",
+            moving(in_unit(
+                "days",
+                not_null(
+                    "tenure_days",
+                    Float,
+                    "Days of 24 hours since first_seen_at; the fact `tenure` of stages begins with the first order",
+                ),
             )),
             not_null("orders", Int, "Orders that count: paid and not wholly refunded"),
             null("first_order_at", Timestamp, "Time of the first order that counts"),
             null("last_order_at", Timestamp, "Time of the last order that counts"),
-            moving(null(
-                "recency_days",
-                Float,
-                "Days of 24 hours since last_order_at",
+            moving(in_unit(
+                "days",
+                null("recency_days", Float, "Days of 24 hours since last_order_at"),
             )),
-            null(
-                "median_gap_days",
-                Float,
-                "Median days between consecutive orders; null below two orders",
+            in_unit(
+                "days",
+                null(
+                    "median_gap_days",
+                    Float,
+                    "Median days between consecutive orders; null below two orders",
+                ),
             ),
             not_null(
                 "orders_30_days",
@@ -249,10 +267,13 @@ const UNIFIED: &[Relation] = &[
             ),
             not_null("interactions", Int, "Contacts with service or sales"),
             null("last_interaction_at", Timestamp, "Time of the last contact"),
-            null(
-                "nps_latest",
-                Float,
-                "Latest answer to the NPS question, 0 to 10; of two at one moment the last by order of the sources, then by key",
+            in_unit(
+                "points",
+                null(
+                    "nps_latest",
+                    Float,
+                    "Latest answer to the NPS question, 0 to 10 points; of two at one moment the last by order of the sources, then by key",
+                ),
             ),
             null("nps_latest_at", Timestamp, "When it was given"),
             null(
@@ -302,12 +323,12 @@ const UNIFIED: &[Relation] = &[
             CAMPAIGN,
             null(
                 "properties",
-                Json,
-                "Columns of the source that the mapping does not name",
+                Text,
+                "Columns of the source that the mapping does not name, as a JSON object",
             ),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "record_key"],
         sort: &["time"],
         person: true,
     },
@@ -340,7 +361,7 @@ const UNIFIED: &[Relation] = &[
             ),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "order_id"],
         sort: &["time"],
         person: true,
     },
@@ -356,7 +377,7 @@ const UNIFIED: &[Relation] = &[
                 Timestamp,
                 "Time of the order; null while the order is not known, because it has not landed, is left out by its source or comes after the moment described",
             ),
-            null("product_id", Text, "The product"),
+            not_null("product_id", Text, "The product"),
             null("category", Text, "The product's category"),
             not_null("quantity", Float, "Units bought"),
             not_null(
@@ -391,7 +412,7 @@ const UNIFIED: &[Relation] = &[
             ),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "record_key"],
         sort: &["time"],
         person: true,
     },
@@ -412,7 +433,7 @@ const UNIFIED: &[Relation] = &[
             null("status", Text, "State of the contract, as the source names it"),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "subscription_id", "time"],
         sort: &["time"],
         person: true,
     },
@@ -429,7 +450,7 @@ const UNIFIED: &[Relation] = &[
             null("comment", Text, "What the person wrote"),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "record_key"],
         sort: &["time"],
         person: true,
     },
@@ -441,14 +462,14 @@ const UNIFIED: &[Relation] = &[
             CUSTOMER_ID_OF_FACT,
             RECORD_KEY,
             TIME,
-            CHANNEL,
+            null("channel", Text, INTERACTION_CHANNEL),
             null("type", Text, "What it was about"),
             null("direction", Text, "inbound or outbound"),
             null("outcome", Text, "How it ended"),
             null("sentiment", Text, "The mood, where the source has it"),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "record_key"],
         sort: &["time"],
         person: true,
     },
@@ -464,7 +485,7 @@ const UNIFIED: &[Relation] = &[
             not_null("granted", Bool, "Given (true) or withdrawn (false)"),
             SOURCE,
         ],
-        primary_key: &[],
+        primary_key: &["source", "record_key"],
         sort: &["time"],
         person: true,
     },

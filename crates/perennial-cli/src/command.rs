@@ -21,13 +21,19 @@ mod query;
 mod reference;
 mod serve;
 mod unify;
+mod warnings;
 
 /// What is logged when nobody says.
 pub(crate) const DEFAULT_LOG: &str = "warn";
 
 /// A customer-data platform that you query with SQL.
 #[derive(Debug, Parser)]
-#[command(name = "perennial", version, arg_required_else_help = true)]
+#[command(
+    name = "perennial",
+    version,
+    arg_required_else_help = true,
+    after_help = "Example:\n  perennial demo\n  perennial query --help"
+)]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -73,19 +79,29 @@ enum Command {
     )]
     Query(query::Query),
     /// Ask about identities
+    #[command(after_help = "Example:\n  perennial identity explain 0123456789abcdef")]
     Identity(identity::Identity),
     /// Look into the lifecycle of customers
-    #[command(after_help = "Example:\n  perennial lifecycle explain CUSTOMER_ID --at 2026-01-01")]
+    #[command(after_help = "Example:\n  perennial lifecycle explain 0123456789abcdef --at 2026-01-01")]
     Lifecycle(lifecycle::Lifecycle),
     /// Print a SCRAM-SHA-256 verifier for the configuration
     #[command(after_help = "Example:\n  perennial password")]
     Password(password::Password),
     /// Print the reference of the SQL functions
+    #[command(after_help = "Example:\n  perennial functions > functions.md")]
     Functions(reference::Reference),
     /// Print the reference of the configuration file
+    #[command(after_help = "Example:\n  perennial settings > perennial.toml.md")]
     Settings(reference::Reference),
+    /// Print the reference of the settings of a session
+    #[command(after_help = "Example:\n  perennial session-settings > settings.md")]
+    SessionSettings(reference::Reference),
     /// Print the reference of the served relations
+    #[command(after_help = "Example:\n  perennial relations > relations.md")]
     Relations(reference::Reference),
+    /// Print the reference of the commands and of the variables of the environment
+    #[command(after_help = "Example:\n  perennial commands > commands.md")]
+    Commands(reference::Reference),
 }
 
 /// Which configuration.
@@ -129,6 +145,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<u8> {
         Command::Password(password) => password.run(),
         Command::Functions(reference) => reference.functions().await,
         Command::Settings(reference) => reference.settings(),
+        Command::SessionSettings(reference) => reference.session_settings(),
         Command::Relations(reference) => reference.relations(),
+        Command::Commands(reference) => reference.commands(),
     }
 }

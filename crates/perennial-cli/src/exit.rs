@@ -71,7 +71,12 @@ fn pointed(statement: &str, position: usize) -> Option<String> {
 /// Shows an error and gives its exit code.
 pub(crate) fn report(error: &anyhow::Error) -> u8 {
     if let Some(errors) = error.downcast_ref::<ConfigErrors>() {
-        show::text(&errors.to_string());
+        for (problem, hint) in errors.told() {
+            show::problem(&problem, None, hint.as_deref());
+        }
+        if let Some(rest) = errors.rest() {
+            show::note(&rest);
+        }
         return INPUT;
     }
     if error.is::<Interrupted>() {

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
+use parking_lot::Mutex;
 use perennial_unify::Progress;
 use tracing_subscriber::EnvFilter;
 
@@ -38,6 +39,8 @@ pub(crate) fn log(arguments: &Arguments) {
 pub(crate) struct Bar {
     bar: ProgressBar,
     terminal: bool,
+    /// The phase, and how many files it has read.
+    phase: Mutex<(&'static str, u64)>,
 }
 
 impl Bar {
@@ -49,7 +52,11 @@ impl Bar {
             ProgressBar::hidden()
         };
         bar.enable_steady_tick(Duration::from_millis(100));
-        Self { bar, terminal }
+        Self {
+            bar,
+            terminal,
+            phase: Mutex::default(),
+        }
     }
 
     pub(crate) fn finish(&self) {
@@ -60,6 +67,7 @@ impl Bar {
 impl Progress for Bar {
     fn phase(&self, name: &'static str, total: Option<u64>) {
         self.bar.reset();
+        *self.phase.lock() = (name, 0);
         match total {
             Some(total) => {
                 self.bar.set_length(total);
@@ -89,5 +97,13 @@ impl Progress for Bar {
 
     fn advance(&self, by: u64) {
         self.bar.inc(by);
+    }
+
+    fn file(&self, rows: u64) {
+        self.bar.inc(rows);
+        let mut phase = self.phase.lock();
+        phase.1 += 1;
+        self.bar
+            .set_message(format!("{} ({})", phase.0, HumanCount(phase.1)));
     }
 }

@@ -131,6 +131,8 @@ pub struct FunctionDescription {
     pub arguments: Vec<(String, String)>,
     /// The SQL types of the arguments, in their order; none where the declaration does not say it.
     pub argument_types: Vec<Option<String>>,
+    /// The place of the argument that may stand any number of times, with others behind it.
+    pub repeated: Option<usize>,
     /// The SQL type of the answer, where the declaration says it.
     pub result: Option<String>,
 }
@@ -161,6 +163,8 @@ pub struct SettingDescription {
     pub name: String,
     /// The value a new session has.
     pub default: String,
+    /// What values it takes, in words.
+    pub takes: String,
     /// Its unit, where it has one.
     pub unit: Option<String>,
     /// What it does.

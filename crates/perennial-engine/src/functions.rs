@@ -138,13 +138,24 @@ fn types(
     (arguments.iter().map(|(name, _)| of(name)).collect(), result)
 }
 
+/// The place of the argument that a declaration such as `f(step boolean [, step boolean …] [, mode text])` repeats.
+fn repeated(syntax: &str, arguments: &[(String, String)]) -> Option<usize> {
+    let (before, _) = syntax.split_once('…')?;
+    let declared = before.rsplit(['(', ',', '[']).next()?.trim();
+    arguments
+        .iter()
+        .position(|(name, _)| declared.split(' ').next() == Some(name.as_str()))
+}
+
 fn describe(schema: &str, name: &str, kind: FunctionKind, doc: &Documentation) -> FunctionDescription {
     let arguments = doc.arguments.clone().unwrap_or_default();
-    let (argument_types, result) = if schema == "public" {
+    let own = schema == "public";
+    let (argument_types, result) = if own {
         types(kind, &doc.syntax_example, &arguments)
     } else {
         (vec![None; arguments.len()], None)
     };
+    let repeated = own.then(|| repeated(&doc.syntax_example, &arguments)).flatten();
     FunctionDescription {
         schema: schema.to_owned(),
         name: name.to_owned(),
@@ -155,6 +166,7 @@ fn describe(schema: &str, name: &str, kind: FunctionKind, doc: &Documentation) -
         example: doc.sql_example.clone(),
         arguments,
         argument_types,
+        repeated,
         result,
     }
 }

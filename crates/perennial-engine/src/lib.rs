@@ -11,6 +11,7 @@ pub mod error;
 pub mod expression;
 pub mod functions;
 mod keyed;
+mod landed;
 pub mod limits;
 pub mod moving;
 pub mod pinned;

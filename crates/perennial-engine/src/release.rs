@@ -12,6 +12,7 @@ use datafusion::common::ScalarValue;
 use datafusion::execution::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use perennial_base::Config;
+use perennial_base::config::SourceConfig;
 use perennial_base::relation::{PERENNIAL, PUBLIC, RAW, Relation, SCHEMAS, unified};
 use perennial_lake::{FileState, Lake, Manifest, Masks, SourceManifest, TableManifest};
 
@@ -21,6 +22,7 @@ use crate::description::{
     RelationKind, RoleDescription, SchemaDescription, SystemCatalog,
 };
 use crate::error::Result;
+use crate::landed;
 use crate::moving::with_moving;
 use crate::provider::{FileTable, StoredFile, with_views};
 use crate::release::moment::Moment;
@@ -122,11 +124,11 @@ impl Release {
                 .as_ref()
                 .and_then(|manifest| manifest.sources.get(&source.name));
             let comment = format!("Source {} of kind {}, as it landed", source.name, source.kind);
-            builder.source(RAW, &source.name, comment, stored)?;
+            builder.source(RAW, source, comment, stored)?;
             if source.kind == perennial_base::Kind::Table {
                 builder.source(
                     &source.schema,
-                    &source.name,
+                    source,
                     format!("Reference table {}", source.name),
                     stored,
                 )?;
@@ -334,11 +336,12 @@ impl Builder<'_> {
     fn source(
         &mut self,
         schema: &str,
-        name: &str,
+        source: &SourceConfig,
         comment: String,
         stored: Option<&SourceManifest>,
     ) -> Result<()> {
         let Some(stored) = stored else { return Ok(()) };
+        let name = source.name.as_str();
         let table = source_table(self.lake, stored)?;
         let columns = table
             .schema()
@@ -348,7 +351,7 @@ impl Builder<'_> {
                 name: field.name().clone(),
                 data_type: field.data_type().clone(),
                 nullable: true,
-                comment: "As it landed".to_owned(),
+                comment: landed::comment(source, field.name()),
             })
             .collect();
         let description = RelationDescription {

@@ -1,6 +1,5 @@
 //! The declared relations as Arrow schemas.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
@@ -15,7 +14,7 @@ pub const MONEY: (u8, i8) = (18, 4);
 /// The Arrow type of a served column.
 pub fn data_type(column_type: ColumnType) -> DataType {
     match column_type {
-        ColumnType::Text | ColumnType::Json => DataType::Utf8View,
+        ColumnType::Text => DataType::Utf8View,
         ColumnType::TextList => DataType::List(Arc::new(Field::new("item", DataType::Utf8View, true))),
         ColumnType::Int => DataType::Int64,
         ColumnType::Float => DataType::Float64,
@@ -35,11 +34,7 @@ pub fn timestamp() -> DataType {
 
 /// The field of a served column.
 pub fn field(column: &Column) -> Field {
-    let field = Field::new(column.name, data_type(column.column_type), column.nullable);
-    match column.column_type {
-        ColumnType::Json => field.with_metadata(HashMap::from([(PG_TYPE.to_owned(), "jsonb".to_owned())])),
-        _ => field,
-    }
+    Field::new(column.name, data_type(column.column_type), column.nullable)
 }
 
 /// The schema of a relation's declared columns.

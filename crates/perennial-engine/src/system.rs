@@ -207,15 +207,8 @@ fn metric_rows(config: &Config, functions: &[FunctionDescription]) -> Vec<ArrayR
         for column in relation.columns {
             let unit = match column.column_type {
                 perennial_base::relation::ColumnType::Money => Some(config.currency.clone()),
-                _ if column.name.ends_with("_days")
-                    && !column.name.contains("_30_")
-                    && !column.name.starts_with("orders_")
-                    && !column.name.starts_with("events_") =>
-                {
-                    Some("days".to_owned())
-                }
                 perennial_base::relation::ColumnType::Int => Some("count".to_owned()),
-                perennial_base::relation::ColumnType::Float => None,
+                perennial_base::relation::ColumnType::Float => column.unit.map(str::to_owned),
                 _ => continue,
             };
             rows.push((

@@ -182,7 +182,7 @@ impl Resolution {
                 by_type.then_with(|| identifiers.value_of(*a).cmp(&identifiers.value_of(*b)))
             });
         }
-        let mut warnings = tally.into_warnings();
+        let mut warnings: Vec<Warning> = tally.warnings().collect();
         warnings.extend(clusters.withheld.iter().map(|withheld| {
             Warning {
                 kind: WarningKind::OverMaxCustomers {

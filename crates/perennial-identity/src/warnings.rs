@@ -129,28 +129,29 @@ impl Tally {
         }
     }
 
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
     /// The rows, sorted by kind, type, source and value, the sum of the rest behind its values.
-    pub(crate) fn into_warnings(self) -> Vec<Warning> {
-        let mut warnings = Vec::new();
-        for ((kind, identifier_type, source), group) in self.groups {
-            let warning = |value, records| Warning {
-                kind,
-                identifier_type,
-                source: Some(source),
-                value,
-                records,
-            };
-            warnings.extend(
-                group
+    pub fn warnings(&self) -> impl Iterator<Item = Warning> + '_ {
+        self.groups
+            .iter()
+            .flat_map(|((kind, identifier_type, source), group)| {
+                let values = group
                     .values
-                    .into_iter()
-                    .map(|(value, records)| warning(Some(value), records)),
-            );
-            if group.rest > 0 {
-                warnings.push(warning(None, group.rest));
-            }
-        }
-        warnings
+                    .iter()
+                    .map(|(value, records)| (Some(value.clone()), *records));
+                let rest = (group.rest > 0).then_some((None, group.rest));
+                values.chain(rest).map(|(value, records)| Warning {
+                    kind: *kind,
+                    identifier_type: *identifier_type,
+                    source: Some(*source),
+                    value,
+                    records,
+                })
+            })
     }
 }
 
@@ -172,14 +173,18 @@ mod tests {
             before.add(WarningKind::Blocked { entry: 4 }, 1, 2, value, 3);
         }
         before
-            .into_warnings()
+            .warnings()
+            .collect::<Vec<_>>()
             .iter()
             .for_each(|warning| after.take_over(warning));
         for value in second {
             whole.add(WarningKind::Blocked { entry: 4 }, 1, 2, value, 1);
             after.add(WarningKind::Blocked { entry: 4 }, 1, 2, value, 1);
         }
-        assert_eq!(after.into_warnings(), whole.into_warnings());
+        assert_eq!(
+            after.warnings().collect::<Vec<_>>(),
+            whole.warnings().collect::<Vec<_>>()
+        );
     }
 
     #[test]
@@ -198,8 +203,8 @@ mod tests {
                 .rev()
                 .for_each(|value| backward.add(WarningKind::Malformed, 0, 0, value, 1));
         }
-        let warnings = forward.into_warnings();
-        assert_eq!(warnings, backward.into_warnings());
+        let warnings = forward.warnings().collect::<Vec<_>>();
+        assert_eq!(warnings, backward.warnings().collect::<Vec<_>>());
         // In parts that overlap, each over the bound or not, and in either order.
         let mut parts = [0, 1, 2].map(|_| Tally::default());
         for (place, value) in values.iter().enumerate() {
@@ -210,7 +215,7 @@ mod tests {
         for order in [[0, 1, 2], [2, 1, 0]] {
             let mut merged = Tally::default();
             order.iter().for_each(|part| merged.merge(&parts[*part]));
-            assert_eq!(merged.into_warnings(), warnings);
+            assert_eq!(merged.warnings().collect::<Vec<_>>(), warnings);
         }
         assert_eq!(warnings.len(), REPORTED_VALUES + 1);
         assert!(

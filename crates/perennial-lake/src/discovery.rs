@@ -179,6 +179,30 @@ pub async fn unclaimed(lake: &Lake, sources: &[SourcePath]) -> Result<Vec<Landed
     }))
 }
 
+/// Lists the files of a local lake that no object can be named after, sorted by path, in which what is not allowed is
+/// escaped. They are in no other listing.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub async fn unnameable(lake: &Lake) -> Result<Vec<Landed>> {
+    let everything = SourcePath::parse("")?;
+    let mut found: Vec<Landed> = lake
+        .unnameable()
+        .await?
+        .into_iter()
+        .filter(|(path, _)| everything.matches(path))
+        .map(|(path, meta)| Landed {
+            path,
+            size: meta.size,
+            e_tag: meta.e_tag,
+            last_modified: meta.last_modified.timestamp_micros(),
+            partitions: Vec::new(),
+        })
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
 /// What is directly in a folder of the lake.
 #[derive(Debug, Default)]
 struct Folder {

@@ -247,10 +247,7 @@ impl Error {
     /// The error that a failure of the operating system amounts to.
     fn from_chain(operation: &'static str, path: String, error: &(dyn StdError + 'static)) -> Self {
         match io_kind(error) {
-            // A limit on the size of a file is a quota too.
-            Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge) => {
-                Self::DiskFull { path }
-            }
+            Some(kind) if no_room(kind) => Self::DiskFull { path },
             Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
                 Self::NotAllowed { operation, path }
             }
@@ -290,9 +287,17 @@ fn is_denied(reason: &str) -> bool {
     reason == io::ErrorKind::PermissionDenied.to_string()
 }
 
+/// Whether there was no room for what was written: a limit on the size of a file is a quota too.
+pub fn no_room(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
 /// The most telling kind of the operating system's errors in a chain. An [`io::Error`] may wrap another error
 /// that its `source` jumps over, so that both ways are followed.
-fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
+pub fn io_kind(error: &(dyn StdError + 'static)) -> Option<io::ErrorKind> {
     let own = error.downcast_ref::<io::Error>();
     let wrapped = own
         .and_then(|error| error.get_ref())

@@ -23,8 +23,8 @@ pub mod writer;
 pub use admission::{FileFacts, Inspection, Rejection, inspect};
 pub use bounds::Bounds;
 pub use contract::{Contract, Misfit, StoredSchema};
-pub use discovery::{Landed, Settling, SourcePath, discover, names_in, unclaimed};
-pub use error::{Error, Result};
+pub use discovery::{Landed, Settling, SourcePath, discover, names_in, unclaimed, unnameable};
+pub use error::{Error, Result, io_kind, no_room};
 pub use leases::{LEASE, Leases, leased};
 pub use manifest::{
     ColumnStats, DataFile, FileState, Loss, Manifest, Phase, RunState, RunSummary, Scalar, SourceFile,

@@ -17,7 +17,7 @@ use crate::document::{decode, encode};
 use crate::error::{Error, Result};
 use crate::leases::leased;
 use crate::manifest::Manifest;
-use crate::store::{Lake, PLATFORM_FOLDER, create_only};
+use crate::store::{Lake, PLATFORM_FOLDER, create_only, is_there};
 
 const FOLDER: &str = "_perennial/snapshots";
 /// The folder of all data files.
@@ -200,11 +200,7 @@ impl Snapshots {
                 }
                 Err(Error::NotFound { .. }) => {
                     // S3 answers a create that meets another one under way before either is decided.
-                    let undecided = matches!(
-                        error,
-                        object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }
-                    );
-                    if !undecided || attempt == ATTEMPTS {
+                    if !is_there(&error) || attempt == ATTEMPTS {
                         return Err(match Error::store("write", &relative, &error) {
                             // The answer is lost, and the snapshot may still arrive.
                             Error::Unavailable { reason, .. } => Error::Unconfirmed {
@@ -382,7 +378,8 @@ impl Snapshots {
                     .put_opts(&path, bytes.into(), create_only())
                     .await;
                 match put {
-                    Ok(_) | Err(object_store::Error::AlreadyExists { .. }) => {}
+                    Ok(_) => {}
+                    Err(error) if is_there(&error) => {}
                     Err(error) => return Err(Error::store("write", &relative, &error)),
                 }
             }

@@ -1,6 +1,7 @@
 //! Where a lake is, and the object store behind it. Only this module builds stores.
 
 mod local;
+mod names;
 mod tagged;
 
 use std::path::{Path as FilePath, PathBuf};
@@ -16,14 +17,15 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::limit::LimitStore;
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ClientOptions, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
+    BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    RetryConfig,
 };
-
 use tokio::runtime::Handle;
 
 use crate::error::{Error, Result};
 use crate::snapshots::PROBE_FOLDER;
 use crate::store::local::{LocalStore, stale_staged};
+use crate::store::names::unnameable;
 use crate::store::tagged::TaggedStore;
 
 /// The folder below a lake that belongs to the platform.
@@ -178,12 +180,15 @@ impl Lake {
         let unconditional = || Error::Unconditional {
             url: self.url().to_owned(),
         };
-        create().await.map_err(|error| match error {
-            object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. } => {
-                unconditional()
+        match create().await {
+            Ok(_) => {}
+            // The name is nobody else's: an answer was lost, and the library's second try met what the first had made.
+            Err(error) if is_there(&error) => {}
+            Err(object_store::Error::NotImplemented { .. } | object_store::Error::NotSupported { .. }) => {
+                return Err(unconditional());
             }
-            error => Error::store("write", &relative, &error),
-        })?;
+            Err(error) => return Err(Error::store("write", &relative, &error)),
+        }
         let second = create().await;
         self.store
             .delete(&path)
@@ -191,9 +196,7 @@ impl Lake {
             .map_err(|error| Error::store("delete", &relative, &error))?;
         match second {
             Ok(_) => Err(unconditional()),
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-                Ok(())
-            }
+            Err(error) if is_there(&error) => Ok(()),
             Err(error) => Err(Error::store("write", &relative, &error)),
         }
     }
@@ -215,6 +218,18 @@ impl Lake {
         removed
             .and_then(|removed| removed)
             .map_err(|error| Error::store("delete", PLATFORM_FOLDER, &error))
+    }
+
+    /// The files of a local lake that no listing has, as no object can have their names: an escaped path, and the rest.
+    pub(crate) async fn unnameable(&self) -> Result<Vec<(String, ObjectMeta)>> {
+        let Some(folder) = self.folder.clone() else {
+            return Ok(Vec::new());
+        };
+        let found = tokio::task::spawn_blocking(move || unnameable(&folder)).await;
+        found
+            .map_err(|source| object_store::Error::JoinError { source })
+            .and_then(|found| found)
+            .map_err(|error| Error::store("list", "", &error))
     }
 
     fn open_folder(url: &str, folder: &FilePath) -> Result<Self> {
@@ -255,6 +270,14 @@ pub(crate) fn create_only() -> PutOptions {
         mode: PutMode::Create,
         ..PutOptions::default()
     }
+}
+
+/// Whether a put that only creates has failed because the name is taken.
+pub(crate) fn is_there(error: &object_store::Error) -> bool {
+    matches!(
+        error,
+        object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }
+    )
 }
 
 /// A path of an object store from text that a user may have written.

@@ -33,6 +33,8 @@ pub struct WriterOptions {
     pub bloom: Vec<String>,
     /// The columns whose values hardly repeat: a dictionary of them would cost time and save nothing.
     pub distinct: Vec<String>,
+    /// The columns whose bytes hardly repeat: compressing them would cost time and save little.
+    pub dense: Vec<String>,
     /// The most rows of a row group. Small groups make one customer's rows cheap to find.
     pub row_group_rows: usize,
     /// Whether statements read the table; what only runs read has smaller pages, no bounds of each, and a compression that
@@ -46,6 +48,7 @@ impl Default for WriterOptions {
             sort: Vec::new(),
             bloom: Vec::new(),
             distinct: Vec::new(),
+            dense: Vec::new(),
             row_group_rows: 131_072,
             served: true,
         }
@@ -226,6 +229,9 @@ fn properties(
     }
     for name in &options.distinct {
         builder = builder.set_column_dictionary_enabled(leaf(name)?.1, false);
+    }
+    for name in &options.dense {
+        builder = builder.set_column_compression(leaf(name)?.1, Compression::UNCOMPRESSED);
     }
     Ok(builder.build())
 }

@@ -309,7 +309,7 @@ fn escaped(text: &str) -> String {
         .replace('"', "&quot;")
 }
 
-fn decoded(text: &str) -> String {
+pub(crate) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {

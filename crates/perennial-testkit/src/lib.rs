@@ -5,6 +5,7 @@ pub mod environment;
 pub mod gcs;
 pub mod lake;
 pub mod oracle;
+mod proxy;
 mod server;
 pub mod servers;
 pub mod slt;
@@ -13,7 +14,8 @@ pub use lake::TestLake;
 pub use perennial_base::{Clock, FixedClock, SystemClock};
 pub use perennial_demo::QUERIES as DEMO_QUERIES;
 pub use perennial_lake::testing::{Fault, Faults, Operation};
-pub use perennial_unify::{Bounds, Doubt, Report, RunOptions};
+pub use perennial_unify::{Bounds, Doubt, Renamed, Report, RunOptions};
+pub use proxy::{Proxy, Wire};
 pub use server::{Setup, TestServer};
 
 /// The value, or the end of the test.

@@ -73,15 +73,7 @@ impl TestServer {
             runtime.block_on(async {
                 let engine = told("the engine cannot be opened", open(config, setup).await);
                 if engine.release().manifest().is_none() && !engine.config().sources.is_empty() {
-                    run(
-                        &engine,
-                        RunOptions {
-                            full: false,
-                            settle: true,
-                            ..RunOptions::default()
-                        },
-                    )
-                    .await;
+                    run(&engine, RunOptions::SETTLED).await;
                 }
                 let options = told(
                     "the server cannot be set up",
@@ -138,9 +130,8 @@ impl TestServer {
         let engine = Arc::clone(&self.engine);
         let looking = self.engine.cpu().spawn(async move {
             let options = RunOptions {
-                settle: true,
                 yields: true,
-                ..RunOptions::default()
+                ..RunOptions::SETTLED
             };
             run(&engine, options).await
         });
@@ -175,8 +166,7 @@ impl TestLake {
         apart(move || async move {
             let options = RunOptions {
                 full: true,
-                settle: true,
-                ..RunOptions::default()
+                ..RunOptions::SETTLED
             };
             let engine = told(
                 "the engine cannot be opened",
@@ -251,8 +241,7 @@ impl TestLake {
     pub fn answers(&self, full: bool, queries: &[String]) -> (Report, Vec<Vec<String>>) {
         let options = RunOptions {
             full,
-            settle: true,
-            ..RunOptions::default()
+            ..RunOptions::SETTLED
         };
         self.answers_of(Setup::default(), options, queries)
     }

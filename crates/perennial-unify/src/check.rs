@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Date32Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Date32Type};
 use chrono_tz::Tz;
 use datafusion::catalog::TableProvider;
 use datafusion::common::DFSchema;
@@ -14,85 +14,32 @@ use datafusion::functions_aggregate::expr_fn::min;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
 use datafusion::physical_plan::{collect, execute_stream};
 use futures::StreamExt;
-use perennial_base::config::{Config, Expression, SourceConfig};
-use perennial_base::relation::{PUBLIC, relation};
+use perennial_base::config::{Config, SourceConfig};
 use perennial_base::{ErrorClass, Kind, nearest};
 use perennial_engine::Engine;
-use perennial_engine::expression::{expression, lenient, predicate};
+use perennial_engine::expression::{expression, lenient};
 use perennial_engine::release::source_table;
 use perennial_identity::{Normaliser, Outcome, Rules};
 use perennial_lake::{FileState, SourceFile, SourceManifest};
 use perennial_udf_lifecycle::model::StageModel;
 
-use crate::astray::{Astray, astray};
-use crate::columns::written_schema;
+use crate::astray::astray;
+use crate::bad_rows::too_bad;
+use crate::checked::{
+    CheckReport, LostValues, QuarantinedFile, RejectedRows, UnknownSource, UnusableIdentifier,
+};
+use crate::conditions::{Conditions, Traits};
 use crate::error::{Error, Result};
-use crate::identifiers::{LoneIdentifier, lone_identifiers};
-use crate::keys::{DoubtfulKey, doubtful_key};
+use crate::identifiers::lone_identifiers;
+use crate::keys::doubtful_key;
 use crate::landing::{Looks, look};
-use crate::left_out::{Cause, left_out};
+use crate::left_out::{Cause, left_out, renamed};
 use crate::mapping::{Mapping, plain};
-use crate::money::{MissingRate, Rates};
+use crate::money::Rates;
 use crate::records::{input, one_file};
 use crate::rules::rules;
 use crate::run::READ_MEMORY;
-use crate::stage_names::unknown_stages;
-use crate::stages::fixed_columns;
 use crate::values::{convert, day_of, instants};
-
-/// What `check` found.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct CheckReport {
-    /// Name, live files and rows of each source.
-    pub sources: Vec<(String, usize, u64)>,
-    /// Source, path and reason of files that would be quarantined.
-    pub quarantined: Vec<(String, String, String)>,
-    /// Rejected rows among the first of a file.
-    pub rejected: Vec<RejectedRows>,
-    /// Values of optional expressions among the first rows of a file that could not be worked out: source, path, key of
-    /// the mapping, how many, and why the first.
-    pub lost: Vec<(String, String, String, u64, String)>,
-    /// Identifiers of which no value among the first rows of a file can be used: source, path, type and a value.
-    pub unusable: Vec<(String, String, String, String)>,
-    /// Sources of records that the first rows of overrides name and that the configuration does not have.
-    pub unknown_sources: Vec<UnknownSource>,
-    /// Types of identifiers that the list or the sources alone name.
-    pub lone_identifiers: Vec<LoneIdentifier>,
-    /// Segments that compare a lifecycle stage with what is none: segment, text and the nearest stage.
-    pub unknown_stages: Vec<(String, String, Option<String>)>,
-    /// Keys that may be none.
-    pub doubtful_keys: Vec<DoubtfulKey>,
-    /// Sources whose path leads to no file.
-    pub astray: Vec<Astray>,
-    /// Parquet files that no source takes.
-    pub of_no_source: Vec<String>,
-    /// Currencies of amounts that could not be converted.
-    pub missing_rates: Vec<MissingRate>,
-}
-
-/// A source of which a word of a person speaks, and that the configuration does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UnknownSource {
-    /// The source of the word.
-    pub source: String,
-    /// The path of its file.
-    pub path: String,
-    /// The name that nothing has.
-    pub name: String,
-    /// The nearest name that a source has.
-    pub near: Option<String>,
-}
-
-/// Rows of a file that would be rejected.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RejectedRows {
-    /// The source.
-    pub source: String,
-    /// The path of the file.
-    pub path: String,
-    /// Each reason with its rows.
-    pub reasons: Vec<(String, u64)>,
-}
 
 /// Validates the configuration against the files: every mapping is planned over its files and tried on the first rows of
 /// one of them, every segment and lifecycle fact is planned, and currencies are compared with the rates.
@@ -119,7 +66,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     let mut report = CheckReport::default();
     let mut errors = Vec::new();
     let mut rates = Rates::new(&config.currency);
-    let mut traits = Vec::new();
+    let mut traits = Traits::default();
     for (source, manifest) in config.sources.iter().zip(&landing.sources) {
         report.count(source, manifest);
         // A mapping that does not fit is told with its line, whatever became of the files.
@@ -154,20 +101,23 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         .await
         .map_err(one)?;
     let release = engine.release();
-    let left = left_out(engine, release.manifest().map(Arc::as_ref), &landing).await;
+    let previous = release.manifest().map(Arc::as_ref);
+    report.renamed = renamed(config, previous, &landing);
+    let left = left_out(engine, previous, &landing).await;
     // Which rows are refused is known to a run alone, which reads all of them.
     let left = left.map_err(one)?.into_iter();
     let left = left.filter(|left| !matches!(left.cause, Cause::Refused { .. }));
     errors.extend(left.map(|left| Error::LeftOut(Box::new(left))));
-    report.of_no_source = landing.unclaimed.into_iter().map(|file| file.path).collect();
+    report.of_no_source = landing.strays();
     errors.extend(
         StageModel::problems(&config.lifecycle)
             .into_iter()
             .map(Error::from),
     );
-    let summary = checking.summary(traits);
-    errors.extend(checking.predicates(&summary));
-    report.unknown_stages = checking.unknown_stages(&summary);
+    let conditions = Conditions::new(config, &state, &rules, traits);
+    errors.extend(conditions.problems());
+    errors.extend(conditions.metrics());
+    report.unknown_stages = conditions.unknown_stages();
     if errors.is_empty() {
         Ok(report)
     } else {
@@ -219,20 +169,6 @@ fn live(manifest: &SourceManifest) -> impl Iterator<Item = &SourceFile> {
     manifest.files.iter().filter(|file| file.state == FileState::Live)
 }
 
-impl CheckReport {
-    fn count(&mut self, source: &SourceConfig, manifest: &SourceManifest) {
-        let rows = live(manifest).map(|file| file.landed).sum();
-        self.sources
-            .push((source.name.clone(), live(manifest).count(), rows));
-        for file in &manifest.files {
-            if let Some(reason) = &file.reason {
-                self.quarantined
-                    .push((source.name.clone(), file.path.clone(), reason.clone()));
-            }
-        }
-    }
-}
-
 struct Checking<'a> {
     engine: &'a Arc<Engine>,
     config: &'a Config,
@@ -247,7 +183,7 @@ impl Checking<'_> {
         source: &SourceConfig,
         manifest: &SourceManifest,
         report: &mut CheckReport,
-        traits: &mut Vec<(String, DataType)>,
+        traits: &mut Traits,
     ) -> Result<()> {
         let (columns, partitions) = input(manifest);
         let zone = self.config.zone;
@@ -255,13 +191,7 @@ impl Checking<'_> {
             self.rules.index_of(name)
         })?;
         if source.kind == Kind::Profile {
-            let found = mapping.schema();
-            traits.extend(
-                found
-                    .fields()
-                    .iter()
-                    .map(|field| (field.name().clone(), field.data_type().clone())),
-            );
+            traits.add(&mapping.schema());
         }
         let Some(file) = live(manifest).last() else {
             return Ok(());
@@ -286,9 +216,13 @@ impl Checking<'_> {
             }
             let (name, path) = (&source.name, &file.path);
             let lost = mapped.lost.into_iter();
-            report
-                .lost
-                .extend(lost.map(|lost| (name.clone(), path.clone(), lost.key, lost.values, lost.reason)));
+            report.lost.extend(lost.map(|lost| LostValues {
+                source: name.clone(),
+                path: path.clone(),
+                key: lost.key,
+                values: lost.values,
+                reason: lost.reason,
+            }));
             let mut normaliser = Normaliser::new(self.rules);
             for (kind, values) in &mapped.identifiers {
                 let mut text = String::new();
@@ -302,12 +236,12 @@ impl Checking<'_> {
                     && !given.any(|value| usable(value, &mut text))
                 {
                     let name = self.rules.identifiers().get(*kind).map(|rule| rule.name.clone());
-                    report.unusable.push((
-                        source.name.clone(),
-                        file.path.clone(),
-                        name.unwrap_or_default(),
-                        first.to_owned(),
-                    ));
+                    report.unusable.push(UnusableIdentifier {
+                        source: source.name.clone(),
+                        path: file.path.clone(),
+                        name: name.unwrap_or_default(),
+                        value: first.to_owned(),
+                    });
                 }
             }
             if source.kind == Kind::IdentityOverride {
@@ -321,7 +255,18 @@ impl Checking<'_> {
                 };
                 report.unknown_sources.extend(unknown.into_iter().map(named));
             }
-            if !counted.is_empty() {
+            let rejected = counted.iter().map(|(reason, rows)| (reason.as_str(), *rows));
+            let whole = first.num_rows() as u64 == file.landed;
+            let bad = whole
+                .then(|| too_bad(source, file.landed, mapped.filtered, rejected))
+                .flatten();
+            if let Some(reason) = bad {
+                report.quarantined.push(QuarantinedFile {
+                    source: source.name.clone(),
+                    path: file.path.clone(),
+                    reason,
+                });
+            } else if !counted.is_empty() {
                 report.rejected.push(RejectedRows {
                     source: source.name.clone(),
                     path: file.path.clone(),
@@ -440,92 +385,5 @@ impl Checking<'_> {
             Ok(RecordBatch::try_from_iter(columns.collect::<Result<Vec<_>>>()?)?)
         };
         batches.iter().map(canonical).collect()
-    }
-
-    /// Plans the segments and the facts of the lifecycle.
-    fn predicates(&self, summary: &SchemaRef) -> Vec<Error> {
-        let mut errors = Vec::new();
-        let mut plan =
-            |what: &'static str, relation: &str, (name, written): (&str, &Expression), schema: &SchemaRef| {
-                let planned = DFSchema::try_from(Arc::clone(schema))
-                    .map_err(perennial_engine::Error::from)
-                    .and_then(|schema| predicate(self.state, &written.sql, &schema))
-                    .and_then(|planned| fixed_columns(relation, &planned));
-                if let Err(cause) = planned {
-                    errors.push(Error::Predicate {
-                        what,
-                        name: name.to_owned(),
-                        at: written.at,
-                        cause: Box::new(cause),
-                    });
-                }
-            };
-        for fact in &self.config.lifecycle.facts {
-            if let Some(relation) = relation(PUBLIC, &fact.relation) {
-                let schema = written_schema(relation);
-                plan(
-                    "lifecycle fact",
-                    relation.name,
-                    (&fact.name, &fact.predicate),
-                    &schema,
-                );
-            }
-        }
-        for segment in &self.config.segments {
-            plan(
-                "segment",
-                "customer_360",
-                (&segment.name, &segment.filter),
-                summary,
-            );
-        }
-        errors
-    }
-
-    /// The segments that compare a stage with what is none.
-    fn unknown_stages(&self, summary: &SchemaRef) -> Vec<(String, String, Option<String>)> {
-        let model = StageModel::from_config(&self.config.lifecycle);
-        let (Ok(model), Ok(schema)) = (model, DFSchema::try_from(Arc::clone(summary))) else {
-            return Vec::new();
-        };
-        let known: Vec<&str> = model.stages().iter().map(|stage| stage.name.as_str()).collect();
-        let mut unknown = Vec::new();
-        for segment in &self.config.segments {
-            // What cannot be planned is an error already.
-            let Ok(condition) = expression(self.state, &segment.filter.sql, &schema) else {
-                continue;
-            };
-            for text in unknown_stages(&condition, &known) {
-                let near = nearest(&text, known.iter().copied()).map(str::to_owned);
-                unknown.push((segment.name.clone(), text, near));
-            }
-        }
-        unknown
-    }
-
-    /// The columns of customer_360, as far as the files tell.
-    fn summary(&self, traits: Vec<(String, DataType)>) -> SchemaRef {
-        let mut fields: Vec<arrow::datatypes::Field> = relation(PUBLIC, "customer_360")
-            .map(written_schema)
-            .into_iter()
-            .flat_map(|schema| {
-                schema
-                    .fields()
-                    .iter()
-                    .map(|field| field.as_ref().clone())
-                    .collect::<Vec<_>>()
-            })
-            .collect();
-        let identifiers = self.rules.identifiers().iter();
-        let identifiers = identifiers.map(|identifier| (identifier.name.clone(), DataType::Utf8));
-        let written = self.config.sources.iter().flat_map(|source| &source.traits);
-        // A source without files has its traits all the same, as text.
-        let written = written.map(|(name, _)| (name.clone(), DataType::Utf8));
-        for (name, data_type) in identifiers.chain(traits).chain(written) {
-            if fields.iter().all(|field| *field.name() != name) {
-                fields.push(arrow::datatypes::Field::new(name, data_type, true));
-            }
-        }
-        Arc::new(Schema::new(fields))
     }
 }

@@ -17,6 +17,7 @@ use perennial_lake::{DataFile, Masks, Scalar, TableManifest};
 
 use crate::error::Result;
 use crate::increment::{grows, replaced};
+use crate::ledger;
 use crate::output::{Output, row_group_rows};
 use crate::stored::{GROUP, Tables, group_field};
 
@@ -118,12 +119,20 @@ pub(crate) async fn compact(
 fn worn(tables: &BTreeMap<String, TableManifest>, bounds: Bounds) -> Vec<String> {
     let mut small = Vec::new();
     let mut large: Option<(u64, &String)> = None;
-    for (name, table) in tables.iter().filter(|(name, _)| replaced(name)) {
+    for (name, table) in tables
+        .iter()
+        .filter(|(name, _)| replaced(name) || ledger::holds(name))
+    {
         let sum = |of: &dyn Fn(&DataFile) -> u64| table.files.iter().map(of).sum::<u64>();
         let base = sum(&|file| if file.delta { 0 } else { file.rows });
         let added = sum(&|file| if file.delta { file.rows } else { 0 });
         let masked = sum(&|file| file.masked);
-        let changed = added.max(masked);
+        // Rows of a ledger are added, and never replaced.
+        let changed = if ledger::holds(name) {
+            masked
+        } else {
+            added.max(masked)
+        };
         if table.sort.is_empty() || changed.saturating_mul(100) <= base.saturating_mul(bounds.replaced) {
             continue;
         }

@@ -38,10 +38,10 @@ pub enum Error {
         /// What the expression says wrong.
         cause: Box<perennial_engine::Error>,
     },
-    /// A predicate of a segment or named fact does not fit its relation.
+    /// An expression of a segment, a named fact or a metric does not fit its relation.
     #[error("{at}: {what} \"{name}\": {cause}")]
     Predicate {
-        /// `segment` or `lifecycle fact`.
+        /// `segment`, `lifecycle fact` or `metric`.
         what: &'static str,
         /// Its name.
         name: String,
@@ -143,14 +143,13 @@ impl Error {
         }
     }
 
-    /// Why the files of a source, or one of them, are left out, as it stands beside them.
-    pub(crate) fn of_source(&self) -> String {
+    /// Why the files of a source, or one of them, are left out, as it stands beside them. Clients read it, who may not
+    /// know where the configuration lies: it has the name of its file alone.
+    pub(crate) fn of_source(&self, file: &str) -> String {
         match self {
             Self::Mapping { key, at, cause, .. } => {
-                format!(
-                    "{key} of the source, in line {}, column {}, of the configuration: {cause}",
-                    at.line, at.column
-                )
+                let name = Path::new(file).file_name().unwrap_or_default();
+                format!("{key} of the source, in {}:{at}: {cause}", name.display())
             }
             other => other.to_string(),
         }
@@ -209,6 +208,7 @@ impl UserError for Error {
             Self::Predicate { cause, what, .. } => cause.hint().or_else(|| {
                 Some(match *what {
                     "segment" => "A segment is a condition on the columns of customer_360.".to_owned(),
+                    "metric" => "A metric is an expression over the columns of customer_360.".to_owned(),
                     _ => "A fact is a condition on the columns of its relation.".to_owned(),
                 })
             }),

@@ -10,15 +10,18 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use perennial_base::relation::Relation;
 use perennial_engine::release::table_name;
 use perennial_identity::{BlockedEntry, BlockedForm, Rules, Warning, WarningKind};
-use perennial_lake::Manifest;
+use perennial_lake::{FileState, Manifest};
 
 use crate::bucket::Shared;
 use crate::columns::{counts, instants, texts, written_schema};
 use crate::error::Result;
+use crate::landing::Landing;
 use crate::stored::Tables;
+use crate::versions::Warned;
 
-/// The counts of blocked and malformed values, as the next run takes them over.
+/// The counts of blocked and malformed values by file, as the next run takes them over.
 pub(crate) const TALLY: &str = "internal.tally";
+pub(crate) const TALLY_ORDER: &[&str] = &["reason", "type", "source"];
 
 /// Makes the tables of findings.
 pub(crate) struct Findings<'a> {
@@ -126,33 +129,35 @@ impl Findings<'_> {
             ],
         )?)
     }
+}
 
-    /// The counts of blocked and malformed values.
-    pub(crate) fn tally(&self) -> Result<RecordBatch> {
-        let counted = || {
-            let warnings = self.shared.resolution.warnings().iter();
-            warnings.filter_map(|warning| Some((reason(warning.kind)?, warning.source?, warning)))
-        };
-        Ok(RecordBatch::try_new(
-            tally_schema(),
-            vec![
-                texts(counted().map(|(reason, ..)| Some(reason))),
-                Arc::new(Int64Array::from_iter_values(
-                    counted().map(|(.., warning)| warning.identifier_type as i64),
-                )),
-                Arc::new(Int64Array::from_iter_values(
-                    counted().map(|(_, source, _)| i64::from(source)),
-                )),
-                texts(counted().map(|(.., warning)| warning.value.as_deref())),
-                counts(counted().map(|(.., warning)| warning.records)),
-                Arc::new(
-                    counted()
-                        .map(|(.., warning)| entry(warning.kind).map(i64::from))
-                        .collect::<Int64Array>(),
-                ),
-            ],
-        )?)
-    }
+/// The word for a reason, the numbers of source and file, and what was counted.
+type Counted = (&'static str, u16, u32, Warning);
+
+/// The counts of blocked and malformed values of files that were read.
+pub(crate) fn tally(warned: &[Warned]) -> Result<RecordBatch> {
+    let counted: Vec<Counted> = warned
+        .iter()
+        .flat_map(|warned| {
+            let warnings = warned.tally.warnings();
+            warnings.map(|warning| (warned.source, warned.file, warning))
+        })
+        .filter_map(|(source, file, warning)| Some((reason(warning.kind)?, source, file, warning)))
+        .collect();
+    let numbers =
+        |of: &dyn Fn(&Counted) -> Option<i64>| Arc::new(counted.iter().map(of).collect::<Int64Array>());
+    Ok(RecordBatch::try_new(
+        tally_schema(),
+        vec![
+            texts(counted.iter().map(|(reason, ..)| Some(*reason))),
+            numbers(&|(.., warning)| Some(warning.identifier_type as i64)),
+            numbers(&|(_, source, ..)| Some(i64::from(*source))),
+            texts(counted.iter().map(|(.., warning)| warning.value.as_deref())),
+            counts(counted.iter().map(|(.., warning)| warning.records)),
+            numbers(&|(.., warning)| entry(warning.kind).map(i64::from)),
+            numbers(&|(_, _, file, _)| Some(i64::from(*file))),
+        ],
+    )?)
 }
 
 /// The word for a reason that is counted when rows are read.
@@ -181,11 +186,19 @@ fn tally_schema() -> SchemaRef {
         Field::new("records", DataType::Int64, false),
         // The number of the entry of the block list; null where none is the reason.
         Field::new("entry", DataType::Int64, true),
+        // The number of the file in its source.
+        Field::new("file", DataType::Int64, false),
     ]))
 }
 
-/// What the runs before have counted of blocked and malformed values.
-pub(crate) async fn counted(tables: &Tables, previous: &Manifest) -> Result<Vec<Warning>> {
+/// What the runs before have counted of blocked and malformed values in files that are served still.
+pub(crate) async fn counted(tables: &Tables, previous: &Manifest, landing: &Landing) -> Result<Vec<Warning>> {
+    let live: HashSet<(i64, i64)> = (0..)
+        .zip(&landing.sources)
+        .flat_map(|(source, landed)| landed.files.iter().map(move |file| (source, file)))
+        .filter(|(_, file)| file.state == FileState::Live && file.id > 0)
+        .map(|(source, file)| (source, i64::from(file.id)))
+        .collect();
     let schema = tally_schema();
     let columns: Vec<&str> = schema
         .fields()
@@ -197,7 +210,8 @@ pub(crate) async fn counted(tables: &Tables, previous: &Manifest) -> Result<Vec<
         let reasons = batch.column(0).as_string::<i32>();
         let number = |at: usize| batch.column(at).as_primitive::<Int64Type>();
         let values = batch.column(3).as_string::<i32>();
-        warnings.extend((0..batch.num_rows()).map(|row| Warning {
+        let served = |row: &usize| live.contains(&(number(2).value(*row), number(6).value(*row)));
+        warnings.extend((0..batch.num_rows()).filter(served).map(|row| Warning {
             kind: match reasons.value(row) {
                 "blocked" => WarningKind::Blocked {
                     entry: number(5).value(row) as u16,

@@ -11,8 +11,9 @@ use perennial_engine::Engine;
 use tokio_util::sync::CancellationToken;
 
 use crate::landing::Looks;
+use crate::options::RunOptions;
 use crate::progress::Quiet;
-use crate::run::{RunOptions, random, run};
+use crate::run::{random, run};
 
 /// How often a server that does not look for files looks for snapshots of others.
 const SNAPSHOTS: Duration = Duration::from_secs(10);

@@ -9,18 +9,20 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type, UInt64Typ
 use futures::StreamExt;
 use parking_lot::Mutex;
 use perennial_base::Kind;
-use perennial_base::config::Config;
+use perennial_base::config::{Config, SourceConfig};
 use perennial_identity::GraphBuilder;
 use perennial_lake::{DataFile, FileState, Manifest, Masks, RowSet, RunState, SourceManifest, TableManifest};
 use perennial_udf_lifecycle::model::StageModel;
 
 use crate::compact::Bounds;
 use crate::error::Result;
+use crate::findings::TALLY;
+use crate::gone::{Gone, gone};
 use crate::groups::{Labels, Merged, Nodes};
 use crate::landing::Landing;
 use crate::ledger::{self, Loading, STATE_VERSION};
 use crate::output::Output;
-use crate::records::{Pending, input};
+use crate::records::{Pending, Reading, input};
 use crate::stored::{GROUP, Tables, Touched};
 
 /// The tables of nodes and of groups that have become part of others; not served.
@@ -28,10 +30,9 @@ const NODES: &str = "internal.nodes";
 const GROUPS: &str = "internal.groups";
 const NODES_PER_ROW_GROUP: usize = 1 << 20;
 /// Tables that every run writes as a whole, if it writes them.
-const WHOLE: [&str; 10] = [
+const WHOLE: [&str; 9] = [
     Masks::TABLE,
     GROUPS,
-    crate::findings::TALLY,
     "public.segments",
     "public.spend",
     "public.identity_changes",
@@ -48,7 +49,7 @@ pub(crate) fn grows(table: &str) -> bool {
 
 /// Whether rows of a table are replaced.
 pub(crate) fn replaced(table: &str) -> bool {
-    grows(table) && table != NODES && !ledger::holds(table)
+    grows(table) && ![NODES, TALLY].contains(&table) && !ledger::holds(table)
 }
 
 /// Why everything has to be worked out anew; none when what new files touch is enough.
@@ -78,35 +79,26 @@ pub(crate) fn obstacle(
         if source.kind == Kind::Table {
             continue;
         }
-        if let Some(why) = changed(source.kind, before, landed) {
+        if let Some(why) = changed(before, landed) {
             return Ok(Some(format!("source \"{}\": {why}", source.name)));
         }
     }
     Ok(None)
 }
 
-/// What has happened to a source besides files that were added.
-fn changed(kind: Kind, before: &SourceManifest, landed: &SourceManifest) -> Option<String> {
-    let now: HashMap<&str, _> = landed
-        .files
-        .iter()
-        .map(|file| (file.path.as_str(), file))
-        .collect();
-    let live = || before.files.iter().filter(|file| file.state == FileState::Live);
-    for file in live() {
-        let same = now
-            .get(file.path.as_str())
-            .is_some_and(|now| now.state == FileState::Live && now.id == file.id && file.id > 0);
-        if !same {
-            return Some(format!("\"{}\" has gone or changed", file.path));
-        }
-    }
-    let mut live_now = landed.files.iter().filter(|file| file.state == FileState::Live);
-    if kind == Kind::FxRate && live_now.any(|file| file.id == 0) {
-        return Some("new exchange rates change amounts of old orders".to_owned());
-    }
+/// What has happened to a source besides files that were added, replaced or removed.
+fn changed(before: &SourceManifest, landed: &SourceManifest) -> Option<String> {
+    let live = |source: &SourceManifest| source.files.iter().any(|file| file.state == FileState::Live);
     // Nothing of it is stored.
-    live().next()?;
+    if !live(before) {
+        return None;
+    }
+    if !live(landed) {
+        return Some("no file of it is served any more".to_owned());
+    }
+    if let Some(file) = gone(before, landed).find(|file| file.id == 0) {
+        return Some(format!("\"{}\" has gone or changed", file.path));
+    }
     let ((columns, partitions), (columns_now, partitions_now)) = (input(before), input(landed));
     let typed = |field: &Arc<Field>| {
         let now = columns_now.field_with_name(field.name());
@@ -131,20 +123,23 @@ pub(crate) struct Increment<'a> {
     /// An element of each touched group.
     known: HashMap<u32, u32>,
     pub(crate) touched: Touched,
-    /// Whether spend has landed: its table is made as a whole.
+    /// Whether spend has landed, has gone or is worth something else: its table is made as a whole.
     pub(crate) spend: bool,
+    /// Whether rates have landed or gone: their table is made as a whole.
+    pub(crate) rates: bool,
+    /// The stored rows of files that are served no more.
+    gone: Gone,
     /// By ledger and file, the rows to load.
     wanted: BTreeMap<String, Vec<RowSet>>,
 }
 
 impl<'a> Increment<'a> {
-    /// Finds out what the new rows touch; the groups `due` are touched by time.
+    /// Finds out what the new rows touch; `others` are touched whatever has landed.
     pub(crate) async fn find(
         previous: &'a Manifest,
         stored: &'a Tables,
-        config: &Config,
-        landing: &Landing,
-        due: &[u32],
+        others: &[u32],
+        gone: Gone,
         nodes: &Mutex<Nodes>,
     ) -> Result<Self> {
         let state = previous.state.clone().unwrap_or_default();
@@ -183,7 +178,7 @@ impl<'a> Increment<'a> {
                 }
             }
         }
-        for group in due {
+        for group in others {
             known
                 .entry(merged.root(*group))
                 .or_insert_with(|| nodes.lock().element());
@@ -198,14 +193,6 @@ impl<'a> Increment<'a> {
             .filter(|(hash, _)| stays.stays(*hash))
             .collect();
         drop(stays);
-        let spend = config
-            .sources
-            .iter()
-            .zip(&landing.sources)
-            .any(|(source, landed)| {
-                let mut live = landed.files.iter().filter(|file| file.state == FileState::Live);
-                source.kind == Kind::Spend && live.any(|file| file.id == 0)
-            });
         Ok(Self {
             previous,
             stored,
@@ -215,7 +202,9 @@ impl<'a> Increment<'a> {
             fresh,
             known,
             touched,
-            spend,
+            spend: false,
+            rates: false,
+            gone,
             wanted: BTreeMap::new(),
         })
     }
@@ -236,35 +225,34 @@ impl<'a> Increment<'a> {
             let Some(table) = self.previous.tables.get(&name) else {
                 continue;
             };
-            if !same_columns(table, &ledger::schema(&pending.mapping.types(), &pending.schema)) {
-                return Ok(Some(format!(
-                    "source \"{}\" has other columns than its stored rows",
-                    source.name
-                )));
+            if let Some(why) = other_columns(&source.name, table, pending) {
+                return Ok(Some(why));
             }
             let files: Vec<&DataFile> = table.files.iter().collect();
-            let none = || files.iter().map(|_| RowSet::default()).collect();
             let wanted = match source.kind {
-                Kind::FxRate => files
-                    .iter()
-                    .map(|file| RowSet::default().complement(file.rows))
-                    .collect(),
-                Kind::Spend if self.spend => files
-                    .iter()
-                    .map(|file| RowSet::default().complement(file.rows))
-                    .collect(),
-                Kind::Spend => none(),
+                Kind::FxRate => left(self.stored, &files),
+                Kind::Spend if self.spend => left(self.stored, &files),
+                Kind::Spend => files.iter().map(|_| RowSet::default()).collect(),
                 _ => {
-                    let wanted = self.stored.touched_in(&files, &self.touched).await?;
+                    let touched = self.stored.touched_in(&files, &self.touched).await?;
+                    let wanted = touched.iter().zip(left(self.stored, &files)).zip(&files);
+                    // Those that are touched, and not masked.
+                    let wanted: Vec<RowSet> = wanted
+                        .map(|((touched, left), file)| touched.without(&left.complement(file.rows)))
+                        .collect();
                     rows += wanted.iter().map(RowSet::count).sum::<u64>();
-                    of += files.iter().map(|file| file.rows).sum::<u64>();
+                    of += files.iter().map(|file| file.rows_left()).sum::<u64>();
                     wanted
                 }
             };
             self.wanted.insert(name, wanted);
         }
         let much = rows.saturating_mul(100) > of.saturating_mul(bounds.touched);
-        Ok((of > bounds.small && much).then(|| format!("{rows} of {of} stored rows are touched")))
+        let by = match self.rates {
+            true => ", exchange rates that have landed or gone among the reasons",
+            false => "",
+        };
+        Ok((of > bounds.small && much).then(|| format!("{rows} of {of} stored rows are touched{by}")))
     }
 
     /// Loads the chosen rows of a source beside the new ones.
@@ -330,6 +318,13 @@ impl<'a> Increment<'a> {
             };
             masks.set(&file.path, rows);
         }
+        for (path, rows) in &self.gone.rows {
+            let rows = match masks.of(path) {
+                Some(mask) => mask.union(rows),
+                None => rows.clone(),
+            };
+            masks.set(path, rows);
+        }
         for table in tables.values_mut() {
             for file in &mut table.files {
                 file.masked = masks.of(&file.path).map_or(0, |mask| mask.count());
@@ -341,7 +336,7 @@ impl<'a> Increment<'a> {
         for (name, fresh) in written {
             let keep = match name.as_str() {
                 "public.spend" => !self.spend,
-                "perennial.fx_rates" => true,
+                "perennial.fx_rates" => !self.rates,
                 _ => grows(&name),
             };
             match tables.get_mut(&name) {
@@ -423,6 +418,49 @@ async fn parts(stored: &Tables, previous: &Manifest) -> Result<Vec<(u32, u32)>> 
         parts.extend(pairs.map(|(part, whole)| (*part, *whole)));
     }
     Ok(parts)
+}
+
+/// The rows of files that are not masked.
+fn left(stored: &Tables, files: &[&DataFile]) -> Vec<RowSet> {
+    let mask = |file: &DataFile| stored.masks.of(&file.path).map(|mask| RowSet::clone(mask));
+    let files = files.iter();
+    files
+        .map(|file| mask(file).unwrap_or_default().complement(file.rows))
+        .collect()
+}
+
+/// Loads all stored rows of a source that belongs to nobody beside the new ones. Answers why everything has to be worked
+/// out anew where they do not fit together.
+pub(crate) async fn load_whole(
+    previous: &Manifest,
+    stored: &Tables,
+    reading: &Reading<'_>,
+    source: &SourceConfig,
+    manifest: &SourceManifest,
+    pending: &Pending,
+) -> Result<Option<String>> {
+    let Some(table) = previous.tables.get(&ledger::table_of(&source.name)) else {
+        return Ok(None);
+    };
+    if let Some(why) = other_columns(&source.name, table, pending) {
+        return Ok(Some(why));
+    }
+    let apart = reading.nodes.lock().element();
+    let loading = Loading {
+        tables: stored,
+        graph: reading.graph,
+        manifest,
+        pending,
+    };
+    let files: Vec<&DataFile> = table.files.iter().collect();
+    loading.load(table, &left(stored, &files), &mut |_| apart).await?;
+    Ok(None)
+}
+
+fn other_columns(source: &str, table: &TableManifest, pending: &Pending) -> Option<String> {
+    let wanted = ledger::schema(&pending.mapping.types(), &pending.schema);
+    (!same_columns(table, &wanted))
+        .then(|| format!("source \"{source}\" has other columns than its stored rows"))
 }
 
 fn same_columns(table: &TableManifest, wanted: &SchemaRef) -> bool {

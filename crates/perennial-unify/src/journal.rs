@@ -64,6 +64,19 @@ impl<'a> Journal<'a> {
         });
     }
 
+    /// Notes that this process runs no more, as another one has unified the lake with another configuration since.
+    pub(crate) fn outdated(engine: &'a Engine, progress: &'a dyn Progress, began: i64, snapshot: u64) {
+        // It stays one row, whoever looks.
+        let id = format!("{}-outdated", snapshot + 1);
+        let journal = Self::new(engine, progress, &id, began, began);
+        journal.ended(|run| {
+            run.state = "failed";
+            run.error = Some(format!(
+                "another process has made snapshot {snapshot} with another configuration: this one serves it, and looks for no files until it is restarted"
+            ));
+        });
+    }
+
     /// A phase begins, and the one before has ended; `total` rows, or buckets of customers, are expected.
     pub(crate) fn phase(&self, name: &'static str, total: Option<u64>) {
         self.progress.phase(name, total);
@@ -88,19 +101,20 @@ impl<'a> Journal<'a> {
 
     /// So many more rows, or buckets, of the phase are done.
     pub(crate) fn advance(&self, by: u64) {
-        self.advance_by(by, |_| {});
+        self.progress.advance(by);
+        self.note(by, |_| {});
     }
 
     /// A file has been read to its end.
     pub(crate) fn file(&self, rows: u64) {
-        self.advance_by(rows, |run| {
+        self.progress.file(rows);
+        self.note(rows, |run| {
             run.rows_read += rows;
             run.files_read += 1;
         });
     }
 
-    fn advance_by(&self, by: u64, note: impl FnOnce(&mut Run)) {
-        self.progress.advance(by);
+    fn note(&self, by: u64, note: impl FnOnce(&mut Run)) {
         let now = self.engine.clock().now();
         let mut state = self.state.lock();
         let since = state.since;

@@ -11,7 +11,7 @@ use perennial_engine::Engine;
 use perennial_identity::Rules;
 use perennial_lake::{
     Contract, FileFacts, FileState, Inspection, Lake, Landed, Manifest, Rejection, Settling, SourceFile,
-    SourceManifest, SourcePath, discover, inspect, unclaimed,
+    SourceManifest, SourcePath, discover, inspect, unclaimed, unnameable,
 };
 
 use crate::error::{Error, Result};
@@ -36,6 +36,8 @@ const UNJUDGED_LOOKS: u32 = 3;
 const UNCLAIMED: &str = "no path of the configuration leads to it: add a [[source]] for it, or move it";
 /// How often files are looked for that no source takes, in microseconds.
 const UNCLAIMED_LOOKS: i64 = 60_000_000;
+/// Why a file is left out that no object can be named after.
+const UNNAMEABLE: &str = "its name has a control character, such as a line break, or is not UTF-8 (shown as \\n or \\xff), and no object of a store can be called so: rename it";
 /// Why a file is left out that never comes to rest.
 const RESTLESS: &str = "is being written again and again";
 
@@ -48,8 +50,8 @@ pub struct Looks {
     unjudged: HashMap<String, u32>,
     /// The snapshot of another configuration that was last warned of.
     foreign: Option<u64>,
-    /// The Parquet files that no source takes, and when they were looked for.
-    unclaimed: Option<(i64, Vec<Landed>)>,
+    /// The Parquet files that no source takes and why, and when they were looked for.
+    unclaimed: Option<(i64, Vec<(Landed, &'static str)>)>,
 }
 
 /// The state of all sources.
@@ -76,18 +78,26 @@ impl Looks {
             || self.unjudged.values().any(|looks| *looks < UNJUDGED_LOOKS)
     }
 
-    /// Warns, once for each snapshot, that it was made with another configuration than this process has.
-    pub(crate) fn warn_once(&mut self, snapshot: u64) {
-        if self.foreign.replace(snapshot) != Some(snapshot) {
+    /// Warns, once for each snapshot, that it was made with another configuration than this process has; whether it did.
+    #[must_use]
+    pub(crate) fn warn_once(&mut self, snapshot: u64) -> bool {
+        let first = self.foreign.replace(snapshot) != Some(snapshot);
+        if first {
             tracing::warn!(
                 snapshot,
                 "another process has unified the lake with another configuration; this one serves it and runs no more: restart it to read the changed file"
             );
         }
+        first
     }
 
     /// The Parquet files that no source takes, as they were a minute ago at most.
-    async fn unclaimed(&mut self, lake: &Lake, sources: &[SourcePath], now: i64) -> Result<&[Landed]> {
+    async fn unclaimed(
+        &mut self,
+        lake: &Lake,
+        sources: &[SourcePath],
+        now: i64,
+    ) -> Result<&[(Landed, &'static str)]> {
         let recent = self
             .unclaimed
             .take()
@@ -95,8 +105,13 @@ impl Looks {
         let found = match recent {
             Some(recent) => recent,
             None => {
-                let mut found = unclaimed(lake, sources).await?;
-                found.retain(|file| file.path.ends_with(".parquet"));
+                let astray = unclaimed(lake, sources).await?.into_iter();
+                let unnameable = unnameable(lake).await?.into_iter();
+                let mut found: Vec<(Landed, &str)> = astray
+                    .map(|file| (file, UNCLAIMED))
+                    .chain(unnameable.map(|file| (file, UNNAMEABLE)))
+                    .collect();
+                found.retain(|(file, _)| file.path.ends_with(".parquet"));
                 (now, found)
             }
         };
@@ -119,25 +134,34 @@ impl Landing {
         self.files_new + self.files_removed > 0 || self.unclaimed_changed
     }
 
+    /// The paths of files to which no path of the configuration leads.
+    pub(crate) fn strays(&self) -> Vec<String> {
+        let strays = self.unclaimed.iter();
+        let strays = strays.filter(|file| file.reason.as_deref() == Some(UNCLAIMED));
+        strays.map(|file| file.path.clone()).collect()
+    }
+
     /// Notes the files that no source takes.
-    fn unclaimed(&mut self, found: &[Landed], previous: Option<&Manifest>, now: i64) {
+    fn unclaimed(&mut self, found: &[(Landed, &str)], previous: Option<&Manifest>, now: i64) {
         let known: HashMap<&str, i64> = previous
             .into_iter()
             .flat_map(|previous| &previous.unclaimed)
             .map(|file| (file.path.as_str(), file.first_seen_at))
             .collect();
         let kept = found.iter().take(Manifest::UNCLAIMED);
-        self.unclaimed_changed =
-            kept.len() != known.len() || kept.clone().any(|file| !known.contains_key(file.path.as_str()));
+        self.unclaimed_changed = kept.len() != known.len()
+            || kept
+                .clone()
+                .any(|(file, _)| !known.contains_key(file.path.as_str()));
         self.unclaimed = found
             .iter()
-            .map(|file| SourceFile {
+            .map(|(file, reason)| SourceFile {
                 path: file.path.clone(),
                 size: file.size,
                 e_tag: file.e_tag.clone(),
                 last_modified: file.last_modified,
                 state: FileState::Unclaimed,
-                reason: Some(UNCLAIMED.to_owned()),
+                reason: Some((*reason).to_owned()),
                 first_seen_at: known.get(file.path.as_str()).copied().unwrap_or(now),
                 ..SourceFile::default()
             })

@@ -1,6 +1,6 @@
 //! The ledger: every row of the landed files in canonical form, kept from run to run with its group, so that a run can
 //! work out the groups that new rows touch without reading the files again. There is one table for each source; rows are
-//! added and never change.
+//! added and never change; those of files that are served no more are masked.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::scratch::{Heap, Scratch, Stored};
 use crate::stored::{GROUP, Tables, stopped};
 
 /// The version of the shape of the tables that runs keep for the next one.
-pub(crate) const STATE_VERSION: u32 = 4;
+pub(crate) const STATE_VERSION: u32 = 5;
 
 /// The columns in front of the identifiers.
 const GROUPS: usize = 0;
@@ -51,15 +51,14 @@ pub(crate) fn holds(table: &str) -> bool {
 
 /// The columns of a ledger: of rows that may carry these types of identifiers and have the canonical columns of `staged`.
 pub(crate) fn schema(types: &[usize], staged: &SchemaRef) -> SchemaRef {
-    let mut fields = vec![
-        Field::new(GROUP, DataType::UInt32, false),
-        Field::new("_file", DataType::UInt32, false),
+    let mut fields = places();
+    fields.extend([
         Field::new("_row", DataType::Int64, false),
         Field::new("_key", DataType::Utf8, true),
         Field::new("_time", timestamp(), false),
         // None where it is the time of the row.
         Field::new("_updated", timestamp(), true),
-    ];
+    ]);
     fields.extend(
         types
             .iter()
@@ -70,6 +69,14 @@ pub(crate) fn schema(types: &[usize], staged: &SchemaRef) -> SchemaRef {
         field.as_ref().clone().with_name(name)
     }));
     Arc::new(Schema::new(fields))
+}
+
+/// The first columns of every ledger: the group of a row, and the number of its file.
+pub(crate) fn places() -> Vec<Field> {
+    vec![
+        Field::new(GROUP, DataType::UInt32, false),
+        Field::new("_file", DataType::UInt32, false),
+    ]
 }
 
 /// New rows on their way into the ledger, by source and range of groups.

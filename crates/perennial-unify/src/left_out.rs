@@ -2,14 +2,18 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::str::FromStr;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use perennial_base::config::{Config, SourceConfig, Spot};
+use perennial_base::{Kind, counted};
 use perennial_engine::Engine;
-use perennial_lake::{FileState, Lake, Manifest, SourceFile};
+use perennial_lake::{FileState, Lake, Manifest, SourceFile, SourceManifest};
 
 use crate::astray::{Instead, astray};
+use crate::bad_rows::ABOVE;
 use crate::error::{Error, Result};
+use crate::fitting;
 use crate::landing::Landing;
 use crate::reader::still;
 
@@ -43,6 +47,35 @@ pub enum Cause {
     },
     /// Their source is not in the configuration, and no other one takes them.
     Source,
+    /// A source serves them in another relation.
+    Elsewhere {
+        /// Where its kind stands in the file.
+        at: Spot,
+        /// Its name.
+        by: String,
+        /// Its kind.
+        kind: Kind,
+        /// The relation that serves them in the snapshot.
+        relation: String,
+        /// Their kind in the snapshot.
+        was: String,
+    },
+    /// Most rows of the source are older versions of others by its `record_key`, and were none before.
+    Key {
+        /// Where the key stands in the file.
+        at: Spot,
+        /// Its expression.
+        key: String,
+        /// How many rows of the source are served in the snapshot.
+        of: u64,
+    },
+    /// The `where` of the source leaves no row.
+    Filter {
+        /// Where it stands in the file.
+        at: Spot,
+        /// Its expression.
+        filter: String,
+    },
     /// A source takes them and quarantines them.
     Refused {
         /// Where its `[[source]]` stands in the file.
@@ -71,21 +104,50 @@ pub(crate) async fn left_out(
     let taken = taken(config, landing);
     let mut found = Vec::new();
     for (name, source) in &previous.sources {
-        let mut refused: BTreeMap<&str, Vec<(&SourceFile, Cause)>> = BTreeMap::new();
+        let relation = relation_of(&source.kind, name);
+        // By the source that is to blame, and whether it refuses them.
+        let mut gone: BTreeMap<(&str, bool), Vec<(&SourceFile, Cause)>> = BTreeMap::new();
         let mut of_nobody = Vec::new();
         for file in source.files.iter().filter(|file| is_served(file)) {
-            match taken.get(file.path.as_str()) {
-                None => of_nobody.push(file),
-                Some((by, now)) if now.state != FileState::Live && unchanged(file, now) => {
-                    let cause = Cause::Refused {
-                        at: by.at,
-                        by: by.name.clone(),
-                        reason: now.reason.clone().unwrap_or_default(),
-                    };
-                    refused.entry(&by.name).or_default().push((file, cause));
-                }
-                Some(_) => {}
+            let takers = taken.get(file.path.as_str()).map_or(&[][..], Vec::as_slice);
+            let same = |(by, _): &&Taker<'_>| relation_of(by.kind.name(), &by.name) == relation;
+            if takers
+                .iter()
+                .filter(same)
+                .any(|(_, now)| now.state == FileState::Live)
+            {
+                continue;
             }
+            let own = takers.iter().find(|(by, _)| by.name == *name);
+            let new = |(by, _): &&Taker<'_>| !previous.sources.contains_key(&by.name);
+            let Some((by, now)) = own
+                .or_else(|| takers.iter().find(same))
+                .or_else(|| takers.iter().find(new))
+            else {
+                of_nobody.push(file);
+                continue;
+            };
+            // What somebody has written since may be another thing.
+            if !unchanged(file, now) {
+                continue;
+            }
+            let refused = now.state != FileState::Live;
+            let cause = if refused {
+                Cause::Refused {
+                    at: by.at,
+                    by: by.name.clone(),
+                    reason: now.reason.clone().unwrap_or_default(),
+                }
+            } else {
+                Cause::Elsewhere {
+                    at: by.kind_at,
+                    by: by.name.clone(),
+                    kind: by.kind,
+                    relation: relation.clone(),
+                    was: source.kind.clone(),
+                }
+            };
+            gone.entry((&by.name, refused)).or_default().push((file, cause));
         }
         let of_nobody = there(engine.lake(), of_nobody).await?;
         if !of_nobody.is_empty() {
@@ -98,12 +160,83 @@ pub(crate) async fn left_out(
             };
             found.extend(LeftOut::of(name, &of_nobody, cause));
         }
-        for refused in refused.into_values() {
-            let (files, mut causes): (Vec<_>, Vec<_>) = refused.into_iter().unzip();
+        for files in gone.into_values() {
+            let (files, mut causes): (Vec<_>, Vec<_>) = files.into_iter().unzip();
             found.extend(LeftOut::of(name, &files, causes.swap_remove(0)));
         }
+        let now = config.sources.iter().zip(&landing.sources);
+        let mut now = now.filter(|(config, _)| config.name == *name);
+        let as_of = previous.state.as_ref().map(|state| state.as_of);
+        let sooner = config.as_of.is_some() && config.as_of != as_of;
+        let now = now.find_map(|(config, now)| LeftOut::by_expression(config, source, now));
+        // What is later than the moment described is filtered, too.
+        found.extend(now.filter(|left| !(sooner && matches!(left.cause, Cause::Filter { .. }))));
     }
     Ok(found)
+}
+
+/// A source that has another name than in the snapshot before, whose files it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Renamed {
+    /// Its name in the snapshot.
+    pub from: String,
+    /// Its name now.
+    pub to: String,
+    /// Where its `[[source]]` stands in the file.
+    pub at: Spot,
+}
+
+/// The sources that have another name than in the snapshot before: what was served of the one, the other serves in the
+/// same relation.
+pub(crate) fn renamed(config: &Config, previous: Option<&Manifest>, landing: &Landing) -> Vec<Renamed> {
+    let Some(previous) = previous.filter(|previous| previous.config_hash != config.hash) else {
+        return Vec::new();
+    };
+    let taken = taken(config, landing);
+    let gone = previous
+        .sources
+        .iter()
+        .filter(|(name, _)| config.sources.iter().all(|source| source.name != **name));
+    gone.filter_map(|(name, source)| {
+        let relation = relation_of(&source.kind, name);
+        let mut takers = source
+            .files
+            .iter()
+            .filter(|file| is_served(file))
+            .filter_map(|file| taken.get(file.path.as_str()))
+            .flatten();
+        let (by, _) = takers.find(|(by, now)| {
+            now.state == FileState::Live
+                && !previous.sources.contains_key(&by.name)
+                && relation_of(by.kind.name(), &by.name) == relation
+        })?;
+        Some(Renamed {
+            from: name.clone(),
+            to: by.name.clone(),
+            at: by.at,
+        })
+    })
+    .collect()
+}
+
+impl fmt::Display for Renamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { from, to, at } = self;
+        write!(
+            f,
+            "{at}: source \"{to}\" was \"{from}\": raw.{from} goes and raw.{to} comes, customers keep their ids by their identifiers, and words of persons have to name \"{to}\""
+        )
+    }
+}
+
+/// The relation that serves the rows of a source: that of its kind, for a reference table that of its name.
+fn relation_of(kind: &str, source: &str) -> String {
+    match Kind::from_str(kind) {
+        Ok(Kind::FxRate) => "perennial.fx_rates".to_owned(),
+        Ok(Kind::IdentityOverride) => "perennial.identity_overrides".to_owned(),
+        Ok(kind) => kind.relation().unwrap_or(source).to_owned(),
+        Err(()) => source.to_owned(),
+    }
 }
 
 impl LeftOut {
@@ -113,9 +246,70 @@ impl LeftOut {
             Cause::Path { near: Some(near), .. } => format!("Did you mean \"{near}\"?"),
             Cause::Path { .. } => "Correct the path.".to_owned(),
             Cause::Source => "Add the source again.".to_owned(),
-            Cause::Refused { .. } => "Correct the mapping, or raise max_bad_rows.".to_owned(),
+            Cause::Elsewhere {
+                kind: Kind::Table,
+                relation,
+                was,
+                ..
+            } if was == Kind::Table.name() => format!("Call the source \"{relation}\" again."),
+            Cause::Elsewhere { was, .. } => format!("Write kind = \"{was}\" again."),
+            Cause::Filter { .. } => "Correct the condition.".to_owned(),
+            Cause::Key { .. } => "Write a key that is unique for each record.".to_owned(),
+            Cause::Refused { reason, .. } if reason.contains(ABOVE) => {
+                "Correct the mapping, or raise max_bad_rows.".to_owned()
+            }
+            Cause::Refused { reason, .. } if fitting::is_of_mapping(reason) => {
+                "Correct the mapping.".to_owned()
+            }
+            Cause::Refused { .. } => "Land a sound file in its place.".to_owned(),
         };
         format!("{correct} If these rows are meant to go, run `perennial unify --allow-removal` once.")
+    }
+
+    /// What a source that has the files of before, and no other, serves less of them as its `record_key` makes versions of
+    /// most, or its `where` leaves none. Before they are read no row is known to be either.
+    fn by_expression(config: &SourceConfig, before: &SourceManifest, now: &SourceManifest) -> Option<Self> {
+        let live = |source: &SourceManifest| -> Vec<SourceFile> {
+            let live = source.files.iter().filter(|file| file.state == FileState::Live);
+            live.cloned().collect()
+        };
+        let (before, now) = (live(before), live(now));
+        let same =
+            |(before, now): (&SourceFile, &SourceFile)| before.path == now.path && unchanged(before, now);
+        if before.len() != now.len() || !before.iter().zip(&now).all(same) {
+            return None;
+        }
+        let more = |of: fn(&SourceFile) -> u64| -> u64 {
+            let sum = |files: &[SourceFile]| -> u64 { files.iter().map(of).sum() };
+            sum(&now).saturating_sub(sum(&before))
+        };
+        let served: u64 = before.iter().map(|file| file.unified).sum();
+        let (older, filtered) = (more(|file| file.superseded), more(|file| file.filtered));
+        let (rows, cause) = match (&config.record_key, &config.filter) {
+            (Some(key), _) if older > served / 2 => (
+                older,
+                Cause::Key {
+                    at: key.at,
+                    key: key.sql.clone(),
+                    of: served,
+                },
+            ),
+            (_, Some(filter)) if served > 0 && filtered >= served => (
+                served,
+                Cause::Filter {
+                    at: filter.at,
+                    filter: filter.sql.clone(),
+                },
+            ),
+            _ => return None,
+        };
+        Some(Self {
+            source: config.name.clone(),
+            files: before.len() as u64,
+            rows,
+            first: before.first()?.path.clone(),
+            cause,
+        })
     }
 
     /// Of files in the order of their paths; none of no file.
@@ -133,7 +327,7 @@ impl LeftOut {
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (source, first) = (&self.source, &self.first);
-        let rows = format!("{} {}", self.rows, if self.rows == 1 { "row" } else { "rows" });
+        let rows = counted(self.rows, "row");
         let served = match self.files {
             1 => format!("\"{first}\", which is served with {rows} and is in the lake as it was"),
             files => format!(
@@ -146,7 +340,27 @@ impl fmt::Display for LeftOut {
             }
             Cause::Source => write!(
                 f,
-                " there is no source \"{source}\" any more, and none takes {served}"
+                " there is no source \"{source}\" any more, and none in its place has {served}"
+            ),
+            Cause::Elsewhere {
+                at,
+                by,
+                kind,
+                relation,
+                ..
+            } => write!(
+                f,
+                "{at}: source \"{by}\" of kind {kind} takes out of {relation} {served}"
+            ),
+            Cause::Key { at, key, of } => write!(
+                f,
+                "{at}: by record_key = {key}, {} of {of} rows of source \"{source}\" that are served are older versions of others",
+                self.rows
+            ),
+            Cause::Filter { at, filter } => write!(
+                f,
+                "{at}: where = {filter} leaves no row of source \"{source}\", of which {rows} {} served",
+                if self.rows == 1 { "is" } else { "are" }
             ),
             Cause::Refused { at, by, reason } => {
                 write!(f, "{at}: source \"{by}\" refuses {served}: {reason}")
@@ -182,17 +396,15 @@ pub(crate) async fn keep_served(
         .map_or(Ok(()), |left| Err(Error::LeftOut(Box::new(left))))
 }
 
-/// What the sources of a configuration take, by path; of a file of several sources the one that serves it.
-fn taken<'a>(
-    config: &'a Config,
-    landing: &'a Landing,
-) -> HashMap<&'a str, (&'a SourceConfig, &'a SourceFile)> {
-    let mut taken = HashMap::new();
+/// A source, and what it makes of a file.
+type Taker<'a> = (&'a SourceConfig, &'a SourceFile);
+
+/// The sources of a configuration that take a file, by path: several may.
+fn taken<'a>(config: &'a Config, landing: &'a Landing) -> HashMap<&'a str, Vec<Taker<'a>>> {
+    let mut taken: HashMap<&str, Vec<Taker<'_>>> = HashMap::new();
     for (source, manifest) in config.sources.iter().zip(&landing.sources) {
         for file in &manifest.files {
-            if file.state == FileState::Live || !taken.contains_key(file.path.as_str()) {
-                taken.insert(file.path.as_str(), (source, file));
-            }
+            taken.entry(file.path.as_str()).or_default().push((source, file));
         }
     }
     taken
@@ -222,4 +434,40 @@ async fn near(lake: &Lake, source: &SourceConfig) -> Result<Option<String>> {
         Some(Instead::Near(path)) => Some(path),
         _ => None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_to_do_of_a_refused_file_follows_from_the_reason() {
+        for (reason, remedy) in [
+            (
+                "has 2 bad rows of 5, above max_bad_rows = 0.01 of its [[source]]: time is missing or is not a time (2 rows)",
+                "Correct the mapping, or raise max_bad_rows.",
+            ),
+            (
+                "has no column \"at\", which time of the source needs",
+                "Correct the mapping.",
+            ),
+            (
+                "row group 3 has a page whose checksum is another",
+                "Land a sound file in its place.",
+            ),
+        ] {
+            let left = LeftOut {
+                source: "shop".to_owned(),
+                files: 1,
+                rows: 5,
+                first: "shop/a.parquet".to_owned(),
+                cause: Cause::Refused {
+                    at: Spot::default(),
+                    by: "shop".to_owned(),
+                    reason: reason.to_owned(),
+                },
+            };
+            assert!(left.hint().starts_with(remedy), "{reason}: {}", left.hint());
+        }
+    }
 }

@@ -39,8 +39,28 @@ impl Rates {
         }
     }
 
+    /// Rates of one currency: day and rate.
+    #[cfg(test)]
+    pub(crate) fn of(reporting: &str, currency: &str, rates: &[(i32, i128)]) -> Self {
+        let mut of = Self::new(reporting);
+        of.by_currency.insert(currency.to_owned(), rates.to_vec());
+        of
+    }
+
     pub(crate) fn reporting(&self) -> &str {
         &self.reporting
+    }
+
+    /// The currencies that are converted by a rate.
+    pub(crate) fn currencies(&self) -> impl Iterator<Item = &str> {
+        let known = self.by_currency.keys().map(String::as_str);
+        known.filter(|currency| !currency.eq_ignore_ascii_case(&self.reporting))
+    }
+
+    /// The days on which a rate of a currency begins to hold.
+    pub(crate) fn days(&self, currency: &str) -> impl Iterator<Item = i32> {
+        let rates = self.by_currency.get(currency).into_iter().flatten();
+        rates.map(|(day, _)| *day)
     }
 
     /// Adds the rows of a source: `date`, `currency` and `rate` by name.
@@ -172,10 +192,7 @@ mod tests {
     const UNIT: i128 = 10_000;
 
     fn rates() -> Rates {
-        let mut rates = Rates::new("EUR");
-        rates
-            .by_currency
-            .insert("USD".to_owned(), vec![(20, 9_000_000_000), (10, 8_500_000_000)]);
+        let mut rates = Rates::of("EUR", "USD", &[(20, 9_000_000_000), (10, 8_500_000_000)]);
         rates.finish();
         rates
     }

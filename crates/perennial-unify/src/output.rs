@@ -19,7 +19,7 @@ use perennial_lake::{DataFile, DataFileWriter, Lake, StoredSchema, TableManifest
 
 use crate::error::{Error, Result};
 use crate::ledger;
-use crate::stored::group_field;
+use crate::stored::{GROUP, group_field};
 
 /// Rows of a row group: a customer's rows are found by reading few of them.
 const ROW_GROUP_ROWS: usize = 32_768;
@@ -28,7 +28,9 @@ const PERSON_GROUP_ROWS: usize = 4_096;
 /// Columns that rows are looked up by, besides those that files are sorted by.
 const LOOK_UPS: [&str; 2] = ["order_id", "value"];
 /// Columns of which nearly every row has a value of its own.
-const DISTINCT: [&str; 5] = ["record_key", "value", "_key", "_row", "_time"];
+const DISTINCT: [&str; 6] = ["record_key", "value", "hash", "_key", "_row", "_time"];
+/// Columns that every increment reads as a whole, and whose bytes are as good as random.
+const DENSE: [&str; 2] = ["hash", GROUP];
 
 /// The rows of a row group of a table.
 pub(crate) fn row_group_rows(name: &str) -> usize {
@@ -193,18 +195,17 @@ impl Output {
         sort: &[&str],
         row_group_rows: usize,
     ) -> Result<DataFileWriter> {
+        let of = |names: &[&str]| {
+            let known = names.iter().filter(|column| schema.index_of(column).is_ok());
+            known.map(|column| (*column).to_owned()).collect::<Vec<_>>()
+        };
+        let mut bloom = of(&LOOK_UPS);
+        bloom.retain(|column| sort.first() != Some(&column.as_str()));
         let options = WriterOptions {
             sort: sort.iter().map(|column| (*column).to_owned()).collect(),
-            bloom: LOOK_UPS
-                .iter()
-                .filter(|column| schema.index_of(column).is_ok() && sort.first() != Some(column))
-                .map(|column| (*column).to_owned())
-                .collect(),
-            distinct: DISTINCT
-                .iter()
-                .filter(|column| schema.index_of(column).is_ok())
-                .map(|column| (*column).to_owned())
-                .collect(),
+            bloom,
+            distinct: of(&DISTINCT),
+            dense: of(&DENSE),
             row_group_rows,
             served: !ledger::holds(name),
         };

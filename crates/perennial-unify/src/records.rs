@@ -12,13 +12,14 @@ use datafusion::execution::SessionState;
 use futures::StreamExt;
 use parking_lot::Mutex;
 use perennial_base::config::SourceConfig;
-use perennial_base::{ErrorClass, Kind, counted};
+use perennial_base::{ErrorClass, Kind};
 use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
 use perennial_identity::{GraphBuilder, Rules, SetId, Tally};
 use perennial_lake::{ColumnStats, Contract, FileState, Loss, SourceFile, SourceManifest};
 
+use crate::bad_rows::too_bad;
 use crate::bounded::bound;
 use crate::error::{Error, Result};
 use crate::groups::Nodes;
@@ -27,7 +28,7 @@ use crate::mapping::Mapping;
 use crate::reader::{CHANGING, FileReader, UNDECODABLE, still};
 use crate::scratch::{Heap, Scratch, Stored};
 use crate::side::{Side, SideBuilder};
-use crate::versions::{Known, keyed, unkeyed};
+use crate::versions::{Known, Warned, keyed, unkeyed};
 
 /// No signature, no customer.
 pub(crate) const NOBODY: u32 = u32::MAX;
@@ -100,6 +101,8 @@ pub(crate) struct Counts {
     pub(crate) unified: u64,
     /// Rows of a file read earlier that a new row supersedes.
     pub(crate) outdated: u64,
+    /// Rows of a file read earlier whose newer version is in a file that is served no more.
+    pub(crate) revived: u64,
     /// Identifiers that identify nobody: they are told of a file that stays.
     pub(crate) warnings: Tally,
     /// Values of optional expressions that could not be worked out.
@@ -182,11 +185,10 @@ impl Reading<'_> {
                 &read,
             )
             .await?;
-        let mut counts = judge(source, manifest, &read, counts);
-        for (counted, file) in counts.iter_mut().zip(&manifest.files) {
-            let warnings = std::mem::take(&mut counted.warnings);
+        let counts = judge(source, manifest, &read, counts);
+        for (counted, file) in counts.iter().zip(&manifest.files) {
             if file.state == FileState::Live {
-                self.graph.lock().warned(&warnings);
+                self.graph.lock().warned(&counted.warnings);
             }
         }
         Ok(Some(Pending {
@@ -224,8 +226,8 @@ impl Reading<'_> {
             let Some(file) = manifest.files.get_mut(at) else {
                 continue;
             };
-            file.unified = file.unified.saturating_sub(counted.outdated);
-            file.superseded += counted.outdated;
+            file.unified = (file.unified + counted.revived).saturating_sub(counted.outdated);
+            file.superseded = (file.superseded + counted.outdated).saturating_sub(counted.revived);
             if file.state == FileState::Live && pending.read.contains(&at) {
                 file.filtered = counted.filtered;
                 file.superseded = counted.superseded;
@@ -242,6 +244,15 @@ impl Reading<'_> {
             }
         }
         number_files(manifest, &pending.read);
+        for (counted, file) in counts.into_iter().zip(&manifest.files) {
+            if file.state == FileState::Live && !counted.warnings.is_empty() {
+                known.warned.push(Warned {
+                    source: pending.source,
+                    file: file.id,
+                    tally: counted.warnings,
+                });
+            }
+        }
         // A source of which no file is served is as if there were no files.
         let live = manifest.files.iter().any(|file| file.state == FileState::Live);
         Ok(live.then_some(staged))
@@ -397,25 +408,10 @@ fn judge(
         let (Some(file), Some(found)) = (manifest.files.get_mut(*at), counts.get(*at)) else {
             continue;
         };
-        let rejected: u64 = found.rejected.values().sum();
-        let share = rejected as f64 / (file.landed.max(1)) as f64;
+        let rejected = found.rejected.iter().map(|(reason, rows)| (*reason, *rows));
         let reason = match &found.failed {
             Some(reason) => Some(reason.clone()),
-            None if share > source.max_bad_rows => {
-                let reasons: Vec<String> = found
-                    .rejected
-                    .iter()
-                    .map(|(reason, rows)| format!("{reason} ({})", counted(*rows, "row")))
-                    .collect();
-                Some(format!(
-                    "has {} of {}, above max_bad_rows = {} of its [[source]]: {}",
-                    counted(rejected, "bad row"),
-                    file.landed,
-                    source.max_bad_rows,
-                    reasons.join(", ")
-                ))
-            }
-            None => None,
+            None => too_bad(source, file.landed, found.filtered, rejected),
         };
         if let Some(reason) = reason {
             file.state = FileState::Quarantined;

@@ -3,6 +3,7 @@
 use perennial_lake::{Manifest, SourceFile};
 
 use crate::landing::Landing;
+use crate::left_out::Renamed;
 use crate::lost::by_source;
 use crate::money::MissingRate;
 
@@ -11,6 +12,8 @@ use crate::money::MissingRate;
 pub struct Report {
     /// The snapshot committed; none when nothing was new.
     pub snapshot: Option<u64>,
+    /// The newest snapshot, where another process has committed it during a run that found nothing more to do.
+    pub overtaken: Option<u64>,
     /// Customers in it.
     pub customers: u64,
     /// Files admitted for the first time, or anew.
@@ -27,6 +30,8 @@ pub struct Report {
     pub full: bool,
     /// Why, if so.
     pub why_full: Option<String>,
+    /// Sources that have another name than in the snapshot before.
+    pub renamed: Vec<Renamed>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,
     /// Parquet files that no source takes.
@@ -53,6 +58,7 @@ pub(crate) fn report(
 ) -> Report {
     Report {
         snapshot,
+        overtaken: None,
         customers: manifest
             .and_then(|manifest| manifest.tables.get("public.customers"))
             .map_or(0, |table| table.rows()),
@@ -63,8 +69,9 @@ pub(crate) fn report(
         rows: 0,
         full: false,
         why_full: None,
+        renamed: Vec::new(),
         missing_rates,
-        unclaimed: landing.unclaimed.iter().map(|file| file.path.clone()).collect(),
+        unclaimed: landing.strays(),
         unfit: manifest
             .into_iter()
             .flat_map(Manifest::unfit)

@@ -8,21 +8,25 @@ use perennial_base::config::Config;
 use perennial_base::{ErrorClass, Kind};
 use perennial_engine::Engine;
 use perennial_identity::{GraphBuilder, Normaliser, Outcome as Normalised, PreviousIds, Resolution, Rules};
-use perennial_lake::{Commit, FileState, Manifest, Masks, Retention, RunState, RunSummary, TableManifest};
+use perennial_lake::{Commit, FileState, Manifest, Masks, RunState, RunSummary, TableManifest};
 use perennial_udf_lifecycle::model::StageModel;
 
 use crate::by_value;
-use crate::compact::{Bounds, compact};
-use crate::due::{aged, due, moment};
+use crate::compact::compact;
+use crate::conditions::{Conditions, Traits};
+use crate::due::{aged, moment};
 use crate::error::{Error, Result};
 use crate::findings;
+use crate::garbage::collect_garbage;
+use crate::gone::{put_beside, take_away};
 use crate::groups::{Nodes, of_customers};
-use crate::increment::{Increment, number_all, obstacle};
+use crate::increment::{number_all, obstacle};
 use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look_at_rest};
 use crate::ledger::STATE_VERSION;
-use crate::left_out::keep_served;
+use crate::left_out::{keep_served, renamed};
 use crate::money::MissingRate;
+use crate::options::RunOptions;
 use crate::output::Output;
 use crate::overrides::hear;
 use crate::progress::Progress;
@@ -35,33 +39,19 @@ use crate::stored::{Tables, Touched};
 use crate::versions::Known;
 use crate::writing::{Part, Writing};
 
+mod part;
+
+use part::Touches;
+
 /// How often a run starts again when others commit first.
 const ATTEMPTS: usize = 3;
 /// Memory that the intermediate data of a run takes before it goes to files.
 const SCRATCH_MEMORY: usize = 256 << 20;
 /// Memory of a plan that reads one file.
 pub(crate) const READ_MEMORY: usize = 1 << 30;
-/// How long a file that no snapshot names may be of a run that is under way.
-const LONGEST_RUN: i64 = 24 * 3_600_000_000;
 
 /// Why a run works out everything that has no snapshot to build on.
 const FIRST: &str = "it is the first run";
-
-/// How to run.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct RunOptions {
-    /// Run although nothing has changed, and work out everything.
-    pub full: bool,
-    /// Look again, a few times, while a file seems to be written still; otherwise such files are left for the next run.
-    pub settle: bool,
-    /// Leave a snapshot in force that was made with another configuration by a run which began after this process had
-    /// read its own: somebody has changed the file since.
-    pub yields: bool,
-    /// Let rows go that are served and whose files are there, when the configuration leaves them out.
-    pub allow_removal: bool,
-    /// From when on the run does more than to add to what there is.
-    pub bounds: Bounds,
-}
 
 /// Runs once: reads the lake, and commits a snapshot when something is new.
 ///
@@ -101,11 +91,13 @@ async fn attempts(
     options: RunOptions,
     progress: &dyn Progress,
 ) -> Result<Report> {
+    let known = engine.release().number();
     for attempt in 1..=ATTEMPTS {
         let last = attempt == ATTEMPTS;
         match self::attempt(engine, looks, options, last, progress).await {
-            Ok(Some(report)) => {
-                engine.refresh().await?;
+            Ok(Some(mut report)) => {
+                let newest = engine.refresh().await?;
+                report.overtaken = (report.snapshot.is_none() && newest > known).then_some(newest);
                 return Ok(report);
             }
             Ok(None) => {}
@@ -115,32 +107,6 @@ async fn attempts(
         }
     }
     Err(Error::Contended { attempts: ATTEMPTS })
-}
-
-/// Removes snapshots that nobody needs any more, and what runs that died have left. That it fails is no reason for a run
-/// to fail: the next one tries again.
-async fn collect_garbage(engine: &Engine) {
-    let lake = &engine.config().lake;
-    let retention = Retention {
-        keep: lake.keep_snapshots,
-        min_age: i64::try_from(lake.keep_for.as_micros()).unwrap_or(i64::MAX),
-        grace: LONGEST_RUN,
-        pinned: engine.held(),
-    };
-    let now = engine.clock().now();
-    match engine.snapshots().collect_garbage(&retention, now).await {
-        Ok(collected) => {
-            tracing::debug!(
-                snapshots = collected.snapshots.len(),
-                files = collected.files.len(),
-                "garbage collected"
-            );
-            if let Err(error) = engine.forget(&collected.snapshots).await {
-                tracing::warn!(%error, "snapshots that were removed are listed still");
-            }
-        }
-        Err(error) => tracing::warn!(%error, "old snapshots could not be removed"),
-    }
 }
 
 /// One attempt, after which there may be no other; none when another run committed first, or has removed the snapshot that this one would build on.
@@ -163,7 +129,9 @@ async fn attempt(
         && !same_config
         && previous.run.started_at > engine.opened_at()
     {
-        looks.warn_once(previous.number);
+        if looks.warn_once(previous.number) {
+            Journal::outdated(engine, progress, began, previous.number);
+        }
         return Ok(Some(Report::unchanged(previous)));
     }
     let afresh = options.full || !same_config;
@@ -238,7 +206,7 @@ async fn attempt(
         }
         match outcome {
             Ok(Outcome::TooMuch(reason)) => (part, why) = (false, Some(reason)),
-            Ok(Outcome::Committed(report)) => break Ok(Some(report)),
+            Ok(Outcome::Committed(report)) => break Ok(Some(*report)),
             Ok(Outcome::Lost) => break Ok(None),
             Err(error) => break Err(error),
         }
@@ -249,7 +217,7 @@ async fn attempt(
 
 /// How a run ended.
 enum Outcome {
-    Committed(Report),
+    Committed(Box<Report>),
     /// Another run committed first.
     Lost,
     /// It is a part of the work, and everything has to be worked out, for this reason.
@@ -294,6 +262,15 @@ impl Committing<'_> {
         };
         let scratch = Scratch::new(config.server.spill_dir.as_deref(), memory)?;
         let rules = Arc::new(rules(config)?);
+        // What would else come to light when nearly all is written.
+        let sources = config.sources.iter().zip(&landing.sources);
+        let conditions = Conditions::new(
+            config,
+            &state,
+            &rules,
+            Traits::of(config, &state, &rules, sources)?,
+        );
+        conditions.problems().into_iter().next().map_or(Ok(()), Err)?;
         let stored = Tables::new(engine, &state, self.previous).await?;
         let mut ids = PreviousIds::default();
         if !self.part {
@@ -301,9 +278,10 @@ impl Committing<'_> {
         }
         let mut graph = graph(engine, config, &rules, ids, &scratch)?;
         if let Some(previous) = self.previous.filter(|_| self.part) {
-            for warning in findings::counted(&stored, previous).await? {
+            for warning in findings::counted(&stored, previous, &landing).await? {
                 graph.counted(&warning);
             }
+            put_beside(config, previous, &mut landing);
         }
         let graph = Arc::new(Mutex::new(graph));
         let spoken = |kind: Kind| kind == Kind::IdentityOverride;
@@ -359,40 +337,17 @@ impl Committing<'_> {
         }
         // What is refused for its rows is known now.
         keep_served(engine, self.previous, &landing, removes).await?;
-        let mut increment = None;
-        if let Some(previous) = self.previous.filter(|_| self.part) {
-            journal.phase("find what is touched", None);
-            if nodes.lock().speaks_of_places() {
-                // The places of stored rows are not noted.
-                let why = "a person speaks of a record of a source without keys";
-                return Ok(Outcome::TooMuch(why.to_owned()));
-            }
-            let due = due(&stored, &state, config, previous, self.moment).await?;
-            let mut found = Increment::find(previous, &stored, config, &landing, &due, &nodes).await?;
-            if let Some(why) = found.choose(config, &pending, self.options.bounds).await? {
-                return Ok(Outcome::TooMuch(why));
-            }
-            let ids = published::previous(&stored, Some(previous), Some(&found.touched)).await?;
-            graph.lock().remember(ids);
-            for (number, read) in pending {
-                if let (Some(source), Some(manifest)) =
-                    (config.sources.get(number), landing.sources.get_mut(number))
-                {
-                    found.load(&source.name, manifest, &read, &graph, &nodes).await?;
-                    let read = reading.finish(read, source, manifest, &mut known)?;
-                    if let Some(said) = read.as_ref().filter(|_| spoken(source.kind)) {
-                        hear(said, &source.name, manifest, &graph, &mut known.words)?;
-                    }
-                    staged.extend(read);
-                }
-            }
-            increment = Some(found);
-        }
+        let increment = self
+            .touched(&reading, &stored, pending, &mut landing, &mut known, &mut staged)
+            .await?;
+        let mut increment = match increment {
+            Some(Touches::TooMuch(why)) => return Ok(Outcome::TooMuch(why)),
+            Some(Touches::Part(increment)) => Some(increment),
+            None => None,
+        };
 
         journal.phase("resolve identities", None);
-        let touched = increment
-            .as_ref()
-            .map(|increment: &Increment<'_>| &increment.touched);
+        let touched = increment.as_ref().map(|increment| &increment.touched);
         let resolution = self.resolve(graph, &stored, touched, &rules).await?;
         if let Some(previous) = self.previous.filter(|_| self.part)
             && published::taken(&stored, previous, &resolution, self.number).await?
@@ -412,6 +367,7 @@ impl Committing<'_> {
         let part = increment.as_ref().map(|increment| Part {
             touched: increment.touched.clone(),
             spend: increment.spend,
+            rates: increment.rates,
         });
         let written = Writing {
             engine,
@@ -471,6 +427,7 @@ impl Committing<'_> {
         } else {
             tables.remove(Masks::TABLE);
         }
+        take_away(&mut landing);
         let run_state = RunState {
             version: STATE_VERSION,
             groups: labels.groups,
@@ -566,13 +523,14 @@ impl Committing<'_> {
                 let mut report = report(&landing, Some(&manifest), Some(manifest.number), missing_rates);
                 report.rows = rows;
                 (report.full, report.why_full) = (!self.part, self.why.clone());
+                report.renamed = renamed(config, self.previous, &landing);
                 report.quarantined_anew = quarantined(&manifest)
                     .filter(|(name, file, _)| {
                         self.previous.is_none_or(|previous| !knew(previous, name, file))
                     })
                     .map(named)
                     .collect();
-                Ok(Outcome::Committed(report))
+                Ok(Outcome::Committed(Box::new(report)))
             }
             Commit::Conflict { .. } => Ok(Outcome::Lost),
         }

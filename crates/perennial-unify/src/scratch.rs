@@ -292,10 +292,7 @@ fn failed(action: &'static str, folder: &Path, error: &std::io::Error) -> Error 
         action,
         folder: folder.display().to_string(),
         cause: error.to_string(),
-        full: matches!(
-            error.kind(),
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge
-        ),
+        full: perennial_lake::no_room(error.kind()),
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) const GROUP: &str = "_group";
 #[derive(Debug, Clone)]
 pub(crate) struct Tables {
     engine: Arc<Engine>,
-    state: SessionState,
+    state: Arc<SessionState>,
     pub(crate) masks: Arc<Masks>,
 }
 
@@ -69,7 +69,7 @@ impl Tables {
         };
         Ok(Self {
             engine: Arc::clone(engine),
-            state: state.clone(),
+            state: Arc::new(state.clone()),
             masks: Arc::new(masks),
         })
     }
@@ -83,7 +83,7 @@ impl Tables {
     ) -> Result<SendableRecordBatchStream> {
         let file = self.file(file, mask)?;
         let table = FileTable::new(self.engine.lake(), columns, Vec::new(), vec![file], &[])?;
-        let plan = table.scan(&self.state, None, &[], None).await?;
+        let plan = table.scan(self.state.as_ref(), None, &[], None).await?;
         Ok(execute_stream(plan, self.state.task_ctx())?)
     }
 
@@ -108,6 +108,13 @@ impl Tables {
 
     /// A table with its groups, without the rows that are masked.
     pub(crate) fn table(&self, table: &TableManifest) -> Result<FileTable> {
+        let columns = table.schema.schema().fields().iter().cloned();
+        let columns = columns.chain([Arc::new(group_field())]).collect::<Vec<_>>();
+        self.columns(table, Arc::new(Schema::new(columns)))
+    }
+
+    /// Some columns of a table, of the rows that are not masked.
+    pub(crate) fn columns(&self, table: &TableManifest, columns: SchemaRef) -> Result<FileTable> {
         let files = table.files.iter().map(|file| {
             Ok(StoredFile {
                 columns: file.columns.clone(),
@@ -115,9 +122,6 @@ impl Tables {
             })
         });
         let files = files.collect::<Result<Vec<_>>>()?;
-        let columns = table.schema.schema().fields().iter().cloned();
-        let columns = columns.chain([Arc::new(group_field())]).collect::<Vec<_>>();
-        let columns = Arc::new(Schema::new(columns));
         Ok(FileTable::new(
             self.engine.lake(),
             columns,

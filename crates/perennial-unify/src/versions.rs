@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 use perennial_base::Kind;
-use perennial_identity::{GraphBuilder, SetId, SignatureId};
+use perennial_identity::{GraphBuilder, SetId, SignatureId, Tally};
 use perennial_lake::SourceManifest;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -19,6 +19,16 @@ pub(crate) struct Known {
     /// By signature, an element of its group.
     pub(crate) elements: Vec<u32>,
     pub(crate) words: Words,
+    pub(crate) warned: Vec<Warned>,
+}
+
+/// The values of a file that identify nobody.
+#[derive(Debug)]
+pub(crate) struct Warned {
+    pub(crate) source: u16,
+    /// The number of the file in its source.
+    pub(crate) file: u32,
+    pub(crate) tally: Tally,
 }
 
 impl Known {
@@ -76,8 +86,11 @@ pub(crate) fn keyed(
     let batch = heap.load(&staged.schema, Some(&LEADING_COLUMNS))?;
     let rows = Rows::new(&batch);
     let mut side = vec![(NOBODY, DROPPED); batch.num_rows()];
+    let stored = |row: u32| staged.stored.get(rows.file(row)) == Some(&true);
+    let left = |row: u32| dropped.get(rows.file(row)) == Some(&false);
+    // A stored row that is not left is of a file that is served no more.
     let mut order: Vec<u32> = (0..batch.num_rows() as u32)
-        .filter(|row| dropped.get(rows.file(*row)) == Some(&false))
+        .filter(|row| left(*row) || stored(*row))
         .collect();
     // Every change of a subscription is a fact of its own moment.
     let by_time = kind == Kind::Subscription;
@@ -94,7 +107,10 @@ pub(crate) fn keyed(
     order.sort_unstable_by(|a, b| version(*a).cmp(&version(*b)));
     let mut key = String::new();
     let mut sightings: Vec<(SetId, i64)> = Vec::new();
-    for versions in order.chunk_by(|a, b| rows.key(*a) == rows.key(*b) && moment(*a) == moment(*b)) {
+    let mut versions: Vec<u32> = Vec::new();
+    for all in order.chunk_by(|a, b| rows.key(*a) == rows.key(*b) && moment(*a) == moment(*b)) {
+        versions.clear();
+        versions.extend(all.iter().copied().filter(|row| left(*row)));
         let Some((newest, _)) = versions.split_last() else {
             continue;
         };
@@ -118,14 +134,17 @@ pub(crate) fn keyed(
         if kind == Kind::Order {
             known.orders.insert(rows.key(*newest), number);
         }
-        let stored = |row: u32| staged.stored.get(rows.file(row)) == Some(&true);
-        // Of what an earlier run has counted, nothing changes but that its newest version may be the newest no more.
-        let outdated = versions
-            .iter()
-            .rfind(|row| stored(**row))
-            .filter(|row| *row != newest);
-        if let Some(counts) = outdated.and_then(|row| counts.get_mut(rows.file(*row))) {
-            counts.outdated += 1;
+        // Of what an earlier run has counted, nothing changes but that its newest version may be the newest no more, and an
+        // older one may be again.
+        let was = all.iter().rfind(|row| stored(**row));
+        if was != Some(newest) {
+            if let Some(counts) = was.and_then(|row| counts.get_mut(rows.file(*row))) {
+                counts.outdated += 1;
+            }
+            let again = Some(newest).filter(|row| stored(**row));
+            if let Some(counts) = again.and_then(|row| counts.get_mut(rows.file(*row))) {
+                counts.revived += 1;
+            }
         }
         for (place, row) in versions.iter().enumerate() {
             let newer = (versions.len() - 1 - place) as u32;

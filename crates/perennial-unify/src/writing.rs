@@ -23,7 +23,7 @@ use crate::cause::cause;
 use crate::columns::{Facts, texts, written_schema};
 use crate::error::{Error, Result};
 use crate::facts::spend;
-use crate::findings::{self, Findings};
+use crate::findings::{Findings, TALLY, TALLY_ORDER, tally};
 use crate::groups::{Labels, of_customers};
 use crate::journal::Journal;
 use crate::landing::Landing;
@@ -40,7 +40,7 @@ use crate::stages::{PlannedFact, fixed_columns, versioned_kinds};
 use crate::stored::{Tables, Touched};
 use crate::superseded;
 use crate::values::from_wall_clock;
-use crate::versions::Known;
+use crate::versions::{Known, Warned};
 
 /// The second half of a run: from resolved identities to tables.
 pub(crate) struct Writing<'a> {
@@ -68,6 +68,8 @@ pub(crate) struct Part {
     pub(crate) touched: Touched,
     /// Whether acquisition spend is among it.
     pub(crate) spend: bool,
+    /// Whether exchange rates are.
+    pub(crate) rates: bool,
 }
 
 impl Writing<'_> {
@@ -105,6 +107,7 @@ impl Writing<'_> {
         let groups = of_customers(&resolution, &known.elements);
         let groups = groups.into_iter().map(|element| labels.of(element)).collect();
         let words = std::mem::take(&mut known.words);
+        let warned = std::mem::take(&mut known.warned);
         drop(known);
 
         let rates = self.rates(&routed, buckets.unowned())?;
@@ -157,7 +160,7 @@ impl Writing<'_> {
             shared.model = model;
         }
         self.declare(&shared)?;
-        self.unowned(&shared, rules, &words, labels).await?;
+        self.unowned(&shared, rules, &words, &warned, labels).await?;
         let shared = Arc::new(shared);
         self.journal.phase("write customers", Some(with_nobody as u64));
         let mut members = Members::default();
@@ -257,7 +260,14 @@ impl Writing<'_> {
     }
 
     /// The tables that belong to no customer.
-    async fn unowned(&self, shared: &Shared, rules: &Rules, words: &Words, labels: &Labels) -> Result<()> {
+    async fn unowned(
+        &self,
+        shared: &Shared,
+        rules: &Rules,
+        words: &Words,
+        warned: &[Warned],
+        labels: &Labels,
+    ) -> Result<()> {
         let unowned = shared.buckets.unowned();
         if self.part.is_none_or(|part| part.spend)
             && let (Some(batch), Some(schema)) = (
@@ -269,8 +279,7 @@ impl Writing<'_> {
             self.write(shared, PUBLIC, "spend", &spend(shared, &facts)?, None)
                 .await?;
         }
-        // New rates are a reason to work out everything.
-        if self.part.is_none()
+        if self.part.is_none_or(|part| part.rates)
             && let (Some(batch), Some(schema)) = (
                 shared.routed.load(Kind::FxRate, unowned)?,
                 shared.routed.schema(Kind::FxRate),
@@ -342,7 +351,7 @@ impl Writing<'_> {
         }
         shared
             .output
-            .write(findings::TALLY, None, &findings.tally()?, None, &[])
+            .write(TALLY, None, &tally(warned)?, None, TALLY_ORDER)
             .await
     }
 

@@ -22,6 +22,14 @@ const PAGES: &[Page] = &[
         subcommand: &["settings", "--format", "markdown"],
     },
     Page {
+        path: "crates/perennial-cli/COMMANDS.md",
+        subcommand: &["commands", "--format", "markdown"],
+    },
+    Page {
+        path: "crates/perennial-engine/SETTINGS.md",
+        subcommand: &["session-settings", "--format", "markdown"],
+    },
+    Page {
         path: "crates/perennial-engine/RELATIONS.md",
         subcommand: &["relations", "--format", "markdown"],
     },

@@ -25,6 +25,23 @@ pub(crate) struct Tools {
     pub(crate) azurite: Option<PathBuf>,
 }
 
+impl Tools {
+    /// The names of those that could not be installed.
+    pub(crate) fn absent(&self) -> impl Iterator<Item = &'static str> {
+        let programs = REQUIREMENTS.iter().filter(|requirement| !(requirement.present)());
+        let tools = [
+            ("the Python environment", self.python.is_none()),
+            ("the JDBC driver", self.pgjdbc.is_none()),
+            ("the S3 server", self.moto.is_none()),
+            ("the Azure server", self.azurite.is_none()),
+        ];
+        let tools = tools
+            .into_iter()
+            .filter_map(|(name, absent)| absent.then_some(name));
+        programs.map(|requirement| requirement.package).chain(tools)
+    }
+}
+
 /// The drivers that the client tests use, and the databases that answer beside us.
 const PYTHON_PACKAGES: &str = "\
 asyncpg==0.32.0
@@ -85,7 +102,7 @@ const REQUIREMENTS: &[Requirement] = &[
     },
 ];
 
-/// Installs what is absent and says what could not be installed; that alone is no error.
+/// Installs what is absent and says what could not be installed; whether that is an error is the caller's to say.
 pub(crate) fn run() -> Result<Tools> {
     install_packages();
     let folder = cache_folder()?.join("tools");

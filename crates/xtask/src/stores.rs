@@ -26,6 +26,18 @@ pub(crate) struct Stores {
 }
 
 impl Stores {
+    /// The names of those that do not run.
+    pub(crate) fn absent(&self) -> impl Iterator<Item = &'static str> {
+        let stores = [
+            ("PERENNIAL_TEST_S3", "a running S3 server"),
+            ("PERENNIAL_TEST_AZURE", "a running Azure server"),
+        ];
+        let known = |variable: &str| self.environment.iter().any(|(name, _)| *name == variable);
+        stores
+            .into_iter()
+            .filter_map(move |(variable, name)| (!known(variable)).then_some(name))
+    }
+
     /// Starts the stores whose programs are there. One that does not start is told, and left out.
     pub(crate) fn start(tools: &Tools) -> Self {
         let mut stores = Self::default();

@@ -1,9 +1,11 @@
 //! `cargo xtask test`: sets up what the tests need and runs them.
 
+use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::postgres::Cluster;
 use crate::setup::{self, Tools};
@@ -12,6 +14,8 @@ use crate::stores::Stores;
 
 /// Names the folder of the real data sets; by default the one beside the checkout.
 const DATA: &str = "PERENNIAL_TEST_DATA";
+/// Names the file in which tests that are skipped say so.
+const SKIPPED: &str = "PERENNIAL_TEST_SKIPPED";
 
 /// Runs `cargo test` over the workspace; `arguments` go to it. Nothing is printed after its last line.
 pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<()> {
@@ -54,10 +58,18 @@ pub(crate) fn command(repository: &Repository) -> Command {
 /// Installs the tools, names them in the command's environment and runs it.
 ///
 /// Tests and benches find their tools through the environment. A variable is set only where the tool is there: a test whose
-/// variable is absent says so and is skipped, one whose variable names something absent fails.
+/// variable is absent says so and is skipped, one whose variable names something absent fails. Where `CI` is set nothing may
+/// be absent: a run that skips what the machine could not install proves less than it says.
 pub(crate) fn with_tools(command: &mut Command) -> Result<()> {
     let tools = setup::run()?;
     let stores = Stores::start(&tools);
+    let absent: Vec<&str> = tools.absent().chain(stores.absent()).collect();
+    if environment("CI").is_some() && !absent.is_empty() {
+        bail!(
+            "{} absent, and CI runs every test: install what the lines above name, or unset CI to skip the tests with it",
+            absent.join(", ")
+        );
+    }
     let Tools {
         python,
         pgjdbc,
@@ -78,7 +90,27 @@ pub(crate) fn with_tools(command: &mut Command) -> Result<()> {
     if let Some(cluster) = &cluster {
         command.env("PERENNIAL_TEST_POSTGRES", cluster.connection_string());
     }
-    call(command)
+    let skipped = std::env::temp_dir().join(format!("perennial-skipped-{}", std::process::id()));
+    let outcome = call(command.env(SKIPPED, &skipped));
+    say_skipped(&fs::read_to_string(&skipped).unwrap_or_default());
+    // It is there only when a test was skipped.
+    let _ = fs::remove_file(skipped);
+    outcome
+}
+
+/// Counts the tests that said they were skipped, by reason.
+fn say_skipped(lines: &str) {
+    let mut tests: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (test, why) in lines.lines().filter_map(|line| line.split_once(": ")) {
+        tests.entry(why).or_default().push(test);
+    }
+    for (why, tests) in tests {
+        say(format_args!(
+            "skipped, because {why}: {} ({})",
+            tests.len(),
+            tests.join(", ")
+        ));
+    }
 }
 
 /// A machine that cannot run PostgreSQL runs the other tests.

@@ -60,6 +60,8 @@ const RULES: &[Rule] = &[
     sources::no_ignored_tests,
     sources::no_sleeping_tests,
     functions::every_function_has_a_sql_test,
+    functions::every_sql_test_has_its_cases,
+    functions::every_head_is_whole,
     links::relative_links_resolve,
 ];
 

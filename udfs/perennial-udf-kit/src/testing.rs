@@ -25,9 +25,19 @@ pub use self::documentation::check_set;
 use crate::error::FunctionError;
 
 /// Calls a scalar function on arrays: plain, sliced out of longer ones, in every encoding of text, and row by row as
-/// constants. Every form must give `expected`.
+/// constants. Every form must give `expected`; no rows give none, and in every form nothing but nulls gives nulls.
 #[track_caller]
 pub fn check_scalar(function: &ScalarUDF, arguments: &[ArrayRef], expected: &ArrayRef) {
+    check_forms(function, arguments, expected);
+    let nothing: Vec<ArrayRef> = arguments.iter().map(|argument| argument.slice(0, 0)).collect();
+    check_forms(function, &nothing, &expected.slice(0, 0));
+    let null = new_null_array(expected.data_type(), expected.len());
+    check_forms(function, &nulls(arguments), &null);
+}
+
+/// Every form in which arrays can be handed over gives `expected`.
+#[track_caller]
+fn check_forms(function: &ScalarUDF, arguments: &[ArrayRef], expected: &ArrayRef) {
     let plain = call(function, &columns(arguments), expected.len());
     assert_eq!(&array(plain, expected.len()), expected, "plain");
     let sliced: Vec<ArrayRef> = arguments.iter().map(sliced).collect();
@@ -59,12 +69,6 @@ pub fn check_scalar(function: &ScalarUDF, arguments: &[ArrayRef], expected: &Arr
             "row {row} as constants"
         );
     }
-    let nothing: Vec<ArrayRef> = arguments.iter().map(|argument| argument.slice(0, 0)).collect();
-    assert_eq!(
-        array(call(function, &columns(&nothing), 0), 0).len(),
-        0,
-        "no rows"
-    );
 }
 
 /// Calls a scalar function; the error must have this message.
@@ -77,7 +81,7 @@ pub fn check_scalar_error(function: &ScalarUDF, arguments: &[ArrayRef], message:
 
 /// Aggregates rows by group in every way an engine may: at once, in two parts that are merged, row by row as converted
 /// states, with a filter, from slices, with groups emitted early, and group by group. Every way must give `expected`,
-/// one value per group.
+/// one value per group. Rows of nothing but nulls must give in every way what no rows give.
 #[track_caller]
 pub fn check_aggregate(
     function: &AggregateUDF,
@@ -85,6 +89,17 @@ pub fn check_aggregate(
     groups: &[usize],
     expected: &ArrayRef,
 ) {
+    check_ways(function, arguments, groups, expected);
+    let nothing: Vec<ArrayRef> = arguments.iter().map(|argument| argument.slice(0, 0)).collect();
+    let empty = aggregate(function, &nothing).and_then(|empty| empty.to_array_of_size(expected.len()));
+    let empty = empty.expect("an answer without rows");
+    check_ways(function, &nothing, &[], &empty);
+    check_ways(function, &nulls_of_groups(function, arguments), groups, &empty);
+}
+
+/// Every way in which an engine may aggregate gives `expected`.
+#[track_caller]
+fn check_ways(function: &AggregateUDF, arguments: &[ArrayRef], groups: &[usize], expected: &ArrayRef) {
     let arguments = coerce_aggregate(function, arguments).expect("arguments that fit");
     let harness = Harness::new(function, &arguments);
     let count = expected.len();
@@ -404,6 +419,35 @@ fn coerce_aggregate(function: &AggregateUDF, arguments: &[ArrayRef]) -> Result<V
         .zip(&types)
         .map(|(argument, to)| Ok(cast(argument, to)?))
         .collect()
+}
+
+/// As many nulls of each argument's type.
+fn nulls(arguments: &[ArrayRef]) -> Vec<ArrayRef> {
+    arguments
+        .iter()
+        .map(|argument| new_null_array(argument.data_type(), argument.len()))
+        .collect()
+}
+
+/// Nulls for every argument, or for all but the one that the aggregate refuses as null, such as the length of a window.
+#[track_caller]
+fn nulls_of_groups(function: &AggregateUDF, arguments: &[ArrayRef]) -> Vec<ArrayRef> {
+    let nulls = nulls(arguments);
+    let Err(error) = aggregate(function, &nulls) else {
+        return nulls;
+    };
+    let message = own_message(&error);
+    assert!(message.ends_with(" is null"), "nothing but nulls: {message}");
+    arguments
+        .iter()
+        .enumerate()
+        .map(|(at, argument)| {
+            let mut others = nulls.clone();
+            others.splice(at..=at, [Arc::clone(argument)]);
+            others
+        })
+        .find(|others| aggregate(function, others).is_ok())
+        .unwrap_or_else(|| panic!("several arguments must not be null: {message}"))
 }
 
 #[track_caller]

@@ -195,25 +195,43 @@ impl Problem {
     }
 }
 
+impl ConfigErrors {
+    /// What is wrong, beginning with the place, and what to do about it.
+    pub fn told(&self) -> impl Iterator<Item = (String, Option<String>)> {
+        self.problems.iter().map(|ConfigProblem { place, problem }| {
+            let place = match place {
+                Place::Whole => self.file.clone(),
+                Place::Line { line, column } => format!("{}:{line}:{column}", self.file),
+                Place::Environment { name } => format!("environment variable {name}"),
+            };
+            (format!("{place}: {problem}"), problem.hint())
+        })
+    }
+
+    /// How many more problems there are than are told.
+    pub fn rest(&self) -> Option<String> {
+        match self.left_out {
+            0 => None,
+            1 => Some("and 1 more problem".to_owned()),
+            more => Some(format!("and {more} more problems")),
+        }
+    }
+}
+
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, ConfigProblem { place, problem }) in self.problems.iter().enumerate() {
+        for (index, (problem, hint)) in self.told().enumerate() {
             if index > 0 {
                 writeln!(f)?;
             }
-            match place {
-                Place::Whole => write!(f, "{}: {problem}", self.file)?,
-                Place::Line { line, column } => write!(f, "{}:{line}:{column}: {problem}", self.file)?,
-                Place::Environment { name } => write!(f, "environment variable {name}: {problem}")?,
-            }
-            if let Some(hint) = problem.hint() {
+            f.write_str(&problem)?;
+            if let Some(hint) = hint {
                 write!(f, "\n  hint: {hint}")?;
             }
         }
-        match self.left_out {
-            0 => Ok(()),
-            1 => write!(f, "\nand 1 more problem"),
-            more => write!(f, "\nand {more} more problems"),
+        match self.rest() {
+            Some(rest) => write!(f, "\n{rest}"),
+            None => Ok(()),
         }
     }
 }

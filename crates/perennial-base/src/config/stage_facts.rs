@@ -133,7 +133,7 @@ pub const STAGE_FACTS: &[StageFact] = &[
     fact(
         "tenure",
         FactType::Duration,
-        "Time since the first order that counts",
+        "Time since the first order that counts; `tenure_days` of `customer_360` begins with the first record",
     ),
     fact(
         "nps_latest",

@@ -56,6 +56,7 @@ pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> 
         config: SourceConfig {
             name: source_name(&facts.path, kind, taken),
             kind,
+            kind_at: Spot::default(),
             // The root has no name of its own: the files that lie in it are meant.
             path: if facts.path.is_empty() {
                 "*.parquet".to_owned()
@@ -368,30 +369,46 @@ impl<'a> Draft<'a> {
                 ("rate", &[Concept::Rate]),
             ],
             Kind::IdentityOverride => {
+                let mut by_name = Vec::new();
                 for wanted in self.config.kind.columns() {
                     if let Some(column) = self.facts_of(wanted.name) {
                         self.config
                             .columns
                             .push((wanted.name.to_owned(), column_sql(column)));
+                        by_name.push(wanted.name);
                         self.use_column(column);
                     }
                 }
+                self.reason_by_name(&by_name);
                 return;
             }
             Kind::Profile | Kind::Table => &[],
         };
+        let mut by_name = Vec::new();
         for (name, concepts) in wanted {
             if let Some(column) = concepts.iter().find_map(|concept| self.free(*concept)) {
                 let (sql, why) = value_sql(name, column);
                 self.config.columns.push(((*name).to_owned(), expression(sql)));
-                if let Some(why) = why {
-                    self.reason(&format!("columns.{name}"), why);
+                match why {
+                    Some(why) => self.reason(&format!("columns.{name}"), why),
+                    None => by_name.push(*name),
                 }
                 self.use_column(column);
             } else {
                 self.fill(name);
             }
         }
+        self.reason_by_name(&by_name);
+    }
+
+    /// The reason of columns that are taken as they are.
+    fn reason_by_name(&mut self, columns: &[&str]) {
+        let by = match columns {
+            [] => return,
+            [_] => "by its name, and its values are of a type that fits",
+            _ => "by their names, and their values are of types that fit",
+        };
+        self.reason("columns", format!("{}: {by}", columns.join(", ")));
     }
 
     /// What the sampled states of orders say: a basket that was left is no order.

@@ -4,12 +4,10 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ColumnType {
-    /// `text`.
+    /// `text`; JSON is served as it, so that it can be compared and searched, and the operators of JSON take it.
     Text,
     /// `text[]`.
     TextList,
-    /// `jsonb`.
-    Json,
     /// `bigint`.
     Int,
     /// `double precision`.
@@ -32,7 +30,6 @@ impl ColumnType {
         match self {
             Self::Text => "text",
             Self::TextList => "text[]",
-            Self::Json => "jsonb",
             Self::Int => "bigint",
             Self::Float => "double precision",
             Self::Bool => "boolean",

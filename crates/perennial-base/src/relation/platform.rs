@@ -1,6 +1,6 @@
 //! Schema `perennial`: the platform about itself.
 
-use super::ColumnType::{Date, Int, Json, Rate, Text, Timestamp};
+use super::ColumnType::{Date, Int, Rate, Text, Timestamp};
 use super::{PERENNIAL, Relation, SOURCE, not_null, null};
 
 const VALUES_LOST: &str =
@@ -59,8 +59,16 @@ pub(super) const PLATFORM: &[Relation] = &[
                 Timestamp,
                 "When the store says that it was written",
             ),
-            not_null("rows_landed", Int, "Rows in the file"),
-            not_null("rows_unified", Int, "Rows served by the unified relation"),
+            not_null(
+                "rows_landed",
+                Int,
+                "Rows in the file; of one that is not live those that its footer tells, 0 where that cannot be read",
+            ),
+            not_null(
+                "rows_unified",
+                Int,
+                "Rows served by the unified relation; of a live file rows_landed is the sum of this and the next three, which are 0 of any other",
+            ),
             not_null("rows_superseded", Int, "Rows with a newer version of their key"),
             not_null(
                 "rows_filtered",
@@ -68,12 +76,12 @@ pub(super) const PLATFORM: &[Relation] = &[
                 "Rows left out by the source's filter, or later than `[time] as_of`",
             ),
             not_null("rows_rejected", Int, "Rows that break a required expression"),
-            null("rejections", Json, "Rejected rows by reason"),
+            null("rejections", Text, "Rejected rows by reason, as a JSON object"),
             not_null("values_lost", Int, VALUES_LOST),
             null(
                 "losses",
-                Json,
-                "Lost values by key of the mapping: how many, and the place and reason of the first",
+                Text,
+                "Lost values by key of the mapping, as a JSON object: how many, and the place and reason of the first",
             ),
             not_null("first_seen_at", Timestamp, "When a run first saw it"),
         ],
@@ -107,7 +115,7 @@ pub(super) const PLATFORM: &[Relation] = &[
             not_null("run", Text, "Its id"),
             not_null("started_at", Timestamp, "When it started"),
             null("finished_at", Timestamp, "When it ended; null while it runs"),
-            not_null("state", Text, "running, committed, unchanged or failed"),
+            not_null("state", Text, "running, committed or failed"),
             null("phase", Text, "What it does or did last"),
             not_null(
                 "phase_done",
@@ -139,7 +147,11 @@ pub(super) const PLATFORM: &[Relation] = &[
                 Text,
                 "Why it worked out everything, such as `it is the first run`; null for an increment",
             ),
-            null("error", Text, "Why it failed"),
+            null(
+                "error",
+                Text,
+                "Why it failed; of a process that follows the lake no more, as another one has another configuration, that too",
+            ),
         ],
         primary_key: &["run"],
         sort: &[],

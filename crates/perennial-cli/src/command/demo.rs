@@ -61,15 +61,7 @@ impl Demo {
         });
         let config = with_listen(Arc::new(Config::load(&file)?), Some(self.listen));
         let engine = open(config).await?;
-        let report = once(
-            &engine,
-            RunOptions {
-                full: false,
-                settle: true,
-                ..RunOptions::default()
-            },
-        )
-        .await?;
+        let report = once(&engine, RunOptions::SETTLED).await?;
         told(&report);
         if self.no_serve {
             return Ok(DONE);

@@ -18,6 +18,7 @@ pub(crate) struct Lifecycle {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Tell why a customer is in a stage: the rules that were tried, the facts, since when and until when
+    #[command(after_help = "Example:\n  perennial lifecycle explain 0123456789abcdef --at 2026-01-01")]
     Explain(Explain),
 }
 

@@ -10,6 +10,7 @@ use perennial_engine::Engine;
 use perennial_pgserver::{ServeOptions, Server};
 use tokio_util::sync::CancellationToken;
 
+use crate::command::warnings::warn_of_doubts;
 use crate::command::{ConfigArgument, open};
 use crate::exit::DONE;
 use crate::show;
@@ -21,7 +22,7 @@ pub(crate) struct Serve {
     #[command(flatten)]
     config: ConfigArgument,
     /// Address and port, instead of those of the configuration
-    #[arg(long)]
+    #[arg(long, value_parser = address)]
     listen: Option<SocketAddr>,
 }
 
@@ -42,8 +43,26 @@ impl Serve {
                 }
             });
         }
+        let doubting = Arc::clone(&engine);
+        tokio::spawn(async move {
+            // What does not fit is told by the run, and the server serves on.
+            if let Ok(cautions) = perennial_unify::cautions(&doubting).await {
+                warn_of_doubts(&doubting.config().file, &cautions);
+            }
+        });
         serve(engine, server, signals).await
     }
+}
+
+/// An address and a port of the command line.
+pub(crate) fn address(text: &str) -> std::result::Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        let port = text.rsplit(':').next().unwrap_or_default().parse::<u16>();
+        format!(
+            "write an address and a port, such as 127.0.0.1:{}",
+            port.unwrap_or(5433)
+        )
+    })
 }
 
 /// The configuration with another address.

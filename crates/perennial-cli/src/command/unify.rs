@@ -6,9 +6,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use perennial_base::counted;
 use perennial_engine::Engine;
-use perennial_unify::{Looks, MissingRate, Report, RunOptions};
+use perennial_unify::{DoubtfulKey, Looks, Report, RunOptions};
 
-use crate::command::check::{warn_of_astray, warn_of_strays};
+use crate::command::warnings::{
+    warn_of_astray, warn_of_doubts, warn_of_rates, warn_of_renamed, warn_of_strays,
+};
 use crate::command::{ConfigArgument, open};
 use crate::exit::{DONE, InLake};
 use crate::show;
@@ -34,14 +36,17 @@ impl Unify {
             &engine,
             RunOptions {
                 full: self.full,
-                settle: true,
                 allow_removal: self.allow_removal,
-                ..RunOptions::default()
+                ..RunOptions::SETTLED
             },
         )
         .await?;
         told(&report);
-        warn_of_keys(&engine);
+        let file = &engine.config().file;
+        warn_of_renamed(file, &report.renamed);
+        let cautions = perennial_unify::cautions(&engine).await?;
+        warn_of_doubts(file, &cautions);
+        warn_of_keys(&engine, &cautions.doubtful_keys);
         warn_of_astray(&perennial_unify::sources_astray(&engine).await?);
         warn_of_strays(&report.unclaimed);
         Ok(DONE)
@@ -56,8 +61,8 @@ pub(crate) async fn once(engine: &Arc<Engine>, options: RunOptions) -> Result<Re
     report.context(InLake(engine.lake().url().to_owned()))
 }
 
-/// Names the sources of which most rows are older versions of others: their key may be no key.
-fn warn_of_keys(engine: &Engine) {
+/// Names the sources of which most rows are older versions of others: their key may be no key. Of some that is `said`.
+fn warn_of_keys(engine: &Engine, said: &[DoubtfulKey]) {
     let release = engine.release();
     let Some(manifest) = release.manifest() else {
         return;
@@ -69,22 +74,12 @@ fn warn_of_keys(engine: &Engine) {
         let (rows, superseded) = known.files.iter().fold((0, 0), |(rows, superseded), file| {
             (rows + file.landed, superseded + file.superseded)
         });
-        if superseded > rows / 2 {
+        if superseded > rows / 2 && said.iter().all(|doubtful| doubtful.source != source.name) {
             show::note(&format!(
                 "warning: {superseded} of {rows} rows of {} are older versions of others by record_key = {}: is it the key of a record?",
                 source.name, key.sql
             ));
         }
-    }
-}
-
-/// Says which currencies have no rate.
-pub(crate) fn warn_of_rates(missing: &[MissingRate]) {
-    for rate in missing {
-        show::note(&format!(
-            "warning: amounts in {} have no rate on {} or before and stay NULL: land one in a source of kind fx_rate",
-            rate.currency, rate.day
-        ));
     }
 }
 
@@ -101,7 +96,12 @@ pub(crate) fn told(report: &Report) {
                 removed => format!(", {} read no more", counted(removed, "file")),
             }
         )),
-        None => show::note("nothing is new"),
+        None => show::note(&match report.overtaken {
+            Some(snapshot) => {
+                format!("nothing is new: snapshot {snapshot}, which another process has committed, has it")
+            }
+            None => "nothing is new".to_owned(),
+        }),
     }
     // Before the first run there was nothing that could have been kept.
     if let Some(why) = report.why_full.as_ref().filter(|_| report.snapshot > Some(1)) {

@@ -208,6 +208,23 @@ fn a_run_without_room_commits_nothing_and_leaves_nothing() {
 }
 
 #[test]
+fn a_statement_without_room_to_spill_says_so() {
+    let place = Place::unified();
+    place.write(
+        "perennial.toml",
+        &format!("{CONFIG}statement_memory = \"16MB\"\n"),
+    );
+    // A limit on the size of files, which every machine has, stands for the full disk.
+    let sorts = "SELECT x FROM generate_series(1, 1000000) AS t(x) ORDER BY md5(x::text), x LIMIT 900000";
+    let limited = format!("trap '' XFSZ; ulimit -f 1; exec \"$0\" query --format csv \"{sorts}\"");
+    Told::by(place.script(&limited)).exits(3).says(&[
+        "error: no space left for spilled data",
+        "hint: Select less, or free space in the folder of server.spill_dir.",
+    ]);
+    assert_eq!(place.answers(CUSTOMERS), BOTH);
+}
+
+#[test]
 fn a_data_file_that_was_cut_is_named_and_made_anew() {
     let place = Place::unified();
     let orders = place.written().into_iter().find(|path| {

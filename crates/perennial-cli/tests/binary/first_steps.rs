@@ -1,7 +1,6 @@
 //! The first hour: files that are called as plainly as can be, the commands of the README over them, and the demo.
 
 use std::fs;
-use std::io::ErrorKind;
 use std::process::Command;
 
 use crate::support::{CONFIG, Client, Place, Running, Told};
@@ -195,8 +194,9 @@ fn a_demo_that_is_there_says_what_it_is() {
         .says(&["using the demo of 40 people with seed 3 in demo; remove the folder for another one"]);
 }
 
-/// What psql answers to a query of the demo, a line of values between bars for each row; none where there is no psql.
-fn psql(connect: &str, query: &str) -> Option<Vec<Vec<String>>> {
+/// What psql answers to a query of the demo, a line of values between bars for each row. The README asks for psql, so
+/// a machine without it fails.
+fn psql(connect: &str, query: &str) -> Vec<Vec<String>> {
     let mut psql = Command::new("psql");
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("PG") {
@@ -205,20 +205,14 @@ fn psql(connect: &str, query: &str) -> Option<Vec<Vec<String>>> {
     }
     psql.args(connect.split_whitespace())
         .args(["-X", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-c", query]);
-    let output = match psql.output() {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            println!("skipped: there is no psql");
-            return None;
-        }
-        output => output.unwrap(),
-    };
+    let output = psql.output().expect("psql, which the README asks for");
     let told = (
         String::from_utf8_lossy(&output.stdout).into_owned(),
         String::from_utf8_lossy(&output.stderr).into_owned(),
     );
     assert!(output.status.success() && told.1.is_empty(), "{query}\n{told:?}");
     let values = |line: &str| line.split('|').map(str::to_owned).collect();
-    Some(told.0.lines().map(values).collect())
+    told.0.lines().map(values).collect()
 }
 
 #[test]
@@ -250,25 +244,23 @@ fn the_demo_serves_the_queries_that_it_prints_until_it_is_told_to_end() {
     }
 
     let [stages, cohorts, channels] = queries.map(|query| psql(&connect, &query));
-    if let (Some(stages), Some(cohorts), Some(channels)) = (stages, cohorts, channels) {
-        let number = |text: &String| text.parse::<f64>().unwrap();
-        // Everybody is in one stage: at least the people that were asked for, but for those who are one customer or unseen.
-        let people: f64 = stages.iter().map(|row| number(&row[1])).sum();
-        assert!(stages.len() > 3 && people > 150.0, "{stages:?}");
-        let descending = stages
-            .windows(2)
-            .all(|pair| number(&pair[0][1]) >= number(&pair[1][1]));
-        assert!(descending, "{stages:?}");
-        // By definition everybody is there in the period of the first order.
-        assert_eq!(cohorts.len(), 20);
-        assert!(
-            cohorts.iter().any(|row| row.iter().any(|value| value == "1")),
-            "{cohorts:?}"
-        );
-        assert!(!channels.is_empty());
-        for row in &channels {
-            assert!((-100.0..=100.0).contains(&number(&row[1])), "{row:?}");
-        }
+    let number = |text: &String| text.parse::<f64>().unwrap();
+    // Everybody is in one stage: at least the people that were asked for, but for those who are one customer or unseen.
+    let people: f64 = stages.iter().map(|row| number(&row[1])).sum();
+    assert!(stages.len() > 3 && people > 150.0, "{stages:?}");
+    let descending = stages
+        .windows(2)
+        .all(|pair| number(&pair[0][1]) >= number(&pair[1][1]));
+    assert!(descending, "{stages:?}");
+    // By definition everybody is there in the period of the first order.
+    assert_eq!(cohorts.len(), 20);
+    assert!(
+        cohorts.iter().any(|row| row.iter().any(|value| value == "1")),
+        "{cohorts:?}"
+    );
+    assert!(!channels.is_empty());
+    for row in &channels {
+        assert!((-100.0..=100.0).contains(&number(&row[1])), "{row:?}");
     }
 
     // What was made is what was read.

@@ -1,8 +1,10 @@
 //! What the user got wrong: the command line, the configuration, the mappings, a statement. The exit code is 1, or 2 for
 //! the command line, and nothing changes.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
 use crate::support::{ANN, BOB, BOTH, CONFIG, CUSTOMERS, Place, Told, orders};
@@ -148,7 +150,7 @@ fn a_mapping_or_segment_that_does_not_fit_is_named_by_its_own_file_and_line() {
         &segment("lifecycle_stage IN ('loyalty', 'loyality')"),
     );
     place.run(&["check", "--config", "stage.toml"]).exits(0).says(&[
-        "warning: segment \"some\" asks for the stage \"loyality\", which the lifecycle does not have: did you mean \"loyalty\"?",
+        "warning: stage.toml:20:9: segment \"some\" asks for the stage \"loyality\", which the lifecycle does not have: did you mean \"loyalty\"?",
     ]);
     // What no plan shows, the run does.
     place.run(&["unify", "--config", "zero.toml"]).exits(1).says(&[
@@ -269,7 +271,7 @@ fn unify_names_files_of_no_source_and_keys_that_are_none() {
     place.land("orders/a.parquet", &place.parquet(&orders(&rows)));
     place.land("stray/x.parquet", &place.parquet(&orders(&[ANN])));
     place.run(&["unify"]).exits(0).says(&[
-        "warning: 8 of 9 rows of shop are older versions of others by record_key = id: is it the key of a record?",
+        "warning: record_key = id of shop may be no key: rows with one value of it differ (9 of 9 rows, 1 value such as \"1\")",
         "warning: stray/x.parquet belongs to no source",
     ]);
     let unclaimed = "SELECT source, state, reason FROM perennial.files WHERE path = 'stray/x.parquet'";
@@ -472,4 +474,35 @@ fn password_is_an_argument_or_a_line_of_a_pipe() {
     );
     place.write("role.toml", &role);
     place.run(&["check", "--config", "role.toml"]).exits(0);
+}
+
+#[test]
+fn a_file_that_no_object_can_be_named_after_is_told_with_what_to_do() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN])));
+    let bytes = place.parquet(&orders(&[BOB]));
+    for name in [&b"line\nbreak.parquet"[..], b"\xff.parquet", b"_hidden\n.parquet"] {
+        fs::write(place.path("lake/orders").join(OsStr::from_bytes(name)), &bytes).unwrap();
+    }
+    place.run(&["unify"]).exits(0);
+    let reason = "\"its name has a control character, such as a line break, or is not UTF-8 (shown as \\n or \\xff), and no \
+                  object of a store can be called so: rename it\"";
+    assert_eq!(
+        place.answers("SELECT path, state, reason FROM perennial.files ORDER BY state, path"),
+        [
+            "orders/a.parquet,live,".to_owned(),
+            format!("orders/\\xff.parquet,unclaimed,{reason}"),
+            format!("orders/line\\nbreak.parquet,unclaimed,{reason}"),
+        ]
+    );
+    let orders_of = "SELECT count(*) FROM orders";
+    assert_eq!(place.answers(orders_of), ["1"]);
+    let renamed = place.path("lake/orders/renamed.parquet");
+    fs::rename(place.path("lake/orders/line\nbreak.parquet"), renamed).unwrap();
+    place.run(&["unify"]).exits(0);
+    assert_eq!(place.answers(orders_of), ["2"]);
+    assert_eq!(
+        place.answers("SELECT count(*) FROM perennial.files WHERE state = 'unclaimed'"),
+        ["1"]
+    );
 }

@@ -7,9 +7,11 @@
 mod configuration;
 mod environment;
 mod first_steps;
+mod help;
 mod input;
 mod interrupted;
 mod memory;
 mod readers;
 mod secrets;
 mod support;
+mod writers;

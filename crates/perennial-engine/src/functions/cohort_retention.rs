@@ -1,17 +1,34 @@
 //! `cohort_retention(period [, measure, mode, from, to, zone])`: who comes back, by the period of the first order.
 //!
+//! # Signature
+//! `cohort_retention(period [, measure => 'customers'|'orders'|'revenue', mode => 'bounded'|'unbounded'|'rolling',
+//! from date, to date, zone]) → table`: a period is `day`, `week`, `month`, `quarter` or `year`. NULL for an optional
+//! argument is its default, and NULL as the period is an error. `from` and `to` may be expressions without columns.
+//! # Shape
+//! One row per cohort and period from 0 up to the one of the newest order, or of the present where that is later: also
+//! where nobody came back. In the order of cohort and period.
+//! # Units
+//! `period` counts calendar periods; `value` is customers or orders (`bigint`), or money in the reporting currency
+//! (`numeric`); `ratio` is a part of one.
 //! # Definition
 //! A customer's cohort is the calendar period (in `zone`) of the first order that counts; period 0 is that period
 //! itself. Orders that count are those of `customer_360.orders`: paid and not wholly refunded. All history decides
-//! the cohort; `from` and `to` only choose which cohorts are shown. Every cohort has a row for each period up to
-//! the one of the newest order, also where nobody came back.
+//! the cohort; `from` and `to`, both included, only choose which cohorts are shown. Weeks begin on Monday.
 //!
-//! A period is complete when it has ended at the moment that the snapshot describes (`[time] as_of`, else `now()`); the ratio of an incomplete one is NULL. With `unbounded` a later period
-//! can still change the answer, so a ratio is NULL there until the newest period is complete.
-//!
+//! A period is complete when it has ended (`≤`) at the moment that the snapshot describes (`[time] as_of`, else `now()`);
+//! the ratio of an incomplete one is NULL. With `unbounded` later orders can still change the answer, also that of a
+//! complete period: it counts whoever has come back by now. `revenue` is NULL where the rate of an amount is missing.
+//! # Errors
+//! Invalid argument for a period, measure, mode or zone that does not exist, and for an argument that depends on rows;
+//! invalid datetime for a text that is no date; undefined function for an argument that does not exist, or none for the
+//! period.
+//! # Cost
+//! One scan of `orders` and a group per customer and period; the answer has up to n(n+1)/2 rows for n periods.
 //! # Source
 //! Bounded and unbounded retention are Amplitude's "return on" and "return on or after"; rolling counts whoever has
 //! returned so far and never falls.
+//! # Example
+//! `SELECT * FROM cohort_retention('month', mode => 'rolling') WHERE period <= 12`.
 
 use datafusion::logical_expr::{DocSection, Documentation};
 use perennial_udf_kit::family::RETENTION;
@@ -206,4 +223,129 @@ fn query(arguments: &Arguments<'_>) -> Result<String> {
          WHERE ({from} IS NULL OR g.cohort_number >= {from_number}) AND ({to} IS NULL OR g.cohort_number <= {to_number}) \
          ORDER BY 1, 2"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use arrow::util::display::array_value_to_string;
+    use datafusion::prelude::SessionContext;
+    use perennial_base::Config;
+
+    use crate::functions::table::tests::query_of;
+
+    /// Anna orders in January and March, Bob half an hour before February, by UTC, and in February, with a refund whose
+    /// rate is missing. The orders of Cleo (unpaid), Dora (wholly refunded) and of nobody do not count.
+    const ORDERS: &str = "CREATE TABLE orders AS SELECT customer_id, \
+         arrow_cast(time, 'Timestamp(Microsecond, Some(\"UTC\"))') AS time, \
+         CAST(amount AS decimal(18, 4)) AS amount, CAST(refunded AS decimal(18, 4)) AS refunded, paid \
+         FROM (VALUES ('anna', '2026-01-10T12:00:00Z', 10, 0, true), ('anna', '2026-03-05T12:00:00Z', 20, 4, true), \
+         ('bob', '2026-01-31T23:30:00Z', 5, 0, true), ('bob', '2026-02-10T12:00:00Z', 7, NULL, true), \
+         ('cleo', '2026-01-05T12:00:00Z', 8, 0, false), ('dora', '2026-01-06T12:00:00Z', 9, 9, true), \
+         (NULL, '2026-01-07T12:00:00Z', 6, 0, true)) AS o (customer_id, time, amount, refunded, paid)";
+
+    /// Rows as `cohort period customers value ratio complete`, at the moment at which April begins.
+    #[track_caller]
+    fn check(arguments: &str, expected: &[&str]) {
+        let text = "[lake]\nurl = \"./lake\"\n[time]\nas_of = \"2026-04-01T00:00:00Z\"\n";
+        let config = Config::parse(text, Path::new("."), &|_| None).unwrap();
+        let query = query_of(&format!("cohort_retention({arguments})"), Some(&config)).unwrap();
+        let shown = format!(
+            "SELECT cohort, period, cohort_customers, value, ratio, complete FROM ({query}) AS c ORDER BY 1, 2"
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let batches = runtime.block_on(async {
+            let context = SessionContext::new();
+            context.sql(ORDERS).await.unwrap().collect().await.unwrap();
+            context.sql(&shown).await.unwrap().collect().await.unwrap()
+        });
+        let mut rows = Vec::new();
+        for batch in &batches {
+            for row in 0..batch.num_rows() {
+                let values = batch
+                    .columns()
+                    .iter()
+                    .map(|column| array_value_to_string(column, row));
+                rows.push(values.collect::<Result<Vec<_>, _>>().unwrap().join(" "));
+            }
+        }
+        assert_eq!(rows, expected, "{arguments}");
+    }
+
+    #[test]
+    fn customers_come_back_in_that_period_in_it_or_later_or_up_to_it() {
+        check(
+            "'month'",
+            &[
+                "2026-01-01 0 2 2 1.0 true",
+                "2026-01-01 1 2 1 0.5 true",
+                "2026-01-01 2 2 1 0.5 true",
+                "2026-01-01 3 2 0  false",
+            ],
+        );
+        check(
+            "'month', mode => 'unbounded'",
+            &[
+                "2026-01-01 0 2 2 1.0 true",
+                "2026-01-01 1 2 2 1.0 true",
+                "2026-01-01 2 2 1 0.5 true",
+                "2026-01-01 3 2 0  false",
+            ],
+        );
+        check(
+            "'month', mode => 'rolling'",
+            &[
+                "2026-01-01 0 2 2 1.0 true",
+                "2026-01-01 1 2 1 0.5 true",
+                "2026-01-01 2 2 2 1.0 true",
+                "2026-01-01 3 2 2  false",
+            ],
+        );
+    }
+
+    #[test]
+    fn orders_are_counted_and_revenue_is_unknown_where_a_rate_is_missing() {
+        check(
+            "'month', measure => 'orders', mode => 'unbounded'",
+            &[
+                "2026-01-01 0 2 4 1.0 true",
+                "2026-01-01 1 2 2 0.5 true",
+                "2026-01-01 2 2 1 0.25 true",
+                "2026-01-01 3 2 0  false",
+            ],
+        );
+        check(
+            "'month', measure => 'revenue'",
+            &[
+                "2026-01-01 0 2 15.0000 1.0 true",
+                "2026-01-01 1 2   true",
+                "2026-01-01 2 2 16.0000 1.0666666666666667 true",
+                "2026-01-01 3 2 0.0000  false",
+            ],
+        );
+    }
+
+    #[test]
+    fn cohorts_are_of_the_calendar_of_the_zone_and_all_history_decides_them() {
+        // In Berlin Bob's first order is of February.
+        check(
+            "'month', zone => 'Europe/Berlin'",
+            &[
+                "2026-01-01 0 1 1 1.0 true",
+                "2026-01-01 1 1 0 0.0 true",
+                "2026-01-01 2 1 1 1.0 true",
+                "2026-01-01 3 1 0  false",
+                "2026-02-01 0 1 1 1.0 true",
+                "2026-02-01 1 1 0 0.0 true",
+                "2026-02-01 2 1 0  false",
+            ],
+        );
+        check("'month', \"from\" => '2026-02-01'", &[]);
+        check("'year', \"to\" => '2026-12-31'", &["2026-01-01 0 2 2  false"]);
+        check(
+            "'quarter'",
+            &["2026-01-01 0 2 2 1.0 true", "2026-01-01 1 2 0  false"],
+        );
+    }
 }

@@ -1,9 +1,24 @@
 //! `explain_identity(customer_id)`: why records are one customer, who was kept apart, and what became of the id.
 //!
+//! # Signature
+//! `explain_identity(customer_id text) → table`: the id is a constant.
+//! # Shape
+//! One row per reason, in the order of time; none for an id that was never published.
+//! # Units
+//! `at` is an instant, `records` a number of records, `snapshot` the number of a snapshot.
 //! # Definition
 //! The customer is the one that the id leads to now, in one hop. Rows that *joined* are those of `identity_links`, rows
 //! that were *refused* those of `perennial.identity_conflicts` with the customer on either side, and rows that *changed*
 //! those of `identity_changes` with the id or the customer on either side.
+//! # Errors
+//! Invalid argument for a text, or NULL, that no customer_id can be, and for an argument that is no constant; undefined
+//! function for another number of arguments.
+//! # Cost
+//! At most one scan of each relation that is named above, and of `identity_redirects`.
+//! # Source
+//! Our own.
+//! # Example
+//! `SELECT * FROM explain_identity('k4vgqpxqtbvmsack')`.
 
 use datafusion::logical_expr::{DocSection, Documentation};
 use perennial_base::ErrorClass;

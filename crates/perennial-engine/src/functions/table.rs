@@ -330,10 +330,37 @@ fn read<'a>(
             return Err(Error::new(
                 ErrorClass::InvalidArgument,
                 format!("argument \"{}\" of {} {what}", parameter.name, function.name),
-            ));
+            )
+            .with_hint(if parameter.expression {
+                "Write a value, or an expression of values such as now()."
+            } else {
+                "Write the value itself: the statement is planned by it, before a query could give it."
+            }));
         };
-        let left_out = value.is_empty() && parameter.default.is_some();
-        if !left_out && !parameter.choices.is_empty() && !parameter.choices.contains(&value.as_str()) {
+        // NULL is an argument that was left out, where it may be.
+        if value.is_empty() && parameter.default.is_some() {
+            continue;
+        }
+        if parameter.expression
+            && let Some(named) = function
+                .parameters
+                .iter()
+                .find(|other| other.choices.contains(&value.as_str()))
+        {
+            return Err(Error::new(
+                ErrorClass::InvalidArgument,
+                format!(
+                    "\"{value}\" is no {} of {}, but a {}",
+                    parameter.name, function.name, named.name
+                ),
+            )
+            .with_hint(format!(
+                "Write {} => '{value}'; it is one of: {}.",
+                named.name,
+                named.choices.join(", ")
+            )));
+        }
+        if !parameter.choices.is_empty() && !parameter.choices.contains(&value.as_str()) {
             return Err(Error::new(
                 ErrorClass::InvalidArgument,
                 format!("invalid {} \"{value}\" of {}", parameter.name, function.name),
@@ -406,3 +433,6 @@ fn constant(expr: &Expr) -> Option<String> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

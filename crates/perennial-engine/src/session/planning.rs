@@ -16,6 +16,7 @@ use perennial_base::{Config, ErrorClass, UserError};
 use crate::catalog::{Relations, SessionCatalog, relation_columns};
 use crate::engine::Lane;
 use crate::error::{Error, Result, StopReason};
+use crate::landed::called;
 use crate::release::Release;
 use crate::rows::{Plan, Rows, panicked};
 use crate::rules::casts::Casts;
@@ -114,7 +115,8 @@ impl Session {
         let (plan, parameters) = self
             .on_lane(&self.engine.lane(), planning)
             .await
-            .map_err(|error| elsewhere(error, release.schemas()))?;
+            .map_err(|error| elsewhere(error, release.schemas()))
+            .map_err(|error| meant(error, self.engine.config(), parsed.text()))?;
         let output = shown_schema(plan.schema().as_arrow());
         Ok(Prepared(Arc::new(PreparedStatement {
             parsed: parsed.clone(),
@@ -246,6 +248,22 @@ fn elsewhere(error: Error, schemas: &BTreeMap<String, Arc<Relations>>) -> Error 
     match (schema, name) {
         (Some(schema), Some(name)) => error.with_hint(format!("Perhaps you meant \"{schema}.{name}\".")),
         _ => error,
+    }
+}
+
+/// Adds what a column is called, to one who asks for it by the name under which it has landed.
+fn meant(error: Error, config: &Config, statement: &str) -> Error {
+    if error.class() != ErrorClass::UndefinedColumn || error.hint().is_some() {
+        return error;
+    }
+    let message = error.to_string();
+    let name = message
+        .strip_prefix("column ")
+        .and_then(|rest| rest.strip_suffix(" does not exist"))
+        .map(|name| name.rsplit('.').next().unwrap_or(name).trim_matches('"'));
+    match name.and_then(|name| called(config, statement, name)) {
+        Some(hint) => error.with_hint(hint),
+        None => error,
     }
 }
 

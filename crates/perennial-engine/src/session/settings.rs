@@ -15,13 +15,14 @@ pub(crate) use self::declared::duration_ms;
 pub use self::declared::{SERVER_VERSION, SERVER_VERSION_NUM};
 pub use self::style::{DateForm, DateStyle, IntervalStyle, OutputStyle, Zone};
 
-/// The settings as clients see them in `pg_settings`.
-pub(crate) fn descriptions() -> Vec<crate::description::SettingDescription> {
+/// The settings as clients see them in `pg_settings`, and the reference page shows them.
+pub fn descriptions() -> Vec<crate::description::SettingDescription> {
     SETTINGS
         .iter()
         .map(|setting| crate::description::SettingDescription {
             name: setting.name.to_owned(),
             default: setting.default.to_owned(),
+            takes: setting.domain.takes(),
             unit: setting.unit.map(str::to_owned),
             description: setting.description.to_owned(),
         })

@@ -25,7 +25,7 @@ pub struct Run {
     pub started_at: i64,
     /// When it ended.
     pub finished_at: Option<i64>,
-    /// `running`, `committed`, `unchanged` or `failed`.
+    /// `running`, `committed` or `failed`.
     pub state: &'static str,
     /// What it does or did last.
     pub phase: Option<String>,
@@ -203,7 +203,7 @@ mod tests {
         own.record(run("b", 2, "running"));
         own.record(run("a", 1, "failed"));
         assert_eq!(states(), ["failed", "running"]);
-        own.record(run("b", 2, "unchanged"));
-        assert_eq!(states(), ["failed", "unchanged"]);
+        own.record(run("b", 2, "committed"));
+        assert_eq!(states(), ["failed", "committed"]);
     }
 }

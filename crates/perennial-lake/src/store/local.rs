@@ -23,6 +23,8 @@ use object_store::{
     RenameOptions, Result, UploadPart,
 };
 
+use super::names::object_path;
+
 /// The store of one local lake; paths are relative to its folder.
 #[derive(Debug)]
 pub(super) struct LocalStore {
@@ -45,23 +47,10 @@ impl LocalStore {
         })
     }
 
-    /// Refuses a path that leads through a link: the folder's own path is canonical, so a canonical path differs
-    /// from the joined one exactly when there is a link below the folder.
     async fn refuse_links(&self, location: &Path) -> Result<()> {
         let joined = self.inner.path_to_filesystem(location)?;
-        let linked = blocking(move || match std::fs::canonicalize(&joined) {
-            Ok(canonical) => Ok(canonical != joined),
-            // What is wrong with the path is better said by the operation itself.
-            Err(_) => Ok(false),
-        })
-        .await?;
-        match linked {
-            true => Err(Error::NotFound {
-                path: location.to_string(),
-                source: "links are not followed".into(),
-            }),
-            false => Ok(()),
-        }
+        let location = location.clone();
+        blocking(move || refuse_links(&location, &joined)).await
     }
 
     async fn sync(&self, location: &Path) -> Result<()> {
@@ -149,8 +138,32 @@ impl ObjectStore for LocalStore {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.refuse_links(location).await?;
-        self.inner.get_ranges(location, ranges).await
+        let joined = self.inner.path_to_filesystem(location)?;
+        let (location, ranges) = (location.clone(), ranges.to_vec());
+        // One task does all of it: to hand over work costs as much as to read a few pages.
+        blocking(move || {
+            refuse_links(&location, &joined)?;
+            let mut file = File::open(&joined).map_err(|error| match error.kind() {
+                ErrorKind::NotFound | ErrorKind::NotADirectory => Error::NotFound {
+                    path: location.to_string(),
+                    source: Box::new(error),
+                },
+                _ => generic(error),
+            })?;
+            let read = |range: Range<u64>| {
+                let bytes = read(&mut file, &range)?;
+                if bytes.len() as u64 != range.end.saturating_sub(range.start) {
+                    let end = range.start + bytes.len() as u64;
+                    return Err(generic(std::io::Error::new(
+                        ErrorKind::UnexpectedEof,
+                        format!("the file ends at {end}, before {}", range.end),
+                    )));
+                }
+                Ok(bytes)
+            };
+            ranges.into_iter().map(read).collect()
+        })
+        .await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
@@ -190,6 +203,28 @@ impl ObjectStore for LocalStore {
     }
 }
 
+/// Refuses a path that leads through a link: the folder's own path is canonical, so a canonical path differs from the
+/// joined one exactly when there is a link below the folder.
+fn refuse_links(location: &Path, joined: &FilePath) -> Result<()> {
+    match std::fs::canonicalize(joined) {
+        Ok(canonical) if canonical != joined => Err(Error::NotFound {
+            path: location.to_string(),
+            source: "links are not followed".into(),
+        }),
+        // What is wrong with the path is better said by the operation itself.
+        _ => Ok(()),
+    }
+}
+
+/// The bytes of a range, fewer where the file ends before it does.
+fn read(file: &mut File, range: &Range<u64>) -> Result<Bytes> {
+    let length = range.end.saturating_sub(range.start);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    file.seek(SeekFrom::Start(range.start)).map_err(generic)?;
+    file.take(length).read_to_end(&mut bytes).map_err(generic)?;
+    Ok(bytes.into())
+}
+
 /// Reads what was asked for, and makes sure that nobody has written into the file meanwhile: the condition on the tag
 /// was checked when it was opened, which a file that takes another one's place cannot undo, and a writer can.
 async fn unwritten(found: GetResult) -> Result<GetResult> {
@@ -207,15 +242,10 @@ async fn unwritten(found: GetResult) -> Result<GetResult> {
             attributes,
         });
     };
-    let (from, length) = (range.start, range.end.saturating_sub(range.start));
-    let location = meta.location.clone();
+    let length = range.end.saturating_sub(range.start);
+    let (location, wanted) = (meta.location.clone(), range.clone());
     let (bytes, now) = blocking(move || {
-        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
-        file.seek(SeekFrom::Start(from)).map_err(generic)?;
-        file.by_ref()
-            .take(length)
-            .read_to_end(&mut bytes)
-            .map_err(generic)?;
+        let bytes = read(&mut file, &wanted)?;
         let now = describe(location, &file.metadata().map_err(generic)?);
         Ok((bytes, now))
     })
@@ -226,7 +256,7 @@ async fn unwritten(found: GetResult) -> Result<GetResult> {
             source: "the file was written to while it was read".into(),
         });
     }
-    let whole = stream::once(std::future::ready(Ok(Bytes::from(bytes)))).boxed();
+    let whole = stream::once(std::future::ready(Ok(bytes))).boxed();
     Ok(GetResult {
         payload: GetResultPayload::Stream(whole),
         meta,
@@ -331,11 +361,6 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
     Ok((files, folders))
 }
 
-/// The path below the root as an object's; none for names that are not Unicode or have control characters.
-fn object_path(root: &FilePath, path: &FilePath) -> Option<Path> {
-    Path::parse(path.strip_prefix(root).ok()?.to_str()?).ok()
-}
-
 /// Whether the library reserves the name, `<name>#<digits>`, for uploads under way. It refuses to read such a file.
 fn staged_by_library(location: &Path) -> bool {
     let suffix = location
@@ -347,7 +372,7 @@ fn staged_by_library(location: &Path) -> bool {
 
 /// The same description, tag included, that the library gives of an opened file (object_store `local.rs`,
 /// `get_etag`): a tag from a listing must satisfy a condition on a read.
-fn describe(location: Path, metadata: &Metadata) -> ObjectMeta {
+pub(super) fn describe(location: Path, metadata: &Metadata) -> ObjectMeta {
     let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
     let micros = modified
         .duration_since(UNIX_EPOCH)
@@ -393,7 +418,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
         .map_err(|source| Error::JoinError { source })?
 }
 
-fn generic(error: std::io::Error) -> Error {
+pub(super) fn generic(error: std::io::Error) -> Error {
     Error::Generic {
         store: "LocalStore",
         source: Box::new(error),
@@ -402,160 +427,4 @@ fn generic(error: std::io::Error) -> Error {
 
 #[cfg(unix)]
 #[cfg(test)]
-mod tests {
-    use perennial_base::{Clock, SystemClock};
-
-    use super::*;
-
-    async fn names(store: &LocalStore, prefix: Option<&str>) -> Vec<String> {
-        let prefix = prefix.map(Path::from);
-        let mut names: Vec<_> = store
-            .list(prefix.as_ref())
-            .map_ok(|meta| meta.location.to_string())
-            .try_collect()
-            .await
-            .unwrap();
-        names.sort();
-        names
-    }
-
-    #[tokio::test]
-    async fn links_are_neither_listed_nor_read() {
-        let outside = tempfile::tempdir().unwrap();
-        std::fs::write(outside.path().join("secret.parquet"), "x").unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        std::fs::create_dir_all(at("real/deep")).unwrap();
-        std::fs::write(at("real/deep/a.parquet"), "a").unwrap();
-        std::os::unix::fs::symlink(outside.path(), at("real/folder")).unwrap();
-        std::os::unix::fs::symlink(outside.path().join("secret.parquet"), at("real/file.parquet")).unwrap();
-        std::os::unix::fs::symlink(folder.path(), at("real/loop")).unwrap();
-        std::os::unix::fs::symlink("nowhere", at("real/broken")).unwrap();
-
-        let store = LocalStore::try_new(folder.path()).unwrap();
-        assert_eq!(names(&store, None).await, ["real/deep/a.parquet"]);
-        assert_eq!(names(&store, Some("real/deep")).await, ["real/deep/a.parquet"]);
-        assert!(names(&store, Some("real/folder")).await.is_empty());
-        for path in ["real/folder/secret.parquet", "real/file.parquet"] {
-            assert!(
-                matches!(store.get(&Path::from(path)).await, Err(Error::NotFound { .. })),
-                "{path}"
-            );
-            assert!(
-                matches!(
-                    store.get_range(&Path::from(path), 0..1).await,
-                    Err(Error::NotFound { .. })
-                ),
-                "{path}"
-            );
-        }
-        let listed = store
-            .list_with_delimiter(Some(&Path::from("real")))
-            .await
-            .unwrap();
-        assert_eq!(listed.common_prefixes, [Path::from("real/deep")]);
-        assert!(listed.objects.is_empty());
-    }
-
-    #[tokio::test]
-    async fn hostile_names_do_not_break_a_listing() {
-        use std::os::unix::ffi::OsStrExt;
-        let folder = tempfile::tempdir().unwrap();
-        for name in [
-            &b"line\nbreak"[..],
-            b"\xff\xfe",
-            b"staged#12",
-            b"a%20b *?[x].parquet",
-            "größe.parquet".as_bytes(),
-        ] {
-            std::fs::write(folder.path().join(std::ffi::OsStr::from_bytes(name)), "x").unwrap();
-        }
-        let store = LocalStore::try_new(folder.path()).unwrap();
-        let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
-        assert_eq!(listed.len(), 2);
-        for meta in listed {
-            let head = store.head(&meta.location).await.unwrap();
-            assert_eq!(
-                (head.size, head.e_tag, head.last_modified),
-                (meta.size, meta.e_tag, meta.last_modified)
-            );
-            let bytes = store.get(&meta.location).await.unwrap().bytes().await.unwrap();
-            assert_eq!(bytes.as_ref(), b"x");
-        }
-    }
-
-    #[tokio::test]
-    async fn create_wins_once_and_leaves_no_staged_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = LocalStore::try_new(folder.path()).unwrap();
-        let path = Path::from("deep/er/a.json");
-        let create = || PutOptions {
-            mode: PutMode::Create,
-            ..PutOptions::default()
-        };
-        let first = store.put_opts(&path, "one".into(), create()).await.unwrap();
-        let second = store.put_opts(&path, "two".into(), create()).await;
-        assert!(matches!(second, Err(Error::AlreadyExists { .. })));
-        assert_eq!(store.head(&path).await.unwrap().e_tag, first.e_tag);
-        assert_eq!(names(&store, None).await, ["deep/er/a.json"]);
-        assert_eq!(
-            store.get(&path).await.unwrap().bytes().await.unwrap().as_ref(),
-            b"one"
-        );
-    }
-
-    #[tokio::test]
-    async fn a_pinned_read_is_of_the_version_that_was_listed() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("a.parquet");
-        std::fs::write(&file, "first").unwrap();
-        let store = LocalStore::try_new(folder.path()).unwrap();
-        let path = Path::from("a.parquet");
-        let listed = store.head(&path).await.unwrap();
-        let pinned = || GetOptions {
-            if_match: listed.e_tag.clone(),
-            range: Some((1..3).into()),
-            ..GetOptions::default()
-        };
-        let read = store.get_opts(&path, pinned()).await.unwrap();
-        assert_eq!(read.bytes().await.unwrap().as_ref(), b"ir");
-        // In its place, and into it.
-        std::fs::write(folder.path().join("b"), "other").unwrap();
-        std::fs::rename(folder.path().join("b"), &file).unwrap();
-        let read = store.get_opts(&path, pinned()).await;
-        assert!(matches!(read, Err(Error::Precondition { .. })));
-
-        let opened = GetResult {
-            payload: GetResultPayload::File(File::open(&file).unwrap(), file.clone()),
-            meta: store.head(&path).await.unwrap(),
-            range: 0..5,
-            attributes: object_store::Attributes::new(),
-        };
-        std::fs::write(&file, "longer").unwrap();
-        assert!(matches!(unwritten(opened).await, Err(Error::Precondition { .. })));
-    }
-
-    #[tokio::test]
-    async fn uploads_that_died_are_removed_when_they_are_old() {
-        let folder = tempfile::tempdir().unwrap();
-        let below = folder.path().join("data/t");
-        std::fs::create_dir_all(&below).unwrap();
-        for name in ["a.parquet#1", "a.parquet", "b#x"] {
-            std::fs::write(below.join(name), "x").unwrap();
-        }
-        let hour = 3_600_000_000;
-        let now = SystemClock.now();
-        assert_eq!(stale_staged(folder.path(), now, hour).unwrap(), 0);
-        assert_eq!(stale_staged(folder.path(), now + 2 * hour, hour).unwrap(), 1);
-        let mut left: Vec<_> = std::fs::read_dir(&below)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .collect();
-        left.sort();
-        assert_eq!(left, ["a.parquet", "b#x"]);
-        assert_eq!(
-            stale_staged(&folder.path().join("nowhere"), now, hour).unwrap(),
-            0
-        );
-    }
-}
+mod tests;

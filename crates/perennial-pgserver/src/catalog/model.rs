@@ -117,6 +117,8 @@ pub(crate) struct Procedure {
     pub(crate) arguments: Vec<i64>,
     /// The arguments' names, as many as there are arguments, or none.
     pub(crate) argument_names: Vec<String>,
+    /// Whether the last argument stands for any number of arguments.
+    pub(crate) variadic: bool,
     pub(crate) description: String,
 }
 

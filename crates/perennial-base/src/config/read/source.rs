@@ -11,6 +11,8 @@ use crate::kind::Kind;
 use crate::relation::{self, PERENNIAL, PUBLIC, RAW};
 
 const DEFAULT_MAX_BAD_ROWS: f64 = 0.01;
+/// People write their words by hand, and one that is wrong says nothing of the others.
+const DEFAULT_MAX_BAD_WORDS: f64 = 0.5;
 
 pub(super) fn read(reader: &mut Reader, root: &Section<'_>) -> Vec<SourceConfig> {
     let mut names = Names::new("source");
@@ -60,7 +62,10 @@ fn read_source(
     let filter = reader.expression(section, "where");
     let max_bad_rows = reader
         .number(section, "max_bad_rows", 0.0..=1.0)
-        .unwrap_or(DEFAULT_MAX_BAD_ROWS);
+        .unwrap_or(match kind {
+            Some(Kind::IdentityOverride) => DEFAULT_MAX_BAD_WORDS,
+            _ => DEFAULT_MAX_BAD_ROWS,
+        });
     let schema = reader.text(section, "schema");
     if let Some(kind) = kind {
         check_moment(reader, section, kind, [&record_key, &time, &updated_at]);
@@ -101,6 +106,7 @@ fn read_source(
     Some(SourceConfig {
         name: name.to_owned(),
         kind: kind?,
+        kind_at: section.place_of("kind").spot(),
         path: path.text.to_owned(),
         path_at: path.place.spot(),
         record_key,

@@ -47,7 +47,11 @@ impl Reader {
     ) -> Option<Text<'a>> {
         let expected = section.spec.key(key).map_or("a text", |key| key.value.describe());
         let Value::Text(text) = &node.value else {
-            self.wrong_type(section, key, node, expected, "put the value in double quotes");
+            let remedy = match &node.value {
+                Value::List(parts) => listed(key, parts),
+                _ => "put the value in double quotes".to_owned(),
+            };
+            self.wrong_type(section, key, node, expected, remedy);
             return None;
         };
         if text.trim().is_empty() {
@@ -357,6 +361,21 @@ impl Reader {
             }
         }
         None
+    }
+}
+
+/// What to write in the place of a list: of the columns of a key one expression.
+fn listed(key: &str, parts: &[Node]) -> String {
+    let texts = parts.iter().map(|part| match &part.value {
+        Value::Text(text) => Some(text.as_str()),
+        _ => None,
+    });
+    match texts.collect::<Option<Vec<_>>>() {
+        Some(columns) if key == "record_key" && columns.len() > 1 => format!(
+            "a key of several columns is one text: record_key = \"{}\"",
+            columns.join(" || '/' || ")
+        ),
+        _ => "write one text in double quotes, without the brackets".to_owned(),
     }
 }
 

@@ -237,9 +237,9 @@ pub const SECTIONS: &[SectionSpec] = &[
             key(
                 "max_bad_rows",
                 ValueType::Number,
-                "`0.01`",
+                "`0.01`; for kind `identity_override` `0.5`",
                 "share, 0 to 1",
-                "Share of rejected rows above which a file is quarantined",
+                "Share of rejected rows, rounded up to a whole row, above which a file is quarantined; with 0 the first one does it, and a file of which no row is left is quarantined below 1",
             ),
             key(
                 "schema",
@@ -453,7 +453,13 @@ pub const SECTIONS: &[SectionSpec] = &[
         description: "A metric of your own, listed in `perennial.metrics`.",
         keys: &[
             key("name", ValueType::Text, "", "", "Its name"),
-            key("sql", ValueType::Sql, "", "", "Its definition"),
+            key(
+                "sql",
+                ValueType::Sql,
+                "",
+                "",
+                "Its definition: an expression over `customer_360`, which may aggregate",
+            ),
             key("unit", ValueType::Text, "none", "", "Its unit"),
             key("description", ValueType::Text, "none", "", "What it says"),
         ],

@@ -1,9 +1,24 @@
 //! `lifecycle_at(ts)`: the stage of every customer at a moment.
 //!
+//! # Signature
+//! `lifecycle_at(ts timestamptz) → table`: the moment may be an expression without columns.
+//! # Shape
+//! One row per customer known then. No rows before the first sight of anybody, for NULL, and after the moment that the
+//! snapshot describes.
+//! # Units
+//! `days_in_stage` is in days of 24 hours, with their fraction.
 //! # Definition
-//! A customer is in the interval of `lifecycle_history` that has begun at or before `ts` and has not ended at `ts`. Only
-//! what was known then is given: not when the stage will end. There are no rows before the first sight of anybody, for NULL,
-//! and after the moment that the snapshot describes.
+//! A customer is in the interval of `lifecycle_history` that has begun at or before `ts` (`≤`) and has not ended at `ts`
+//! (`<`). Only what was known then is given: not when the stage will end.
+//! # Errors
+//! Invalid argument for a moment that depends on rows, invalid datetime for a text that is no moment; undefined function
+//! for another number of arguments.
+//! # Cost
+//! One scan of `lifecycle_history`.
+//! # Source
+//! Our own.
+//! # Example
+//! `SELECT stage, count(*) FROM lifecycle_at(now() - interval '1 year') GROUP BY stage`.
 
 use datafusion::logical_expr::Documentation;
 

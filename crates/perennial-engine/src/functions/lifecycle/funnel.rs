@@ -1,10 +1,27 @@
 //! `lifecycle_funnel([from, to, stages, zone])`: how far customers ever came, and how long it took.
 //!
+//! # Signature
+//! `lifecycle_funnel([from date, to date, stages text, zone]) → table`: stages are names with commas between them. NULL is
+//! an argument that was left out. `from` and `to` may be expressions without columns.
+//! # Shape
+//! One row per stage of the funnel, in its order.
+//! # Units
+//! `customers` and `converted` are numbers of customers, `ratio` is a part of one, `median_days` is in days of 24 hours.
 //! # Definition
 //! The stages of the funnel are the way up: those of the model that stand for growth, weakest claim first
 //! ([`StageModel::funnel`](perennial_udf_lifecycle::model::StageModel::funnel)), or those given. A customer has reached a
-//! stage with its first interval in it. A customer has converted who enters the next stage of the funnel at or after that;
-//! whoever skips a stage has not reached it. `from` and `to` choose customers by the day of their first sight.
+//! stage with its first interval in it. A customer has converted who enters the next stage of the funnel at or after that
+//! (`≥`); whoever skips a stage has not reached it. `from` and `to`, both included, choose customers by the day (in `zone`)
+//! of their first sight. The last stage has no next one, and without customers there is no ratio: NULL.
+//! # Errors
+//! Invalid argument for a stage that the model does not have, a zone that does not exist, and an argument that depends on
+//! rows; invalid datetime for a text that is no date; undefined function for an argument that does not exist.
+//! # Cost
+//! Scans of `lifecycle_history`, one for each time that the query names it, and a group per customer and stage.
+//! # Source
+//! Our own; a funnel of stages instead of events.
+//! # Example
+//! `SELECT * FROM lifecycle_funnel(stages => 'conversion, retention, loyalty')`.
 
 use datafusion::logical_expr::Documentation;
 use perennial_base::{ErrorClass, nearest};

@@ -1,10 +1,26 @@
 //! `time_in_stage([period, from, to, zone])`: how long customers are in each stage, by the period of their first sight.
 //!
+//! # Signature
+//! `time_in_stage([period => 'month'|'day'|'week'|'quarter'|'year', from date, to date, zone]) → table`: NULL is an argument
+//! that was left out. `from` and `to` may be expressions without columns.
+//! # Shape
+//! One row per cohort and stage, also where nobody of the cohort was in it, in the order of cohorts and of the model.
+//! # Units
+//! `days`, `mean_days` and `median_days` are in days of 24 hours, with their fraction.
 //! # Definition
-//! A customer's cohort is the calendar period (in `zone`) of the beginning of the first interval. Intervals that last at
-//! the moment that the snapshot describes are open: they count in `days`, up to that moment, and not in the mean and the
-//! median, which are of times that have ended. Cohorts are compared by ended times with care: a young cohort has ended its
-//! short ones only.
+//! A customer's cohort is the calendar period (in `zone`) of the beginning of the first interval; `from` and `to`, both
+//! included, choose which cohorts are shown. Intervals that last at the moment that the snapshot describes are open: they
+//! count in `days`, up to that moment, and not in the mean and the median, which are of times that have ended and NULL
+//! without any. Cohorts are compared by ended times with care: a young cohort has ended its short ones only.
+//! # Errors
+//! Invalid argument for a period or zone that does not exist, and for an argument that depends on rows; invalid datetime
+//! for a text that is no date; undefined function for an argument that does not exist.
+//! # Cost
+//! Scans of `lifecycle_history` and a group per cohort and stage; medians keep the length of every interval.
+//! # Source
+//! Our own.
+//! # Example
+//! `SELECT * FROM time_in_stage('quarter') WHERE stage = 'at_risk'`.
 
 use datafusion::logical_expr::Documentation;
 

@@ -1,10 +1,28 @@
 //! `stage_transitions([from, to, period, zone])`: how often customers went from one stage to another, by period.
 //!
+//! # Signature
+//! `stage_transitions([from date, to date, period => 'month'|'day'|'week'|'quarter'|'year', zone]) → table`: NULL is an
+//! argument that was left out. `from` and `to` may be expressions without columns.
+//! # Shape
+//! One row per period and pair of different stages, in each period from that of the first move up to the present one, also
+//! without moves; in the order of periods and of the model.
+//! # Units
+//! `moves` is a number of moves, `customers` of customers.
 //! # Definition
 //! A move is the beginning of an interval of `lifecycle_history`; it is of the calendar period (in `zone`) of its
 //! `entered_at`. The first interval of a customer is a move from no stage (`from_stage` NULL). Moves are counted, not their
-//! net: who goes to a stage and back within a period has moved twice. Every pair of different stages has a row in each
-//! period from that of the first move up to the present one, also without moves; a stage does not follow itself.
+//! net: who goes to a stage and back within a period has moved twice. A stage does not follow itself. `from` and `to`, both
+//! included, choose which periods are shown; a period is complete when it has ended (`≤`) at the moment that the snapshot
+//! describes.
+//! # Errors
+//! Invalid argument for a period or zone that does not exist, and for an argument that depends on rows; invalid datetime
+//! for a text that is no date; undefined function for an argument that does not exist.
+//! # Cost
+//! One scan of `lifecycle_history`; the answer has a row for each period and pair: with ten stages, a hundred in a period.
+//! # Source
+//! Our own.
+//! # Example
+//! `SELECT * FROM stage_transitions(period => 'week') WHERE moves > 0`.
 
 use datafusion::logical_expr::Documentation;
 

@@ -27,6 +27,30 @@ pub(super) enum Domain {
     Fixed,
 }
 
+impl Domain {
+    /// What values there are, in words.
+    pub(super) fn takes(self) -> String {
+        match self {
+            Self::Text => "a text".to_owned(),
+            Self::Bool => "`on` or `off`".to_owned(),
+            Self::Int(low, high) => format!("a whole number from {low} to {high}"),
+            Self::Duration => {
+                "a duration such as `90s`; a number without a unit is in milliseconds".to_owned()
+            }
+            Self::Words(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+                words.join(", ")
+            }
+            Self::Zone => "a time zone such as `Europe/Berlin` or `+02:00`".to_owned(),
+            Self::DateStyle => "`ISO`, `SQL`, `Postgres` or `German`, and `DMY`, `MDY` or `YMD`".to_owned(),
+            Self::Encoding => "`UTF8`".to_owned(),
+            Self::Snapshot => "the number of a snapshot, or nothing".to_owned(),
+            Self::Moment => "a day or a time, or nothing".to_owned(),
+            Self::Fixed => "cannot be changed".to_owned(),
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Setting {
     pub(super) name: &'static str,

@@ -240,13 +240,18 @@ fn function_arguments(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell
     })
 }
 
-/// The arguments as `name type`, the type alone where there is no name.
+/// The arguments as `name type`, the type alone where there is no name, and the last perhaps as `VARIADIC type`.
 fn arguments_of(call: &Call<'_>, procedure: &Procedure) -> String {
     let argument = |(index, oid): (usize, &i64)| {
         let name = call.names().type_name(*oid, None).unwrap_or_default();
+        let mode = if procedure.variadic && index + 1 == procedure.arguments.len() {
+            "VARIADIC "
+        } else {
+            ""
+        };
         match procedure.argument_names.get(index) {
-            Some(argument) => format!("{} {name}", quote_identifier(argument)),
-            None => name,
+            Some(argument) if !argument.is_empty() => format!("{mode}{} {name}", quote_identifier(argument)),
+            _ => format!("{mode}{name}"),
         }
     };
     procedure

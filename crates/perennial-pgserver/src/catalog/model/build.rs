@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use perennial_engine::description::{
-    CatalogDescription, DATABASE, ForeignKey, FunctionKind, RelationDescription, RelationKind,
+    CatalogDescription, DATABASE, ForeignKey, FunctionDescription, FunctionKind, RelationDescription,
+    RelationKind,
 };
 
 use super::{Attribute, Class, Key, Model, Namespace, OWNER_NAME, Procedure, Role, Target};
@@ -390,6 +391,7 @@ fn procedures(description: &CatalogDescription, oids: &Oids) -> Vec<Procedure> {
         result: function.result,
         arguments: function.arguments,
         argument_names: Vec::new(),
+        variadic: false,
         description: String::new(),
     });
     let own_names: HashSet<&str> = functions::documented().map(|function| function.name).collect();
@@ -418,12 +420,27 @@ fn procedures(description: &CatalogDescription, oids: &Oids) -> Vec<Procedure> {
         arguments: function
             .argument_types
             .iter()
+            .take(named(function))
             .map(|sql_type| declared(sql_type.as_deref()))
+            .chain(function.repeated.map(|_| ANY))
             .collect(),
-        argument_names: function.arguments.iter().map(|(name, _)| name.clone()).collect(),
+        argument_names: function
+            .arguments
+            .iter()
+            .take(named(function))
+            .map(|(name, _)| name.clone())
+            .chain(function.repeated.map(|_| String::new()))
+            .collect(),
+        variadic: function.repeated.is_some(),
         description: function.description.clone(),
     });
     own.chain(documented).collect()
+}
+
+/// How many arguments have a name: those up to one that is repeated. What may follow is `VARIADIC "any"`, as that of `format`,
+/// for PostgreSQL repeats the last argument alone.
+fn named(function: &FunctionDescription) -> usize {
+    function.repeated.map_or(function.arguments.len(), |at| at + 1)
 }
 
 /// The type that a declaration names in SQL; any where it names none.

@@ -8,7 +8,7 @@ use chrono_tz::{OffsetComponents, OffsetName, TZ_VARIANTS};
 use perennial_engine::description::{DATABASE, SettingDescription};
 
 use super::System;
-use crate::catalog::builtin::OWNER;
+use crate::catalog::builtin::{ANY, OWNER};
 use crate::catalog::cell::Cell;
 use crate::catalog::model::{Model, Procedure, Role};
 use crate::catalog::shape::PG_CATALOG;
@@ -77,6 +77,9 @@ fn fill_procedures(model: &Model, system: &mut System) -> Result<(), ArrowError>
             ("prorows", |procedure| {
                 Cell::Float(if procedure.returns_set { 1_000.0 } else { 0.0 })
             }),
+            ("provariadic", |procedure| {
+                Cell::Int(if procedure.variadic { ANY } else { 0 })
+            }),
             ("prokind", |procedure| Cell::text(procedure.kind)),
             ("proretset", |procedure| Cell::Bool(procedure.returns_set)),
             ("provolatile", |_| Cell::text("s")),
@@ -86,6 +89,14 @@ fn fill_procedures(model: &Model, system: &mut System) -> Result<(), ArrowError>
             }),
             ("prorettype", |procedure| Cell::Int(procedure.result)),
             ("proargtypes", |procedure| Cell::Ints(procedure.arguments.clone())),
+            ("proallargtypes", |procedure| {
+                if procedure.variadic {
+                    Cell::Ints(procedure.arguments.clone())
+                } else {
+                    Cell::Null
+                }
+            }),
+            ("proargmodes", argument_modes),
             ("proargnames", argument_names),
             ("prosrc", |procedure| Cell::text(&procedure.name)),
         ],
@@ -105,6 +116,19 @@ fn fill_procedures(model: &Model, system: &mut System) -> Result<(), ArrowError>
             ("aggfinalmodify", |_| Cell::text("r")),
             ("aggmfinalmodify", |_| Cell::text("r")),
         ],
+    )
+}
+
+/// Nothing where all are arguments for one value.
+fn argument_modes(procedure: &Procedure) -> Cell<'_> {
+    if !procedure.variadic {
+        return Cell::Null;
+    }
+    let last = procedure.arguments.len().saturating_sub(1);
+    Cell::Texts(
+        (0..procedure.arguments.len())
+            .map(|at| Cow::Borrowed(if at == last { "v" } else { "i" }))
+            .collect(),
     )
 }
 

@@ -318,7 +318,8 @@ impl Routine<'_> {
 
     fn argument_name(&self) -> Option<&str> {
         let index = usize::try_from(self.number - 1).ok()?;
-        self.procedure.argument_names.get(index).map(String::as_str)
+        let name = self.procedure.argument_names.get(index)?;
+        (!name.is_empty()).then_some(name)
     }
 }
 

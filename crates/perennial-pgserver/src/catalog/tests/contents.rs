@@ -323,6 +323,34 @@ fn what_is_described_is_shown() {
         ),
         [["a", "1", "[score]"]]
     );
+    // As PostgreSQL has format(text, VARIADIC "any").
+    assert_eq!(
+        relations.select(
+            "pg_proc",
+            &[
+                "pronargs",
+                "proargtypes",
+                "provariadic",
+                "proallargtypes",
+                "proargmodes",
+                "proargnames"
+            ],
+            "proname",
+            "steps"
+        ),
+        [[
+            "3",
+            "[2276, 2276, 2276]",
+            "2276",
+            "[2276, 2276, 2276]",
+            "[i, i, v]",
+            "[ts, step, ]"
+        ]]
+    );
+    assert_eq!(
+        relations.select("pg_proc", &["provariadic", "proargmodes"], "proname", "nps"),
+        [["0", ""]]
+    );
     // One of PostgreSQL's own, though the description names it too.
     assert_eq!(
         relations.select("pg_proc", &["pronargs"], "proname", "version"),

@@ -72,6 +72,15 @@ pub(super) fn description() -> CatalogDescription {
         ],
         functions: vec![
             function("public", "nps", FunctionKind::Aggregate, &["score"]),
+            FunctionDescription {
+                repeated: Some(1),
+                ..function(
+                    "public",
+                    "steps",
+                    FunctionKind::Aggregate,
+                    &["ts", "step", "mode"],
+                )
+            },
             function("pg_catalog", "version", FunctionKind::Scalar, &[]),
         ],
         roles: vec![
@@ -91,6 +100,7 @@ pub(super) fn description() -> CatalogDescription {
         settings: vec![SettingDescription {
             name: "statement_timeout".to_owned(),
             default: "0".to_owned(),
+            takes: "a duration".to_owned(),
             unit: Some("ms".to_owned()),
             description: "How long a statement may run.".to_owned(),
         }],
@@ -157,6 +167,7 @@ fn function(schema: &str, name: &str, kind: FunctionKind, arguments: &[&str]) ->
             .map(|argument| ((*argument).to_owned(), String::new()))
             .collect(),
         argument_types: vec![None; arguments.len()],
+        repeated: None,
         result: None,
     }
 }

@@ -239,6 +239,9 @@ fn definitions_are_written_as_postgres_does() {
     let nps = || vec![int(oid_of("pg_proc", "proname", "nps"))];
     check("pg_get_function_arguments", nps(), Some("score \"any\""));
     check("pg_get_function_result", nps(), Some("\"any\""));
+    let steps = vec![int(oid_of("pg_proc", "proname", "steps"))];
+    let arguments = "ts \"any\", step \"any\", VARIADIC \"any\"";
+    check("pg_get_function_arguments", steps, Some(arguments));
     check(
         "obj_description",
         vec![int(CUSTOMERS), text("pg_class")],

@@ -1,0 +1,150 @@
+//! What is said of a configuration and of files that do what was probably not meant.
+
+use perennial_base::counted;
+use perennial_unify::{
+    Astray, Cautions, Doubt, DoubtfulKey, Instead, LoneIdentifier, MissingRate, Renamed, UnknownStage,
+};
+
+use crate::show;
+
+/// Files of no source that are named one by one.
+pub(crate) const SHOWN: usize = 10;
+
+/// A warning about a place of the configuration, which `told` begins with.
+fn warn_of_place(file: &str, told: &str) {
+    show::note(&format!("warning: {file}:{told}"));
+}
+
+/// Says what is doubtful in the configuration of this file.
+pub(crate) fn warn_of_doubts(file: &str, cautions: &Cautions) {
+    for stage in &cautions.unknown_stages {
+        warn_of_place(file, &asked_for(stage));
+    }
+    for lone in &cautions.lone_identifiers {
+        warn_of_place(file, &named_once(lone));
+    }
+    for doubtful in &cautions.doubtful_keys {
+        show::note(&format!("warning: {}", said(doubtful)));
+    }
+}
+
+/// Says which sources have another name than before, and what follows from it.
+pub(crate) fn warn_of_renamed(file: &str, renamed: &[Renamed]) {
+    for renamed in renamed {
+        warn_of_place(file, &renamed.to_string());
+    }
+}
+
+/// Says which currencies have no rate.
+pub(crate) fn warn_of_rates(missing: &[MissingRate]) {
+    for rate in missing {
+        show::note(&format!(
+            "warning: amounts in {} have no rate on {} or before and stay NULL: land one in a source of kind fx_rate",
+            rate.currency, rate.day
+        ));
+    }
+}
+
+/// What is in doubt about the stage that a segment asks for.
+fn asked_for(unknown: &UnknownStage) -> String {
+    let UnknownStage {
+        segment,
+        at,
+        stage,
+        near,
+    } = unknown;
+    let near = near.as_ref();
+    let near = near.map_or(String::new(), |near| format!(": did you mean \"{near}\"?"));
+    format!(
+        "{at}: segment \"{segment}\" asks for the stage \"{stage}\", which the lifecycle does not have{near}"
+    )
+}
+
+/// What is in doubt about a type of identifier.
+fn named_once(lone: &LoneIdentifier) -> String {
+    let LoneIdentifier {
+        name,
+        at,
+        source,
+        near,
+    } = lone;
+    let near = near.as_ref().map(|near| format!("did you mean \"{near}\"?"));
+    match source {
+        Some(source) => format!(
+            "{at}: identifier \"{name}\" of source \"{source}\" is not listed in [[identity.identifier]], so that it has no limits and comes behind those that are: {}",
+            near.unwrap_or_else(|| "list it to say how strong it is".to_owned())
+        ),
+        None => format!(
+            "{at}: no source maps the identifier \"{name}\": {}",
+            near.unwrap_or_else(|| "add it to the identifiers of a source, or take it out".to_owned())
+        ),
+    }
+}
+
+/// What is in doubt about a key.
+fn said(doubtful: &DoubtfulKey) -> String {
+    let DoubtfulKey {
+        source,
+        key,
+        value,
+        doubt,
+        compared,
+    } = doubtful;
+    match doubt {
+        Doubt::Unordered { keys, rows, by } => {
+            let (when, remedy) = match by {
+                Some((name, sql)) => (
+                    format!("although {name} = {sql} is the same"),
+                    "write an updated_at that tells them apart",
+                ),
+                None => (
+                    "and no updated_at says which is the newest".to_owned(),
+                    "add updated_at",
+                ),
+            };
+            format!(
+                "record_key = {key} of {source} may be no key: rows with one value of it differ ({rows} of {compared} rows, {} such as \"{value}\"), {when}, so that the last by file and row counts: write a key that is unique for each record, or {remedy}",
+                counted(*keys, "value")
+            )
+        }
+        Doubt::Versions(older) => {
+            format!(
+                "record_key = {key} of {source} may be no key: {older} of {compared} rows are older versions of others by it, such as of \"{value}\": is it the key of a record?"
+            )
+        }
+    }
+}
+
+/// Names sources whose path leads to no file, and what there is.
+pub(crate) fn warn_of_astray(sources: &[Astray]) {
+    for Astray {
+        source,
+        path,
+        instead,
+    } in sources
+    {
+        let there = match instead {
+            Some(Instead::Near(path)) => format!(": did you mean \"{path}\"?"),
+            Some(Instead::Found { folder, names }) => {
+                format!("; \"{folder}\" has {}", names.join(", "))
+            }
+            None => ", which is empty".to_owned(),
+        };
+        show::note(&format!(
+            "warning: source \"{source}\" has no files yet: path = \"{path}\" leads to none of the lake{there}"
+        ));
+    }
+}
+
+/// Names files that no source takes.
+pub(crate) fn warn_of_strays(paths: &[String]) {
+    for path in paths.iter().take(SHOWN) {
+        show::note(&format!(
+            "warning: {path} belongs to no source: no `path` of the configuration leads to it"
+        ));
+    }
+    if paths.len() > SHOWN {
+        let more = paths.len() - SHOWN;
+        show::note(&format!("warning: {more} more files belong to no source"));
+    }
+}

@@ -1,0 +1,190 @@
+//! What the configuration says of customers and facts: segments, facts of the lifecycle and metrics, planned before there
+//! are rows.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::common::DFSchema;
+use datafusion::execution::SessionState;
+use perennial_base::config::{Config, Expression, SourceConfig, Spot};
+use perennial_base::relation::{PUBLIC, relation};
+use perennial_base::{Kind, nearest};
+use perennial_engine::expression::{expression, predicate};
+use perennial_identity::Rules;
+use perennial_lake::{FileState, SourceManifest};
+use perennial_udf_lifecycle::model::StageModel;
+
+use crate::columns::written_schema;
+use crate::error::{Error, Result};
+use crate::mapping::Mapping;
+use crate::records::input;
+use crate::stage_names::unknown_stages;
+use crate::stages::fixed_columns;
+
+/// A segment that compares a lifecycle stage with what is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownStage {
+    /// The segment.
+    pub segment: String,
+    /// Where its condition stands in the file.
+    pub at: Spot,
+    /// What it asks for.
+    pub stage: String,
+    /// The nearest stage.
+    pub near: Option<String>,
+}
+
+/// The traits of customers and their types, as far as the files tell.
+#[derive(Debug, Default)]
+pub(crate) struct Traits(Vec<(String, DataType)>);
+
+impl Traits {
+    /// The traits of sources with live files.
+    ///
+    /// # Errors
+    /// When a mapping does not fit the files of its source.
+    pub(crate) fn of<'a>(
+        config: &Config,
+        state: &SessionState,
+        rules: &Rules,
+        sources: impl Iterator<Item = (&'a SourceConfig, &'a SourceManifest)>,
+    ) -> Result<Self> {
+        let mut traits = Self::default();
+        let live =
+            |manifest: &SourceManifest| manifest.files.iter().any(|file| file.state == FileState::Live);
+        for (source, manifest) in
+            sources.filter(|(source, manifest)| source.kind == Kind::Profile && live(manifest))
+        {
+            let (columns, _) = input(manifest);
+            let zone = config.zone;
+            let mapping = Mapping::try_new(state, source, &columns, zone, config.as_of, |name| {
+                rules.index_of(name)
+            })?;
+            traits.add(&mapping.schema());
+        }
+        Ok(traits)
+    }
+
+    /// Adds those of one source; two that disagree on a type meet as text.
+    pub(crate) fn add(&mut self, found: &Schema) {
+        for field in found.fields() {
+            match self.0.iter_mut().find(|(name, _)| name == field.name()) {
+                Some((_, known)) if known != field.data_type() => *known = DataType::Utf8,
+                Some(_) => {}
+                None => self.0.push((field.name().clone(), field.data_type().clone())),
+            }
+        }
+    }
+}
+
+/// See the module.
+pub(crate) struct Conditions<'a> {
+    config: &'a Config,
+    state: &'a SessionState,
+    /// The columns of `customer_360`.
+    summary: SchemaRef,
+}
+
+impl<'a> Conditions<'a> {
+    pub(crate) fn new(config: &'a Config, state: &'a SessionState, rules: &Rules, traits: Traits) -> Self {
+        let mut fields: Vec<Field> = relation(PUBLIC, "customer_360")
+            .map(written_schema)
+            .into_iter()
+            .flat_map(|schema| {
+                let fields = schema.fields().iter();
+                fields.map(|field| field.as_ref().clone()).collect::<Vec<_>>()
+            })
+            .collect();
+        let identifiers = rules.identifiers().iter();
+        let identifiers = identifiers.map(|identifier| (identifier.name.clone(), DataType::Utf8));
+        let written = config.sources.iter().flat_map(|source| &source.traits);
+        // A source without files has its traits all the same, as text.
+        let written = written.map(|(name, _)| (name.clone(), DataType::Utf8));
+        for (name, data_type) in identifiers.chain(traits.0).chain(written) {
+            if fields.iter().all(|field| *field.name() != name) {
+                fields.push(Field::new(name, data_type, true));
+            }
+        }
+        Self {
+            config,
+            state,
+            summary: Arc::new(Schema::new(fields)),
+        }
+    }
+
+    /// What keeps facts of the lifecycle and segments from being planned.
+    pub(crate) fn problems(&self) -> Vec<Error> {
+        let facts = self.config.lifecycle.facts.iter().filter_map(|fact| {
+            let relation = relation(PUBLIC, &fact.relation)?;
+            let schema = written_schema(relation);
+            let planned = self.planned(relation.name, &fact.predicate, &schema);
+            problem("lifecycle fact", &fact.name, &fact.predicate, planned)
+        });
+        let segments = self.config.segments.iter().filter_map(|segment| {
+            let planned = self.planned("customer_360", &segment.filter, &self.summary);
+            problem("segment", &segment.name, &segment.filter, planned)
+        });
+        facts.chain(segments).collect()
+    }
+
+    /// What keeps metrics from being planned: nothing of a run needs them.
+    pub(crate) fn metrics(&self) -> Vec<Error> {
+        let metrics = self.config.metrics.iter().filter_map(|metric| {
+            let planned = DFSchema::try_from(Arc::clone(&self.summary))
+                .map_err(perennial_engine::Error::from)
+                .and_then(|schema| expression(self.state, &metric.sql.sql, &schema));
+            problem("metric", &metric.name, &metric.sql, planned.map(drop))
+        });
+        metrics.collect()
+    }
+
+    fn planned(
+        &self,
+        relation: &str,
+        written: &Expression,
+        schema: &SchemaRef,
+    ) -> Result<(), perennial_engine::Error> {
+        let schema = DFSchema::try_from(Arc::clone(schema))?;
+        let planned = predicate(self.state, &written.sql, &schema)?;
+        fixed_columns(relation, &planned)
+    }
+
+    /// The segments that compare a stage with what is none.
+    pub(crate) fn unknown_stages(&self) -> Vec<UnknownStage> {
+        let model = StageModel::from_config(&self.config.lifecycle);
+        let (Ok(model), Ok(schema)) = (model, DFSchema::try_from(Arc::clone(&self.summary))) else {
+            return Vec::new();
+        };
+        let known: Vec<&str> = model.stages().iter().map(|stage| stage.name.as_str()).collect();
+        let mut unknown = Vec::new();
+        for segment in &self.config.segments {
+            // What cannot be planned is an error already.
+            let Ok(condition) = expression(self.state, &segment.filter.sql, &schema) else {
+                continue;
+            };
+            let stages = unknown_stages(&condition, &known);
+            unknown.extend(stages.into_iter().map(|stage| UnknownStage {
+                segment: segment.name.clone(),
+                at: segment.filter.at,
+                near: nearest(&stage, known.iter().copied()).map(str::to_owned),
+                stage,
+            }));
+        }
+        unknown
+    }
+}
+
+fn problem(
+    what: &'static str,
+    name: &str,
+    written: &Expression,
+    planned: Result<(), perennial_engine::Error>,
+) -> Option<Error> {
+    let cause = planned.err()?;
+    Some(Error::Predicate {
+        what,
+        name: name.to_owned(),
+        at: written.at,
+        cause: Box::new(cause),
+    })
+}
