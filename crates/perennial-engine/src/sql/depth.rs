@@ -14,6 +14,8 @@ use crate::sql::subquery::call;
 
 /// Chains of AND and OR up to this long stay as they are written.
 const SHORT: usize = 64;
+/// Chains up to this long are the optimiser's: it finds in them what can be looked up, and which files to leave out.
+const OPEN: usize = 512;
 
 /// A long chain as one that is not: all terms stand in a call that the optimiser does not open, but for those with
 /// subqueries, which are planned as joins where they stand.
@@ -56,7 +58,10 @@ pub(crate) fn balance(statement: &mut Statement) {
                     }
                     terms.push(rest);
                     terms.reverse();
-                    *expr = together(terms, &op);
+                    *expr = match terms.len() {
+                        ..=OPEN => bracketed(terms, &op),
+                        _ => together(terms, &op),
+                    };
                 }
             }
             ControlFlow::Continue(())
