@@ -64,7 +64,7 @@ fn sources() {
     check(
         &order("").replace("amount = \"total\"", ""),
         "perennial.toml:3:1: missing key \"columns.amount\" in [[source]] \"shop\"\n  \
-         hint: add amount = \"…\" to columns: value of the order in the reporting currency",
+         hint: add amount = \"…\" to columns: value of the order, in its currency; served in the reporting currency",
     );
     check(
         "[[source]]\nname = \"crm\"\nkind = \"profile\"\npath = \"crm/\"",
