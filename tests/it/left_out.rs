@@ -181,6 +181,52 @@ fn a_filter_that_leaves_no_row_is_refused_and_one_that_leaves_some_is_not() {
     assert_eq!(served(&lake), "3|30.0000");
 }
 
+#[test]
+fn a_file_that_lands_beside_excuses_neither_a_key_nor_a_filter() {
+    let lake = lake();
+    lake.land(
+        "orders/3.parquet",
+        &orders(&[("5", "ann@example.org", "paid", "EUR", 4)]),
+    );
+    let by_person = config("", WEB).replacen("record_key = \"id\"", "record_key = \"email\"", 1);
+    let why =
+        "by record_key = email, 2 of 3 rows of source \"shop\" that are served are older versions of others";
+    is_refused(&lake, &by_person, why, "2|20.0000");
+    let lake = self::lake();
+    lake.land(
+        "orders/3.parquet",
+        &orders(&[("5", "ann@example.org", "paid", "EUR", 4)]),
+    );
+    let slip = config("", WEB).replacen(
+        "record_key = \"id\"",
+        "record_key = \"id\"\nwhere = \"state = 'piad'\"",
+        1,
+    );
+    let why = "where = state = 'piad' leaves no row of source \"shop\", of which 3 rows are served";
+    is_refused(&lake, &slip, why, "1|10.0000");
+}
+
+#[test]
+fn a_filter_that_leaves_out_older_versions_takes_nothing_away_and_nor_does_its_end() {
+    let order = |state, day| ("1", "ann@example.org", state, "EUR", day);
+    let versions = [
+        order("open", 0),
+        order("open", 1),
+        order("open", 2),
+        order("paid", 3),
+    ];
+    let lake = TestLake::of(&config("", ""), &[("orders/1.parquet", &orders(&versions))]);
+    lake.unify();
+    assert_eq!(served(&lake), "1|10.0000");
+    let filter = "record_key = \"id\"\nwhere = \"state = 'paid'\"";
+    let filtered = config("", "").replacen("record_key = \"id\"", filter, 1);
+    for config in [filtered, config("", "")] {
+        lake.configure(&config);
+        lake.try_run(Setup::default(), RUN).unwrap();
+        assert_eq!(served(&lake), "1|10.0000");
+    }
+}
+
 /// A table is served under the name of its source.
 #[test]
 fn a_table_that_is_renamed_is_refused() {
@@ -229,7 +275,7 @@ fn a_mapping_by_which_every_row_is_bad_is_refused() {
     // One that can be planned.
     let never = web("time = \"CAST(NULL AS timestamp)\"");
     let why = format!(
-        ":{}: source \"web\" refuses \"web/1.parquet\", which is served with 1 row and is in the lake as it was: has 1 bad row of 1",
+        ":{}: source \"web\" refuses \"web/1.parquet\", which is served with 1 row and is in the lake as it was: has no good row among 1",
         place(&never, "[[source]]\nname = \"web\"")
     );
     is_refused(&lake, &never, &why, "3|30.0000");

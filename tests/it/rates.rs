@@ -246,3 +246,37 @@ fn rates_that_go_or_are_replaced_leave_the_one_before_in_force() {
         "{told}"
     );
 }
+
+#[test]
+fn of_rates_of_which_none_is_left_nothing_stays_and_they_come_back() {
+    let mut rated = Rated::new();
+    let (_, at_first) = rated.run(true);
+    let none = file(vec![
+        ("day", days([0; 0])),
+        ("currency", texts([""; 0])),
+        ("rate", numbers([0.0; 0])),
+    ]);
+    rated.land("rates/0.parquet", &none);
+    let (_, told) = rated.run(false);
+    assert!(
+        told.starts_with("early|∅|0.0000|∅ edge|∅|0.0000|∅ late|∅|∅|∅ own|10.0000"),
+        "{told}"
+    );
+    assert!(told.ends_with("2026-01-10|∅ 2026-01-11|∅"), "{told}");
+    rated.land("rates/0.parquet", &rate("USD", 0, 0.5));
+    let (_, told) = rated.run(false);
+    assert_eq!(told, at_first);
+}
+
+#[test]
+fn a_rate_that_is_not_above_zero_is_none() {
+    let mut rated = Rated::new();
+    rated.land("rates/1.parquet", &rate("USD", 0, -1.0));
+    rated.land("rates/2.parquet", &rate("USD", 0, 0.0));
+    let (_, told) = rated.run(true);
+    assert!(told.starts_with("early|5.0000|0.0000|0.5000"), "{told}");
+    let sql = "SELECT DISTINCT reason FROM perennial.files WHERE state = 'quarantined'";
+    let rows = rated.lake.try_query(Setup::default(), sql).unwrap();
+    let reason = "has no good row among 1: rate is not above zero (1 row)";
+    assert_eq!(rows, [[Some(reason.to_owned())]]);
+}

@@ -20,11 +20,18 @@ pub(crate) fn served_as<'a>(source: &'a SourceConfig, landed: &str) -> Vec<Serve
     let is_landed = |sql: &str| sql.trim() == landed || sql.trim() == quoted;
     let key = match source.kind {
         Kind::Order => "order_id",
+        Kind::Subscription => "subscription_id",
         _ => "record_key",
     };
-    let single = [(key, &source.record_key), ("time", &source.time)];
+    let single = [
+        (key, &source.record_key),
+        ("time", &source.time),
+        ("updated_at", &source.updated_at),
+    ];
+    // Golden records have no key and no time of one source.
     let single = single
         .into_iter()
+        .filter(|(column, _)| is_declared(name, column))
         .filter_map(|(column, written)| Some((name, column, written.as_ref()?)));
     let columns = source.columns.iter();
     let columns = columns.map(|(column, written)| (name, column.as_str(), written));
@@ -40,8 +47,12 @@ pub(crate) fn served_as<'a>(source: &'a SourceConfig, landed: &str) -> Vec<Serve
 
 /// Whether a relation has a column; customers have those of the configuration, too.
 fn has(name: &str, column: &str) -> bool {
+    name == "customers" || is_declared(name, column)
+}
+
+fn is_declared(name: &str, column: &str) -> bool {
     let declared = relation(PUBLIC, name).map_or(&[][..], |relation| relation.columns);
-    name == "customers" || declared.iter().any(|declared| declared.name == column)
+    declared.iter().any(|declared| declared.name == column)
 }
 
 /// What a column of a source says, where it is served as one that is declared.
@@ -121,6 +132,18 @@ mod tests {
             "As it landed; served as orders.channel: Marketing or sales channel"
         );
         assert_eq!(comment(shop, "note"), "As it landed");
+    }
+
+    #[test]
+    fn golden_records_have_no_key_and_no_time_of_a_source() {
+        let people = "[lake]\nurl = \"lake\"\n[[source]]\nname = \"crm\"\nkind = \"profile\"\npath = \"crm/\"\n\
+            record_key = \"number\"\ntime = \"at\"\nidentifiers = { crm_id = \"number\" }\ntraits = { name = \"called\" }\n\
+            [server]\nauthentication = \"trust\"\n";
+        let config = Config::parse(people, Path::new("."), &|_| None).unwrap();
+        let said = |landed| comment(&config.sources[0], landed);
+        assert_eq!(said("number"), "As it landed; served as customers.crm_id");
+        assert_eq!(said("called"), "As it landed; served as customers.name");
+        assert_eq!(said("at"), "As it landed");
     }
 
     #[test]

@@ -257,9 +257,7 @@ impl Checking<'_> {
             }
             let rejected = counted.iter().map(|(reason, rows)| (reason.as_str(), *rows));
             let whole = first.num_rows() as u64 == file.landed;
-            let bad = whole
-                .then(|| too_bad(source, file.landed, mapped.filtered, rejected))
-                .flatten();
+            let bad = whole.then(|| too_bad(source, file.landed, rejected)).flatten();
             if let Some(reason) = bad {
                 report.quarantined.push(QuarantinedFile {
                     source: source.name.clone(),

@@ -23,6 +23,7 @@ use crate::landing::Landing;
 use crate::ledger::{self, Loading, STATE_VERSION};
 use crate::output::Output;
 use crate::records::{Pending, Reading, input};
+use crate::repriced::RATES;
 use crate::stored::{GROUP, Tables, Touched};
 
 /// The tables of nodes and of groups that have become part of others; not served.
@@ -36,7 +37,7 @@ const WHOLE: [&str; 9] = [
     "public.segments",
     "public.spend",
     "public.identity_changes",
-    "perennial.fx_rates",
+    RATES,
     "perennial.identity_conflicts",
     "perennial.identity_warnings",
     "perennial.identity_blocked",
@@ -333,10 +334,16 @@ impl<'a> Increment<'a> {
                 .files
                 .retain(|file| file.masked == 0 || file.rows_left() > 0);
         }
+        // What is made as a whole is not there where none is left of it.
+        for (whole, anew) in [("public.spend", self.spend), (RATES, self.rates)] {
+            if anew && !written.contains_key(whole) {
+                tables.remove(whole);
+            }
+        }
         for (name, fresh) in written {
             let keep = match name.as_str() {
                 "public.spend" => !self.spend,
-                "perennial.fx_rates" => !self.rates,
+                RATES => !self.rates,
                 _ => grows(&name),
             };
             match tables.get_mut(&name) {

@@ -148,13 +148,19 @@ impl Landing {
             .flat_map(|previous| &previous.unclaimed)
             .map(|file| (file.path.as_str(), file.first_seen_at))
             .collect();
+        // A name that no object can have is told as it is written, which may be the name of another file.
+        let mut paths = HashSet::new();
+        let found: Vec<_> = found
+            .iter()
+            .filter(|(file, _)| paths.insert(file.path.as_str()))
+            .collect();
         let kept = found.iter().take(Manifest::UNCLAIMED);
         self.unclaimed_changed = kept.len() != known.len()
             || kept
                 .clone()
                 .any(|(file, _)| !known.contains_key(file.path.as_str()));
         self.unclaimed = found
-            .iter()
+            .into_iter()
             .map(|(file, reason)| SourceFile {
                 path: file.path.clone(),
                 size: file.size,

@@ -11,7 +11,7 @@ use perennial_engine::Engine;
 use perennial_lake::{FileState, Lake, Manifest, SourceFile, SourceManifest};
 
 use crate::astray::{Instead, astray};
-use crate::bad_rows::ABOVE;
+use crate::bad_rows::{ABOVE, NONE_GOOD};
 use crate::error::{Error, Result};
 use crate::fitting;
 use crate::landing::Landing;
@@ -102,6 +102,7 @@ pub(crate) async fn left_out(
         return Ok(Vec::new());
     };
     let taken = taken(config, landing);
+    let renamed = renamed(config, Some(previous), landing);
     let mut found = Vec::new();
     for (name, source) in &previous.sources {
         let relation = relation_of(&source.kind, name);
@@ -164,8 +165,10 @@ pub(crate) async fn left_out(
             let (files, mut causes): (Vec<_>, Vec<_>) = files.into_iter().unzip();
             found.extend(LeftOut::of(name, &files, causes.swap_remove(0)));
         }
+        let called = renamed.iter().find(|renamed| renamed.from == *name);
+        let called = called.map_or(name, |renamed| &renamed.to);
         let now = config.sources.iter().zip(&landing.sources);
-        let mut now = now.filter(|(config, _)| config.name == *name);
+        let mut now = now.filter(|(config, _)| config.name == *called);
         let as_of = previous.state.as_ref().map(|state| state.as_of);
         let sooner = config.as_of.is_some() && config.as_of != as_of;
         let now = now.find_map(|(config, now)| LeftOut::by_expression(config, source, now));
@@ -255,7 +258,7 @@ impl LeftOut {
             Cause::Elsewhere { was, .. } => format!("Write kind = \"{was}\" again."),
             Cause::Filter { .. } => "Correct the condition.".to_owned(),
             Cause::Key { .. } => "Write a key that is unique for each record.".to_owned(),
-            Cause::Refused { reason, .. } if reason.contains(ABOVE) => {
+            Cause::Refused { reason, .. } if reason.contains(ABOVE) || reason.contains(NONE_GOOD) => {
                 "Correct the mapping, or raise max_bad_rows.".to_owned()
             }
             Cause::Refused { reason, .. } if fitting::is_of_mapping(reason) => {
@@ -266,48 +269,46 @@ impl LeftOut {
         format!("{correct} If these rows are meant to go, run `perennial unify --allow-removal` once.")
     }
 
-    /// What a source that has the files of before, and no other, serves less of them as its `record_key` makes versions of
-    /// most, or its `where` leaves none. Before they are read no row is known to be either.
+    /// What a source serves less than before of files that are as they were, as its `record_key` makes versions of most of
+    /// their rows, or its `where` leaves none. Files that have landed beside them count for what is served now: they may
+    /// have newer versions of all rows. Before files are read no row is known to be either.
     fn by_expression(config: &SourceConfig, before: &SourceManifest, now: &SourceManifest) -> Option<Self> {
-        let live = |source: &SourceManifest| -> Vec<SourceFile> {
-            let live = source.files.iter().filter(|file| file.state == FileState::Live);
-            live.cloned().collect()
-        };
-        let (before, now) = (live(before), live(now));
-        let same =
-            |(before, now): (&SourceFile, &SourceFile)| before.path == now.path && unchanged(before, now);
-        if before.len() != now.len() || !before.iter().zip(&now).all(same) {
-            return None;
-        }
+        let live = |file: &&SourceFile| file.state == FileState::Live;
+        let kept: Vec<(&SourceFile, &SourceFile)> = before
+            .files
+            .iter()
+            .filter(live)
+            .filter_map(|before| {
+                let mut now = now.files.iter().filter(live);
+                let now = now.find(|now| before.path == now.path && unchanged(before, now))?;
+                Some((before, now))
+            })
+            .collect();
+        let served: u64 = kept.iter().map(|(before, _)| before.unified).sum();
+        let left: u64 = now.files.iter().filter(live).map(|file| file.unified).sum();
         let more = |of: fn(&SourceFile) -> u64| -> u64 {
-            let sum = |files: &[SourceFile]| -> u64 { files.iter().map(of).sum() };
-            sum(&now).saturating_sub(sum(&before))
+            let (before, now) = kept.iter().fold((0, 0), |sums, (before, now)| {
+                (sums.0 + of(before), sums.1 + of(now))
+            });
+            now.saturating_sub(before)
         };
-        let served: u64 = before.iter().map(|file| file.unified).sum();
-        let (older, filtered) = (more(|file| file.superseded), more(|file| file.filtered));
-        let (rows, cause) = match (&config.record_key, &config.filter) {
-            (Some(key), _) if older > served / 2 => (
-                older,
-                Cause::Key {
-                    at: key.at,
-                    key: key.sql.clone(),
-                    of: served,
-                },
-            ),
-            (_, Some(filter)) if served > 0 && filtered >= served => (
-                served,
-                Cause::Filter {
-                    at: filter.at,
-                    filter: filter.sql.clone(),
-                },
-            ),
+        let cause = match (&config.record_key, &config.filter) {
+            (Some(key), _) if 2 * left < served && 2 * more(|file| file.superseded) > served => Cause::Key {
+                at: key.at,
+                key: key.sql.clone(),
+                of: served,
+            },
+            (_, Some(filter)) if served > 0 && left == 0 && more(|file| file.filtered) > 0 => Cause::Filter {
+                at: filter.at,
+                filter: filter.sql.clone(),
+            },
             _ => return None,
         };
         Some(Self {
             source: config.name.clone(),
-            files: before.len() as u64,
-            rows,
-            first: before.first()?.path.clone(),
+            files: kept.len() as u64,
+            rows: served - left,
+            first: kept.first()?.0.path.clone(),
             cause,
         })
     }

@@ -7,7 +7,7 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray,
     new_null_array,
 };
-use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Field, Schema, SchemaRef};
 use chrono_tz::Tz;
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
@@ -439,6 +439,14 @@ impl Mapping {
             };
             if column.required {
                 require(&|row| array.is_valid(row), missing(&column.name));
+            }
+            if let (true, "rate", Some(rates)) = (
+                column.required,
+                column.name.as_str(),
+                array.as_primitive_opt::<Decimal128Type>(),
+            ) {
+                let sound = |row: usize| rates.is_null(row) || rates.value(row) > 0;
+                require(&sound, "rate is not above zero");
             }
             if let (true, Some(words)) = (column.verdict, array.as_string_opt::<i32>()) {
                 let known = |row: usize| words.is_null(row) || verdict(words.value(row)).is_some();

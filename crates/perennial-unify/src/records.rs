@@ -411,7 +411,7 @@ fn judge(
         let rejected = found.rejected.iter().map(|(reason, rows)| (*reason, *rows));
         let reason = match &found.failed {
             Some(reason) => Some(reason.clone()),
-            None => too_bad(source, file.landed, found.filtered, rejected),
+            None => too_bad(source, file.landed, rejected),
         };
         if let Some(reason) = reason {
             file.state = FileState::Quarantined;

@@ -26,7 +26,7 @@ use crate::stored::{GROUP, Tables};
 use crate::values::day_of;
 
 /// The table of the rates of a snapshot.
-const RATES: &str = "perennial.fx_rates";
+pub(crate) const RATES: &str = "perennial.fx_rates";
 const CURRENCY: &str = "c_currency";
 const DAY: i64 = 86_400_000_000;
 

@@ -91,6 +91,8 @@ pub(crate) fn with_tools(command: &mut Command) -> Result<()> {
         command.env("PERENNIAL_TEST_POSTGRES", cluster.connection_string());
     }
     let skipped = std::env::temp_dir().join(format!("perennial-skipped-{}", std::process::id()));
+    // One of a run that was killed says nothing of this one.
+    let _ = fs::remove_file(&skipped);
     let outcome = call(command.env(SKIPPED, &skipped));
     say_skipped(&fs::read_to_string(&skipped).unwrap_or_default());
     // It is there only when a test was skipped.

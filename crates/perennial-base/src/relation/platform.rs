@@ -300,7 +300,7 @@ pub(super) const PLATFORM: &[Relation] = &[
     Relation {
         schema: PERENNIAL,
         name: "fx_rates",
-        comment: "One row per day and currency: the rate in force from that day on",
+        comment: "One row per landed rate, in force from its day on; of several of one currency and day the greatest",
         columns: &[
             not_null("date", Date, "The day from which the rate holds"),
             not_null("currency", Text, "The other currency, ISO 4217"),

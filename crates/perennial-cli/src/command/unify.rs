@@ -44,10 +44,20 @@ impl Unify {
         told(&report);
         let file = &engine.config().file;
         warn_of_renamed(file, &report.renamed);
-        let cautions = perennial_unify::cautions(&engine).await?;
-        warn_of_doubts(file, &cautions);
-        warn_of_keys(&engine, &cautions.doubtful_keys);
-        warn_of_astray(&perennial_unify::sources_astray(&engine).await?);
+        // What it said is done, whether or not more can be found out.
+        match perennial_unify::cautions(&engine).await {
+            Ok(cautions) => {
+                warn_of_doubts(file, &cautions);
+                warn_of_keys(&engine, &cautions.doubtful_keys);
+            }
+            Err(error) => show::note(&format!("warning: {file} was not looked at for doubts: {error}")),
+        }
+        match perennial_unify::sources_astray(&engine).await {
+            Ok(astray) => warn_of_astray(&astray),
+            Err(error) => show::note(&format!(
+                "warning: the paths of {file} were not looked at: {error}"
+            )),
+        }
         warn_of_strays(&report.unclaimed);
         Ok(DONE)
     }

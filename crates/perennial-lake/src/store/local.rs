@@ -219,7 +219,13 @@ fn refuse_links(location: &Path, joined: &FilePath) -> Result<()> {
 /// The bytes of a range, fewer where the file ends before it does.
 fn read(file: &mut File, range: &Range<u64>) -> Result<Bytes> {
     let length = range.end.saturating_sub(range.start);
-    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default());
+    // What a damaged footer announces is not asked for in memory.
+    let there = file
+        .metadata()
+        .map_err(generic)?
+        .len()
+        .saturating_sub(range.start);
+    let mut bytes = Vec::with_capacity(usize::try_from(length.min(there)).unwrap_or_default());
     file.seek(SeekFrom::Start(range.start)).map_err(generic)?;
     file.take(length).read_to_end(&mut bytes).map_err(generic)?;
     Ok(bytes.into())
