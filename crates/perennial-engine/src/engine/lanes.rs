@@ -106,12 +106,20 @@ impl Lanes {
         }
     }
 
-    /// A free lane on which nothing runs any more. One that is not idle soon after its statement is given up.
+    /// The lane that was left last and on which nothing runs any more: the first that is looked at, mostly. One that is
+    /// not idle soon after its statement is given up.
     fn idle(&self) -> Option<Threads> {
         let mut free = self.free.lock();
-        free.retain(|lane| lane.since.elapsed() < KEPT || lane.threads.are_idle());
-        let found = free.iter().rposition(|lane| lane.threads.are_idle())?;
-        Some(free.swap_remove(found).threads)
+        for at in (0..free.len()).rev() {
+            let lane = free.get(at)?;
+            if lane.threads.are_idle() {
+                return Some(free.remove(at).threads);
+            }
+            if lane.since.elapsed() >= KEPT {
+                free.remove(at);
+            }
+        }
+        None
     }
 }
 
