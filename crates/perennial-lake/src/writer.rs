@@ -79,7 +79,7 @@ impl DataFileWriter {
     /// Begins the file `_perennial/data/<table>/<bucket>-<unique>.parquet` (without a bucket, `all-<unique>`).
     /// `unique` must never have been used for the table and bucket: a run's random id and a counter.
     ///
-    /// The file has zstd pages, a page index, statistics of columns and, where it is served, of pages, and the declared order.
+    /// The file has zstd pages, or LZ4 ones where it is not served, none of either for dense columns, a page index, statistics of columns and, where it is served, of pages, and the declared order.
     ///
     /// # Errors
     /// When `table` or `unique` is not part of a path, or an option names a column that the schema does not have

@@ -109,7 +109,7 @@ impl Repriced {
     }
 
     /// Tells the group of each row of a ledger whose amount changes. What lies outside of all days is not read, as far as
-    /// files, row groups and pages say so.
+    /// files and row groups say so: pages of a ledger have no bounds, and rows of a full run stand by their groups.
     async fn concerned(
         &self,
         stored: &Tables,
