@@ -84,6 +84,7 @@ pub(crate) async fn bind(engine: &Arc<Engine>) -> Result<Server> {
 
 /// Serves until Ctrl-C or a request to end.
 pub(crate) async fn serve(engine: Arc<Engine>, server: Server, mut signals: Signals) -> Result<u8> {
+    engine.watch_memory();
     let stop = CancellationToken::new();
     let following = tokio::spawn(perennial_unify::follow(
         Arc::clone(&engine),
