@@ -92,6 +92,7 @@ pub(crate) async fn serve(
     mut signals: Signals,
     looked: impl FnOnce() + Send + 'static,
 ) -> Result<u8> {
+    engine.watch_memory();
     let stop = CancellationToken::new();
     let following = tokio::spawn(perennial_unify::follow(
         Arc::clone(&engine),

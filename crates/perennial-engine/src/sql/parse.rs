@@ -1,5 +1,7 @@
 //! From the text of a request to its statements.
 
+use std::sync::Arc;
+
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -28,21 +30,18 @@ const DEEP_TOKENS: usize = 2_000;
 /// takes memory.
 const DEEP_STACK: usize = 512 << 20;
 
-/// One statement of a request.
+/// One statement of a request: its text and its tree. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Parsed {
-    text: String,
-    statement: Statement,
-}
+pub struct Parsed(Arc<(String, Statement)>);
 
 impl Parsed {
     /// The statement's own text.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.0.0
     }
 
     pub(crate) fn statement(&self) -> &Statement {
-        &self.statement
+        &self.0.1
     }
 }
 
@@ -184,7 +183,7 @@ fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>)
     } else {
         stacker::grow(DEEP_STACK, || tree(sql, dialect, tokens))?
     };
-    Ok(Parsed { text, statement })
+    Ok(Parsed(Arc::new((text, statement))))
 }
 
 /// How deep brackets, CASEs and signs before an operand nest.
