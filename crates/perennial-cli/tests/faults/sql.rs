@@ -46,6 +46,17 @@ fn depth() -> Vec<Fault> {
             nested(10_000, "abs(", "1", ")")
         })
         .postgres(&["42601", "54001"], EXHAUSTED),
+        Fault::made(AREA, "calls_of_100", &["= 1"], || nested(100, "abs(", "1", ")")),
+        Fault::made(AREA, "calls_that_end_nowhere", &["42601", "54001"], || {
+            nested(40, "abs((", "1 2", "")
+        }),
+        Fault::made(AREA, "arrays_that_end_nowhere", &["42601", "54001"], || {
+            nested(40, "array[(", "1 2", "")
+        }),
+        Fault::made(AREA, "joins_that_end_nowhere", &["42601", "54001"], || {
+            let open = "SELECT 1 FROM ((".repeat(40);
+            format!("{open}SELECT 1")
+        }),
         Fault::made(AREA, "cases", &["54001", "= 1"], || {
             nested(10_000, "CASE WHEN true THEN ", "1", " END")
         })
