@@ -62,21 +62,13 @@ fn asked_for(unknown: &UnknownStage) -> String {
 
 /// What is in doubt about a type of identifier.
 fn named_once(lone: &LoneIdentifier) -> String {
-    let LoneIdentifier {
-        name,
-        at,
-        source,
-        near,
-    } = lone;
-    let near = near.as_ref().map(|near| format!("did you mean \"{near}\"?"));
+    let LoneIdentifier { name, at, source } = lone;
     match source {
         Some(source) => format!(
-            "{at}: identifier \"{name}\" of source \"{source}\" is not listed in [[identity.identifier]], so that it has no limits and comes behind those that are: {}",
-            near.unwrap_or_else(|| "list it to say how strong it is".to_owned())
+            "{at}: identifier \"{name}\" of source \"{source}\" is not listed in [[identity.identifier]], so that it has no limits and comes behind those that are: list it to say how strong it is"
         ),
         None => format!(
-            "{at}: no source maps the identifier \"{name}\": {}",
-            near.unwrap_or_else(|| "add it to the identifiers of a source, or take it out".to_owned())
+            "{at}: no source maps the identifier \"{name}\": add it to the identifiers of a source, or take it out"
         ),
     }
 }
