@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
-use perennial_testkit::{Doubt, TestLake};
+use perennial_testkit::{Doubt, RunOptions, Setup, TestLake};
 
 use crate::runs::{config, orders};
 use crate::support::parquet;
@@ -370,27 +370,41 @@ fn orders_later_than_the_moment_described_need_no_rate() {
 }
 
 #[test]
-fn a_metric_that_cannot_be_planned_is_named_with_its_place() {
-    let metric = |sql: &str| format!("[[metric]]\nname = \"arpu\"\nsql = \"{sql}\"\n");
-    let good = metric("sum(net_revenue) / count(*)");
+fn a_metric_that_cannot_be_planned_or_has_a_taken_name_is_named_with_its_place_and_refuses_a_run() {
+    let metric = |name: &str, sql: &str| format!("[[metric]]\nname = \"{name}\"\nsql = \"{sql}\"\n");
+    let good = metric("arpu", "sum(net_revenue) / count(*)");
     let one = lake(&[], &good, &[("orders/1.parquet", &three())]);
     one.check().unwrap();
-    let bad = metric("sum(net_revnue) / count(*)");
-    one.configure(&config("", &bad));
-    let errors = one.check().unwrap_err();
-    let [error] = errors.as_slice() else {
-        panic!("{errors:?}")
-    };
-    let text = config("", &bad);
-    let line = text.lines().position(|line| line.starts_with("sql =")).unwrap() + 1;
-    assert!(
-        error.contains(&format!(
-            "perennial.toml:{line}:7: metric \"arpu\": column \"net_revnue\" does not exist"
-        )),
-        "{error}"
-    );
-    // Nothing of a run needs it.
     one.unify();
+    for (bad, key, column, why) in [
+        (
+            metric("arpu", "sum(net_revnue) / count(*)"),
+            "sql =",
+            7,
+            "metric \"arpu\": column \"net_revnue\" does not exist",
+        ),
+        (
+            metric("nps", "avg(nps_latest)"),
+            "name = \"nps\"",
+            8,
+            "metric \"nps\": \"nps\" is a function already\nChoose another name.",
+        ),
+        (
+            metric("net_revenue", "sum(gross_revenue)"),
+            "name = \"net_revenue\"",
+            8,
+            "metric \"net_revenue\": \"net_revenue\" is a column of customer_360 already\nChoose another name.",
+        ),
+    ] {
+        let text = config("", &bad);
+        one.configure(&text);
+        let line = text.lines().position(|line| line.starts_with(key)).unwrap() + 1;
+        let said = format!("perennial.toml:{line}:{column}: {why}");
+        let errors = one.check().unwrap_err();
+        assert!(errors.len() == 1 && errors[0].contains(&said), "{errors:?}");
+        let refused = one.try_run(Setup::default(), RunOptions::SETTLED).unwrap_err();
+        assert!(refused.contains(&said), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -116,7 +116,6 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     );
     let conditions = Conditions::new(config, &state, &rules, traits);
     errors.extend(conditions.problems());
-    errors.extend(conditions.metrics());
     report.unknown_stages = conditions.unknown_stages();
     if errors.is_empty() {
         Ok(report)
