@@ -289,3 +289,32 @@ fn what_goes_from_the_lake_goes_with_any_configuration() {
     lake.try_run(Setup::default(), RUN).unwrap();
     assert_eq!(served(&lake), "3|30.0000");
 }
+
+#[test]
+fn an_identifier_that_a_source_has_no_more_is_refused() {
+    let lake = lake();
+    let slip = config("", WEB).replacen("{ email = \"email\" }", "{ emial = \"email\" }", 1);
+    let why = format!(
+        ":{}: source \"shop\" has no identifier \"email\" any more, by which its 3 rows are served\nDid you mean \"email\" by \"emial\"? If it is meant to go, run `perennial unify --allow-removal` once.",
+        place(&slip, "\"email\" }")
+    );
+    is_refused(&lake, &slip, &why, "4|40.0000");
+    let lake = self::lake();
+    let none = config("", WEB).replacen("{ email = \"email\" }", "{ customer = \"email\" }", 1);
+    let why = format!(
+        ":{}: source \"shop\" has no identifier \"email\" any more, by which its 3 rows are served\nMap it again.",
+        place(&none, "[[source]]\nname = \"shop\"")
+    );
+    is_refused(&lake, &none, &why, "4|40.0000");
+    // One that comes beside takes nothing away.
+    lake.configure(&config("", WEB));
+    lake.try_run(Setup::default(), REMOVING).unwrap();
+    let more = config("", WEB).replacen(
+        "{ email = \"email\" }",
+        "{ email = \"email\", customer = \"id\" }",
+        1,
+    );
+    lake.configure(&more);
+    lake.check().unwrap();
+    lake.try_run(Setup::default(), RUN).unwrap();
+}
