@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
-use perennial_testkit::{Doubt, RunOptions, Setup, TestLake};
+use perennial_testkit::{Doubt, Noticed, RunOptions, Setup, TestLake};
 
 use crate::runs::{config, orders};
 use crate::support::parquet;
@@ -51,7 +51,7 @@ fn a_configuration_that_fits_is_told_nothing() {
             && report.of_no_source.is_empty()
             && report.doubtful_keys.is_empty()
             && report.astray.is_empty()
-            && report.missing_rates.is_empty(),
+            && report.noticed == Noticed::default(),
         "{report:?}"
     );
 }
@@ -303,12 +303,12 @@ fn rates(rows: &[(&str, i32)]) -> Vec<u8> {
     parquet(&RecordBatch::try_from_iter(columns).unwrap())
 }
 
-/// The currencies named, each with its day.
+/// The currencies named, each with its day and the number of its amounts.
 fn missing(lake: &TestLake) -> Vec<String> {
-    let missing = lake.check().unwrap().missing_rates;
+    let missing = lake.check().unwrap().noticed.missing_rates;
     missing
         .iter()
-        .map(|rate| format!("{} {}", rate.currency, rate.day))
+        .map(|rate| format!("{} {} {}", rate.currency, rate.day, rate.amounts))
         .collect()
 }
 
@@ -328,7 +328,7 @@ const NO_DRAFTS: &str = "record_key = \"id\"\nwhere = \"state <> 'draft'\"";
 #[test]
 fn currencies_without_rates_are_named_with_the_first_day_that_needs_one() {
     let lake = lake(&[(KEY, NO_DRAFTS)], RATES, &[("orders/1.parquet", &abroad())]);
-    assert_eq!(missing(&lake), ["GBP 2026-01-06", "USD 2026-01-02"]);
+    assert_eq!(missing(&lake), ["GBP 2026-01-06 1", "USD 2026-01-02 2"]);
 }
 
 #[test]
@@ -339,7 +339,7 @@ fn a_currency_whose_rates_begin_too_late_is_named() {
         RATES,
         &[("orders/1.parquet", &abroad()), ("rates/1.parquet", &known)],
     );
-    assert_eq!(missing(&lake), ["GBP 2026-01-06"]);
+    assert_eq!(missing(&lake), ["GBP 2026-01-06 1"]);
 }
 
 #[test]
@@ -359,14 +359,14 @@ fn the_day_of_a_rate_is_one_of_the_lake_s_zone() {
     let zone = "[time]\nzone = \"America/New_York\"";
     let more = format!("{RATES}\n{zone}");
     let lake = lake(&[(KEY, NO_DRAFTS)], &more, &[("orders/1.parquet", &abroad())]);
-    assert_eq!(missing(&lake), ["GBP 2026-01-05", "USD 2026-01-01"]);
+    assert_eq!(missing(&lake), ["GBP 2026-01-05 1", "USD 2026-01-01 2"]);
 }
 
 #[test]
 fn orders_later_than_the_moment_described_need_no_rate() {
     let more = format!("{RATES}\n[time]\nas_of = \"2026-01-04T00:00:00Z\"");
     let lake = lake(&[(KEY, NO_DRAFTS)], &more, &[("orders/1.parquet", &abroad())]);
-    assert_eq!(missing(&lake), ["USD 2026-01-02"]);
+    assert_eq!(missing(&lake), ["USD 2026-01-02 2"]);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use perennial_base::counted;
 use perennial_unify::{
-    Astray, Cautions, Doubt, DoubtfulKey, Instead, LoneIdentifier, MissingRate, Renamed, UnknownStage,
+    Astray, Cautions, Doubt, DoubtfulKey, Instead, LoneIdentifier, Noticed, Renamed, UnknownStage,
 };
 
 use crate::show;
@@ -35,13 +35,10 @@ pub(crate) fn warn_of_renamed(file: &str, renamed: &[Renamed]) {
     }
 }
 
-/// Says which currencies have no rate.
-pub(crate) fn warn_of_rates(missing: &[MissingRate]) {
-    for rate in missing {
-        show::note(&format!(
-            "warning: amounts in {} have no rate on {} or before and stay NULL: land one in a source of kind fx_rate",
-            rate.currency, rate.day
-        ));
+/// Says what was noticed of rows.
+pub(crate) fn warn_of_noticed(file: &str, noticed: &Noticed) {
+    for told in noticed.told(file) {
+        show::note(&format!("warning: {told}"));
     }
 }
 
