@@ -302,7 +302,7 @@ fn an_event_that_a_stage_asks_for_and_nobody_has_is_told_with_its_place() {
         .unwrap()
         + 1;
     let told = format!(
-        "perennial.toml:{line}:10: no customer has an event \"trail_started\", for which stage \"trial\" asks: correct the name, or land such events"
+        "perennial.toml:{line}:1: no customer has an event \"trail_started\", for which stage \"trial\" asks: correct the name, or land such events"
     );
     assert_eq!(lake.unify().noticed.told("perennial.toml"), [told]);
 }
