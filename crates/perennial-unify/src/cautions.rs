@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::{Date32Type, TimestampMicrosecondType};
+use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
-use datafusion::functions_aggregate::expr_fn::min;
-use datafusion::logical_expr::{LogicalPlanBuilder, ident};
+use datafusion::functions_aggregate::expr_fn::{count, min};
+use datafusion::logical_expr::{LogicalPlanBuilder, ident, lit};
 use datafusion::physical_plan::collect;
 
 use perennial_base::Kind;
@@ -103,14 +103,16 @@ async fn missing_rates(
         // Where no amount is NULL the files say so, and are not read.
         let plan = LogicalPlanBuilder::scan("facts", rows, None)?
             .filter(ident("amount").is_null())?
-            .aggregate([ident("currency")], [min(ident(day))])?
+            .aggregate([ident("currency")], [min(ident(day)), count(lit(1))])?
             .build()?;
         let plan = state.create_physical_plan(&plan).await?;
         for batch in collect(plan, state.task_ctx()).await? {
             let currencies = batch.column(0).as_string::<i32>();
+            let amounts = batch.column(2).as_primitive::<Int64Type>();
             for row in 0..batch.num_rows() {
                 // An amount may be NULL although there is a rate: with it, it is too large.
-                rates.convert(0, Some(currencies.value(row)), day_at(&batch, row, config.zone));
+                let (day, amounts) = (day_at(&batch, row, config.zone), amounts.value(row).unsigned_abs());
+                rates.wants(Some(currencies.value(row)), day, amounts);
             }
         }
     }

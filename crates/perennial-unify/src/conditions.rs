@@ -8,7 +8,7 @@ use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use perennial_base::config::{Config, Expression, SourceConfig, Spot};
 use perennial_base::relation::{PUBLIC, relation};
-use perennial_base::{Kind, nearest};
+use perennial_base::{ErrorClass, Kind, nearest};
 use perennial_engine::expression::{expression, predicate};
 use perennial_identity::Rules;
 use perennial_lake::{FileState, SourceManifest};
@@ -136,30 +136,46 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// What keeps facts of the lifecycle and segments from being planned.
+    /// What keeps facts of the lifecycle, segments and metrics from being planned, and metrics that have a name of the
+    /// platform's own.
     pub(crate) fn problems(&self) -> Vec<Error> {
         let facts = self.config.lifecycle.facts.iter().filter_map(|fact| {
             let relation = relation(PUBLIC, &fact.relation)?;
             let schema = written_schema(relation);
             let planned = self.planned(relation.name, &fact.predicate, &schema);
-            problem("lifecycle fact", &fact.name, &fact.predicate, planned)
+            problem("lifecycle fact", &fact.name, fact.predicate.at, planned)
         });
         let segments = self.config.segments.iter().filter_map(|segment| {
             let planned = self.planned("customer_360", &segment.filter, &self.summary);
-            problem("segment", &segment.name, &segment.filter, planned)
+            problem("segment", &segment.name, segment.filter.at, planned)
         });
-        facts.chain(segments).collect()
-    }
-
-    /// What keeps metrics from being planned: nothing of a run needs them.
-    pub(crate) fn metrics(&self) -> Vec<Error> {
-        let metrics = self.config.metrics.iter().filter_map(|metric| {
+        let metrics = self.config.metrics.iter().flat_map(|metric| {
             let planned = DFSchema::try_from(Arc::clone(&self.summary))
                 .map_err(perennial_engine::Error::from)
                 .and_then(|schema| expression(self.state, &metric.sql.sql, &schema));
-            problem("metric", &metric.name, &metric.sql, planned.map(drop))
+            [
+                problem("metric", &metric.name, metric.name_at, self.free(&metric.name)),
+                problem("metric", &metric.name, metric.sql.at, planned.map(drop)),
+            ]
         });
-        metrics.collect()
+        facts.chain(segments).chain(metrics.flatten()).collect()
+    }
+
+    /// Whether nothing of the platform has a name that is wanted for a metric.
+    fn free(&self, name: &str) -> Result<(), perennial_engine::Error> {
+        let columns = relation(PUBLIC, "customer_360").map_or(&[][..], |relation| relation.columns);
+        let taken = if columns.iter().any(|column| column.name == name) {
+            "is a column of customer_360 already"
+        } else if self.state.scalar_functions().contains_key(name)
+            || self.state.aggregate_functions().contains_key(name)
+            || self.state.window_functions().contains_key(name)
+        {
+            "is a function already"
+        } else {
+            return Ok(());
+        };
+        let taken = perennial_engine::Error::new(ErrorClass::DuplicateObject, format!("\"{name}\" {taken}"));
+        Err(taken.with_hint("Choose another name."))
     }
 
     fn planned(
@@ -201,14 +217,14 @@ impl<'a> Conditions<'a> {
 fn problem(
     what: &'static str,
     name: &str,
-    written: &Expression,
+    at: Spot,
     planned: Result<(), perennial_engine::Error>,
 ) -> Option<Error> {
     let cause = planned.err()?;
     Some(Error::Predicate {
         what,
         name: name.to_owned(),
-        at: written.at,
+        at,
         cause: Box::new(cause),
     })
 }

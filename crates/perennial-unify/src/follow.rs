@@ -120,12 +120,8 @@ async fn runs(
         }
         match outcome {
             Ok(report) => {
-                for rate in &report.missing_rates {
-                    tracing::warn!(
-                        currency = rate.currency,
-                        day = rate.day,
-                        "amounts without an exchange rate stay NULL"
-                    );
+                for told in report.noticed.told(&engine.config().file) {
+                    tracing::warn!("{told}");
                 }
                 for (source, file, reason) in &report.quarantined_anew {
                     tracing::warn!(

@@ -458,6 +458,7 @@ impl Judge<'_> {
         landing.sources.push(SourceManifest {
             kind: source.kind.name().to_owned(),
             partitions,
+            identifiers: source.identifiers.iter().map(|(name, _)| name.clone()).collect(),
             contract,
             unfit,
             files,

@@ -315,6 +315,11 @@ impl Mapping {
             .collect()
     }
 
+    /// The columns of the files that expressions name, in their order.
+    pub(crate) fn named(&self) -> &[usize] {
+        &self.named
+    }
+
     /// The columns of the files that are read.
     pub(crate) fn reads(&self) -> Vec<usize> {
         self.named.iter().chain(&self.rest).copied().collect()

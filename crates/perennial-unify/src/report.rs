@@ -5,7 +5,7 @@ use perennial_lake::{Manifest, SourceFile};
 use crate::landing::Landing;
 use crate::left_out::Renamed;
 use crate::lost::by_source;
-use crate::money::MissingRate;
+use crate::noticed::Noticed;
 
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,8 +34,8 @@ pub struct Report {
     pub why_full: Option<String>,
     /// Sources that have another name than in the snapshot before.
     pub renamed: Vec<Renamed>,
-    /// Currencies of amounts that could not be converted.
-    pub missing_rates: Vec<MissingRate>,
+    /// What was probably not meant.
+    pub noticed: Noticed,
     /// Parquet files that no source takes: path and reason.
     pub unclaimed: Vec<(String, String)>,
     /// Sources of which no file is served as their mapping does not fit, each with the reason.
@@ -47,7 +47,7 @@ pub struct Report {
 impl Report {
     /// The report of a run that leaves a snapshot as it is.
     pub(crate) fn unchanged(snapshot: &Manifest) -> Self {
-        report(&Landing::default(), Some(snapshot), None, Vec::new())
+        report(&Landing::default(), Some(snapshot), None, Noticed::default())
     }
 }
 
@@ -56,7 +56,7 @@ pub(crate) fn report(
     landing: &Landing,
     manifest: Option<&Manifest>,
     snapshot: Option<u64>,
-    missing_rates: Vec<MissingRate>,
+    noticed: Noticed,
 ) -> Report {
     Report {
         snapshot,
@@ -73,7 +73,7 @@ pub(crate) fn report(
         full: false,
         why_full: None,
         renamed: Vec::new(),
-        missing_rates,
+        noticed,
         unclaimed: landing.strays(),
         unfit: manifest
             .into_iter()

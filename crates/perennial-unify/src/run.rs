@@ -25,7 +25,7 @@ use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look_at_rest};
 use crate::ledger::STATE_VERSION;
 use crate::left_out::{keep_served, renamed};
-use crate::money::MissingRate;
+use crate::noticed::Noticed;
 use crate::options::RunOptions;
 use crate::output::Output;
 use crate::overrides::hear;
@@ -152,12 +152,12 @@ async fn attempt(
             file = landing.rewriting,
             "a file is being written anew; the run waits for it"
         );
-        return Ok(Some(report(&landing, previous, None, Vec::new())));
+        return Ok(Some(report(&landing, previous, None, Noticed::default())));
     }
     let moment = moment(&config, previous, now);
     let aged = previous.is_some_and(|previous| aged(&config, previous, moment));
     if !afresh && !aged && !landing.changed() {
-        return Ok(Some(report(&landing, previous, None, Vec::new())));
+        return Ok(Some(report(&landing, previous, None, Noticed::default())));
     }
 
     if !engine.keeps(&base).await? {
@@ -396,7 +396,7 @@ impl Committing<'_> {
             part: part.as_ref(),
             traits: &traits,
         };
-        let missing_rates = written
+        let noticed = written
             .tables(staged, resolution, known, &labels, &rules, self.output)
             .await?;
 
@@ -441,7 +441,7 @@ impl Committing<'_> {
             groups: labels.groups,
             as_of: self.moment,
         };
-        self.propose(landing, tables, run_state, (files, rows), missing_rates)
+        self.propose(landing, tables, run_state, (files, rows), noticed)
             .await
     }
 
@@ -502,7 +502,7 @@ impl Committing<'_> {
         tables: BTreeMap<String, TableManifest>,
         state: RunState,
         (files, rows): (u64, u64),
-        missing_rates: Vec<MissingRate>,
+        noticed: Noticed,
     ) -> Result<Outcome> {
         let (engine, config) = (self.engine, self.config);
         let mut manifest = Manifest::successor(self.previous, self.id, config.hash.as_str());
@@ -532,7 +532,7 @@ impl Committing<'_> {
         };
         match engine.snapshots().commit(&manifest).await? {
             Commit::Done => {
-                let mut report = report(&landing, Some(&manifest), Some(manifest.number), missing_rates);
+                let mut report = report(&landing, Some(&manifest), Some(manifest.number), noticed);
                 (report.files, report.rows) = (files, rows);
                 (report.full, report.why_full) = (!self.part, self.why.clone());
                 report.renamed = renamed(config, self.previous, &landing);

@@ -62,7 +62,7 @@ impl Demo {
         let config = with_listen(Arc::new(Config::load(&file)?), Some(self.listen));
         let engine = open(config).await?;
         let report = once(&engine, RunOptions::SETTLED).await?;
-        told(&report);
+        told(&engine.config().file, &report);
         if self.no_serve {
             return Ok(DONE);
         }

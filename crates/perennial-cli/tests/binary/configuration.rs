@@ -122,12 +122,20 @@ fn check_tells_of_identifiers_that_the_list_or_a_source_alone_names() {
     let place = Place::new();
     place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
     place.run(&["check"]).exits(0);
-    let list = "[[identity.identifier]]\ntype = \"emial\"\n[[identity.identifier]]\ntype = \"loyalty_card\"\n[server]";
+    let list = "[[identity.identifier]]\ntype = \"loyalty_card\"\n[server]";
     place.write("list.toml", &with("[server]", list));
     place.run(&["check", "--config", "list.toml"]).exits(0).says(&[
-        "warning: list.toml:17:8: no source maps the identifier \"emial\": did you mean \"email\"?",
-        "warning: list.toml:19:8: no source maps the identifier \"loyalty_card\": add it to the identifiers of a source, or take it out",
-        "warning: list.toml:14:25: identifier \"email\" of source \"shop\" is not listed in [[identity.identifier]], so that it has no limits and comes behind those that are: did you mean \"emial\"?",
+        "warning: list.toml:17:8: no source maps the identifier \"loyalty_card\": add it to the identifiers of a source, or take it out",
+        "warning: list.toml:14:25: identifier \"email\" of source \"shop\" is not listed in [[identity.identifier]], so that it has no limits and comes behind those that are: list it to say how strong it is",
+    ]);
+    // Nearly the same name is a slip on either side.
+    place.write(
+        "slip.toml",
+        &with("[server]", &list.replace("loyalty_card", "emial")),
+    );
+    place.run(&["unify", "--config", "slip.toml"]).exits(1).says(&[
+        "error: slip.toml:14:25: unknown identifier \"email\" in [[source]] \"shop\"",
+        "hint: did you mean \"emial\" of [[identity.identifier]] in line 17? If \"email\" is another one, list it there, too",
     ]);
 }
 
