@@ -463,7 +463,7 @@ fn refunds_that_belong_to_no_order_and_facts_that_nobody_has_are_told_with_their
     );
     assert_eq!(
         lake.check().unwrap().noticed.told("perennial.toml"),
-        [lost.clone()]
+        std::slice::from_ref(&lost)
     );
     assert_eq!(lake.unify().noticed.told("perennial.toml"), [lost, idle]);
     let met = right.replace("amount > 100", "amount >= 10");

@@ -111,7 +111,10 @@ async fn missing_rates(
             let amounts = batch.column(2).as_primitive::<Int64Type>();
             for row in 0..batch.num_rows() {
                 // An amount may be NULL although there is a rate: with it, it is too large.
-                let (day, amounts) = (day_at(&batch, row, config.zone), amounts.value(row).unsigned_abs());
+                let (day, amounts) = (
+                    day_at(&batch, row, config.zone),
+                    amounts.value(row).unsigned_abs(),
+                );
                 rates.wants(Some(currencies.value(row)), day, amounts);
             }
         }
