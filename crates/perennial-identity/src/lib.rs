@@ -47,7 +47,6 @@ mod published;
 mod resolution;
 mod rules;
 mod spill;
-mod spoken;
 mod store;
 pub mod survivorship;
 #[cfg(test)]

@@ -487,10 +487,6 @@ impl Committing<'_> {
                 }
             })
             .await?;
-            published::spoken(stored, self.previous, touched, |source, key, id| {
-                partition.was(source, key, id);
-            })
-            .await?;
         }
         Ok(partition.publish(self.number, self.now)?)
     }
