@@ -1,6 +1,7 @@
 //! Statements as text and as trees: splitting, parsing, and what Postgres' grammar has that the planner lacks.
 
 pub(crate) mod depth;
+mod dialect;
 pub(crate) mod fetch;
 pub(crate) mod literals;
 pub(crate) mod names;

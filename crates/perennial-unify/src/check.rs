@@ -67,11 +67,21 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     let mut errors = Vec::new();
     let mut rates = Rates::new(&config.currency);
     let mut traits = Traits::default();
+    let release = engine.release();
+    let previous = release.manifest().map(Arc::as_ref);
     for (source, manifest) in config.sources.iter().zip(&landing.sources) {
         report.count(source, manifest);
         // A mapping that does not fit is told with its line, whatever became of the files.
         let files = manifest.unfit.is_some() || live(manifest).next().is_some();
-        if !files || source.kind == Kind::Table {
+        if !files {
+            // What its files were is known, and a run goes by it.
+            let was = previous.and_then(|previous| previous.sources.get(&source.name));
+            if let Some(was) = was.filter(|was| was.kind == source.kind.name()) {
+                let _ = traits.landed(config, &state, &rules, source, was);
+            }
+            continue;
+        }
+        if source.kind == Kind::Table {
             continue;
         }
         match checking.source(source, manifest, &mut report, &mut traits).await {
@@ -100,8 +110,6 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     report.astray = astray(engine.lake(), empty.map(|(source, _)| source))
         .await
         .map_err(one)?;
-    let release = engine.release();
-    let previous = release.manifest().map(Arc::as_ref);
     report.renamed = renamed(config, previous, &landing);
     let left = left_out(engine, previous, &landing).await;
     // Which rows are refused is known to a run alone, which reads all of them.
@@ -114,7 +122,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
             .into_iter()
             .map(Error::from),
     );
-    let conditions = Conditions::new(config, &state, &rules, traits);
+    let conditions = Conditions::new(config, &state, &rules, &traits);
     errors.extend(conditions.problems());
     errors.extend(conditions.metrics());
     report.unknown_stages = conditions.unknown_stages();

@@ -35,8 +35,8 @@ pub struct CheckReport {
     pub doubtful_keys: Vec<DoubtfulKey>,
     /// Sources whose path leads to no file.
     pub astray: Vec<Astray>,
-    /// Parquet files that no source takes.
-    pub of_no_source: Vec<String>,
+    /// Parquet files that no source takes: path and reason.
+    pub of_no_source: Vec<(String, String)>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,
 }

@@ -10,7 +10,7 @@ use perennial_base::{Kind, counted};
 use perennial_engine::Engine;
 use perennial_lake::{FileState, Lake, Manifest, SourceFile, SourceManifest};
 
-use crate::astray::{Instead, astray};
+use crate::astray::{Astray, Instead, astray};
 use crate::bad_rows::{ABOVE, NONE_GOOD};
 use crate::error::{Error, Result};
 use crate::fitting;
@@ -430,11 +430,14 @@ async fn there<'a>(lake: &Lake, files: Vec<&'a SourceFile>) -> Result<Vec<&'a So
 /// What a path was meant to be that leads to no file.
 async fn near(lake: &Lake, source: &SourceConfig) -> Result<Option<String>> {
     let astray = astray(lake, std::iter::once(source)).await?;
-    let instead = astray.into_iter().find_map(|astray| astray.instead);
-    Ok(match instead {
-        Some(Instead::Near(path)) => Some(path),
+    let near = |astray| match astray {
+        Astray {
+            instead: Instead::Near(path),
+            ..
+        } => Some(path),
         _ => None,
-    })
+    };
+    Ok(astray.into_iter().find_map(near))
 }
 
 #[cfg(test)]
@@ -445,7 +448,7 @@ mod tests {
     fn what_to_do_of_a_refused_file_follows_from_the_reason() {
         for (reason, remedy) in [
             (
-                "has 2 bad rows of 5, above max_bad_rows = 0.01 of its [[source]]: time is missing or is not a time (2 rows)",
+                "has 2 bad rows of 5, above max_bad_rows = 0.01 of its [[source]]: time is NULL or is not a time (2 rows)",
                 "Correct the mapping, or raise max_bad_rows.",
             ),
             (

@@ -24,6 +24,8 @@ pub struct Report {
     pub quarantined: Vec<(String, String, String)>,
     /// Those of them that the snapshot before did not quarantine for the same reason.
     pub quarantined_anew: Vec<(String, String, String)>,
+    /// Files read.
+    pub files: u64,
     /// Rows read.
     pub rows: u64,
     /// Whether everything was worked out anew, and not what new files touch alone.
@@ -34,8 +36,8 @@ pub struct Report {
     pub renamed: Vec<Renamed>,
     /// Currencies of amounts that could not be converted.
     pub missing_rates: Vec<MissingRate>,
-    /// Parquet files that no source takes.
-    pub unclaimed: Vec<String>,
+    /// Parquet files that no source takes: path and reason.
+    pub unclaimed: Vec<(String, String)>,
     /// Sources of which no file is served as their mapping does not fit, each with the reason.
     pub unfit: Vec<(String, String)>,
     /// Sources with values of optional expressions that could not be worked out, and how many.
@@ -66,6 +68,7 @@ pub(crate) fn report(
         files_removed: landing.files_removed,
         quarantined: manifest.into_iter().flat_map(quarantined).map(named).collect(),
         quarantined_anew: Vec::new(),
+        files: 0,
         rows: 0,
         full: false,
         why_full: None,

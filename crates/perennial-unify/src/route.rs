@@ -11,6 +11,7 @@ use perennial_engine::schema::timestamp;
 use perennial_identity::{Resolution, SignatureId};
 use perennial_lake::SourceManifest;
 
+use crate::conditions::Traits;
 use crate::error::Result;
 use crate::groups::Labels;
 use crate::ledger::{Full, Ledger};
@@ -122,6 +123,7 @@ impl Routed {
 #[expect(clippy::too_many_arguments, reason = "what the rows go by, each part named")]
 pub(crate) fn route(
     config: &Config,
+    traits: &Traits,
     staged: Vec<(Staged, &SourceManifest)>,
     resolution: &Resolution,
     labels: &Labels,
@@ -142,7 +144,7 @@ pub(crate) fn route(
         );
         open.insert(staged.kind, (schema, Vec::new()));
     }
-    // A trait is a column of the golden record also while no file has it.
+    // A trait is a column of the golden record also while no file has it, of the type that it had.
     let profiles = || {
         config
             .sources
@@ -153,14 +155,18 @@ pub(crate) fn route(
         let (schema, _) = open
             .entry(Kind::Profile)
             .or_insert_with(|| (empty_schema(Kind::Profile), Vec::new()));
-        let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
         let names: Vec<&String> = profiles()
             .flat_map(|source| &source.traits)
             .map(|(name, _)| name)
             .collect();
+        let fields = schema
+            .fields()
+            .iter()
+            .filter(|field| !names.contains(&field.name()));
+        let mut fields: Vec<_> = fields.cloned().collect();
         for name in &names {
             if fields.iter().all(|field| field.name() != *name) {
-                fields.push(Arc::new(Field::new(*name, DataType::Utf8, true)));
+                fields.push(Arc::new(Field::new(*name, traits.type_of(name), true)));
             }
         }
         // Which files there are has no say in the order either.

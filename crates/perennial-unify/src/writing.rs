@@ -21,9 +21,10 @@ use tokio::task::JoinSet;
 use crate::bucket::{Names, Shared, gaps, process};
 use crate::cause::cause;
 use crate::columns::{Facts, texts, written_schema};
+use crate::conditions::Traits;
 use crate::error::{Error, Result};
 use crate::facts::spend;
-use crate::findings::{Findings, TALLY, TALLY_ORDER, tally};
+use crate::findings::{Findings, TALLY, TALLY_ORDER};
 use crate::groups::{Labels, of_customers};
 use crate::journal::Journal;
 use crate::landing::Landing;
@@ -60,6 +61,8 @@ pub(crate) struct Writing<'a> {
     pub(crate) previous: Option<&'a Manifest>,
     /// What is worked out anew, where that is not everything.
     pub(crate) part: Option<&'a Part>,
+    /// The types of traits.
+    pub(crate) traits: &'a Traits,
 }
 
 /// What a run works out that does not work out everything.
@@ -95,6 +98,7 @@ impl Writing<'_> {
             .collect();
         let (routed, ledger) = route(
             self.config,
+            self.traits,
             with_files,
             &resolution,
             labels,
@@ -349,10 +353,8 @@ impl Writing<'_> {
             self.write(shared, PERENNIAL, relation.name, &blocked, None)
                 .await?;
         }
-        shared
-            .output
-            .write(TALLY, None, &tally(warned)?, None, TALLY_ORDER)
-            .await
+        let tally = findings.tally(warned, self.landing).await?;
+        shared.output.write(TALLY, None, &tally, None, TALLY_ORDER).await
     }
 
     fn rates(&self, routed: &Routed, unowned: usize) -> Result<Rates> {

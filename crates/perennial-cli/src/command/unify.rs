@@ -9,9 +9,7 @@ use perennial_engine::Engine;
 use perennial_lake::FileState;
 use perennial_unify::{DoubtfulKey, Looks, Report, RunOptions};
 
-use crate::command::warnings::{
-    warn_of_astray, warn_of_doubts, warn_of_rates, warn_of_renamed, warn_of_strays,
-};
+use crate::command::warnings::{warn_of_astray, warn_of_doubts, warn_of_renamed, warn_of_strays};
 use crate::command::{ConfigArgument, open};
 use crate::exit::{DONE, InLake};
 use crate::show;
@@ -99,13 +97,13 @@ fn warn_of_keys(engine: &Engine, said: &[DoubtfulKey]) {
 pub(crate) fn told(report: &Report) {
     match report.snapshot {
         Some(snapshot) => show::note(&format!(
-            "snapshot {snapshot}: {} from {} ({}{})",
+            "snapshot {snapshot}: {} from {} of {}{}",
             counted(report.customers, "customer"),
             counted(report.rows, "row"),
-            counted(report.files_new, "new file"),
+            counted(report.files, "file"),
             match report.files_removed {
                 0 => String::new(),
-                removed => format!(", {} read no more", counted(removed, "file")),
+                removed => format!(" ({} read no more)", counted(removed, "file")),
             }
         )),
         None => show::note(&match report.overtaken {
@@ -119,7 +117,6 @@ pub(crate) fn told(report: &Report) {
     if let Some(why) = report.why_full.as_ref().filter(|_| report.snapshot > Some(1)) {
         show::note(&format!("everything was worked out anew: {why}"));
     }
-    warn_of_rates(&report.missing_rates);
     for (source, values) in &report.values_lost {
         show::note(&format!(
             "warning: {values} values of {source} could not be worked out and are NULL: SELECT path, losses FROM perennial.files WHERE source = '{source}' says which, and why"

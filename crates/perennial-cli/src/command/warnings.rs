@@ -26,6 +26,7 @@ pub(crate) fn warn_of_doubts(file: &str, cautions: &Cautions) {
     for doubtful in &cautions.doubtful_keys {
         show::note(&format!("warning: {}", said(doubtful)));
     }
+    warn_of_rates(&cautions.missing_rates);
 }
 
 /// Says which sources have another name than before, and what follows from it.
@@ -36,7 +37,7 @@ pub(crate) fn warn_of_renamed(file: &str, renamed: &[Renamed]) {
 }
 
 /// Says which currencies have no rate.
-pub(crate) fn warn_of_rates(missing: &[MissingRate]) {
+fn warn_of_rates(missing: &[MissingRate]) {
     for rate in missing {
         show::note(&format!(
             "warning: amounts in {} have no rate on {} or before and stay NULL: land one in a source of kind fx_rate",
@@ -124,11 +125,12 @@ pub(crate) fn warn_of_astray(sources: &[Astray]) {
     } in sources
     {
         let there = match instead {
-            Some(Instead::Near(path)) => format!(": did you mean \"{path}\"?"),
-            Some(Instead::Found { folder, names }) => {
+            Instead::Near(path) => format!(": did you mean \"{path}\"?"),
+            Instead::Found { folder, names } if !names.is_empty() => {
                 format!("; \"{folder}\" has {}", names.join(", "))
             }
-            None => ", which is empty".to_owned(),
+            Instead::Found { folder, .. } if folder == "." => ", which has no files yet".to_owned(),
+            Instead::Found { folder, .. } => format!("; \"{folder}\" has no files yet"),
         };
         show::note(&format!(
             "warning: source \"{source}\" has no files yet: path = \"{path}\" leads to none of the lake{there}"
@@ -136,15 +138,13 @@ pub(crate) fn warn_of_astray(sources: &[Astray]) {
     }
 }
 
-/// Names files that no source takes.
-pub(crate) fn warn_of_strays(paths: &[String]) {
-    for path in paths.iter().take(SHOWN) {
-        show::note(&format!(
-            "warning: {path} belongs to no source: no `path` of the configuration leads to it"
-        ));
+/// Names files that no source takes, each with the reason.
+pub(crate) fn warn_of_strays(files: &[(String, String)]) {
+    for (path, reason) in files.iter().take(SHOWN) {
+        show::note(&format!("warning: {path} belongs to no source: {reason}"));
     }
-    if paths.len() > SHOWN {
-        let more = paths.len() - SHOWN;
+    if files.len() > SHOWN {
+        let more = files.len() - SHOWN;
         show::note(&format!("warning: {more} more files belong to no source"));
     }
 }
