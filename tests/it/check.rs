@@ -80,6 +80,41 @@ fn a_mapping_that_rejects_every_row_does_not_fit() {
     assert!(error.ends_with(&said), "{error}");
 }
 
+#[test]
+fn all_slips_of_a_source_are_named_at_once_in_the_order_of_the_file() {
+    let slips = [
+        (KEY, "record_key = \"idd\"", "record_key", "idd"),
+        ("time = \"at\"", "time = \"att\"", "time", "att"),
+        (EMAIL, "email = \"emial\"", "identifiers.email", "emial"),
+        (AMOUNT, "amount = \"amuont\"", "columns.amount", "amuont"),
+        (
+            "status = \"state\"",
+            "status = \"sate\"",
+            "columns.status",
+            "sate",
+        ),
+    ];
+    let changes = slips.map(|(usual, instead, ..)| (usual, instead));
+    let lake = lake(&changes, "", &[("orders/1.parquet", &three())]);
+    let errors = lake.check().unwrap_err();
+    let written = changes.iter().fold(config("", ""), |text, (usual, instead)| {
+        text.replace(usual, instead)
+    });
+    let expected = slips.map(|(.., key, column)| {
+        let quoted = format!("\"{column}\"");
+        let (number, line) = (1..)
+            .zip(written.lines())
+            .find(|(_, line)| line.contains(&quoted))
+            .unwrap();
+        let at = line.find(&quoted).unwrap() + 1;
+        format!("perennial.toml:{number}:{at}: {key} of source \"shop\": column {quoted} does not exist")
+    });
+    assert_eq!(errors.len(), expected.len(), "{errors:?}");
+    for (error, expected) in errors.iter().zip(&expected) {
+        assert!(error.contains(expected), "{error} lacks {expected}");
+    }
+}
+
 /// What is in doubt about the key of these orders: value, reason, and rows compared.
 fn doubt(key: &str, rows: &[(&str, &str, &str, &str, i64)]) -> Option<(String, Doubt, u64)> {
     let file = orders(rows);

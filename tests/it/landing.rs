@@ -184,6 +184,35 @@ async fn rows_that_break_a_required_expression_are_counted_with_their_reason() {
     );
 }
 
+/// Money is `numeric(18,4)`: 14 digits before the point.
+#[tokio::test]
+async fn an_amount_that_is_too_large_is_told_with_its_bounds() {
+    let config = CONFIG.replace("record_key =", "max_bad_rows = 0.9\nrecord_key =");
+    let large = 9e13;
+    let file = orders(&[
+        ("1", "ann@example.org", Some(large), "paid"),
+        ("2", "ann@example.org", Some(-large), "paid"),
+        ("3", "ann@example.org", Some(1e14), "paid"),
+        ("4", "ann@example.org", Some(-1e20), "paid"),
+        ("5", "ann@example.org", Some(f64::NAN), "paid"),
+        ("6", "ann@example.org", None, "paid"),
+    ]);
+    let server = TestServer::start(TestLake::of(&config, &[("orders/a.parquet", &file)]));
+    let client = connect(&server).await;
+    let amounts = "SELECT order_id, amount FROM orders ORDER BY 1";
+    assert_eq!(
+        lines(&client, amounts).await,
+        ["1|90000000000000.0000", "2|-90000000000000.0000"]
+    );
+    let told = one(&client, "SELECT rejections FROM perennial.files").await;
+    let beyond = "\"amount is out of range: it goes from -99999999999999.9999 to 99999999999999.9999\":2";
+    assert!(
+        told.contains(beyond) && told.contains("is not a number\":2"),
+        "{told}"
+    );
+    assert_eq!(lines(&client, UNEQUAL).await, Vec::<String>::new());
+}
+
 /// A condition of a source that cannot be worked out leaves nothing out silently.
 #[tokio::test]
 async fn rows_of_which_nobody_can_say_whether_they_count_are_rejected() {

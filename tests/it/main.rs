@@ -27,6 +27,7 @@ mod login;
 mod lookups;
 mod matrix;
 mod money;
+mod nobody;
 mod parameters;
 mod pieces;
 mod programs;

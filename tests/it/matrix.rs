@@ -128,6 +128,15 @@ fn long_value() -> Vec<u8> {
     written(with("long", 200, "state", states), zstd())
 }
 
+/// 500 rows, whose first page is not what was written, behind a footer that is.
+fn flipped_page() -> Vec<u8> {
+    let mut file = orders("page", 500);
+    for byte in &mut file[100..400] {
+        *byte ^= 0xff;
+    }
+    file
+}
+
 fn cut(at: impl Fn(usize) -> usize) -> Vec<u8> {
     let file = orders("cut", 50);
     file[..at(file.len())].to_vec()
@@ -136,8 +145,8 @@ fn cut(at: impl Fn(usize) -> usize) -> Vec<u8> {
 enum Is {
     /// Live, with so many rows, so many of them rejected.
     Live(u64, u64),
-    /// Quarantined, for a reason with these words.
-    Refused(&'static str),
+    /// Quarantined, for a reason with these words, with so many rows by its footer.
+    Refused(&'static str, u64),
 }
 
 struct Case {
@@ -148,7 +157,9 @@ struct Case {
 
 fn cases() -> Vec<Case> {
     let case = |name, file, is| Case { name, file, is };
-    let refused = |name, file, words| case(name, file, Is::Refused(words));
+    // Without a footer that can be read.
+    let refused = |name, file, words| case(name, file, Is::Refused(words, 0));
+    let refused_with = |name, file, rows, words| case(name, file, Is::Refused(words, rows));
     let live = |name, file, rows| case(name, file, Is::Live(rows, 0));
     let text = |value: &str| -> ArrayRef { Arc::new(StringArray::from(vec![value])) };
     let floats: ArrayRef = Arc::new(Float32Array::from(vec![1.0; 2]));
@@ -178,29 +189,34 @@ fn cases() -> Vec<Case> {
         refused("footer-2^31", lying(i32::MAX as u32), "is cut: the footer says"),
         refused("footer-2^32", lying(u32::MAX), "is cut: the footer says"),
         refused("encrypted", b"PARE0123456789PARE".to_vec(), "is encrypted"),
-        refused(
+        refused_with(
             "words",
             written(
                 with("words", 1, "amount", text("a lot")),
                 WriterProperties::builder(),
             ),
+            1,
             "amount",
         ),
-        refused(
+        refused_with(
             "less",
             written(without, WriterProperties::builder()),
+            2,
             "has no column \"amount\"",
         ),
-        refused(
+        refused_with(
             "dictionary-bomb",
             dictionary_bomb(),
+            2_000,
             "unpacks to more than 268435456 bytes",
         ),
-        refused(
+        refused_with(
             "compression-bomb",
             compression_bomb(),
+            300,
             "more than 10000 times as much",
         ),
+        refused_with("page", flipped_page(), 500, "damaged"),
         case("long-value", long_value(), Is::Live(200, 1)),
         live("no-rows", orders("none", 0), 0),
         live(
@@ -208,9 +224,10 @@ fn cases() -> Vec<Case> {
             written(with("float", 2, "amount", floats), WriterProperties::builder()),
             2,
         ),
-        refused(
+        refused_with(
             "integers",
             written(with("int", 2, "amount", integers), WriterProperties::builder()),
+            2,
             "has another type: integer in this file, double precision in the files before",
         ),
         live(
@@ -299,8 +316,13 @@ async fn every_fault_is_named_and_disturbs_nothing_beside_it() {
                 case.name,
                 field(4)
             ),
-            Is::Refused(words) => {
-                assert_eq!(field(1), "quarantined", "{}", case.name);
+            Is::Refused(words, rows) => {
+                assert_eq!(
+                    (field(1), field(2)),
+                    ("quarantined", rows.to_string().as_str()),
+                    "{}",
+                    case.name
+                );
                 assert!(field(4).contains(words), "{}: {}", case.name, field(4));
                 assert!(!field(4).contains("/tmp"), "{}: {}", case.name, field(4));
             }

@@ -32,7 +32,7 @@ const QUESTIONS: &[&str] = &[
 ];
 
 /// The lake with what is proposed for it, and what the proposal says can be taken as it stands.
-fn taken(lake: &TestLake) -> String {
+pub(crate) fn taken(lake: &TestLake) -> String {
     let proposed = lake.proposal(NOW).replace("# as_of = ", "as_of = ");
     lake.configure(&format!("{proposed}\n[server]\nauthentication = \"trust\"\n"));
     let report = lake

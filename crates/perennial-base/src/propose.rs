@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 
 use crate::config::{IdentifierConfig, RoleConfig, SourceConfig, render};
+use crate::kind::Kind;
 
 mod age;
 mod identity;
@@ -151,6 +152,7 @@ pub fn propose(folders: &[FolderFacts], now: i64) -> Proposal {
     notes.extend(drafts.iter().filter_map(source::Draft::mixed_note));
     notes.extend(source::alike(&drafts));
     notes.extend(identity::notes(&sources));
+    notes.extend(drafts.iter().filter_map(kinds::close_to_orders));
     notes.extend(drafts.iter().filter_map(identity::unused));
     let as_of = age::as_of(&drafts, now);
     if let Some((moment, reason)) = &as_of {
@@ -207,11 +209,14 @@ impl Proposal {
         for source in &self.sources {
             text.push('\n');
             text.push_str(&render::source(&source.config, &source.reasons));
-            if !source.unmapped.is_empty() {
-                let (name, columns) = (&source.config.name, source.unmapped.join(", "));
-                text.push_str(&render::comment(&format!(
-                    "not mapped, available as raw.{name}: {columns}"
-                )));
+            let (name, schema) = (&source.config.name, &source.config.schema);
+            if source.config.kind == Kind::Table {
+                let comment = format!("served as {schema}.{name}, with all its columns");
+                text.push_str(&render::comment(&comment));
+            } else if !source.unmapped.is_empty() {
+                let columns = source.unmapped.join(", ");
+                let comment = format!("not mapped, available as raw.{name}: {columns}");
+                text.push_str(&render::comment(&comment));
             }
         }
         for (identifier, reason) in &self.identifiers {

@@ -77,7 +77,7 @@ pub(crate) fn report(error: &anyhow::Error) -> u8 {
         if let Some(rest) = errors.rest() {
             show::note(&rest);
         }
-        return INPUT;
+        return code(errors.class());
     }
     if error.is::<Interrupted>() {
         show::note(&error.to_string());

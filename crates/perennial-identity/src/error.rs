@@ -7,9 +7,6 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// No identifier type is configured.
-    #[error("no identifier type is configured")]
-    NoIdentifierTypes,
     /// More identifier types than a set of types has places.
     #[error("{count} identifier types are configured, at most {limit} can be")]
     TooManyIdentifierTypes {
@@ -114,8 +111,7 @@ pub enum Error {
 impl UserError for Error {
     fn class(&self) -> ErrorClass {
         match self {
-            Self::NoIdentifierTypes
-            | Self::TooManyIdentifierTypes { .. }
+            Self::TooManyIdentifierTypes { .. }
             | Self::UnnamedIdentifierType
             | Self::DuplicateIdentifierType { .. }
             | Self::ZeroBound { .. }
@@ -152,9 +148,6 @@ impl UserError for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NoIdentifierTypes => {
-                Some("Add at least one [[identity.identifier]] table, for example with type = \"email\".".to_owned())
-            }
             Self::OutOfMemory { .. } => Some("Raise server.memory.".to_owned()),
             Self::Spill { full: true, .. } => {
                 Some("Free space, or set server.spill_dir to a folder on a larger disk.".to_owned())

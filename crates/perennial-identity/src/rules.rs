@@ -35,15 +35,12 @@ pub struct IdentifierRule {
 impl Rules {
     /// Checks the rules. `blocked` is joined to the built-in list: a plain entry blocks the value in every
     /// type (in any case, and however the type's normalisation lets it be spelt), one that ends with an at sign blocks the mailbox in every domain, and one that starts
-    /// with an exclamation mark takes a built-in entry off the list.
+    /// with an exclamation mark takes a built-in entry off the list. Without any type nothing joins records.
     ///
     /// # Errors
-    /// No type, more than 64, a type without a name, two of one name, a bound of 0, an entry that takes off what is
+    /// More than 64 types, a type without a name, two of one name, a bound of 0, an entry that takes off what is
     /// not on the built-in list.
     pub fn try_new(identifiers: Vec<IdentifierRule>, blocked: &[String]) -> Result<Self, Error> {
-        if identifiers.is_empty() {
-            return Err(Error::NoIdentifierTypes);
-        }
         if identifiers.len() > MAX_TYPES {
             return Err(Error::TooManyIdentifierTypes {
                 count: identifiers.len(),

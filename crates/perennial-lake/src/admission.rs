@@ -82,6 +82,8 @@ pub struct Rejection {
     pub row_group: Option<usize>,
     /// The column concerned.
     pub column: Option<String>,
+    /// How many rows the footer says that the file has; 0 where it cannot be read.
+    pub rows: u64,
 }
 
 impl Rejection {
@@ -91,7 +93,15 @@ impl Rejection {
             reason: reason.into(),
             row_group: None,
             column: None,
+            rows: 0,
         }
+    }
+
+    /// The refusal of a file whose footer says that it has so many rows.
+    #[must_use]
+    pub fn of_rows(mut self, rows: u64) -> Self {
+        self.rows = rows;
+        self
     }
 
     fn at(mut self, row_group: usize, column: &str) -> Self {
@@ -161,6 +171,7 @@ async fn judge(lake: &Lake, landed: &Landed, path: &object_store::path::Path) ->
         Err(rejection) => return Ok(Err(rejection)),
     };
 
+    let rows = footer_rows(&metadata);
     let ranges = prefetch_ranges(&metadata, size);
     let source = Source::fetch(store, path.clone(), size, &ranges)
         .await
@@ -174,23 +185,25 @@ async fn judge(lake: &Lake, landed: &Landed, path: &object_store::path::Path) ->
         return Err(failed(error));
     }
     let landed = landed.clone();
-    caught(move || {
+    let facts = caught(move || {
         sampled?;
         let schema = Arc::clone(arrow.schema());
         Ok(FileFacts {
             stats: column_stats(&metadata, &schema),
             schema,
             partitions: landed.partitions,
-            rows: metadata
-                .row_groups()
-                .iter()
-                .filter_map(|group| u64::try_from(group.num_rows()).ok())
-                .sum(),
+            rows,
             row_groups: metadata.num_row_groups() as u64,
             bytes: landed.size,
         })
     })
-    .await
+    .await?;
+    Ok(facts.map_err(|rejection| rejection.of_rows(rows)))
+}
+
+/// How many rows a footer says that there are in all, which [`check_layout`] compares with its row groups.
+fn footer_rows(metadata: &ParquetMetaData) -> u64 {
+    u64::try_from(metadata.file_metadata().num_rows()).unwrap_or(0)
 }
 
 /// Runs work over untrusted bytes on a thread of its own; a panic is the file's fault.
@@ -289,15 +302,25 @@ fn parse_footer(footer: &[u8], data_end: u64) -> std::result::Result<Parsed, Rej
     check_shape(&shape)?;
     let damaged = |error: ParquetError| Rejection::new(format!("has a damaged footer: {}", shown(&error)));
     let metadata = Arc::new(ParquetMetaDataReader::decode_metadata(footer).map_err(damaged)?);
-    check_layout(&metadata, data_end)?;
+    let arrow =
+        check_footer(&metadata, data_end).map_err(|rejection| rejection.of_rows(footer_rows(&metadata)))?;
+    Ok((metadata, arrow))
+}
+
+/// Checks a footer that can be read.
+fn check_footer(
+    metadata: &Arc<ParquetMetaData>,
+    data_end: u64,
+) -> std::result::Result<ArrowReaderMetadata, Rejection> {
+    check_layout(metadata, data_end)?;
     let options = ArrowReaderOptions::new();
-    let arrow = ArrowReaderMetadata::try_new(Arc::clone(&metadata), options)
+    let arrow = ArrowReaderMetadata::try_new(Arc::clone(metadata), options)
         .map_err(|error| Rejection::new(format!("has a schema that cannot be read: {}", shown(&error))))?;
     StoredSchema::try_new(arrow.schema()).map_err(|misfit| Rejection {
         column: Some(misfit.column.clone()),
         ..Rejection::new(format!("is not usable: {misfit}"))
     })?;
-    Ok((metadata, arrow))
+    Ok(arrow)
 }
 
 fn check_shape(shape: &FooterShape) -> std::result::Result<(), Rejection> {

@@ -169,6 +169,16 @@ impl Server {
         self.address
     }
 
+    /// Where TCP is open; none where only the Unix socket opens.
+    pub fn tcp(&self) -> Option<SocketAddr> {
+        self.tcp.as_ref().map(|_| self.address)
+    }
+
+    /// The file of the Unix socket, if it is open. Its folder is what clients take for the host.
+    pub fn unix_socket(&self) -> Option<&Path> {
+        self.unix.as_ref().map(|(_, file)| file.0.as_path())
+    }
+
     /// Serves until `shutdown`, then lets running statements end within the grace time.
     ///
     /// # Errors

@@ -95,7 +95,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         }
         if let Err(error) = checked {
             faulty.insert(&source.name);
-            errors.push(error);
+            errors.extend(checking.slips(source, manifest, error));
         }
     }
     rates.finish();
@@ -307,6 +307,19 @@ impl Checking<'_> {
             }
         }
         Ok(())
+    }
+
+    /// All that is wrong with a mapping that cannot be planned; with one that can, what trying it has come to.
+    fn slips(&self, source: &SourceConfig, manifest: &SourceManifest, tried: Error) -> Vec<Error> {
+        let (columns, _) = input(manifest);
+        let problems = Mapping::problems(self.state, source, &columns, self.config.zone, |name| {
+            self.rules.index_of(name)
+        });
+        if problems.is_empty() {
+            vec![tried]
+        } else {
+            problems
+        }
     }
 
     /// The sources of records that overrides name and that nobody has configured.

@@ -397,6 +397,7 @@ impl Judge<'_> {
                     }
                 }
                 Err(rejection) => {
+                    admitted.landed = rejection.rows;
                     admitted.reason = Some(rejection.to_string());
                     admitted.row_group = rejection.row_group.map(|group| group as u64);
                 }

@@ -1,6 +1,5 @@
 //! From the columns of a source to the canonical columns of its kind.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -9,25 +8,20 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Field, Schema, SchemaRef};
 use chrono_tz::Tz;
-use datafusion::common::DFSchema;
-use datafusion::execution::SessionState;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
-use perennial_base::config::{Expression, SourceConfig, Spot};
 use perennial_base::relation::ColumnType;
-use perennial_base::{ErrorClass, Kind, UserError};
-use perennial_engine::expression::{expression, lenient, physical};
 use perennial_engine::schema::data_type;
-use perennial_engine::type_name;
 
-use crate::columns::columns_told;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::evaluating::{attempted, evaluate, text};
 use crate::lost::{Casts, Lost, Worked};
 use crate::money::currencies;
 use crate::overrides::verdict;
-use crate::values::{convert, instants, may_be_moments, trait_type};
+use crate::values::{convert, instants, too_large};
+
+mod planning;
 
 /// The expressions of a source over the columns of its files.
 #[derive(Debug)]
@@ -111,175 +105,6 @@ impl Optional {
 }
 
 impl Mapping {
-    /// Plans the expressions of a source; `type_index` gives the place of an identifier type in the rules.
-    pub(crate) fn try_new(
-        state: &SessionState,
-        source: &SourceConfig,
-        input: &SchemaRef,
-        zone: Tz,
-        until: Option<i64>,
-        type_index: impl Fn(&str) -> Option<usize>,
-    ) -> Result<Self> {
-        let schema = DFSchema::try_from(Arc::clone(input))?;
-        let unfit = |key: &str, at: Spot, cause: perennial_engine::Error| Error::Mapping {
-            name: source.name.clone(),
-            key: key.to_owned(),
-            at,
-            cause: Box::new(match (cause.class(), cause.hint()) {
-                (ErrorClass::UndefinedColumn, None) => cause.with_hint(columns_told(input)),
-                _ => cause,
-            }),
-        };
-        let castable = |key: &str, at: Spot, from: &DataType, to: &DataType| -> Result<()> {
-            if arrow::compute::can_cast_types(from, to) {
-                return Ok(());
-            }
-            let message = format!(
-                "a value of type {} cannot become {}",
-                type_name(from),
-                type_name(to)
-            );
-            let cause = perennial_engine::Error::new(ErrorClass::TypeMismatch, message);
-            Err(unfit(
-                key,
-                at,
-                cause.with_hint("Write an expression of one value of that type."),
-            ))
-        };
-        let moment = |key: &str, at: Spot, from: &DataType| -> Result<()> {
-            may_be_moments(from).map_err(|cause| unfit(key, at, cause))
-        };
-        let planned = |key: &str, written: &Expression| -> Result<Arc<dyn PhysicalExpr>> {
-            expression(state, &written.sql, &schema)
-                .and_then(lenient)
-                .and_then(|expr| physical(state, expr, &schema))
-                .map_err(|cause| unfit(key, written.at, cause))
-        };
-        // A value that cannot be cast is NULL everywhere but here: it would leave its row out without a word.
-        let condition = |written: &Expression| -> Result<Arc<dyn PhysicalExpr>> {
-            let expr = expression(state, &written.sql, &schema)
-                .and_then(|expr| physical(state, expr, &schema))
-                .map_err(|cause| unfit("where", written.at, cause))?;
-            match expr.data_type(input)? {
-                DataType::Boolean | DataType::Null => Ok(expr),
-                other => {
-                    let message = format!("a value of type {} is no condition", type_name(&other));
-                    let cause = perennial_engine::Error::new(ErrorClass::TypeMismatch, message);
-                    let hint = format!(
-                        "Write what has to be true of a row, such as {} IS NOT NULL.",
-                        written.sql
-                    );
-                    Err(unfit("where", written.at, cause.with_hint(hint)))
-                }
-            }
-        };
-        let required = |key: &str, written: &Option<Expression>| {
-            written.as_ref().map(|written| planned(key, written)).transpose()
-        };
-        let optional = |key: &str, written: &Expression| -> Result<Optional> {
-            let expr = planned(key, written)?;
-            let strict = expression(state, &written.sql, &schema)?;
-            Ok(Optional {
-                key: key.to_owned(),
-                expr,
-                casts: Casts::of(state, strict, &schema)?,
-            })
-        };
-        let mut identifiers = Vec::new();
-        for (name, written) in &source.identifiers {
-            if let Some(index) = type_index(name) {
-                let key = format!("identifiers.{name}");
-                let expr = optional(&key, written)?;
-                castable(&key, written.at, &expr.expr.data_type(input)?, &DataType::Utf8)?;
-                identifiers.push((index, expr));
-            }
-        }
-        let mut columns = Vec::new();
-        if source.kind == Kind::Profile {
-            for (name, written) in &source.traits {
-                let expr = optional(&format!("traits.{name}"), written)?;
-                let found = expr.expr.data_type(input)?;
-                let target = trait_type(&found);
-                castable(&format!("traits.{name}"), written.at, &found, &target)?;
-                columns.push(MappedColumn {
-                    name: name.clone(),
-                    target,
-                    required: false,
-                    verdict: false,
-                    expr: Some(expr),
-                });
-            }
-        }
-        for column in source.kind.columns() {
-            let written = source.column(column.name);
-            let expr = written
-                .map(|written| optional(&format!("columns.{}", column.name), written))
-                .transpose()?;
-            let target = plain(column.column_type);
-            if let (Some(written), Some(expr)) = (written, &expr) {
-                let key = format!("columns.{}", column.name);
-                castable(&key, written.at, &expr.expr.data_type(input)?, &target)?;
-            }
-            columns.push(MappedColumn {
-                name: column.name.to_owned(),
-                target,
-                required: column.required,
-                verdict: source.kind == Kind::IdentityOverride && column.name == "verdict",
-                expr,
-            });
-        }
-        let keep = source.filter.as_ref().map(condition).transpose()?;
-        let key = required("record_key", &source.record_key).map_err(Error::of_key)?;
-        if let (Some(written), Some(key)) = (&source.record_key, &key) {
-            castable("record_key", written.at, &key.data_type(input)?, &DataType::Utf8)
-                .map_err(Error::of_key)?;
-        }
-        let time = required("time", &source.time)?;
-        if let (Some(written), Some(time)) = (&source.time, &time) {
-            moment("time", written.at, &time.data_type(input)?)?;
-        }
-        let updated = source.updated_at.as_ref();
-        let updated = updated
-            .map(|written| {
-                let updated = optional("updated_at", written)?;
-                moment("updated_at", written.at, &updated.expr.data_type(input)?)?;
-                Ok::<_, Error>(updated)
-            })
-            .transpose()?;
-        let mut named = BTreeSet::new();
-        let single = [&keep, &key, &time].into_iter().flatten();
-        let many = identifiers
-            .iter()
-            .map(|(_, expr)| expr)
-            .chain(columns.iter().filter_map(|column| column.expr.as_ref()))
-            .chain(&updated)
-            .map(|optional| &optional.expr);
-        for expr in single.chain(many) {
-            named.extend(collect_columns(expr).into_iter().map(|column| column.index()));
-        }
-        let rest = if source.kind == Kind::Event {
-            (0..input.fields().len())
-                .filter(|index| !named.contains(index))
-                .collect()
-        } else {
-            Vec::new()
-        };
-        Ok(Self {
-            input: Arc::clone(input),
-            keep,
-            key,
-            time,
-            updated,
-            identifiers,
-            columns,
-            rest,
-            named: named.into_iter().collect(),
-            zone: source.zone.unwrap_or(zone),
-            timed: source.kind.timed(),
-            until,
-        })
-    }
-
     /// The canonical columns, `properties` last where the kind has them.
     pub(crate) fn schema(&self) -> SchemaRef {
         let mut fields: Vec<Field> = self
@@ -427,6 +252,7 @@ impl Mapping {
         };
         let mut columns = Vec::with_capacity(self.columns.len() + 1);
         for column in &self.columns {
+            let mut beyond = Vec::new();
             let array = match &column.expr {
                 Some(optional) => {
                     let (given, failed, error) = attempted(&optional.expr, batch)?;
@@ -435,13 +261,21 @@ impl Mapping {
                     } else {
                         convert(&given, &column.target, self.zone)?
                     };
-                    if !column.required {
+                    if column.required {
+                        beyond = too_large(&given, &array)?;
+                    } else {
                         worked.push(optional.worked(given, failed, error, Arc::clone(&array)));
                     }
                     array
                 }
                 None => new_null_array(&column.target, rows),
             };
+            if !beyond.is_empty() {
+                require(
+                    &|row| beyond.binary_search(&row).is_err(),
+                    out_of_range(&column.name),
+                );
+            }
             if column.required {
                 require(&|row| array.is_valid(row), missing(&column.name));
             }
@@ -558,5 +392,19 @@ fn missing(column: &str) -> &'static str {
         "source_a" | "record_a" | "source_b" | "record_b" => "a record is not named",
         "verdict" => "verdict is NULL",
         _ => "a required column is NULL",
+    }
+}
+
+/// Why a number has no room in the column's type: amounts of money have 14 digits before the point and 4 behind it, rates
+/// 10 behind it.
+fn out_of_range(column: &str) -> &'static str {
+    match column {
+        "amount" => "amount is out of range: it goes from -99999999999999.9999 to 99999999999999.9999",
+        "unit_price" => {
+            "unit_price is out of range: it goes from -99999999999999.9999 to 99999999999999.9999"
+        }
+        "mrr" => "mrr is out of range: it goes from -99999999999999.9999 to 99999999999999.9999",
+        "rate" => "rate is out of range: it goes up to 99999999999999.9999999999",
+        _ => "a number is out of range",
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Date32Array, TimestampMicrosecondArray};
-use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::array::{Array, ArrayRef, AsArray, Date32Array, TimestampMicrosecondArray};
+use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
+use arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use chrono::{Datelike, NaiveDate, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 use perennial_base::ErrorClass;
@@ -28,6 +28,22 @@ pub(crate) fn convert(array: &ArrayRef, target: &DataType, zone: Tz) -> Result<A
         DataType::Date32 => dates(array, zone),
         _ => Ok(cast_with_options(array, target, &SAFE)?),
     }
+}
+
+/// The rows, in their order, of which a number became NULL as the decimal type has no room for it.
+pub(crate) fn too_large(given: &ArrayRef, taken: &ArrayRef) -> Result<Vec<usize>> {
+    let DataType::Decimal128(precision, scale) = taken.data_type() else {
+        return Ok(Vec::new());
+    };
+    if taken.null_count() == 0 || !can_cast_types(given.data_type(), &DataType::Float64) {
+        return Ok(Vec::new());
+    }
+    let numbers = cast_with_options(given, &DataType::Float64, &SAFE)?;
+    let numbers = numbers.as_primitive::<Float64Type>();
+    let bound = 10_f64.powi(i32::from(*precision) - i32::from(*scale));
+    let beyond =
+        |row: &usize| taken.is_null(*row) && numbers.is_valid(*row) && numbers.value(*row).abs() >= bound;
+    Ok((0..taken.len()).filter(beyond).collect())
 }
 
 /// Traits keep simple types; everything else is text.

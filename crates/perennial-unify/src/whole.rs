@@ -36,7 +36,7 @@ pub(crate) async fn read(
     loop {
         // Bytes that make a decoder panic are bytes that cannot be decoded.
         let Ok(next) = AssertUnwindSafe(stream.next()).catch_unwind().await else {
-            return Ok(Err(Rejection::new(UNDECODABLE)));
+            return Ok(Err(Rejection::new(UNDECODABLE).of_rows(facts.rows)));
         };
         match next {
             Some(Ok(batch)) => {
@@ -45,14 +45,14 @@ pub(crate) async fn read(
             }
             Some(Err(error)) if is_of_the_file(&error) => {
                 let reason = format!("{UNDECODABLE}: {}", described(error));
-                return Ok(Err(Rejection::new(reason)));
+                return Ok(Err(Rejection::new(reason).of_rows(facts.rows)));
             }
             Some(Err(error)) => return Err(elsewhere(&landed.path, error)),
             None => break,
         }
     }
     Ok(match miscounted(rows, facts.rows) {
-        Some(reason) => Err(Rejection::new(reason)),
+        Some(reason) => Err(Rejection::new(reason).of_rows(facts.rows)),
         None => Ok(FileFacts {
             stats: bounds.finish(),
             ..facts

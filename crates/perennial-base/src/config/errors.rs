@@ -76,6 +76,8 @@ pub enum Problem {
     /// The file cannot be read.
     #[error("cannot read the configuration: {reason}")]
     Unreadable {
+        /// Whether it is the machine that does not let it be read, and not what was named.
+        class: ErrorClass,
         /// What the system says.
         reason: String,
         /// What to do.
@@ -240,6 +242,15 @@ impl std::error::Error for ConfigErrors {}
 
 impl UserError for ConfigErrors {
     fn class(&self) -> ErrorClass {
+        if let [
+            ConfigProblem {
+                problem: Problem::Unreadable { class, .. },
+                ..
+            },
+        ] = self.problems.as_slice()
+        {
+            return *class;
+        }
         let all = |test: fn(&Problem) -> bool| {
             !self.problems.is_empty() && self.problems.iter().all(|entry| test(&entry.problem))
         };

@@ -13,6 +13,7 @@ use super::errors::{ConfigErrors, ConfigProblem, MAX_PROBLEMS, Place, Problem};
 use super::reader::{Reader, Section, Text};
 use super::{Config, LakeConfig, MetricConfig, SegmentConfig, environment, fingerprint, registry};
 use crate::currency;
+use crate::error::ErrorClass;
 
 mod identity;
 mod lifecycle;
@@ -331,17 +332,23 @@ fn read_metrics(reader: &mut Reader, root: &Section<'_>) -> Vec<MetricConfig> {
 
 /// The text of the file, or why there is none.
 fn read_text(path: &Path) -> Result<String, Problem> {
-    let unreadable = |reason: &str, remedy: &str| Problem::Unreadable {
+    let refused = |class: ErrorClass, reason: &str, remedy: &str| Problem::Unreadable {
+        class,
         reason: reason.to_owned(),
         remedy: remedy.to_owned(),
     };
+    let unreadable = |reason: &str, remedy: &str| refused(ErrorClass::InvalidArgument, reason, remedy);
     let system = |error: std::io::Error| match error.kind() {
-        std::io::ErrorKind::NotFound => unreadable(
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory => unreadable(
             "no such file",
             "`perennial init <folder or URL>` writes one; --config names another place",
         ),
         std::io::ErrorKind::IsADirectory => unreadable("it is a folder", "--config names the file itself"),
-        _ => unreadable(
+        std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidFilename => {
+            unreadable(&error.to_string(), "--config names the file")
+        }
+        _ => refused(
+            ErrorClass::Unavailable,
             &error.to_string(),
             "see that the file can be read by the system user",
         ),

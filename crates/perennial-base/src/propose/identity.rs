@@ -132,7 +132,10 @@ pub(super) fn notes(sources: &[ProposedSource]) -> Vec<String> {
         let config = &source.config;
         if config.kind.person_bearing() && config.identifiers.is_empty() {
             let name = &config.name;
-            notes.push(format!("{name} has no identifier that another row or source could share: none of its rows will be joined."));
+            notes.push(match config.kind {
+                Kind::Profile => format!("{name} has no identifier that another row or source could share: none of its rows will be joined."),
+                _ => format!("{name} has no column that points to a person: its rows are served, and belong to no customer."),
+            });
         }
     }
     let with_person: Vec<&ProposedSource> = sources

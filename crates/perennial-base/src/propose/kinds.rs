@@ -1,13 +1,14 @@
 //! Which kind the rows of a folder are: rules in order, the most telling first.
 
 use super::FolderFacts;
+use super::source::Draft;
 use super::words::{Concept, plain};
 use crate::kind::Kind;
 
-/// What a folder offers: concepts with the columns that may say them, and the words of its path.
+/// What a folder offers: concepts with the columns that may say them, and what is known of these.
 pub(super) struct Offer<'a> {
     pub(super) concepts: &'a [(Concept, &'a str)],
-    pub(super) path: &'a str,
+    pub(super) facts: &'a FolderFacts,
 }
 
 impl Offer<'_> {
@@ -25,7 +26,7 @@ impl Offer<'_> {
 
     /// Whether the path or a column holds one of these words.
     fn speaks_of(&self, words: &[&str]) -> bool {
-        let path = self.path.to_lowercase();
+        let path = self.facts.path.to_lowercase();
         words.iter().any(|word| path.contains(word))
     }
 
@@ -51,6 +52,16 @@ impl Offer<'_> {
         traits.count()
     }
 
+    /// The first column that may say it and has another value in every row.
+    fn unique(&self, concept: Concept) -> Option<&str> {
+        let named = self.concepts.iter().filter(|(known, _)| *known == concept);
+        let mut named = named.map(|(_, column)| *column);
+        named.find(|name| {
+            let column = self.facts.columns.iter().find(|column| column.name == *name);
+            column.is_some_and(|column| column.unique_over_all_rows == Some(true) && column.null_ratio == 0.0)
+        })
+    }
+
     fn moment(&self) -> Option<&str> {
         self.column(Concept::Occurred)
             .or_else(|| self.column(Concept::Updated))
@@ -65,6 +76,17 @@ const ORDER_WORDS: &[&str] = &[
     "bestell",
     "kauf",
     "umsatz",
+];
+const ADVERTISING_WORDS: &[&str] = &[
+    "ads",
+    "advert",
+    "spend",
+    "marketing",
+    "campaign",
+    "cost",
+    "kampagne",
+    "kosten",
+    "werbung",
 ];
 const EVENT_WORDS: &[&str] = &[
     "event", "track", "click", "web", "visit", "session", "log", "ereignis",
@@ -281,6 +303,15 @@ fn spend_or_order(offer: &Offer<'_>) -> Option<(Kind, String)> {
     ) {
         (None, Some(amount)) => {
             let channel = offer.column(Concept::Channel)?;
+            // Money that is spent has no key of an order.
+            if let (Some(order), Some(amount)) =
+                (offer.unique(Concept::OrderId), offer.column(Concept::Amount))
+            {
+                let reason = format!(
+                    "an order (\"{order}\", unique over all rows), an amount (\"{amount}\") and a time (\"{moment}\") on each row, and no person"
+                );
+                return Some((Kind::Order, reason));
+            }
             let reason = format!(
                 "a day (\"{moment}\"), a channel (\"{channel}\") and an amount (\"{amount}\"), and no person"
             );
@@ -301,6 +332,35 @@ fn spend_or_order(offer: &Offer<'_>) -> Option<(Kind, String)> {
         }
         _ => None,
     }
+}
+
+/// That rows are taken for money spent although they may be purchases.
+pub(super) fn close_to_orders(draft: &Draft<'_>) -> Option<String> {
+    let offer = Offer {
+        concepts: &draft.concepts,
+        facts: draft.facts,
+    };
+    if draft.config.kind != Kind::Spend || !offer.has(Concept::Amount) {
+        return None;
+    }
+    let advertised = offer.speaks_of(ADVERTISING_WORDS);
+    let named = |column: &str, what: &str| Some(format!("\"{column}\" {what}"));
+    let why = if let Some(order) = offer.column(Concept::OrderId) {
+        named(order, "is called as the id of an order is")
+    } else if advertised {
+        None
+    } else if let Some(key) = offer.unique(Concept::Key) {
+        named(key, "names each row")
+    } else {
+        let spoken = offer.speaks_of(ORDER_WORDS);
+        spoken.then(|| "the path speaks of purchases".to_owned())
+    };
+    let name = &draft.config.name;
+    Some(format!(
+        "{name} is taken for money spent on channels, which counts as costs, although {}: where each row is a purchase \
+         write kind = \"order\" with time, identifiers = {{}}, amount and channel.",
+        why?
+    ))
 }
 
 fn interaction(offer: &Offer<'_>) -> Option<(Kind, String)> {

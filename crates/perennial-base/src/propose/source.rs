@@ -47,7 +47,7 @@ pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> 
     let (kind, why) = kinds::overrides(facts).unwrap_or_else(|| {
         kinds::choose(&Offer {
             concepts: &concepts,
-            path: &facts.path,
+            facts,
         })
     });
     let (name, named) = source_name(&facts.path, kind, taken);
@@ -261,15 +261,19 @@ impl<'a> Draft<'a> {
             }
         }
         if self.config.identifiers.is_empty() {
-            let key = if self.config.record_key.is_some() {
-                ": the record key is unique, so it joins nothing"
+            let why = if self.config.kind != Kind::Profile {
+                "no column points to a person: the rows are nobody's".to_owned()
             } else {
-                ""
+                let key = if self.config.record_key.is_some() {
+                    ": the record key is unique, so it joins nothing"
+                } else {
+                    ""
+                };
+                format!(
+                    "no column points to the same person in another row or source{key}; each row is a customer of its own"
+                )
             };
-            self.reason(
-                "identifiers",
-                format!("no column points to the same person in another row or source{key}; each row is a customer of its own"),
-            );
+            self.reason("identifiers", why);
         }
     }
 

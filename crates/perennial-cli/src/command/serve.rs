@@ -32,7 +32,7 @@ impl Serve {
         let engine = open(config).await?;
         let server = bind(&engine).await?;
         let signals = Signals::new()?;
-        show::note(&format!("serving on {}", server.local_addr()));
+        tell_where(&server);
         if engine.release().manifest().is_none() {
             show::note(match engine.config().lake.refresh {
                 Some(_) => {
@@ -55,6 +55,33 @@ impl Serve {
         };
         serve(engine, server, signals, looked).await
     }
+}
+
+/// Says where the server listens, and where it does not although the configuration names the place.
+fn tell_where(server: &Server) {
+    if let Some(address) = server.tcp() {
+        show::note(&format!("serving on {address}"));
+    }
+    let Some(socket) = server.unix_socket() else {
+        return;
+    };
+    // Clients take a host that begins with a slash for the folder of a socket.
+    let socket = socket.canonicalize().unwrap_or_else(|_| socket.to_owned());
+    let at = format!("serving on the Unix socket {}", socket.display());
+    if server.tcp().is_some() {
+        show::note(&at);
+        return;
+    }
+    let (address, folder) = (server.local_addr(), socket.parent().unwrap_or(&socket));
+    show::note(&format!(
+        "{at}, for the system user of this process: psql -h {} -p {} -d perennial",
+        folder.display(),
+        address.port()
+    ));
+    show::note(&format!(
+        "{address} is not open, as no role has a password: add a [[role]] with what `perennial password` prints, or write \
+         authentication = \"trust\" in [server] to let in everybody on this machine"
+    ));
 }
 
 /// An address and a port of the command line.

@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use perennial_base::counted;
 use perennial_engine::Engine;
+use perennial_lake::FileState;
 use perennial_unify::{DoubtfulKey, Looks, Report, RunOptions};
 
 use crate::command::warnings::{
@@ -83,7 +84,8 @@ fn warn_of_keys(engine: &Engine, said: &[DoubtfulKey]) {
         let (Some(key), Some(known)) = (&source.record_key, manifest.sources.get(&source.name)) else {
             continue;
         };
-        let (rows, superseded) = known.files.iter().fold((0, 0), |(rows, superseded), file| {
+        let live = known.files.iter().filter(|file| file.state == FileState::Live);
+        let (rows, superseded) = live.fold((0, 0), |(rows, superseded), file| {
             (rows + file.landed, superseded + file.superseded)
         });
         if superseded > rows / 2 && said.iter().all(|doubtful| doubtful.source != source.name) {

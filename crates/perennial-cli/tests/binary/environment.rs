@@ -348,6 +348,20 @@ fn a_look_at_the_lake_that_fails_is_a_row_of_the_runs() {
 }
 
 #[test]
+fn a_configuration_that_may_not_be_read_is_no_fault_of_what_was_asked() {
+    let place = Place::unified();
+    fs::set_permissions(place.path("perennial.toml"), Permissions::from_mode(0o000)).unwrap();
+    for arguments in [&["check"][..], &["unify"], &["serve"], &["query", "SELECT 1"]] {
+        Told::by(place.without_power(arguments)).exits(3).says(&[
+            "error: perennial.toml: cannot read the configuration: Permission denied",
+            "hint: see that the file can be read by the system user",
+        ]);
+    }
+    fs::set_permissions(place.path("perennial.toml"), Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(place.answers(CUSTOMERS), BOTH);
+}
+
+#[test]
 fn a_lake_that_was_away_is_one_row_of_the_runs() {
     let place = Place::unified();
     place.write(

@@ -10,6 +10,7 @@ mod first_steps;
 mod help;
 mod input;
 mod interrupted;
+mod listening;
 mod memory;
 mod readers;
 mod secrets;

@@ -335,10 +335,22 @@ fn warnings_name_type_source_and_value() {
 }
 
 #[test]
+fn without_identifier_types_every_profile_is_a_customer_and_facts_are_nobody_s() {
+    let rules = Rules::try_new(Vec::new(), &[]).unwrap();
+    let sources = vec![Source::persons("crm"), Source::facts("shop")];
+    let mut builder = GraphBuilder::try_new(&rules, sources, PreviousIds::default()).unwrap();
+    let ann = builder.record(0, SetId::EMPTY, 0, "ann").unwrap().unwrap();
+    let bob = builder.record(0, SetId::EMPTY, 0, "bob").unwrap().unwrap();
+    assert_eq!(builder.record(1, SetId::EMPTY, 0, "1").unwrap(), None);
+    let resolution = builder.resolve().unwrap().publish(1, 10).unwrap();
+    assert_eq!(resolution.customers().len(), 2);
+    assert_ne!(resolution.customer_of(ann), resolution.customer_of(bob));
+}
+
+#[test]
 fn faulty_rules_and_sources_are_refused() {
     let rule = |name: &str| IdentifierRule::new(name);
     let fails = |identifiers: Vec<IdentifierRule>| Rules::try_new(identifiers, &[]).unwrap_err().to_string();
-    assert_eq!(fails(vec![]), "no identifier type is configured");
     assert_eq!(
         fails(vec![rule("a"), rule("a")]),
         "identifier type \"a\" is configured twice"

@@ -332,3 +332,76 @@ fn the_currency_without_rates_is_the_one_of_reports() {
     );
     assert_eq!(propose(&[sales, rates(&["USD"])], NOW).currency, None);
 }
+
+/// The kind, record key and notes that are proposed for one folder.
+fn proposed(facts: FolderFacts) -> (Kind, Option<String>, Vec<String>) {
+    let mut proposal = propose(&[facts], NOW);
+    read_back(&proposal);
+    let source = proposal.sources.remove(0).config;
+    let money = |note: &String| !note.starts_with("No column says in which currency");
+    let notes = proposal.notes.into_iter().filter(money).collect();
+    (source.kind, source.record_key.map(|key| key.sql), notes)
+}
+
+#[test]
+fn purchases_of_nobody_are_no_costs_and_what_may_be_either_is_told() {
+    let sales = |path: &str, more: Vec<Column>| {
+        let mut columns = vec![
+            column("amount", ColumnShape::Float, &["9.99"]),
+            at("ordered_at"),
+            text("channel", &["web", "store"]),
+        ];
+        columns.extend(more);
+        folder(path, 10, columns)
+    };
+    let nobody =
+        "sales has no column that points to a person: its rows are served, and belong to no customer.";
+    assert_eq!(
+        proposed(sales("sales/", vec![id("order_id")])),
+        (Kind::Order, Some("order_id".to_owned()), vec![nobody.to_owned()])
+    );
+    let close = |name: &str, why: &str| {
+        vec![format!(
+            "{name} is taken for money spent on channels, which counts as costs, although {why}: where each row is a \
+             purchase write kind = \"order\" with time, identifiers = {{}}, amount and channel."
+        )]
+    };
+    for (path, more, notes) in [
+        // An advertisement that is billed by the order has many rows of one.
+        (
+            "shop/",
+            vec![text("order_id", &["o1"])],
+            close("shop", "\"order_id\" is called as the id of an order is"),
+        ),
+        ("shop/", vec![id("id")], close("shop", "\"id\" names each row")),
+        (
+            "sales/",
+            Vec::new(),
+            close("sales", "the path speaks of purchases"),
+        ),
+        ("ads/spend/", vec![id("id")], Vec::new()),
+        ("shop/", Vec::new(), Vec::new()),
+    ] {
+        let (kind, _, said) = proposed(sales(path, more));
+        assert_eq!((kind, said), (Kind::Spend, notes), "{path}");
+    }
+}
+
+#[test]
+fn a_table_is_served_with_all_its_columns_and_says_where() {
+    let facts = folder(
+        "shop/products/",
+        3,
+        vec![
+            id("product_id"),
+            text("name", &["Filter"]),
+            text("colour", &["red"]),
+        ],
+    );
+    let text = propose(&[facts], NOW).to_toml("./lake", &[]);
+    assert!(
+        text.contains("# served as public.products, with all its columns\n"),
+        "{text}"
+    );
+    assert!(!text.contains("not mapped"), "{text}");
+}
