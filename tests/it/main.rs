@@ -47,3 +47,4 @@ mod windows;
 mod wires;
 mod words;
 mod worlds;
+mod wrong_calls;
