@@ -4,6 +4,7 @@ use perennial_testkit::TestLake;
 
 use crate::identity::{TYPES, config, rows, served};
 use crate::support::{lines, one};
+use crate::worlds::land;
 
 #[tokio::test]
 async fn a_blocked_value_joins_nobody_in_any_spelling() {
@@ -102,4 +103,33 @@ async fn a_quarantined_file_warns_of_no_values() {
         .await,
         ["12|malformed|1", "info@z.de|blocked|1"]
     );
+}
+
+#[test]
+fn what_was_counted_in_a_file_goes_with_it() {
+    let day = |mailbox: &str| rows(&[&format!("{mailbox} {mailbox}@x.de - 2026-01-01")]);
+    let lake = TestLake::of(&config("", TYPES), &[]);
+    for name in ["info", "hello", "office"] {
+        land(&lake, &format!("web/{name}.parquet"), &day(name));
+    }
+    for key in 1..20 {
+        land(
+            &lake,
+            &format!("crm/{key}.parquet"),
+            &rows(&[&format!("{key} p{key}@x.de - 2026-01-02")]),
+        );
+    }
+    lake.unify();
+    let counted = || lake.manifest().tables["internal.tally"].rows();
+    let warned = "SELECT value FROM perennial.identity_warnings".to_owned();
+    assert_eq!(counted(), 3);
+    lake.remove("web/hello.parquet");
+    land(&lake, "web/noreply.parquet", &day("noreply"));
+    let (report, answers) = lake.answers(false, std::slice::from_ref(&warned));
+    assert_eq!((report.why_full, counted()), (None, 3));
+    assert_eq!(answers, [["info@x.de", "noreply@x.de", "office@x.de"]]);
+    lake.remove("web/info.parquet");
+    let (report, answers) = lake.answers(false, &[warned]);
+    assert_eq!((report.why_full, counted()), (None, 2));
+    assert_eq!(answers, [["noreply@x.de", "office@x.de"]]);
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
-use perennial_testkit::{Doubt, TestLake};
+use perennial_testkit::{Doubt, Noticed, RunOptions, Setup, TestLake};
 
 use crate::runs::{config, orders};
 use crate::support::parquet;
@@ -51,7 +51,7 @@ fn a_configuration_that_fits_is_told_nothing() {
             && report.of_no_source.is_empty()
             && report.doubtful_keys.is_empty()
             && report.astray.is_empty()
-            && report.missing_rates.is_empty(),
+            && report.noticed == Noticed::default(),
         "{report:?}"
     );
 }
@@ -75,7 +75,7 @@ fn a_mapping_that_rejects_every_row_does_not_fit() {
     };
     let said = format!(
         "perennial.toml:{line}:22: columns.amount of source \"shop\": every row at the start of orders/1.parquet would be \
-         rejected: amount is missing or is not a number\nCorrect the expression, or the files."
+         rejected: amount is NULL or is not a number\nCorrect the expression, or the files."
     );
     assert!(error.ends_with(&said), "{error}");
 }
@@ -216,7 +216,7 @@ fn rows_that_would_be_rejected_are_counted_with_their_reason() {
     );
     assert_eq!(
         rejected.reasons,
-        [("amount is missing or is not a number".to_owned(), 2_u64)]
+        [("amount is NULL or is not a number".to_owned(), 2_u64)]
     );
 }
 
@@ -273,10 +273,9 @@ fn files_of_no_source_are_named() {
     let lake = lake(&[], "", &files);
     // What a run writes is the platform's own.
     lake.unify();
-    assert_eq!(
-        lake.check().unwrap().of_no_source,
-        ["order/1.parquet", "refunds/2026/1.parquet"]
-    );
+    let found = lake.check().unwrap().of_no_source;
+    let paths: Vec<&str> = found.iter().map(|(path, _)| path.as_str()).collect();
+    assert_eq!(paths, ["order/1.parquet", "refunds/2026/1.parquet"]);
 }
 
 /// Exchange rates.
@@ -303,12 +302,12 @@ fn rates(rows: &[(&str, i32)]) -> Vec<u8> {
     parquet(&RecordBatch::try_from_iter(columns).unwrap())
 }
 
-/// The currencies named, each with its day.
+/// The currencies named, each with its day and the number of its amounts.
 fn missing(lake: &TestLake) -> Vec<String> {
-    let missing = lake.check().unwrap().missing_rates;
+    let missing = lake.check().unwrap().noticed.missing_rates;
     missing
         .iter()
-        .map(|rate| format!("{} {}", rate.currency, rate.day))
+        .map(|rate| format!("{} {} {}", rate.currency, rate.day, rate.amounts))
         .collect()
 }
 
@@ -328,7 +327,7 @@ const NO_DRAFTS: &str = "record_key = \"id\"\nwhere = \"state <> 'draft'\"";
 #[test]
 fn currencies_without_rates_are_named_with_the_first_day_that_needs_one() {
     let lake = lake(&[(KEY, NO_DRAFTS)], RATES, &[("orders/1.parquet", &abroad())]);
-    assert_eq!(missing(&lake), ["GBP 2026-01-06", "USD 2026-01-02"]);
+    assert_eq!(missing(&lake), ["GBP 2026-01-06 1", "USD 2026-01-02 2"]);
 }
 
 #[test]
@@ -339,7 +338,7 @@ fn a_currency_whose_rates_begin_too_late_is_named() {
         RATES,
         &[("orders/1.parquet", &abroad()), ("rates/1.parquet", &known)],
     );
-    assert_eq!(missing(&lake), ["GBP 2026-01-06"]);
+    assert_eq!(missing(&lake), ["GBP 2026-01-06 1"]);
 }
 
 #[test]
@@ -359,38 +358,52 @@ fn the_day_of_a_rate_is_one_of_the_lake_s_zone() {
     let zone = "[time]\nzone = \"America/New_York\"";
     let more = format!("{RATES}\n{zone}");
     let lake = lake(&[(KEY, NO_DRAFTS)], &more, &[("orders/1.parquet", &abroad())]);
-    assert_eq!(missing(&lake), ["GBP 2026-01-05", "USD 2026-01-01"]);
+    assert_eq!(missing(&lake), ["GBP 2026-01-05 1", "USD 2026-01-01 2"]);
 }
 
 #[test]
 fn orders_later_than_the_moment_described_need_no_rate() {
     let more = format!("{RATES}\n[time]\nas_of = \"2026-01-04T00:00:00Z\"");
     let lake = lake(&[(KEY, NO_DRAFTS)], &more, &[("orders/1.parquet", &abroad())]);
-    assert_eq!(missing(&lake), ["USD 2026-01-02"]);
+    assert_eq!(missing(&lake), ["USD 2026-01-02 2"]);
 }
 
 #[test]
-fn a_metric_that_cannot_be_planned_is_named_with_its_place() {
-    let metric = |sql: &str| format!("[[metric]]\nname = \"arpu\"\nsql = \"{sql}\"\n");
-    let good = metric("sum(net_revenue) / count(*)");
+fn a_metric_that_cannot_be_planned_or_has_a_taken_name_is_named_with_its_place_and_refuses_a_run() {
+    let metric = |name: &str, sql: &str| format!("[[metric]]\nname = \"{name}\"\nsql = \"{sql}\"\n");
+    let good = metric("arpu", "sum(net_revenue) / count(*)");
     let one = lake(&[], &good, &[("orders/1.parquet", &three())]);
     one.check().unwrap();
-    let bad = metric("sum(net_revnue) / count(*)");
-    one.configure(&config("", &bad));
-    let errors = one.check().unwrap_err();
-    let [error] = errors.as_slice() else {
-        panic!("{errors:?}")
-    };
-    let text = config("", &bad);
-    let line = text.lines().position(|line| line.starts_with("sql =")).unwrap() + 1;
-    assert!(
-        error.contains(&format!(
-            "perennial.toml:{line}:7: metric \"arpu\": column \"net_revnue\" does not exist"
-        )),
-        "{error}"
-    );
-    // Nothing of a run needs it.
     one.unify();
+    for (bad, key, column, why) in [
+        (
+            metric("arpu", "sum(net_revnue) / count(*)"),
+            "sql =",
+            7,
+            "metric \"arpu\": column \"net_revnue\" does not exist",
+        ),
+        (
+            metric("nps", "avg(nps_latest)"),
+            "name = \"nps\"",
+            8,
+            "metric \"nps\": \"nps\" is a function already\nChoose another name.",
+        ),
+        (
+            metric("net_revenue", "sum(gross_revenue)"),
+            "name = \"net_revenue\"",
+            8,
+            "metric \"net_revenue\": \"net_revenue\" is a column of customer_360 already\nChoose another name.",
+        ),
+    ] {
+        let text = config("", &bad);
+        one.configure(&text);
+        let line = text.lines().position(|line| line.starts_with(key)).unwrap() + 1;
+        let said = format!("perennial.toml:{line}:{column}: {why}");
+        let errors = one.check().unwrap_err();
+        assert!(errors.len() == 1 && errors[0].contains(&said), "{errors:?}");
+        let refused = one.try_run(Setup::default(), RunOptions::SETTLED).unwrap_err();
+        assert!(refused.contains(&said), "{refused}");
+    }
 }
 
 #[tokio::test]

@@ -193,7 +193,8 @@ async fn a_person_s_word_joins_and_separates() {
         .map(|unknown| [&unknown.source, &unknown.path, &unknown.name].map(String::as_str))
         .collect();
     assert_eq!(unknown, [["desk", "desk/a.parquet", "shop"]]);
-    lake.unify();
+    let told = "1 word of source \"desk\" has no effect, as source \"shop\" does not exist: SELECT * FROM perennial.identity_overrides WHERE state = 'unknown source' tells which words";
+    assert_eq!(lake.unify().noticed.told("perennial.toml"), [told]);
     let (server, client) = served(&lake).await;
     assert_eq!(
         lines(&client, WHO).await,
@@ -244,9 +245,21 @@ async fn a_person_s_word_joins_and_separates() {
     drop((server, client));
 
     // A newer word takes it back, in both directions, and ids are what they were.
-    lake.land("desk/b.parquet", &words(&["t6 crm 2 crm 1 different 2026-03-01"]));
+    let newer = [
+        "t6 crm 2 crm 1 different 2026-03-01",
+        "t7 crm 1 crm 17 same 2026-03-01",
+        "t8 crm 18 crm 19 same 2026-03-01",
+        "t9 crm 20 crn 2 same 2026-03-01",
+    ];
+    lake.land("desk/b.parquet", &words(&newer));
     std::fs::remove_file(lake.root().join("desk/a.parquet")).unwrap();
-    lake.unify();
+    assert_eq!(
+        lake.unify().noticed.told("perennial.toml"),
+        [
+            "2 words of source \"desk\" have no effect, as records \"17\" of crm, \"18\" of crm, \"19\" of crm do not exist: SELECT * FROM perennial.identity_overrides WHERE state = 'unknown record' tells which words",
+            "1 word of source \"desk\" has no effect, as source \"crn\" does not exist: did you mean \"crm\"?"
+        ]
+    );
     assert_eq!(named(&lake, "email").await, before);
     let (_server, client) = served(&lake).await;
     let causes = "SELECT snapshot, change, cause, count(*) FROM identity_changes GROUP BY 1, 2, 3 ORDER BY 1";

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::array::{
+    Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
 use perennial_testkit::{Setup, TestLake, TestServer};
 
 use crate::support::{becomes, connect, lines, one, parquet};
@@ -390,4 +392,87 @@ async fn a_file_replaced_by_one_with_other_columns_does_not_stop_the_rest() {
         &orders(&[("2", "bob@example.org", Some(20.5), "paid")]),
     );
     becomes(&client, "SELECT sum(amount) FROM orders", "20.5000").await;
+}
+
+/// A club with points, and orders; who has a hundred points is noble.
+const CLUB: &str = r#"
+[lake]
+url = "./lake"
+refresh = "off"
+[[source]]
+name = "club"
+kind = "profile"
+path = "club/"
+record_key = "id"
+time = "TIMESTAMPTZ '2026-01-01 00:00:00Z'"
+identifiers = { email = "email" }
+traits = { points = "points" }
+[[source]]
+name = "shop"
+kind = "order"
+path = "orders/"
+record_key = "id"
+time = "at"
+identifiers = { email = "email" }
+columns = { amount = "amount" }
+[[segment]]
+name = "noble"
+where = "points >= 100"
+[server]
+authentication = "trust"
+"#;
+
+#[test]
+fn a_trait_keeps_its_type_when_the_last_file_of_its_source_has_gone() {
+    let points: Vec<(&str, ArrayRef)> = vec![
+        ("id", Arc::new(StringArray::from(vec!["1", "2"]))),
+        (
+            "email",
+            Arc::new(StringArray::from(vec!["ann@example.org", "bob@example.org"])),
+        ),
+        ("points", Arc::new(Int64Array::from(vec![250, 9]))),
+    ];
+    let points = parquet(&RecordBatch::try_from_iter(points).unwrap());
+    let of = |key: &str| orders(&[(key, "ann@example.org", Some(1.0), "paid")]);
+    let lake = TestLake::of(
+        CLUB,
+        &[("club/a.parquet", &points), ("orders/a.parquet", &of("1"))],
+    );
+    let queries = [
+        "SELECT email FROM segment_members JOIN customers USING (customer_id) WHERE segment = 'noble'",
+        "SELECT data_type FROM information_schema.columns WHERE table_name = 'customers' AND column_name = 'points'",
+        "SELECT email, points FROM customers ORDER BY 1",
+    ]
+    .map(str::to_owned);
+    let told = || {
+        let (report, answers) = lake.answers(false, &queries);
+        (report.why_full, answers)
+    };
+    let (first, answers) = told();
+    assert_eq!(first.as_deref(), Some("it is the first run"));
+    assert_eq!(
+        answers,
+        [
+            vec!["ann@example.org"],
+            vec!["bigint"],
+            vec!["ann@example.org|250", "bob@example.org|9"]
+        ]
+    );
+
+    // Nobody has points; the condition is as sound as before.
+    lake.remove("club/a.parquet");
+    lake.check().unwrap();
+    let (full, answers) = told();
+    assert!(full.is_some());
+    assert_eq!(answers, [vec![], vec!["bigint"], vec!["ann@example.org|∅"]]);
+    // So it is for the runs behind that one, small and large, and when the file is there again.
+    lake.land("orders/b.parquet", &of("2"));
+    let (part, answers) = told();
+    assert_eq!(part, None);
+    assert_eq!(answers, [vec![], vec!["bigint"], vec!["ann@example.org|∅"]]);
+    let (_, answers) = lake.answers(true, &queries);
+    assert_eq!(answers, [vec![], vec!["bigint"], vec!["ann@example.org|∅"]]);
+    lake.land("club/b.parquet", &points);
+    let (_, answers) = told();
+    assert_eq!(answers[0], ["ann@example.org"]);
 }

@@ -56,8 +56,17 @@ fn place(config: &str, text: &str) -> String {
     format!("{}:{column}", before.len())
 }
 
-/// The run over a changed configuration is refused for this, and what is served stays; when it may remove, it is done.
+/// The run over a changed configuration is refused for this, as `check` says, and what is served stays; when it may remove,
+/// it is done.
 fn is_refused(lake: &TestLake, config: &str, why: &str, left: &str) {
+    lake.configure(config);
+    let errors = lake.check().unwrap_err().join("\n");
+    assert!(errors.contains(why), "{errors}");
+    is_refused_by_a_run(lake, config, why, left);
+}
+
+/// The same of a run; `check` says it in other words.
+fn is_refused_by_a_run(lake: &TestLake, config: &str, why: &str, left: &str) {
     lake.configure(config);
     let refused = lake.try_run(Setup::default(), RUN).unwrap_err();
     assert!(refused.contains(why), "{refused}");
@@ -278,7 +287,84 @@ fn a_mapping_by_which_every_row_is_bad_is_refused() {
         ":{}: source \"web\" refuses \"web/1.parquet\", which is served with 1 row and is in the lake as it was: has no good row among 1",
         place(&never, "[[source]]\nname = \"web\"")
     );
-    is_refused(&lake, &never, &why, "3|30.0000");
+    is_refused_by_a_run(&lake, &never, &why, "3|30.0000");
+}
+
+#[test]
+fn a_key_that_too_many_rows_do_not_have_is_refused() {
+    let lake = lake();
+    let key = "record_key = \"CASE WHEN id <> '1' THEN id END\"\nmax_bad_rows = 0";
+    let some = config("", WEB).replacen("record_key = \"id\"", key, 1);
+    let why = format!(
+        ":{}: source \"shop\" refuses \"orders/1.parquet\", which is served with 2 rows and is in the lake as it was: has 1 bad row of 2, above max_bad_rows = 0 of its [[source]]: record_key is missing (1 row)\nCorrect the mapping, or raise max_bad_rows.",
+        place(&some, "[[source]]\nname = \"shop\"")
+    );
+    is_refused(&lake, &some, &why, "2|20.0000");
+}
+
+#[test]
+fn a_key_over_two_versions_of_each_record_is_refused_for_those_that_become_versions() {
+    // Two orders of Ann, each with an older version, and one of Bob, whose file has a newer version of the first one.
+    let order = |key, email, day| (key, email, "paid", "EUR", day);
+    let first = [
+        order("1", "ann@example.org", 0),
+        order("1", "ann@example.org", 1),
+        order("2", "ann@example.org", 2),
+        order("2", "ann@example.org", 3),
+    ];
+    let second = [
+        order("1", "ann@example.org", 4),
+        order("3", "bob@example.org", 5),
+        order("4", "bob@example.org", 6),
+        order("5", "bob@example.org", 7),
+    ];
+    let lake = TestLake::of(
+        &config("", ""),
+        &[
+            ("orders/1.parquet", &orders(&first)),
+            ("orders/2.parquet", &orders(&second)),
+        ],
+    );
+    lake.unify();
+    assert_eq!(served(&lake), "5|50.0000");
+    let by_person = config("", "").replacen("record_key = \"id\"", "record_key = \"email\"", 1);
+    lake.configure(&by_person);
+    // Ann and Bob are two, of five; and three rows more than before are older versions.
+    let why =
+        "by record_key = email, 3 of 5 rows of source \"shop\" that are served are older versions of others";
+    let errors = lake.check().unwrap_err().join("\n");
+    assert!(errors.contains(why), "{errors}");
+    let refused = lake.try_run(Setup::default(), RUN).unwrap_err();
+    assert!(refused.contains(why), "{refused}");
+}
+
+#[test]
+fn an_identifier_that_a_source_has_no_more_is_refused() {
+    let lake = lake();
+    let slip = config("", WEB).replacen("{ email = \"email\" }", "{ emial = \"email\" }", 1);
+    let why = format!(
+        ":{}: source \"shop\" has no identifier \"email\" any more, by which its 3 rows are served\nDid you mean \"email\" by \"emial\"? If it is meant to go, run `perennial unify --allow-removal` once.",
+        place(&slip, "\"email\" }")
+    );
+    is_refused(&lake, &slip, &why, "4|40.0000");
+    let lake = self::lake();
+    let none = config("", WEB).replacen("{ email = \"email\" }", "{ customer = \"email\" }", 1);
+    let why = format!(
+        ":{}: source \"shop\" has no identifier \"email\" any more, by which its 3 rows are served\nMap it again.",
+        place(&none, "[[source]]\nname = \"shop\"")
+    );
+    is_refused(&lake, &none, &why, "4|40.0000");
+    // One that comes beside takes nothing away.
+    lake.configure(&config("", WEB));
+    lake.try_run(Setup::default(), REMOVING).unwrap();
+    let more = config("", WEB).replacen(
+        "{ email = \"email\" }",
+        "{ email = \"email\", customer = \"id\" }",
+        1,
+    );
+    lake.configure(&more);
+    lake.check().unwrap();
+    lake.try_run(Setup::default(), RUN).unwrap();
 }
 
 #[test]

@@ -288,3 +288,21 @@ async fn a_correction_is_a_fact_of_its_own_moment() {
     );
     assert_eq!(one(&client, "SELECT score FROM surveys").await, "3");
 }
+
+#[test]
+fn an_event_that_a_stage_asks_for_and_nobody_has_is_told_with_its_place() {
+    let stages = "[[lifecycle.stage]]\nname = \"trial\"\nevents = { name = \"trail_started\", at_least = 1 }\n\
+                  [[lifecycle.stage]]\nname = \"rest\"\n";
+    let config = crate::runs::config("", stages);
+    let order = ("1", "ann@example.org", "paid", "EUR", 0);
+    let lake = TestLake::of(&config, &[("orders/1.parquet", &crate::runs::orders(&[order]))]);
+    let line = config
+        .lines()
+        .position(|line| line.starts_with("events ="))
+        .unwrap()
+        + 1;
+    let told = format!(
+        "perennial.toml:{line}:1: no customer has an event \"trail_started\", for which stage \"trial\" asks: correct the name, or land such events"
+    );
+    assert_eq!(lake.unify().noticed.told("perennial.toml"), [told]);
+}

@@ -348,7 +348,7 @@ async fn revenue_is_unknown_and_not_zero_while_a_rate_is_missing() {
         ("rate", numbers([0.5])),
     ]);
     server.lake().land("rates/1.parquet", &rates);
-    assert!(server.lake().unify().missing_rates.is_empty());
+    assert!(server.lake().unify().noticed.missing_rates.is_empty());
     server.engine().refresh().await.unwrap();
     assert_eq!(
         revenue("bounded").await,
@@ -431,4 +431,60 @@ columns = {{ date = "day", currency = "currency", rate = "rate" }}
         one(&client, "SELECT currency FROM perennial.fx_rates").await,
         "USD"
     );
+}
+
+#[test]
+fn refunds_that_belong_to_no_order_and_facts_that_nobody_has_are_told_with_their_place() {
+    let sources = format!("{}{}", orders_of("shop"), refunds_of("returns"));
+    let right = config(&sources) + "[lifecycle.facts]\nclosing = \"refunds where amount > 100\"\n";
+    let slip = right.replace("order_id = \"order_id\"", "order_id = \"id\"");
+    let of_ann: Vec<_> = ["1", "2", "3", "4"]
+        .map(|key| (key, "ann@example.org", "EUR", 0))
+        .to_vec();
+    let given_back = [("r1", "1", 10.0, 1), ("r2", "2", 5.0, 1), ("4", "3", 5.0, 2)];
+    let lake = TestLake::of(
+        &slip,
+        &[
+            ("shop/1.parquet", &orders(&of_ann)),
+            ("returns/1.parquet", &refunds(&given_back)),
+        ],
+    );
+    let place = |config: &str, text: &str| {
+        let before: Vec<&str> = config[..config.find(text).unwrap()].split('\n').collect();
+        format!("{}:{}", before.len(), before.last().unwrap().len() + 1)
+    };
+    let lost = format!(
+        "perennial.toml:{}: by order_id = id, 2 of 3 rows of source \"returns\" belong to no order: is it the record_key of an order?",
+        place(&slip, "\"id\", amount")
+    );
+    let idle = format!(
+        "perennial.toml:{}: no customer has a row of refunds that fulfils the lifecycle fact \"closing\": correct the condition, or land such rows",
+        place(&slip, "\"refunds where")
+    );
+    assert_eq!(
+        lake.check().unwrap().noticed.told("perennial.toml"),
+        [lost.clone()]
+    );
+    assert_eq!(lake.unify().noticed.told("perennial.toml"), [lost, idle]);
+    let met = right.replace("amount > 100", "amount >= 10");
+    lake.configure(&met);
+    assert_eq!(lake.check().unwrap().noticed.told("perennial.toml"), [""; 0]);
+    assert_eq!(lake.unify().noticed.told("perennial.toml"), [""; 0]);
+    // An order may land behind its refund.
+    lake.land("returns/2.parquet", &refunds(&[("r5", "17", 1.0, 3)]));
+    assert_eq!(lake.check().unwrap().noticed.told("perennial.toml"), [""; 0]);
+    assert_eq!(lake.unify().noticed.told("perennial.toml"), [""; 0]);
+}
+
+#[test]
+fn what_is_no_currency_is_said_to_be_none() {
+    let rows = [
+        ("1", "ann@example.org", "EUX", 0),
+        ("2", "ann@example.org", "EUX", 1),
+        ("3", "ann@example.org", "EUR", 1),
+    ];
+    let lake = TestLake::of(&config(&orders_of("shop")), &[("shop/1.parquet", &orders(&rows))]);
+    let told = "2 amounts in EUX have no rate on 2025-01-01 or before and stay NULL: land one in a source of kind fx_rate; ISO 4217 has no such currency: did you mean \"EUR\"?";
+    assert_eq!(lake.check().unwrap().noticed.told("perennial.toml"), [told]);
+    assert_eq!(lake.unify().noticed.told("perennial.toml"), [told]);
 }

@@ -309,12 +309,12 @@ fn a_run_says_which_currencies_have_no_rate() {
             ]),
         )],
     );
-    let missing = lake.unify().missing_rates;
+    let missing = lake.unify().noticed.missing_rates;
     let named: Vec<_> = missing
         .iter()
-        .map(|rate| (rate.currency.as_str(), rate.day.as_str()))
+        .map(|rate| (rate.currency.as_str(), rate.day.as_str(), rate.amounts))
         .collect();
-    assert_eq!(named, [("USD", "2026-01-02")]);
+    assert_eq!(named, [("USD", "2026-01-02", 2)]);
 }
 
 #[test]

@@ -245,9 +245,59 @@ fn a_word_that_is_none_takes_no_other_with_it() {
     let strict = config.replace("max_bad_rows = 0.5\n", "");
     lake.configure(&strict);
     land(&lake, "web/a.parquet", &rows(&[&visits[..], &more[..]].concat()));
-    let reason = "has 2 bad rows of 5, above max_bad_rows = 0.01 of its [[source]]: name is missing (2 rows)";
+    let reason = "has 2 bad rows of 5, above max_bad_rows = 0.01 of its [[source]]: name is NULL (2 rows)";
     let checked = lake.check().unwrap();
     assert_eq!(checked.quarantined[0].reason, reason);
     let (report, _) = lake.answers(false, &[]);
     assert_eq!(report.quarantined[0].2, reason);
+}
+
+/// What was said and where each record went is followed by hand; the two of duo share an address and nothing else.
+#[test]
+fn who_loses_a_record_by_a_word_is_told() {
+    let config = config("", TYPES).replace("[identity]\n", &format!("{DESK}[identity]\n"));
+    let lake = TestLake::of(&config, &[]);
+    let people = [
+        "1 duo@x.de - 2026-01-01",
+        "2 duo@x.de - 2026-01-02",
+        "3 zoe@x.de - 2026-01-03",
+        "4 ida@x.de - 2026-01-04",
+    ];
+    land(&lake, "crm/a.parquet", &rows(&people));
+    lake.unify();
+    let told = |path: &str, said: &[&str]| {
+        land(&lake, path, &words(said));
+        let changes = "SELECT c.change, a.email, b.email, c.cause FROM identity_changes c \
+                       LEFT JOIN customers a ON a.customer_id = c.customer_id \
+                       LEFT JOIN customers b ON b.customer_id = c.other_customer_id \
+                       WHERE c.snapshot = (SELECT max(snapshot) FROM perennial.snapshots)";
+        let (report, mut answers) = lake.answers(false, &[changes.to_owned()]);
+        assert_eq!(report.why_full, None);
+        answers.remove(0)
+    };
+    // The second of duo is somebody without an address, who goes to zoe, and from her to ida.
+    assert_eq!(
+        told("desk/a.parquet", &["t1 crm 2 crm 1 different 2026-02-01"]),
+        ["split|∅|duo@x.de|override"]
+    );
+    assert_eq!(
+        told("desk/b.parquet", &["t2 crm 2 crm 3 same 2026-02-02"]),
+        ["merged|zoe@x.de|∅|override"]
+    );
+    let from_zoe_to_ida = [
+        "t3 crm 2 crm 3 different 2026-02-03",
+        "t4 crm 2 crm 4 same 2026-02-03",
+    ];
+    assert_eq!(
+        told("desk/c.parquet", &from_zoe_to_ida),
+        ["merged|ida@x.de|∅|override", "split|ida@x.de|zoe@x.de|override"]
+    );
+    // Nothing is told twice, by no run.
+    assert_eq!(
+        told("desk/d.parquet", &["t5 crm 3 crm 1 different 2026-02-04"]),
+        [""; 0]
+    );
+    let (report, answers) = lake.answers(true, &["SELECT count(*) FROM identity_changes".to_owned()]);
+    assert!(report.full);
+    assert_eq!(answers, [["4"]]);
 }

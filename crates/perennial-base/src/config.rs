@@ -316,6 +316,8 @@ pub struct SegmentConfig {
 pub struct MetricConfig {
     /// Its name.
     pub name: String,
+    /// Where the name stands in the file.
+    pub name_at: Spot,
     /// SQL expression.
     pub sql: Expression,
     /// Its unit.

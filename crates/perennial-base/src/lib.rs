@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod config;
+pub mod currency;
 pub mod error;
 pub mod kind;
 pub mod propose;

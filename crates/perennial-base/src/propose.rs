@@ -182,7 +182,10 @@ impl Proposal {
             text.push('\n');
         }
         text.push_str(&format!(
-            "[lake]\nurl = {}\n\n[money]\n",
+            "[lake]\n{}url = {}\n\n[money]\n",
+            render::comment(
+                "where the files land, as it was given to init; a folder is relative to that of this file"
+            ),
             render::string(lake_url)
         ));
         let reason = &self.currency_reason;

@@ -10,6 +10,7 @@ use perennial_engine::{Engine, EngineOptions};
 use perennial_pgserver::PgCatalog;
 
 use crate::exit::InLake;
+use crate::terminal::log_filter;
 
 mod check;
 mod demo;
@@ -38,7 +39,7 @@ pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
     /// What is logged to standard error: error, warn, info, debug, or a filter such as perennial_unify=debug
-    #[arg(long, global = true, default_value = DEFAULT_LOG, env = "PERENNIAL_LOG")]
+    #[arg(long, global = true, default_value = DEFAULT_LOG, env = "PERENNIAL_LOG", value_parser = log_filter)]
     pub(crate) log: String,
     /// Form of the log
     #[arg(long, global = true, value_enum, default_value = "text")]

@@ -7,22 +7,71 @@ use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use parking_lot::Mutex;
 use perennial_unify::Progress;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::command::{Arguments, DEFAULT_LOG, LogFormat};
+
+/// Who writes into the log.
+const TARGETS: [&str; 4] = [
+    "perennial_engine",
+    "perennial_lake",
+    "perennial_pgserver",
+    "perennial_unify",
+];
+
+/// What is written behind `--log`.
+///
+/// # Errors
+/// A text that is no filter, and one by which nothing of ours would be logged for a slip of the pen: a word that is neither
+/// a level nor a part of Perennial, or parts of others alone.
+pub(crate) fn log_filter(given: &str) -> Result<String, String> {
+    // A variable that is set and empty says nothing.
+    let given = match given.trim() {
+        "" => DEFAULT_LOG,
+        given => given,
+    };
+    let valid = format!(
+        "write error, warn, info, debug, trace or off, or a part of Perennial with one of these, such as perennial_unify=debug, of {}",
+        TARGETS.join(", ")
+    );
+    let directives: Vec<&str> = given
+        .split(',')
+        .map(str::trim)
+        .filter(|directive| !directive.is_empty())
+        .collect();
+    let mut ours = false;
+    for directive in &directives {
+        let end = directive.find(['=', '[']).unwrap_or(directive.len());
+        let (target, rest) = directive.split_at(end);
+        let of_ours = target.starts_with("perennial");
+        let part = |known: &&str| known.starts_with(target) || target.starts_with(&format!("{known}::"));
+        let known = match of_ours {
+            true => TARGETS.iter().any(part),
+            false => !rest.is_empty() || target.parse::<LevelFilter>().is_ok(),
+        };
+        if !known {
+            return Err(format!(
+                "\"{target}\" is neither a level nor a part of Perennial: {valid}"
+            ));
+        }
+        ours |= of_ours || rest.is_empty();
+    }
+    let filter = directives.join(",");
+    EnvFilter::try_new(&filter).map_err(|error| format!("{error}: {valid}"))?;
+    match ours {
+        true => Ok(filter),
+        false => Err(format!("nothing of Perennial would be logged: {valid}")),
+    }
+}
 
 /// Starts the log on standard error.
 pub(crate) fn log(arguments: &Arguments) {
     // Warnings of the engine's libraries are for its developers: `--log debug` and filters of one's own show them.
-    let filter = match arguments.log.trim() {
-        // A variable that is set and empty says nothing.
-        "" => DEFAULT_LOG,
-        given => given,
-    };
-    let filter = match filter {
+    let filter = match arguments.log.as_str() {
         level @ ("warn" | "info") => format!("{level},datafusion=error,parquet=error,arrow=error"),
         given => given.to_owned(),
     };
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    let filter = EnvFilter::new(filter);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -27,6 +27,12 @@ pub enum Error {
         /// What is in the way.
         path: PathBuf,
     },
+    /// The folder has a configuration that is not of a demo.
+    #[error("\"{}\" is not of a demo", path.display())]
+    NoDemo {
+        /// The configuration.
+        path: PathBuf,
+    },
     /// It was asked to stop.
     #[error("the making of the demo was interrupted")]
     Interrupted,
@@ -60,7 +66,7 @@ impl UserError for Error {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Customers { .. } => ErrorClass::InvalidArgument,
-            Self::AlreadyExists { .. } => ErrorClass::DuplicateObject,
+            Self::AlreadyExists { .. } | Self::NoDemo { .. } => ErrorClass::DuplicateObject,
             Self::Interrupted => ErrorClass::Cancelled,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => ErrorClass::DiskFull,
             Self::Io { .. } | Self::Parquet { .. } => ErrorClass::Unavailable,
@@ -72,6 +78,9 @@ impl UserError for Error {
         match self {
             Self::Customers { most, .. } => Some(format!("A demo lake has between 1 and {most} customers.")),
             Self::AlreadyExists { .. } | Self::Interrupted => None,
+            Self::NoDemo { .. } => {
+                Some("The first line of a demo's says how `perennial demo` made it.".to_owned())
+            }
             Self::Io { source, .. } => Some(format!("The system says: {source}.")),
             Self::Parquet { source, .. } => Some(format!("The writer says: {source}.")),
             Self::Columns { source, .. } => Some(format!("The columns say: {source}.")),
@@ -83,6 +92,10 @@ impl UserError for Error {
             Self::AlreadyExists { .. } => {
                 Some("Choose another folder, or remove the demo lake that is there.".to_owned())
             }
+            Self::NoDemo { path } => Some(format!(
+                "Choose another folder with --dir; `perennial serve --config {}` serves this one.",
+                path.display()
+            )),
             Self::Io { .. } | Self::Parquet { .. } => {
                 Some("Choose a folder that can be written, on a disk with room.".to_owned())
             }

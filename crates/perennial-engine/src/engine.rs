@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -20,18 +19,20 @@ use crate::engine::releases::Releases;
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::keyed::pages::Pages;
-use crate::limits::{self, ProcessPool, StatementPool};
+use crate::limits::{self, ProcessPool, Reserved, StatementPool};
 use crate::release::{Release, ViewPlanner};
 use crate::session::settings::Given;
 use crate::session::{Login, Session};
 use crate::system::{Run, Runs};
 
+mod lanes;
 mod releases;
+mod watchdog;
 
+pub use lanes::STACK_BYTES;
+pub(crate) use lanes::{Lane, Lanes};
 pub use releases::LeaseGuard;
 
-/// Stack of the threads that hold, plan and run statements: deep expressions recurse. Only what is used of it takes memory.
-pub const STACK_BYTES: usize = 64 << 20;
 /// The part of the memory that is kept for decoded pages of look-ups: one in so many bytes.
 const PAGES_SHARE: usize = 16;
 /// Rows of a batch.
@@ -67,7 +68,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     opened_at: i64,
     front: Option<Arc<dyn SystemCatalog>>,
-    cpu: CpuRuntime,
+    lanes: Lanes,
     runtime: Arc<RuntimeEnv>,
     pool: Arc<ProcessPool>,
     statement_memory: usize,
@@ -93,8 +94,7 @@ impl Engine {
             None => lake,
         });
         let store = ObjectStoreUrl::parse(lake.store_url())?;
-        let memory = config.server.memory.unwrap_or_else(limits::default_memory);
-        let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+        let memory = usize::try_from(limits::of_all(&config)).unwrap_or(usize::MAX);
         let statement = config
             .server
             .statement_memory
@@ -104,7 +104,7 @@ impl Engine {
         let runtime = runtime_env(&config, memory)?;
         runtime.register_object_store(store.as_ref(), lake.store());
         let threads = config.server.threads.unwrap_or_else(available_threads);
-        let cpu = CpuRuntime::new(threads)?;
+        let lanes = Lanes::new(threads)?;
         let template = template(&runtime, threads, pages)?;
         let functions = functions::descriptions(&template);
         let snapshots = Snapshots::new(lake.as_ref().clone());
@@ -124,7 +124,7 @@ impl Engine {
             opened_at: clock.now(),
             clock,
             front,
-            cpu,
+            lanes,
             runtime,
             pool: ProcessPool::new(memory),
             statement_memory: statement,
@@ -155,6 +155,12 @@ impl Engine {
         Session::new(Arc::clone(self), login)
     }
 
+    /// From now on, statements that have reserved most end where this process comes to have much more memory than
+    /// `server.memory`. For a process that serves and does nothing else of size.
+    pub fn watch_memory(self: &Arc<Self>) {
+        watchdog::watch(Arc::downgrade(self), limits::of_all(&self.config));
+    }
+
     /// The configuration.
     pub fn config(&self) -> &Arc<Config> {
         &self.config
@@ -180,9 +186,14 @@ impl Engine {
         &self.clock
     }
 
-    /// The runtime on which plans run.
+    /// The threads for computing what is not a statement of a client.
     pub fn cpu(&self) -> &tokio::runtime::Handle {
-        self.cpu.handle()
+        self.lanes.shared()
+    }
+
+    /// Threads for a statement.
+    pub(crate) fn lane(&self) -> Lane {
+        self.lanes.enter()
     }
 
     /// The newest release known.
@@ -203,7 +214,7 @@ impl Engine {
 
     /// A session state for work that is not a client's: the run's own plans. It sees no catalog.
     pub fn work_state(&self, memory: usize) -> Result<SessionState> {
-        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), memory));
+        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), memory, Arc::default()));
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(pool)
             .build_arc()?;
@@ -229,14 +240,19 @@ impl Engine {
         &self.sessions
     }
 
-    /// The runtime environment of one statement, with its own memory budget.
-    pub(crate) fn statement_runtime(&self, limit: Option<u64>) -> Result<Arc<RuntimeEnv>> {
+    /// The runtime environment of one statement, with its own memory budget. What it reserves is counted.
+    pub(crate) fn statement_runtime(
+        &self,
+        limit: Option<u64>,
+        reserved: &Reserved,
+    ) -> Result<Arc<RuntimeEnv>> {
         let limit = limit.map_or(self.statement_memory, |bytes| {
             usize::try_from(bytes).unwrap_or(usize::MAX)
         });
         let pool = Arc::new(StatementPool::new(
             Arc::clone(&self.pool),
             limit.min(self.statement_memory),
+            Arc::clone(reserved),
         ));
         Ok(RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(pool)
@@ -318,6 +334,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<S
         use datafusion::logical_expr::registry::FunctionRegistry;
         state.register_udaf(functions::single_value::function())?;
         state.register_udf(functions::or_empty::function())?;
+        state.register_udf(functions::together::function())?;
         for function in functions::postgres::functions() {
             state.register_udf(function)?;
         }
@@ -326,45 +343,6 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<S
         }
     }
     Ok(state)
-}
-
-/// The runtime for computing, apart from the one that serves sockets: a log-in and a cancel answer while every
-/// core computes.
-#[derive(Debug)]
-struct CpuRuntime(Option<tokio::runtime::Runtime>, tokio::runtime::Handle);
-
-impl CpuRuntime {
-    fn new(threads: usize) -> Result<Self> {
-        let next = AtomicUsize::new(0);
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(threads.max(1))
-            .thread_name_fn(move || format!("compute-{}", next.fetch_add(1, Ordering::Relaxed)))
-            .thread_stack_size(STACK_BYTES)
-            .enable_all()
-            .build()
-            .map_err(|error| {
-                Error::new(
-                    ErrorClass::Unavailable,
-                    "the threads for computing cannot be started",
-                )
-                .with_detail(format!("{error}."))
-            })?;
-        let handle = runtime.handle().clone();
-        Ok(Self(Some(runtime), handle))
-    }
-
-    fn handle(&self) -> &tokio::runtime::Handle {
-        &self.1
-    }
-}
-
-impl Drop for CpuRuntime {
-    fn drop(&mut self) {
-        // A runtime must not be dropped inside of another one's task; running plans are abandoned.
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
-        }
-    }
 }
 
 /// Settings with which every session of a configuration starts.

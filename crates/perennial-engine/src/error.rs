@@ -7,10 +7,12 @@ use perennial_udf_kit::FunctionError;
 
 mod calls;
 mod debug;
+mod room;
 mod types;
 mod wording;
 
 pub use perennial_udf_kit::parameters::type_name;
+use room::{exhausted, io_error};
 use types::named_in;
 
 /// The result of everything in this crate.
@@ -59,6 +61,8 @@ pub enum StopReason {
     Shutdown,
     /// `pg_terminate_backend`.
     Terminated,
+    /// The process has more memory than it may have, and this statement has reserved most.
+    Memory,
 }
 
 impl std::fmt::Display for StopReason {
@@ -67,6 +71,7 @@ impl std::fmt::Display for StopReason {
             Self::User => "canceling statement due to user request",
             Self::Timeout => "canceling statement due to statement timeout",
             Self::ClientGone => "connection to client lost",
+            Self::Memory => "out of memory",
             Self::Shutdown | Self::Terminated => "terminating connection due to administrator command",
         })
     }
@@ -122,6 +127,7 @@ impl UserError for Error {
         match self {
             Self::Statement { class, .. } => *class,
             Self::Stopped(StopReason::Shutdown | StopReason::Terminated) => ErrorClass::Shutdown,
+            Self::Stopped(StopReason::Memory) => ErrorClass::OutOfMemory,
             Self::Stopped(_) => ErrorClass::Cancelled,
             Self::TransactionAborted => ErrorClass::TransactionAborted,
             Self::Lake(error) => error.class(),
@@ -132,6 +138,10 @@ impl UserError for Error {
         match self {
             Self::Statement { detail, .. } => detail.clone(),
             Self::Lake(error) => error.detail(),
+            Self::Stopped(StopReason::Memory) => Some(
+                "The server has come to have more memory than it may have, of which this statement had reserved most."
+                    .to_owned(),
+            ),
             Self::Stopped(_) | Self::TransactionAborted => None,
         }
     }
@@ -140,6 +150,9 @@ impl UserError for Error {
         match self {
             Self::Statement { hint, .. } => hint.clone(),
             Self::Lake(error) => error.hint(),
+            Self::Stopped(StopReason::Memory) => {
+                Some("Select less, or try again when fewer statements run.".to_owned())
+            }
             Self::Stopped(_) | Self::TransactionAborted => None,
         }
     }
@@ -482,32 +495,6 @@ fn invalid_text(line: &str) -> Option<Error> {
         return Some(Error::new(ErrorClass::InvalidArgument, lower_first(line)));
     }
     None
-}
-
-fn exhausted(message: &str) -> Error {
-    if message.contains("max_temp_directory_size") {
-        return Error::new(ErrorClass::DiskFull, NO_ROOM_TO_SPILL)
-            .with_detail(sentence(first_line(message)))
-            .with_hint("Select less, or raise server.spill_limit.");
-    }
-    Error::new(ErrorClass::OutOfMemory, "out of memory")
-        .with_detail(sentence(first_line(message)))
-        .with_hint("Select less, or raise server.statement_memory.")
-}
-
-const NO_ROOM_TO_SPILL: &str = "no space left for spilled data";
-
-/// What the system says of a file of the engine's own: the only ones it writes are those that statements spill to.
-fn io_error(error: &std::io::Error) -> Error {
-    let kind = perennial_lake::io_kind(error).unwrap_or(std::io::ErrorKind::Other);
-    // The text of the system can have a path of the server in it.
-    let detail = sentence(&kind.to_string());
-    if perennial_lake::no_room(kind) {
-        return Error::new(ErrorClass::DiskFull, NO_ROOM_TO_SPILL)
-            .with_detail(detail)
-            .with_hint("Select less, or free space in the folder of server.spill_dir.");
-    }
-    Error::new(ErrorClass::Unavailable, "a file cannot be read or written").with_detail(detail)
 }
 
 fn internal(text: &str) -> Error {

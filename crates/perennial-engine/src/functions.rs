@@ -16,6 +16,7 @@ pub(crate) mod period;
 pub(crate) mod postgres;
 pub(crate) mod single_value;
 pub mod table;
+pub(crate) mod together;
 
 /// Every function set of Perennial.
 pub(crate) fn sets() -> Vec<perennial_udf_kit::FunctionSet> {

@@ -9,13 +9,18 @@ use datafusion::common::{DataFusionError, Result};
 use datafusion::execution::memory_pool::{
     FairSpillPool, GreedyMemoryPool, MemoryConsumer, MemoryLimit, MemoryPool, MemoryReservation,
 };
+use perennial_base::Config;
 
 /// The budget of one statement inside of the process's pool: operators that can spill share it fairly.
 #[derive(Debug)]
 pub(crate) struct StatementPool {
     process: Arc<ProcessPool>,
     statement: FairSpillPool,
+    session: Reserved,
 }
+
+/// What the statements of one session have reserved, in bytes.
+pub(crate) type Reserved = Arc<AtomicUsize>;
 
 /// What all statements together have reserved.
 #[derive(Debug)]
@@ -50,10 +55,11 @@ impl ProcessPool {
 }
 
 impl StatementPool {
-    pub(crate) fn new(process: Arc<ProcessPool>, limit: usize) -> Self {
+    pub(crate) fn new(process: Arc<ProcessPool>, limit: usize, session: Reserved) -> Self {
         Self {
             process,
             statement: FairSpillPool::new(limit),
+            session,
         }
     }
 }
@@ -80,11 +86,13 @@ impl MemoryPool for StatementPool {
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         self.statement.grow(reservation, additional);
         self.process.grow(additional);
+        self.session.fetch_add(additional, Ordering::Relaxed);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, bytes: usize) {
         self.statement.shrink(reservation, bytes);
         self.process.shrink(bytes);
+        self.session.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
@@ -98,6 +106,9 @@ impl MemoryPool for StatementPool {
         }
         self.statement
             .try_grow(reservation, additional)
+            .inspect(|()| {
+                self.session.fetch_add(additional, Ordering::Relaxed);
+            })
             .inspect_err(|_| self.process.shrink(additional))
     }
 
@@ -115,9 +126,19 @@ pub(crate) fn background(limit: usize) -> Arc<dyn MemoryPool> {
     Arc::new(GreedyMemoryPool::new(limit))
 }
 
+/// What all statements together may reserve, in bytes.
+pub(crate) fn of_all(config: &Config) -> u64 {
+    config.server.memory.unwrap_or_else(default_memory)
+}
+
 /// 60 % of the machine's memory, or of the control group's where that is less.
-pub fn default_memory() -> u64 {
-    let machine = machine_memory().unwrap_or(4 << 30);
+fn default_memory() -> u64 {
+    machine_memory().unwrap_or(4 << 30) / 10 * 6
+}
+
+/// The machine's memory, or the control group's where that is less, in bytes.
+pub(crate) fn machine_memory() -> Option<u64> {
+    let machine = installed_memory();
     let group = [
         "/sys/fs/cgroup/memory.max",
         "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -130,10 +151,10 @@ pub fn default_memory() -> u64 {
             .parse::<u64>()
             .ok()
     });
-    machine.min(group.unwrap_or(machine)) / 10 * 6
+    machine.into_iter().chain(group).min()
 }
 
-fn machine_memory() -> Option<u64> {
+fn installed_memory() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;

@@ -1,4 +1,4 @@
-//! The rows of a running statement: produced on the runtime for computing, handed over through a short channel,
+//! The rows of a running statement: produced on the threads of its lane, handed over through a short channel,
 //! stopped by a user, a deadline or a lost client at any moment.
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::engine::Lane;
 use crate::error::{Error, Result, StopReason};
 use crate::release::Release;
 use crate::rules::stoppable::stoppable;
@@ -63,14 +64,16 @@ pub(crate) enum Plan {
 
 /// A running plan: it is aborted where it yields, and joins of it end where they do not.
 #[derive(Debug)]
-struct Task(
-    AbortHandle,
-    #[expect(dead_code, reason = "it cancels when it is dropped")] DropGuard,
-);
+struct Task {
+    running: AbortHandle,
+    _over: DropGuard,
+    /// Where it runs.
+    _lane: Lane,
+}
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.0.abort();
+        self.running.abort();
     }
 }
 
@@ -101,9 +104,9 @@ impl Rows {
         }
     }
 
-    /// Starts a plan on the runtime for computing.
+    /// Starts a plan on its lane.
     pub(crate) fn start(
-        runtime: &tokio::runtime::Handle,
+        lane: Lane,
         plan: Plan,
         context: Arc<TaskContext>,
         schema: SchemaRef,
@@ -149,7 +152,11 @@ impl Rows {
                 }
             }
         };
-        let task = Task(runtime.spawn(work).abort_handle(), end.drop_guard());
+        let task = Task {
+            running: lane.handle().spawn(work).abort_handle(),
+            _over: end.drop_guard(),
+            _lane: lane,
+        };
         Self {
             schema,
             tag: "SELECT",
@@ -344,7 +351,7 @@ mod tests {
         let schema = join.schema();
         let compute = Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let rows = Rows::start(
-            compute.handle(),
+            Lane::on(compute.handle().clone()),
             Plan::Once(Arc::new(join)),
             Arc::new(TaskContext::default()),
             schema,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::description::SessionFacts;
 use crate::engine::{Engine, session_defaults};
 use crate::error::{Error, Result, StopReason};
+use crate::limits::Reserved;
 use crate::release::Release;
 use crate::rows::Rows;
 use crate::session::cursor::Cursor;
@@ -22,7 +23,7 @@ use crate::session::facts::Facts;
 use crate::session::planning::CachedState;
 use crate::session::plans::Planned;
 use crate::session::settings::{Given, OutputStyle, Settings};
-use crate::sql::parse::{Parsed, parse};
+use crate::sql::parse::Parsed;
 
 pub(crate) mod copy;
 pub(crate) mod cursor;
@@ -130,6 +131,8 @@ pub struct Session {
     pub(crate) owner: bool,
     /// Memory for one statement of the role, bytes; `None` = what everybody has.
     memory: Option<u64>,
+    /// What its statements have reserved.
+    reserved: Reserved,
     pub(crate) shared: Arc<Shared>,
     pub(crate) cursors: Mutex<HashMap<String, Cursor>>,
     /// Cursors opened so far.
@@ -189,14 +192,15 @@ impl Session {
         });
         let canceller = Canceller::default();
         let terminated = CancellationToken::new();
-        engine
-            .sessions()
-            .add(&login, canceller.clone(), terminated.clone());
+        let reserved = Reserved::default();
+        let entry = (canceller.clone(), terminated.clone(), Arc::clone(&reserved));
+        engine.sessions().add(&login, entry);
         Ok(Self {
             engine,
             login,
             owner,
             memory,
+            reserved,
             shared,
             cursors: Mutex::default(),
             opened: AtomicU64::new(0),
@@ -213,8 +217,8 @@ impl Session {
     ///
     /// # Errors
     /// Class `Syntax` with a position, `TooComplex`.
-    pub fn parse(&self, sql: &str) -> Result<Vec<Parsed>> {
-        parse(sql)
+    pub async fn parse(&self, sql: &str) -> Result<Vec<Parsed>> {
+        self.read(sql).await
     }
 
     /// Plans a statement. `declared` are the types that the client gave for its parameters; the others are

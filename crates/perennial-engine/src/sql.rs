@@ -2,6 +2,7 @@
 
 pub(crate) mod calls;
 pub(crate) mod depth;
+mod dialect;
 pub(crate) mod fetch;
 pub(crate) mod from;
 pub(crate) mod literals;

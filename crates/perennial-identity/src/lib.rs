@@ -47,6 +47,7 @@ mod published;
 mod resolution;
 mod rules;
 mod spill;
+mod spoken;
 mod store;
 pub mod survivorship;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use hashbrown::{HashMap, HashSet};
 use crate::cluster::{Clusters, cluster};
 use crate::graph::{Graph, NONE, Signature};
 use crate::groups::Groups;
+use crate::spoken::Spoken;
 use crate::warnings::Tally;
 use crate::{
     Change, ChangeKind, Customer, CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId,
@@ -26,7 +27,8 @@ use crate::{
 /// }
 /// ```
 ///
-/// From that it also knows of which customer a new one was a part.
+/// From that it also knows of which customer a new one was a part. Whose records were of which persons had spoken it is told
+/// by [`Partition::was`].
 #[derive(Debug)]
 pub struct Partition {
     graph: Graph,
@@ -43,6 +45,8 @@ pub struct Partition {
     founded: Vec<bool>,
     /// The oldest previous id of which the components without one were a part.
     parts: HashMap<u32, u32>,
+    /// The records of which persons speak.
+    spoken: Spoken,
     tally: Tally,
 }
 
@@ -64,6 +68,7 @@ impl Partition {
                 *founder = signature;
             }
         }
+        let spoken = Spoken::new(&graph, &previous, &previous_founders);
         let places: Vec<u32> = previous_founders
             .into_iter()
             .map(|signature| {
@@ -90,6 +95,7 @@ impl Partition {
             remains: HashMap::new(),
             founded,
             parts: HashMap::new(),
+            spoken,
             tally,
         })
     }
@@ -124,12 +130,14 @@ impl Partition {
         orphans
     }
 
-    /// Whether the previous identities tell anything: there are orphans, or customers without a published id.
+    /// Whether the previous identities tell anything: there are orphans, customers without a published id, or words of
+    /// persons.
     pub fn asks_for_previous(&self) -> bool {
         let orphan =
             |(published, place): (&PublishedId, &u32)| published.fate == Fate::Current && *place == NONE;
         !self.previous.is_empty()
-            && (self.founded.contains(&false)
+            && (!self.spoken.is_empty()
+                || self.founded.contains(&false)
                 || self.previous.as_slice().iter().zip(&self.places).any(orphan))
     }
 
@@ -142,10 +150,14 @@ impl Partition {
         let Some(number) = self.previous.number_of(id).filter(current) else {
             return;
         };
-        let component = u8::try_from(identifier_type)
+        let identifier = u8::try_from(identifier_type)
             .ok()
-            .and_then(|identifier_type| self.graph.identifiers.find(identifier_type, value))
-            .map_or(NONE, |identifier| self.clusters.identifiers[identifier as usize]);
+            .and_then(|identifier_type| self.graph.identifiers.find(identifier_type, value));
+        let Some(identifier) = identifier else {
+            return;
+        };
+        self.spoken.held(identifier, number);
+        let component = self.clusters.identifiers[identifier as usize];
         if component == NONE {
             return;
         }
@@ -170,6 +182,12 @@ impl Partition {
         if graph.founding_order(founder(component), founder(*place)) == Ordering::Less {
             *place = component;
         }
+    }
+
+    /// Tells whose a record was in the previous snapshot, of which persons had spoken there; none for nobody's. Without
+    /// effect for a record of which nobody speaks now.
+    pub fn was(&mut self, source: &str, key: &str, id: Option<CustomerId>) {
+        self.spoken.was(source, key, id, &self.previous);
     }
 
     /// Gives every customer its id, in the snapshot of this number and moment (microseconds since 1970). A customer keeps the oldest of the published ids
@@ -215,6 +233,7 @@ impl Partition {
                 })
             })
             .collect();
+        changes.extend(self.taken_by_word(&ids));
         let mut published = self.previous.into_vec();
         for (entry, place) in published.iter_mut().zip(&self.places) {
             let fate = fate(entry, ids.get(*place as usize).copied(), snapshot);
@@ -224,6 +243,8 @@ impl Partition {
             }
         }
         changes.sort_unstable();
+        // A part that a word has taken may be told of as any other, too.
+        changes.dedup();
         if published.is_empty() {
             published = minted;
         } else {
@@ -272,6 +293,22 @@ impl Partition {
             .filter(new)
             .map(|(component, number)| (*component, self.previous.as_slice()[*number as usize].id))
             .collect()
+    }
+
+    /// The records of which persons speak that another customer has than before, who goes on without them.
+    fn taken_by_word(&self, ids: &[CustomerId]) -> Vec<Change> {
+        let moved = |signature: u32| {
+            let component = self.clusters.signatures[signature as usize];
+            let here = |number: u32| self.places[number as usize] == component;
+            let customer = *ids.get(component as usize)?;
+            let before = self.spoken.before(signature, &self.previous, here)?;
+            (!here(before)).then(|| Change {
+                kind: ChangeKind::Split,
+                customer,
+                other: Some(self.previous.as_slice()[before as usize].id),
+            })
+        };
+        self.spoken.signatures().filter_map(moved).collect()
     }
 
     /// Completes the places of the previous ids and gives the oldest of each component.

@@ -47,7 +47,7 @@ pub enum ChangeKind {
     /// The other id leads to the customer from now on.
     Merged,
     /// The customer was a part of the other and is none any more: an id that has led to the other is current again, or
-    /// a new one has been made for a part.
+    /// a new one has been made for a part; or a person's word has taken a record of the other, and the customer has it.
     Split,
     /// Nothing of the customer is left.
     Gone,

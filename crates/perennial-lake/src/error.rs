@@ -251,6 +251,12 @@ impl Error {
             Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
                 Self::NotAllowed { operation, path }
             }
+            // A file that is not there has an error of its own: this is of the folder that it would be in.
+            Some(io::ErrorKind::NotFound) => Self::Unavailable {
+                operation,
+                path,
+                reason: "the folder of the lake is not there".to_owned(),
+            },
             Some(kind) => Self::Unavailable {
                 operation,
                 path,

@@ -220,6 +220,9 @@ pub struct SourceManifest {
     /// gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partitions: Vec<String>,
+    /// The types of identifiers that its rows are mapped to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identifiers: Vec<String>,
     /// Every file seen, whatever its state.
     pub files: Vec<SourceFile>,
     /// The number that the next file of the source gets; numbers are from 1.

@@ -10,13 +10,17 @@ use std::time::Duration;
 
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::client::ClientConfigKey;
+use object_store::client::{
+    ClientConfigKey, HttpClient, HttpConnector, ReqwestConnector, SpawnedReqwestConnector,
+};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::limit::LimitStore;
 use object_store::path::Path;
 use object_store::{
-    BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, RetryConfig,
+    BackoffConfig, ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload,
+    RetryConfig,
 };
+use tokio::runtime::Handle;
 
 use crate::error::{Error, Result};
 use crate::snapshots::PROBE_FOLDER;
@@ -359,10 +363,25 @@ fn retries() -> RetryConfig {
 const TIMEOUT: &str = "120 seconds";
 const TIMEOUT_KEY: ClientConfigKey = ClientConfigKey::Timeout;
 
+/// Sends requests on the runtime on which a lake is opened. That of a caller may end while others use its connections, or
+/// have no time for them while it computes.
+#[derive(Debug)]
+struct Requests;
+
+impl HttpConnector for Requests {
+    fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
+        match Handle::try_current() {
+            Ok(runtime) => SpawnedReqwestConnector::new(runtime).connect(options),
+            Err(_) => ReqwestConnector::default().connect(options),
+        }
+    }
+}
+
 fn remote_store(url: &str, scheme: &str, bucket: &str) -> Result<Arc<dyn ObjectStore>> {
     let built: object_store::Result<Arc<dyn ObjectStore>> = match scheme {
         "s3" => {
             let mut builder = AmazonS3Builder::from_env()
+                .with_http_connector(Requests)
                 .with_bucket_name(bucket)
                 .with_retry(retries())
                 // Commits rely on it, whatever the environment says.
@@ -377,6 +396,7 @@ fn remote_store(url: &str, scheme: &str, bucket: &str) -> Result<Arc<dyn ObjectS
         }
         "gs" => {
             let mut builder = GoogleCloudStorageBuilder::from_env()
+                .with_http_connector(Requests)
                 .with_bucket_name(bucket)
                 .with_retry(retries());
             let key = GoogleConfigKey::Client(TIMEOUT_KEY);
@@ -389,6 +409,7 @@ fn remote_store(url: &str, scheme: &str, bucket: &str) -> Result<Arc<dyn ObjectS
         }
         _ => {
             let mut builder = MicrosoftAzureBuilder::from_env()
+                .with_http_connector(Requests)
                 .with_container_name(bucket)
                 .with_retry(retries());
             let key = AzureConfigKey::Client(TIMEOUT_KEY);

@@ -240,13 +240,19 @@ impl Connection {
     async fn simple(&mut self, sql: &str) -> Result<()> {
         self.statements.remove("");
         self.portals.remove("");
-        let statements = self.session.parse(sql)?;
+        let mut reading_request = Some(self.session.request());
+        let canceller = &self.canceller;
+        let reading = self.session.parse(sql);
+        let statements = self
+            .transport
+            .attend(reading, |error| stop(canceller, error))
+            .await??;
         if statements.is_empty() {
             backend::bare(&mut self.transport.output, b'I');
         }
         for parsed in &statements {
-            // The time limit is that of each statement.
-            let _request = self.session.request();
+            // The time limit is that of each statement; that of the first has begun.
+            let _request = reading_request.take().unwrap_or_else(|| self.session.request());
             let before = self.session.transaction();
             let canceller = &self.canceller;
             let planning = self.session.prepare(parsed, &[]);

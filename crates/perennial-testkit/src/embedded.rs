@@ -33,7 +33,7 @@ impl EmbeddedSession {
 
     async fn run(&self, sql: &str) -> Result<TextResult, Error> {
         let mut last = TextResult::Complete(0);
-        for statement in self.session.parse(sql)? {
+        for statement in self.session.parse(sql).await? {
             last = self.statement(&statement).await?;
         }
         Ok(last)

@@ -84,7 +84,8 @@ impl TestServer {
                     Server::bind(Arc::clone(&engine), options).await,
                 );
                 let following = engine.config().lake.refresh.map(|refresh| {
-                    let follow = perennial_unify::follow(Arc::clone(&engine), Some(refresh), stopped.clone());
+                    let follow =
+                        perennial_unify::follow(Arc::clone(&engine), Some(refresh), stopped.clone(), || {});
                     tokio::spawn(follow)
                 });
                 if sender.send((engine, server.local_addr())).is_ok() {

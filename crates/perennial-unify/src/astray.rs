@@ -17,8 +17,8 @@ pub struct Astray {
     pub source: String,
     /// Its path, as it is written.
     pub path: String,
-    /// What was probably meant, or what there is; nothing where the lake is empty.
-    pub instead: Option<Instead>,
+    /// What was probably meant, or what there is.
+    pub instead: Instead,
 }
 
 /// What there is in the place of a path that leads to no file.
@@ -30,7 +30,7 @@ pub enum Instead {
     Found {
         /// The folder.
         folder: String,
-        /// Names in it, those of folders with a slash at the end.
+        /// Names in it, those of folders with a slash at the end; none where nothing is in it.
         names: Vec<String>,
     },
 }
@@ -67,7 +67,7 @@ pub(crate) async fn astray<'a>(
 }
 
 /// Follows the path from the root of the lake as far as it leads, and looks around there.
-async fn instead(lake: &Lake, path: &str) -> Result<Option<Instead>> {
+async fn instead(lake: &Lake, path: &str) -> Result<Instead> {
     let parsed = SourcePath::parse(path)?;
     let mut folder = String::new();
     let segments: Vec<&str> = parsed
@@ -95,19 +95,19 @@ async fn instead(lake: &Lake, path: &str) -> Result<Option<Instead>> {
         if names.iter().all(|name| name != near) && !meant.ends_with('/') && behind.is_empty() {
             meant.push('/');
         }
-        return Ok(Some(Instead::Near(meant)));
+        return Ok(Instead::Near(meant));
     }
     let names = names_in(lake, &folder).await?;
     Ok(around(folder, names))
 }
 
-fn around(folder: String, mut names: Vec<String>) -> Option<Instead> {
+fn around(folder: String, mut names: Vec<String>) -> Instead {
     names.truncate(TOLD);
     let folder = match folder.is_empty() {
         true => ".".to_owned(),
         false => folder + "/",
     };
-    (!names.is_empty()).then_some(Instead::Found { folder, names })
+    Instead::Found { folder, names }
 }
 
 fn joined(folder: &str, name: &str) -> String {

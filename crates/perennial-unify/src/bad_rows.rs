@@ -56,7 +56,7 @@ mod tests {
              [server]\nauthentication = \"trust\"\n"
         );
         let config = Config::parse(&text, Path::new("."), &|_| None).unwrap();
-        let rejected = [("name is missing", bad)];
+        let rejected = [("name is NULL", bad)];
         let rejected = rejected.into_iter().filter(|(_, rows)| *rows > 0);
         let reason = too_bad(&config.sources[0], landed, rejected);
         assert_eq!(reason.is_some(), expected, "{share} {landed} {bad}: {reason:?}");

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, UInt32Array};
 use chrono_tz::Tz;
@@ -16,7 +17,7 @@ use perennial_udf_lifecycle::model::{PopulationGapsBuilder, StageModel};
 use crate::columns::Facts;
 use crate::due::Due;
 use crate::error::Result;
-use crate::facts::{OrderFacts, orders, tables};
+use crate::facts::{OrderFacts, orders, tables, want_rates};
 use crate::golden::golden;
 use crate::groups::owner;
 use crate::money::Rates;
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     pub(crate) resolution: Resolution,
     pub(crate) model: StageModel,
     pub(crate) named_facts: Vec<PlannedFact>,
+    /// By kind of facts of the model, whether a customer has one of those that are collected by name.
+    pub(crate) met: Vec<AtomicBool>,
     pub(crate) rates: Rates,
     pub(crate) zone: Tz,
     /// The moment that the run describes.
@@ -180,6 +183,9 @@ pub(crate) fn gaps(shared: &Shared, bucket: usize, gaps: &mut PopulationGapsBuil
 /// nobody. Answers the members of the segments.
 pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Members> {
     let loaded = shared.load(bucket)?;
+    if let Some(orders) = loaded.facts.get(&Kind::Order) {
+        want_rates(&shared, orders)?;
+    }
     let number = (bucket < shared.buckets.len()).then_some(bucket as u32);
     for ((relation, batch), groups) in loaded.tables.iter().zip(&loaded.groups) {
         let groups = Some(Arc::clone(groups));

@@ -1,6 +1,6 @@
 //! The configuration against the files, without writing anything.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Date32Array, RecordBatch, TimestampMicrosecondArray};
@@ -10,9 +10,8 @@ use datafusion::catalog::TableProvider;
 use datafusion::common::DFSchema;
 use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
-use datafusion::functions_aggregate::expr_fn::min;
 use datafusion::logical_expr::{Expr, LogicalPlanBuilder};
-use datafusion::physical_plan::{collect, execute_stream};
+use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use perennial_base::config::{Config, SourceConfig};
 use perennial_base::{ErrorClass, Kind, nearest};
@@ -20,8 +19,9 @@ use perennial_engine::Engine;
 use perennial_engine::expression::{expression, lenient};
 use perennial_engine::release::source_table;
 use perennial_identity::{Normaliser, Outcome, Rules};
-use perennial_lake::{FileState, SourceFile, SourceManifest};
+use perennial_lake::{FileState, Manifest, SourceFile, SourceManifest};
 use perennial_udf_lifecycle::model::StageModel;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::astray::astray;
 use crate::bad_rows::too_bad;
@@ -29,20 +29,23 @@ use crate::checked::{
     CheckReport, LostValues, QuarantinedFile, RejectedRows, UnknownSource, UnusableIdentifier,
 };
 use crate::conditions::{Conditions, Traits};
+use crate::counting::{COMPARED, count};
 use crate::error::{Error, Result};
 use crate::identifiers::lone_identifiers;
 use crate::keys::doubtful_key;
-use crate::landing::{Looks, look};
+use crate::landing::{Landing, Looks, look};
 use crate::left_out::{Cause, left_out, renamed};
 use crate::mapping::{Mapping, plain};
 use crate::money::Rates;
+use crate::noticed::OfNoOrder;
 use crate::records::{input, one_file};
 use crate::rules::rules;
 use crate::run::READ_MEMORY;
 use crate::values::{convert, day_of, instants};
 
 /// Validates the configuration against the files: every mapping is planned over its files and tried on the first rows of
-/// one of them, every segment and lifecycle fact is planned, and currencies are compared with the rates.
+/// one of them, every segment, lifecycle fact and metric is planned, and currencies are compared with the rates. Where the
+/// served snapshot has another configuration, what becomes of all rows that it serves is counted.
 ///
 /// # Errors
 /// All that does not fit, in the order of the configuration. Sources without files are listed in the answer.
@@ -54,7 +57,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         .map_err(|error| one(error.into()))?;
     let rules = rules(config).map_err(one)?;
     let mut looks = Looks::default();
-    let landing = look(engine, None, &mut looks, i64::MAX, true)
+    let mut landing = look(engine, None, &mut looks, i64::MAX, true)
         .await
         .map_err(one)?;
     let checking = Checking {
@@ -65,23 +68,34 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     };
     let mut report = CheckReport::default();
     let mut errors = Vec::new();
+    // Sources of which an error is told.
+    let mut faulty: HashSet<&str> = HashSet::new();
     let mut rates = Rates::new(&config.currency);
     let mut traits = Traits::default();
+    let release = engine.release();
+    let previous = release.manifest().map(Arc::as_ref);
     for (source, manifest) in config.sources.iter().zip(&landing.sources) {
         report.count(source, manifest);
         // A mapping that does not fit is told with its line, whatever became of the files.
         let files = manifest.unfit.is_some() || live(manifest).next().is_some();
-        if !files || source.kind == Kind::Table {
+        if !files {
+            // What its files were is known, and a run goes by it.
+            let was = previous.and_then(|previous| previous.sources.get(&source.name));
+            if let Some(was) = was.filter(|was| was.kind == source.kind.name()) {
+                let _ = traits.landed(config, &state, &rules, source, was);
+            }
             continue;
         }
-        match checking.source(source, manifest, &mut report, &mut traits).await {
-            Ok(()) if source.kind == Kind::FxRate => {
-                if let Err(error) = checking.rates(source, manifest, &mut rates).await {
-                    errors.push(error);
-                }
-            }
-            Ok(()) => {}
-            Err(error) => errors.push(error),
+        if source.kind == Kind::Table {
+            continue;
+        }
+        let mut checked = checking.source(source, manifest, &mut report, &mut traits).await;
+        if checked.is_ok() && source.kind == Kind::FxRate {
+            checked = checking.rates(source, manifest, &mut rates).await;
+        }
+        if let Err(error) = checked {
+            faulty.insert(&source.name);
+            errors.push(error);
         }
     }
     rates.finish();
@@ -93,20 +107,32 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
             errors.push(error);
         }
     }
-    report.missing_rates = rates.missing();
+    report.noticed.missing_rates = rates.missing();
+    if errors.is_empty() {
+        report.noticed.of_no_order = checking.of_no_order(&landing).await.map_err(one)?;
+    }
     report.lone_identifiers = lone_identifiers(config);
     let empty = config.sources.iter().zip(&landing.sources);
     let empty = empty.filter(|(_, manifest)| manifest.files.is_empty());
     report.astray = astray(engine.lake(), empty.map(|(source, _)| source))
         .await
         .map_err(one)?;
-    let release = engine.release();
-    let previous = release.manifest().map(Arc::as_ref);
     report.renamed = renamed(config, previous, &landing);
-    let left = left_out(engine, previous, &landing).await;
-    // Which rows are refused is known to a run alone, which reads all of them.
-    let left = left.map_err(one)?.into_iter();
-    let left = left.filter(|left| !matches!(left.cause, Cause::Refused { .. }));
+    // What becomes of rows that are served: with the configuration that serves them nothing does.
+    let served = served(previous.filter(|previous| previous.config_hash != config.hash));
+    for (source, manifest) in config.sources.iter().zip(&mut landing.sources) {
+        let serves = live(manifest).any(|file| served.contains(file.path.as_str()));
+        if serves
+            && source.kind != Kind::Table
+            && !faulty.contains(source.name.as_str())
+            && let Err(error) = count(engine, &state, source, manifest).await
+        {
+            errors.push(error);
+        }
+    }
+    let left = left_out(engine, previous, &landing).await.map_err(one)?;
+    let told = |cause: &Cause| matches!(cause, Cause::Refused { by, .. } if faulty.contains(by.as_str()));
+    let left = left.into_iter().filter(|left| !told(&left.cause));
     errors.extend(left.map(|left| Error::LeftOut(Box::new(left))));
     report.of_no_source = landing.strays();
     errors.extend(
@@ -114,9 +140,8 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
             .into_iter()
             .map(Error::from),
     );
-    let conditions = Conditions::new(config, &state, &rules, traits);
+    let conditions = Conditions::new(config, &state, &rules, &traits);
     errors.extend(conditions.problems());
-    errors.extend(conditions.metrics());
     report.unknown_stages = conditions.unknown_stages();
     if errors.is_empty() {
         Ok(report)
@@ -126,6 +151,15 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
             .map(|error| error.of_file(&config.file))
             .collect())
     }
+}
+
+/// The paths of the files that a snapshot serves.
+fn served(snapshot: Option<&Manifest>) -> HashSet<&str> {
+    let sources = snapshot
+        .into_iter()
+        .flat_map(|snapshot| snapshot.sources.values());
+    let files = sources.flat_map(live).filter(|file| file.unified > 0);
+    files.map(|file| file.path.as_str()).collect()
 }
 
 /// The days of instants in a zone.
@@ -290,57 +324,105 @@ impl Checking<'_> {
     /// All rates of a source.
     async fn rates(&self, source: &SourceConfig, manifest: &SourceManifest, rates: &mut Rates) -> Result<()> {
         let names = ["date", "currency", "rate"];
-        for batch in self.columns(source, manifest, &names, false).await? {
-            rates.add(&batch)?;
-        }
-        Ok(())
+        self.columns(source, manifest, &names, |batch| rates.add(batch))
+            .await
     }
 
-    /// Asks for the rate of every currency of a source on the first day that has it.
+    /// Asks for the rates of all amounts of a source.
     async fn currencies(
         &self,
         source: &SourceConfig,
         manifest: &SourceManifest,
         rates: &Rates,
     ) -> Result<()> {
-        if !matches!(source.kind, Kind::Order | Kind::Spend) || source.column("currency").is_none() {
+        if !matches!(source.kind, Kind::Order | Kind::Spend) {
             return Ok(());
         }
-        for batch in self
-            .columns(source, manifest, &["currency", "date"], true)
-            .await?
-        {
+        let last = self
+            .config
+            .as_of
+            .and_then(|until| day_of(until, self.config.zone));
+        self.columns(source, manifest, &["currency", "date"], |batch| {
             let currency = batch.column(0).as_string::<i32>();
             let day = batch.column(1).as_primitive::<Date32Type>();
-            let last = self
-                .config
-                .as_of
-                .and_then(|until| day_of(until, self.config.zone));
             let known = |row: usize| last.is_none_or(|last| day.value(row) <= last);
             for row in 0..batch.num_rows() {
                 if currency.is_valid(row) && day.is_valid(row) && known(row) {
-                    rates.convert(0, Some(currency.value(row)), day.value(row));
+                    rates.wants(Some(currency.value(row)), day.value(row), 1);
                 }
             }
+            Ok(())
+        })
+        .await
+    }
+
+    /// The sources of which most rows are of an order that no source has. In a large lake those of some orders are looked
+    /// at.
+    async fn of_no_order(&self, landing: &Landing) -> Result<Vec<OfNoOrder>> {
+        let sources = || self.config.sources.iter().zip(&landing.sources);
+        let of_kinds = |kinds: &'static [Kind]| {
+            sources().filter(move |(source, manifest)| {
+                kinds.contains(&source.kind) && live(manifest).next().is_some()
+            })
+        };
+        let mut found = Vec::new();
+        let mut referring = of_kinds(&[Kind::OrderItem, Kind::Refund]).peekable();
+        if referring.peek().is_none() {
+            return Ok(found);
         }
-        Ok(())
+        let landed: u64 = of_kinds(&[Kind::Order])
+            .flat_map(|(_, manifest)| live(manifest))
+            .map(|file| file.landed)
+            .sum();
+        let every = landed.div_ceil(COMPARED).max(1);
+        let hash = |order: &str| Some(xxh3_64(order.as_bytes())).filter(|hash| hash.is_multiple_of(every));
+        let mut orders: HashSet<u64> = HashSet::new();
+        for (source, manifest) in of_kinds(&[Kind::Order]) {
+            self.columns(source, manifest, &["record_key"], |batch| {
+                let keys = batch.column(0).as_string::<i32>();
+                orders.extend(keys.iter().flatten().filter_map(hash));
+                Ok(())
+            })
+            .await?;
+        }
+        for (source, manifest) in referring {
+            let (mut rows, mut lost) = (0, 0);
+            self.columns(source, manifest, &["order_id"], |batch| {
+                for order in batch
+                    .column(0)
+                    .as_string::<i32>()
+                    .iter()
+                    .flatten()
+                    .filter_map(hash)
+                {
+                    rows += 1;
+                    lost += u64::from(!orders.contains(&order));
+                }
+                Ok(())
+            })
+            .await?;
+            found.extend(OfNoOrder::most(source, rows, lost));
+        }
+        Ok(found)
     }
 
     /// Canonical columns of all files of a source, and nothing else of them is read; of timed kinds `date` is the day of
-    /// the time. With `earliest`, the last column is the least for each value of the others.
+    /// the time. Of a source without one of them there is nothing.
     async fn columns(
         &self,
         source: &SourceConfig,
         manifest: &SourceManifest,
         names: &[&str],
-        earliest: bool,
-    ) -> Result<Vec<RecordBatch>> {
+        mut each: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
         let table: Arc<dyn TableProvider> = Arc::new(source_table(self.engine.lake(), manifest)?);
         let schema = DFSchema::try_from(table.schema())?;
         let planned = |name: &str| -> Result<Option<Expr>> {
-            let written = source
-                .column(name)
-                .or_else(|| source.time.as_ref().filter(|_| name == "date"));
+            let written = match name {
+                "record_key" => source.record_key.as_ref(),
+                "date" if source.kind.timed() => source.time.as_ref(),
+                name => source.column(name),
+            };
             let Some(written) = written else { return Ok(None) };
             let expr = expression(self.state, &written.sql, &schema).and_then(lenient)?;
             Ok(Some(expr.alias(name)))
@@ -350,26 +432,22 @@ impl Checking<'_> {
             .filter_map(|name| planned(name).transpose())
             .collect::<Result<_>>()?;
         if exprs.len() < names.len() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         let mut plan = LogicalPlanBuilder::scan(source.name.as_str(), provider_as_source(table), None)?;
         if let Some(filter) = &source.filter {
             plan = plan.filter(expression(self.state, &filter.sql, &schema).and_then(lenient)?)?;
         }
-        plan = plan.project(exprs)?;
-        if earliest && let Some((last, others)) = names.split_last() {
-            let column = |name: &str| datafusion::logical_expr::ident(name);
-            plan = plan.aggregate(
-                others.iter().map(|name| column(name)),
-                [min(column(last)).alias(*last)],
-            )?;
-        }
+        let plan = plan.project(exprs)?;
         let plan = self.state.create_physical_plan(&plan.build()?).await?;
-        let batches = collect(plan, self.state.task_ctx()).await?;
         let zone = source.zone.unwrap_or(self.config.zone);
         let target = |name: &str| {
             let column = source.kind.columns().iter().find(|column| column.name == name);
-            column.map_or(DataType::Date32, |column| plain(column.column_type))
+            match column {
+                Some(column) => plain(column.column_type),
+                None if name == "date" => DataType::Date32,
+                None => DataType::Utf8,
+            }
         };
         let canonical = |batch: &RecordBatch| -> Result<RecordBatch> {
             let columns = names.iter().zip(batch.columns()).map(|(name, column)| {
@@ -382,6 +460,10 @@ impl Checking<'_> {
             });
             Ok(RecordBatch::try_from_iter(columns.collect::<Result<Vec<_>>>()?)?)
         };
-        batches.iter().map(canonical).collect()
+        let mut rows = execute_stream(plan, self.state.task_ctx())?;
+        while let Some(batch) = rows.next().await {
+            each(&canonical(&batch?)?)?;
+        }
+        Ok(())
     }
 }

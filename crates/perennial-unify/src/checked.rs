@@ -8,7 +8,7 @@ use crate::conditions::UnknownStage;
 use crate::identifiers::LoneIdentifier;
 use crate::keys::DoubtfulKey;
 use crate::left_out::Renamed;
-use crate::money::MissingRate;
+use crate::noticed::Noticed;
 
 /// See the module.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -35,10 +35,10 @@ pub struct CheckReport {
     pub doubtful_keys: Vec<DoubtfulKey>,
     /// Sources whose path leads to no file.
     pub astray: Vec<Astray>,
-    /// Parquet files that no source takes.
-    pub of_no_source: Vec<String>,
-    /// Currencies of amounts that could not be converted.
-    pub missing_rates: Vec<MissingRate>,
+    /// Parquet files that no source takes: path and reason.
+    pub of_no_source: Vec<(String, String)>,
+    /// What a run would notice, too: missing rates, and sources of which most rows are of no order.
+    pub noticed: Noticed,
 }
 
 /// What there is of a source.

@@ -8,7 +8,7 @@ use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use perennial_base::config::{Config, Expression, SourceConfig, Spot};
 use perennial_base::relation::{PUBLIC, relation};
-use perennial_base::{Kind, nearest};
+use perennial_base::{ErrorClass, Kind, nearest};
 use perennial_engine::expression::{expression, predicate};
 use perennial_identity::Rules;
 use perennial_lake::{FileState, SourceManifest};
@@ -34,12 +34,12 @@ pub struct UnknownStage {
     pub near: Option<String>,
 }
 
-/// The traits of customers and their types, as far as the files tell.
+/// The traits of customers and their types, as far as the files tell, or those told that there were.
 #[derive(Debug, Default)]
 pub(crate) struct Traits(Vec<(String, DataType)>);
 
 impl Traits {
-    /// The traits of sources with live files.
+    /// The traits of all sources. The types are those of the contracts: they stay when the last file of a source has gone.
     ///
     /// # Errors
     /// When a mapping does not fit the files of its source.
@@ -50,19 +50,44 @@ impl Traits {
         sources: impl Iterator<Item = (&'a SourceConfig, &'a SourceManifest)>,
     ) -> Result<Self> {
         let mut traits = Self::default();
-        let live =
-            |manifest: &SourceManifest| manifest.files.iter().any(|file| file.state == FileState::Live);
-        for (source, manifest) in
-            sources.filter(|(source, manifest)| source.kind == Kind::Profile && live(manifest))
-        {
-            let (columns, _) = input(manifest);
-            let zone = config.zone;
-            let mapping = Mapping::try_new(state, source, &columns, zone, config.as_of, |name| {
-                rules.index_of(name)
-            })?;
-            traits.add(&mapping.schema());
+        for (source, manifest) in sources {
+            let live = manifest.files.iter().any(|file| file.state == FileState::Live);
+            match traits.landed(config, state, rules, source, manifest) {
+                Err(error) if live => return Err(error),
+                // Without files there is nothing that it would have to fit.
+                _ => {}
+            }
         }
         Ok(traits)
+    }
+
+    /// Adds those of a source whose files have, or had, these columns.
+    ///
+    /// # Errors
+    /// When its mapping cannot be planned over them.
+    pub(crate) fn landed(
+        &mut self,
+        config: &Config,
+        state: &SessionState,
+        rules: &Rules,
+        source: &SourceConfig,
+        manifest: &SourceManifest,
+    ) -> Result<()> {
+        if source.kind != Kind::Profile {
+            return Ok(());
+        }
+        let (columns, _) = input(manifest);
+        let mapping = Mapping::try_new(state, source, &columns, config.zone, config.as_of, |name| {
+            rules.index_of(name)
+        })?;
+        self.add(&mapping.schema());
+        Ok(())
+    }
+
+    /// The type of a trait; of one that no file has had it is text.
+    pub(crate) fn type_of(&self, name: &str) -> DataType {
+        let known = self.0.iter().find(|(known, _)| known == name);
+        known.map_or(DataType::Utf8, |(_, data_type)| data_type.clone())
     }
 
     /// Adds those of one source; two that disagree on a type meet as text.
@@ -86,7 +111,7 @@ pub(crate) struct Conditions<'a> {
 }
 
 impl<'a> Conditions<'a> {
-    pub(crate) fn new(config: &'a Config, state: &'a SessionState, rules: &Rules, traits: Traits) -> Self {
+    pub(crate) fn new(config: &'a Config, state: &'a SessionState, rules: &Rules, traits: &Traits) -> Self {
         let mut fields: Vec<Field> = relation(PUBLIC, "customer_360")
             .map(written_schema)
             .into_iter()
@@ -98,9 +123,8 @@ impl<'a> Conditions<'a> {
         let identifiers = rules.identifiers().iter();
         let identifiers = identifiers.map(|identifier| (identifier.name.clone(), DataType::Utf8));
         let written = config.sources.iter().flat_map(|source| &source.traits);
-        // A source without files has its traits all the same, as text.
-        let written = written.map(|(name, _)| (name.clone(), DataType::Utf8));
-        for (name, data_type) in identifiers.chain(traits.0).chain(written) {
+        let written = written.map(|(name, _)| (name.clone(), traits.type_of(name)));
+        for (name, data_type) in identifiers.chain(written) {
             if fields.iter().all(|field| *field.name() != name) {
                 fields.push(Field::new(name, data_type, true));
             }
@@ -112,30 +136,46 @@ impl<'a> Conditions<'a> {
         }
     }
 
-    /// What keeps facts of the lifecycle and segments from being planned.
+    /// What keeps facts of the lifecycle, segments and metrics from being planned, and metrics that have a name of the
+    /// platform's own.
     pub(crate) fn problems(&self) -> Vec<Error> {
         let facts = self.config.lifecycle.facts.iter().filter_map(|fact| {
             let relation = relation(PUBLIC, &fact.relation)?;
             let schema = written_schema(relation);
             let planned = self.planned(relation.name, &fact.predicate, &schema);
-            problem("lifecycle fact", &fact.name, &fact.predicate, planned)
+            problem("lifecycle fact", &fact.name, fact.predicate.at, planned)
         });
         let segments = self.config.segments.iter().filter_map(|segment| {
             let planned = self.planned("customer_360", &segment.filter, &self.summary);
-            problem("segment", &segment.name, &segment.filter, planned)
+            problem("segment", &segment.name, segment.filter.at, planned)
         });
-        facts.chain(segments).collect()
-    }
-
-    /// What keeps metrics from being planned: nothing of a run needs them.
-    pub(crate) fn metrics(&self) -> Vec<Error> {
-        let metrics = self.config.metrics.iter().filter_map(|metric| {
+        let metrics = self.config.metrics.iter().flat_map(|metric| {
             let planned = DFSchema::try_from(Arc::clone(&self.summary))
                 .map_err(perennial_engine::Error::from)
                 .and_then(|schema| expression(self.state, &metric.sql.sql, &schema));
-            problem("metric", &metric.name, &metric.sql, planned.map(drop))
+            [
+                problem("metric", &metric.name, metric.name_at, self.free(&metric.name)),
+                problem("metric", &metric.name, metric.sql.at, planned.map(drop)),
+            ]
         });
-        metrics.collect()
+        facts.chain(segments).chain(metrics.flatten()).collect()
+    }
+
+    /// Whether nothing of the platform has a name that is wanted for a metric.
+    fn free(&self, name: &str) -> Result<(), perennial_engine::Error> {
+        let columns = relation(PUBLIC, "customer_360").map_or(&[][..], |relation| relation.columns);
+        let taken = if columns.iter().any(|column| column.name == name) {
+            "is a column of customer_360 already"
+        } else if self.state.scalar_functions().contains_key(name)
+            || self.state.aggregate_functions().contains_key(name)
+            || self.state.window_functions().contains_key(name)
+        {
+            "is a function already"
+        } else {
+            return Ok(());
+        };
+        let taken = perennial_engine::Error::new(ErrorClass::DuplicateObject, format!("\"{name}\" {taken}"));
+        Err(taken.with_hint("Choose another name."))
     }
 
     fn planned(
@@ -177,14 +217,14 @@ impl<'a> Conditions<'a> {
 fn problem(
     what: &'static str,
     name: &str,
-    written: &Expression,
+    at: Spot,
     planned: Result<(), perennial_engine::Error>,
 ) -> Option<Error> {
     let cause = planned.err()?;
     Some(Error::Predicate {
         what,
         name: name.to_owned(),
-        at: written.at,
+        at,
         cause: Box::new(cause),
     })
 }

@@ -214,7 +214,7 @@ impl Asking {
     /// The rows of a query of texts.
     async fn rows(&self, sql: &str) -> Result<Vec<Vec<Option<String>>>> {
         let mut out = Vec::new();
-        for statement in self.session.parse(sql)? {
+        for statement in self.session.parse(sql).await? {
             let prepared = self.session.prepare(&statement, &[]).await?;
             let Outcome::Rows(mut rows) = self.session.run(&prepared, Vec::new()).await? else {
                 continue;

@@ -98,6 +98,17 @@ impl Findings<'_> {
         )?)
     }
 
+    /// The counts of blocked and malformed values by file, of the files that are served.
+    pub(crate) async fn tally(&self, warned: &[Warned], landing: &Landing) -> Result<RecordBatch> {
+        let fresh = tally(warned)?;
+        let mut batches = match self.previous {
+            Some(previous) => served(self.stored, previous, landing).await?,
+            None => Vec::new(),
+        };
+        batches.push(fresh);
+        Ok(concat_batches(&tally_schema(), &batches)?)
+    }
+
     /// The block list in force, and what each entry has kept apart.
     pub(crate) fn blocked(&self, relation: &'static Relation, rules: &Rules) -> Result<RecordBatch> {
         let mut rows: Vec<(BlockedEntry<'_>, u64)> = rules.blocked().map(|entry| (entry, 0)).collect();
@@ -135,7 +146,7 @@ impl Findings<'_> {
 type Counted = (&'static str, u16, u32, Warning);
 
 /// The counts of blocked and malformed values of files that were read.
-pub(crate) fn tally(warned: &[Warned]) -> Result<RecordBatch> {
+fn tally(warned: &[Warned]) -> Result<RecordBatch> {
     let counted: Vec<Counted> = warned
         .iter()
         .flat_map(|warned| {
@@ -191,8 +202,8 @@ fn tally_schema() -> SchemaRef {
     ]))
 }
 
-/// What the runs before have counted of blocked and malformed values in files that are served still.
-pub(crate) async fn counted(tables: &Tables, previous: &Manifest, landing: &Landing) -> Result<Vec<Warning>> {
+/// What the runs before have counted in files that are served still.
+async fn served(tables: &Tables, previous: &Manifest, landing: &Landing) -> Result<Vec<RecordBatch>> {
     let live: HashSet<(i64, i64)> = (0..)
         .zip(&landing.sources)
         .flat_map(|(source, landed)| landed.files.iter().map(move |file| (source, file)))
@@ -205,13 +216,25 @@ pub(crate) async fn counted(tables: &Tables, previous: &Manifest, landing: &Land
         .iter()
         .map(|field| field.name().as_str())
         .collect();
-    let mut warnings = Vec::new();
+    let mut batches = Vec::new();
     for batch in tables.rows(Some(previous), TALLY, &columns).await? {
+        let number = |at: usize| batch.column(at).as_primitive::<Int64Type>();
+        let (sources, files) = (number(2), number(6));
+        let served = |row: usize| Some(live.contains(&(sources.value(row), files.value(row))));
+        let served: BooleanArray = (0..batch.num_rows()).map(served).collect();
+        batches.push(filter_record_batch(&batch, &served)?);
+    }
+    Ok(batches)
+}
+
+/// As warnings, what the runs before have counted of blocked and malformed values in files that are served still.
+pub(crate) async fn counted(tables: &Tables, previous: &Manifest, landing: &Landing) -> Result<Vec<Warning>> {
+    let mut warnings = Vec::new();
+    for batch in served(tables, previous, landing).await? {
         let reasons = batch.column(0).as_string::<i32>();
         let number = |at: usize| batch.column(at).as_primitive::<Int64Type>();
         let values = batch.column(3).as_string::<i32>();
-        let served = |row: &usize| live.contains(&(number(2).value(*row), number(6).value(*row)));
-        warnings.extend((0..batch.num_rows()).filter(served).map(|row| Warning {
+        warnings.extend((0..batch.num_rows()).map(|row| Warning {
             kind: match reasons.value(row) {
                 "blocked" => WarningKind::Blocked {
                     entry: number(5).value(row) as u16,

@@ -10,6 +10,7 @@ use perennial_base::UserError;
 use perennial_engine::Engine;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::Error;
 use crate::landing::Looks;
 use crate::options::RunOptions;
 use crate::progress::Quiet;
@@ -23,7 +24,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// Follows the lake until `stop`: every `refresh` it looks for new files, and runs when there are some; without a
 /// `refresh` it serves the snapshots that other processes commit. A run that fails is logged and tried again, after
 /// pauses that grow; the former snapshot is served on. A statement that finds a file replaced or gone has it look at once. It works on the engine's compute threads.
-pub async fn follow(engine: Arc<Engine>, refresh: Option<Duration>, stop: CancellationToken) {
+/// `looked` is called once, when the first look is done, or at once where there is none.
+pub async fn follow(
+    engine: Arc<Engine>,
+    refresh: Option<Duration>,
+    stop: CancellationToken,
+    looked: impl FnOnce() + Send + 'static,
+) {
     let cpu = engine.cpu().clone();
     // Without a name of its own the process leases nothing, and relies on `lake.keep_for`.
     let leasing = match random() {
@@ -31,8 +38,11 @@ pub async fn follow(engine: Arc<Engine>, refresh: Option<Duration>, stop: Cancel
         Err(_) => None,
     };
     let following = match refresh {
-        Some(refresh) => cpu.spawn(runs(engine, refresh, stop)),
-        None => cpu.spawn(snapshots(engine, stop)),
+        Some(refresh) => cpu.spawn(runs(engine, refresh, stop, looked)),
+        None => {
+            looked();
+            cpu.spawn(snapshots(engine, stop))
+        }
     };
     // A panic in it was logged by the runtime.
     let _ = following.await;
@@ -54,7 +64,27 @@ async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
     }
 }
 
-async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
+/// What to do about a run that has failed. This process has read its configuration, and reads it no more.
+fn hint(error: &Error) -> Option<String> {
+    let hint = error.hint();
+    match error {
+        Error::Configured { .. } => {
+            let hint = hint.map_or_else(String::new, |hint| hint + " ");
+            Some(
+                hint + "Start the server again after a change of the configuration: it reads the file when it starts.",
+            )
+        }
+        _ => hint,
+    }
+}
+
+async fn runs(
+    engine: Arc<Engine>,
+    refresh: Duration,
+    stop: CancellationToken,
+    looked: impl FnOnce() + Send + 'static,
+) {
+    let mut looked = Some(looked);
     let mut looks = Looks::default();
     let mut unclaimed: HashSet<String> = HashSet::new();
     // What has landed before the server started is not waited for.
@@ -84,14 +114,14 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
             Ok(_) => refresh,
             Err(_) => (2 * pause).clamp(refresh, LONGEST_PAUSE.max(refresh)),
         };
+        let failed = outcome.is_err();
+        if !failed && let Some(looked) = looked.take() {
+            looked();
+        }
         match outcome {
             Ok(report) => {
-                for rate in &report.missing_rates {
-                    tracing::warn!(
-                        currency = rate.currency,
-                        day = rate.day,
-                        "amounts without an exchange rate stay NULL"
-                    );
+                for told in report.noticed.told(&engine.config().file) {
+                    tracing::warn!("{told}");
                 }
                 for (source, file, reason) in &report.quarantined_anew {
                     tracing::warn!(
@@ -101,12 +131,9 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
                         "file quarantined"
                     );
                 }
-                for file in report.unclaimed {
+                for (file, reason) in report.unclaimed {
                     if unclaimed.insert(file.clone()) {
-                        tracing::warn!(
-                            file,
-                            "belongs to no source: no `path` of the configuration leads to it"
-                        );
+                        tracing::warn!(file, reason, "belongs to no source");
                     }
                 }
                 if let Some(snapshot) = report.snapshot {
@@ -121,13 +148,15 @@ async fn runs(engine: Arc<Engine>, refresh: Duration, stop: CancellationToken) {
             Err(error) => tracing::error!(
                 %error,
                 detail = error.detail().as_deref(),
-                hint = error.hint().as_deref(),
+                hint = hint(&error).as_deref(),
                 again_in_seconds = pause.as_secs(),
                 "run failed; what is served stays as it is"
             ),
         }
-        // Another process may have committed.
-        if let Err(error) = engine.refresh().await {
+        // Another process may have committed. Of a lake that is away the run has told.
+        if let Err(error) = engine.refresh().await
+            && !failed
+        {
             tracing::error!(%error, "the lake cannot be read; what is served stays as it is");
         }
     }

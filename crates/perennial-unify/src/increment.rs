@@ -31,13 +31,14 @@ const NODES: &str = "internal.nodes";
 const GROUPS: &str = "internal.groups";
 const NODES_PER_ROW_GROUP: usize = 1 << 20;
 /// Tables that every run writes as a whole, if it writes them.
-const WHOLE: [&str; 9] = [
+const WHOLE: [&str; 10] = [
     Masks::TABLE,
     GROUPS,
     "public.segments",
     "public.spend",
     "public.identity_changes",
     RATES,
+    TALLY,
     "perennial.identity_conflicts",
     "perennial.identity_warnings",
     "perennial.identity_blocked",
@@ -50,7 +51,7 @@ pub(crate) fn grows(table: &str) -> bool {
 
 /// Whether rows of a table are replaced.
 pub(crate) fn replaced(table: &str) -> bool {
-    grows(table) && ![NODES, TALLY].contains(&table) && !ledger::holds(table)
+    grows(table) && table != NODES && !ledger::holds(table)
 }
 
 /// Why everything has to be worked out anew; none when what new files touch is enough.

@@ -5,6 +5,7 @@ use perennial_engine::{Engine, Run, listed};
 use perennial_lake::Phase;
 
 use crate::error::{Error, Result};
+use crate::landing::Looks;
 use crate::progress::Progress;
 use crate::report::Report;
 
@@ -54,13 +55,22 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Notes a run that has failed before it knew whether there is something to do.
-    pub(crate) fn failed(engine: &'a Engine, progress: &'a dyn Progress, began: i64, error: &Error) {
-        let id = format!("{}-{began}", engine.release().number() + 1);
-        let journal = Self::new(engine, progress, &id, began, began);
+    /// Notes a run that has failed before it knew whether there is something to do. Those that fail alike one after the other
+    /// are one row, from the first to the last.
+    pub(crate) fn failed(
+        engine: &'a Engine,
+        progress: &'a dyn Progress,
+        looks: &mut Looks,
+        began: i64,
+        error: &Error,
+    ) {
+        let error = error.without_places();
+        let since = looks.failing(&error, began);
+        let id = format!("{}-{since}", engine.release().number() + 1);
+        let journal = Self::new(engine, progress, &id, since, began);
         journal.ended(|run| {
             run.state = "failed";
-            run.error = Some(error.without_places());
+            run.error = Some(error);
         });
     }
 

@@ -37,7 +37,7 @@ const UNCLAIMED: &str = "no path of the configuration leads to it: add a [[sourc
 /// How often files are looked for that no source takes, in microseconds.
 const UNCLAIMED_LOOKS: i64 = 60_000_000;
 /// Why a file is left out that no object can be named after.
-const UNNAMEABLE: &str = "its name has a control character, such as a line break, or is not UTF-8 (shown as \\n or \\xff), and no object of a store can be called so: rename it";
+pub(crate) const UNNAMEABLE: &str = "its name has a control character, such as a line break, or is not UTF-8 (shown as \\n or \\xff), and no object of a store can be called so: rename it";
 /// Why a file is left out that never comes to rest.
 const RESTLESS: &str = "is being written again and again";
 
@@ -50,6 +50,8 @@ pub struct Looks {
     unjudged: HashMap<String, u32>,
     /// The snapshot of another configuration that was last warned of.
     foreign: Option<u64>,
+    /// What the looks fail with, and since when.
+    failing: Option<(String, i64)>,
     /// The Parquet files that no source takes and why, and when they were looked for.
     unclaimed: Option<(i64, Vec<(Landed, &'static str)>)>,
 }
@@ -89,6 +91,21 @@ impl Looks {
             );
         }
         first
+    }
+
+    /// Notes that a look has failed, and gives when the first one began that failed so, of those in a row.
+    pub(crate) fn failing(&mut self, error: &str, began: i64) -> i64 {
+        let (_, since) = self
+            .failing
+            .take_if(|(known, _)| known == error)
+            .unwrap_or((String::new(), began));
+        self.failing = Some((error.to_owned(), since));
+        since
+    }
+
+    /// Notes that a look has not failed.
+    pub(crate) fn done(&mut self) {
+        self.failing = None;
     }
 
     /// The Parquet files that no source takes, as they were a minute ago at most.
@@ -134,11 +151,11 @@ impl Landing {
         self.files_new + self.files_removed > 0 || self.unclaimed_changed
     }
 
-    /// The paths of files to which no path of the configuration leads.
-    pub(crate) fn strays(&self) -> Vec<String> {
+    /// The paths of files that no source takes, each with the reason.
+    pub(crate) fn strays(&self) -> Vec<(String, String)> {
         let strays = self.unclaimed.iter();
-        let strays = strays.filter(|file| file.reason.as_deref() == Some(UNCLAIMED));
-        strays.map(|file| file.path.clone()).collect()
+        let strays = strays.filter_map(|file| Some((file.path.clone(), file.reason.clone()?)));
+        strays.collect()
     }
 
     /// Notes the files that no source takes.
@@ -441,6 +458,7 @@ impl Judge<'_> {
         landing.sources.push(SourceManifest {
             kind: source.kind.name().to_owned(),
             partitions,
+            identifiers: source.identifiers.iter().map(|(name, _)| name.clone()).collect(),
             contract,
             unfit,
             files,

@@ -6,11 +6,11 @@ use std::str::FromStr;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use perennial_base::config::{Config, SourceConfig, Spot};
-use perennial_base::{Kind, counted};
+use perennial_base::{Kind, counted, nearest};
 use perennial_engine::Engine;
 use perennial_lake::{FileState, Lake, Manifest, SourceFile, SourceManifest};
 
-use crate::astray::{Instead, astray};
+use crate::astray::{Astray, Instead, astray};
 use crate::bad_rows::{ABOVE, NONE_GOOD};
 use crate::error::{Error, Result};
 use crate::fitting;
@@ -75,6 +75,15 @@ pub enum Cause {
         at: Spot,
         /// Its expression.
         filter: String,
+    },
+    /// Their source does not map a type of identifier any more.
+    Identifier {
+        /// Where the type stands in the file that is probably meant to be it, or the source.
+        at: Spot,
+        /// The type.
+        name: String,
+        /// The type that is there instead.
+        instead: Option<String>,
     },
     /// A source takes them and quarantines them.
     Refused {
@@ -174,6 +183,9 @@ pub(crate) async fn left_out(
         let now = now.find_map(|(config, now)| LeftOut::by_expression(config, source, now));
         // What is later than the moment described is filtered, too.
         found.extend(now.filter(|left| !(sooner && matches!(left.cause, Cause::Filter { .. }))));
+        let now = config.sources.iter().zip(&landing.sources);
+        let now = now.filter(|(config, _)| config.name == *called);
+        found.extend(now.flat_map(|(config, now)| LeftOut::by_identifiers(config, source, now)));
     }
     Ok(found)
 }
@@ -258,6 +270,12 @@ impl LeftOut {
             Cause::Elsewhere { was, .. } => format!("Write kind = \"{was}\" again."),
             Cause::Filter { .. } => "Correct the condition.".to_owned(),
             Cause::Key { .. } => "Write a key that is unique for each record.".to_owned(),
+            Cause::Identifier {
+                name,
+                instead: Some(instead),
+                ..
+            } => format!("Did you mean \"{name}\" by \"{instead}\"?"),
+            Cause::Identifier { .. } => "Map it again.".to_owned(),
             Cause::Refused { reason, .. } if reason.contains(ABOVE) || reason.contains(NONE_GOOD) => {
                 "Correct the mapping, or raise max_bad_rows.".to_owned()
             }
@@ -266,26 +284,20 @@ impl LeftOut {
             }
             Cause::Refused { .. } => "Land a sound file in its place.".to_owned(),
         };
-        format!("{correct} If these rows are meant to go, run `perennial unify --allow-removal` once.")
+        let meant = match &self.cause {
+            Cause::Identifier { .. } => "it is meant to go",
+            _ => "these rows are meant to go",
+        };
+        format!("{correct} If {meant}, run `perennial unify --allow-removal` once.")
     }
 
     /// What a source serves less than before of files that are as they were, as its `record_key` makes versions of most of
     /// their rows, or its `where` leaves none. Files that have landed beside them count for what is served now: they may
     /// have newer versions of all rows. Before files are read no row is known to be either.
     fn by_expression(config: &SourceConfig, before: &SourceManifest, now: &SourceManifest) -> Option<Self> {
-        let live = |file: &&SourceFile| file.state == FileState::Live;
-        let kept: Vec<(&SourceFile, &SourceFile)> = before
-            .files
-            .iter()
-            .filter(live)
-            .filter_map(|before| {
-                let mut now = now.files.iter().filter(live);
-                let now = now.find(|now| before.path == now.path && unchanged(before, now))?;
-                Some((before, now))
-            })
-            .collect();
+        let kept = kept(before, now);
         let served: u64 = kept.iter().map(|(before, _)| before.unified).sum();
-        let left: u64 = now.files.iter().filter(live).map(|file| file.unified).sum();
+        let left: u64 = live(now).map(|file| file.unified).sum();
         let more = |of: fn(&SourceFile) -> u64| -> u64 {
             let (before, now) = kept.iter().fold((0, 0), |sums, (before, now)| {
                 (sums.0 + of(before), sums.1 + of(now))
@@ -311,6 +323,30 @@ impl LeftOut {
             first: kept.first()?.0.path.clone(),
             cause,
         })
+    }
+
+    /// What identified the rows of files that are as they were, and is mapped no more.
+    fn by_identifiers(config: &SourceConfig, before: &SourceManifest, now: &SourceManifest) -> Vec<Self> {
+        let kept: Vec<&SourceFile> = kept(before, now)
+            .into_iter()
+            .map(|(before, _)| before)
+            .filter(|file| is_served(file) && config.kind.name() == before.kind)
+            .collect();
+        let mapped = |name: &str| config.identifiers.iter().find(|(mapped, _)| mapped == name);
+        let gone = before.identifiers.iter().filter(|name| mapped(name).is_none());
+        let causes = gone.map(|name| {
+            let new = config.identifiers.iter().map(|(name, _)| name);
+            let new = new.filter(|name| !before.identifiers.contains(name));
+            let instead = nearest(name, new.map(String::as_str)).and_then(mapped);
+            Cause::Identifier {
+                at: instead.map_or(config.at, |(_, written)| written.at),
+                name: name.clone(),
+                instead: instead.map(|(name, _)| name.clone()),
+            }
+        });
+        causes
+            .filter_map(|cause| Self::of(&config.name, &kept, cause))
+            .collect()
     }
 
     /// Of files in the order of their paths; none of no file.
@@ -363,11 +399,30 @@ impl fmt::Display for LeftOut {
                 "{at}: where = {filter} leaves no row of source \"{source}\", of which {rows} {} served",
                 if self.rows == 1 { "is" } else { "are" }
             ),
+            Cause::Identifier { at, name, .. } => write!(
+                f,
+                "{at}: source \"{source}\" has no identifier \"{name}\" any more, by which its {rows} {} served",
+                if self.rows == 1 { "is" } else { "are" }
+            ),
             Cause::Refused { at, by, reason } => {
                 write!(f, "{at}: source \"{by}\" refuses {served}: {reason}")
             }
         }
     }
+}
+
+/// The live files of a source that are as they were, before and now.
+fn kept<'a>(before: &'a SourceManifest, now: &'a SourceManifest) -> Vec<(&'a SourceFile, &'a SourceFile)> {
+    live(before)
+        .filter_map(|before| {
+            let now = live(now).find(|now| before.path == now.path && unchanged(before, now))?;
+            Some((before, now))
+        })
+        .collect()
+}
+
+fn live(manifest: &SourceManifest) -> impl Iterator<Item = &SourceFile> {
+    manifest.files.iter().filter(|file| file.state == FileState::Live)
 }
 
 fn is_served(file: &SourceFile) -> bool {
@@ -430,11 +485,14 @@ async fn there<'a>(lake: &Lake, files: Vec<&'a SourceFile>) -> Result<Vec<&'a So
 /// What a path was meant to be that leads to no file.
 async fn near(lake: &Lake, source: &SourceConfig) -> Result<Option<String>> {
     let astray = astray(lake, std::iter::once(source)).await?;
-    let instead = astray.into_iter().find_map(|astray| astray.instead);
-    Ok(match instead {
-        Some(Instead::Near(path)) => Some(path),
+    let near = |astray| match astray {
+        Astray {
+            instead: Instead::Near(path),
+            ..
+        } => Some(path),
         _ => None,
-    })
+    };
+    Ok(astray.into_iter().find_map(near))
 }
 
 #[cfg(test)]
@@ -445,7 +503,7 @@ mod tests {
     fn what_to_do_of_a_refused_file_follows_from_the_reason() {
         for (reason, remedy) in [
             (
-                "has 2 bad rows of 5, above max_bad_rows = 0.01 of its [[source]]: time is missing or is not a time (2 rows)",
+                "has 2 bad rows of 5, above max_bad_rows = 0.01 of its [[source]]: time is NULL or is not a time (2 rows)",
                 "Correct the mapping, or raise max_bad_rows.",
             ),
             (

@@ -315,6 +315,11 @@ impl Mapping {
             .collect()
     }
 
+    /// The columns of the files that expressions name, in their order.
+    pub(crate) fn named(&self) -> &[usize] {
+        &self.named
+    }
+
     /// The columns of the files that are read.
     pub(crate) fn reads(&self) -> Vec<usize> {
         self.named.iter().chain(&self.rest).copied().collect()
@@ -407,14 +412,14 @@ impl Mapping {
         }
         if self.timed {
             let present = |row: usize| time.as_ref().is_some_and(|time| time.is_valid(row));
-            require(&present, "time is missing or is not a time");
+            require(&present, "time is NULL or is not a time");
         }
         let key = match &self.key {
             Some(key) => {
                 let key = text(&evaluate(key)?)?;
                 require(
                     &|row| key.is_valid(row) && !key.value(row).trim().is_empty(),
-                    "record_key is missing",
+                    "record_key is NULL or empty",
                 );
                 Some(key)
             }
@@ -536,22 +541,22 @@ pub(crate) fn plain(column_type: ColumnType) -> DataType {
 /// Reasons are few and fixed, so that they can be counted.
 fn missing(column: &str) -> &'static str {
     match column {
-        "name" => "name is missing",
-        "amount" => "amount is missing or is not a number",
-        "order_id" => "order_id is missing",
-        "quantity" => "quantity is missing or is not a number",
-        "unit_price" => "unit_price is missing or is not a number",
-        "mrr" => "mrr is missing or is not a number",
-        "survey" => "survey is missing",
-        "score" => "score is missing or is not a number",
-        "purpose" => "purpose is missing",
-        "granted" => "granted is missing or is not a truth value",
-        "date" => "date is missing or is not a date",
-        "channel" => "channel is missing",
-        "currency" => "currency is missing",
-        "rate" => "rate is missing or is not a number",
+        "name" => "name is NULL",
+        "amount" => "amount is NULL or is not a number",
+        "order_id" => "order_id is NULL",
+        "quantity" => "quantity is NULL or is not a number",
+        "unit_price" => "unit_price is NULL or is not a number",
+        "mrr" => "mrr is NULL or is not a number",
+        "survey" => "survey is NULL",
+        "score" => "score is NULL or is not a number",
+        "purpose" => "purpose is NULL",
+        "granted" => "granted is NULL or is not a truth value",
+        "date" => "date is NULL or is not a date",
+        "channel" => "channel is NULL",
+        "currency" => "currency is NULL or empty",
+        "rate" => "rate is NULL or is not a number",
         "source_a" | "record_a" | "source_b" | "record_b" => "a record is not named",
-        "verdict" => "verdict is missing",
-        _ => "a required column is missing",
+        "verdict" => "verdict is NULL",
+        _ => "a required column is NULL",
     }
 }

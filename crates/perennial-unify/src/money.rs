@@ -17,8 +17,8 @@ const RATE_SCALE: u32 = 10;
 pub(crate) struct Rates {
     reporting: String,
     by_currency: HashMap<String, Vec<(i32, i128)>>,
-    /// By currency the first day for which a rate was wanted and not there.
-    missing: Mutex<BTreeMap<String, i32>>,
+    /// By currency the first day for which a rate was wanted and not there, and for how many amounts.
+    missing: Mutex<BTreeMap<String, (i32, u64)>>,
 }
 
 /// A currency without a rate: amounts in it are NULL until one lands.
@@ -28,6 +28,8 @@ pub struct MissingRate {
     pub currency: String,
     /// The first day, `YYYY-MM-DD`, for which an amount needs it.
     pub day: String,
+    /// How many amounts need it.
+    pub amounts: u64,
 }
 
 impl Rates {
@@ -102,22 +104,27 @@ impl Rates {
     /// An amount of `currency` in the reporting currency, both in ten-thousandths; `None` without a rate. No currency
     /// is the reporting one.
     pub(crate) fn convert(&self, amount: i128, currency: Option<&str>, day: i32) -> Option<i128> {
-        let currency = currency.map(str::trim).filter(|currency| !currency.is_empty());
-        let Some(currency) = currency else {
+        let Some(currency) = self.other(currency) else {
             return Some(amount);
         };
-        if currency.eq_ignore_ascii_case(&self.reporting) {
-            return Some(amount);
+        let rate = self.rate(currency, day)?;
+        rounded(amount.checked_mul(rate)?, 10_i128.pow(RATE_SCALE))
+    }
+
+    /// Notes that so many amounts of `currency` are converted, which may have no rate: to be told once of each amount.
+    pub(crate) fn wants(&self, currency: Option<&str>, day: i32, wanted: u64) {
+        let currency = self.other(currency);
+        if let Some(currency) = currency.filter(|currency| self.rate(currency, day).is_none()) {
+            let mut missing = self.missing.lock();
+            let (first, amounts) = missing.entry(currency.to_uppercase()).or_insert((day, 0));
+            (*first, *amounts) = (day.min(*first), *amounts + wanted);
         }
-        match self.rate(currency, day) {
-            Some(rate) => rounded(amount.checked_mul(rate)?, 10_i128.pow(RATE_SCALE)),
-            None => {
-                let mut missing = self.missing.lock();
-                let first = missing.entry(currency.to_uppercase()).or_insert(day);
-                *first = day.min(*first);
-                None
-            }
-        }
+    }
+
+    /// A currency, where it is another one than that of reports.
+    fn other<'a>(&self, currency: Option<&'a str>) -> Option<&'a str> {
+        let currency = currency.map(str::trim).filter(|currency| !currency.is_empty());
+        currency.filter(|currency| !currency.eq_ignore_ascii_case(&self.reporting))
     }
 
     /// The latest rate at or before a day.
@@ -133,9 +140,10 @@ impl Rates {
     /// The currencies of amounts that could not be converted so far.
     pub(crate) fn missing(&self) -> Vec<MissingRate> {
         let missing = self.missing.lock();
-        let named = missing.iter().map(|(currency, day)| MissingRate {
+        let named = missing.iter().map(|(currency, (day, amounts))| MissingRate {
             currency: currency.clone(),
             day: day_name(*day),
+            amounts: *amounts,
         });
         named.collect()
     }

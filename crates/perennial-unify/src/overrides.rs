@@ -1,18 +1,20 @@
 //! Rows of kind `identity_override`: what persons say of records.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
 use parking_lot::Mutex;
+use perennial_base::nearest;
 use perennial_base::relation::{PERENNIAL, relation};
-use perennial_identity::{GraphBuilder, Override, OverrideState, Verdict};
+use perennial_identity::{GraphBuilder, Override, OverrideOutcome, OverrideState, Verdict};
 use perennial_lake::SourceManifest;
 
 use crate::bucket::Shared;
 use crate::columns::{instants, texts, written_schema};
 use crate::error::Result;
 use crate::groups::Labels;
+use crate::noticed::Unheard;
 use crate::records::{Rows, Staged};
 use crate::versions::{path_of, place};
 
@@ -109,10 +111,9 @@ pub(crate) fn table(
             texts(rows.iter().map(|row| Some(row.word.source.as_str()))),
             texts(rows.iter().map(|row| Some(row.word.key.as_str()))),
             texts(rows.iter().map(|row| {
-                let known = |name: &String| shared.names.sources.contains(name);
                 Some(match row.state {
                     OverrideState::Applied => "applied",
-                    _ if !known(&row.word.a.0) || !known(&row.word.b.0) => "unknown source",
+                    _ if unknown_sources(shared, row).next().is_some() => "unknown source",
                     OverrideState::UnknownRecord => "unknown record",
                     OverrideState::OneRecord => "one record",
                     _ => "overruled",
@@ -123,4 +124,45 @@ pub(crate) fn table(
         ],
     )?;
     Ok(Some((batch, groups)))
+}
+
+/// The names of sources in a word that the configuration does not have.
+fn unknown_sources<'a>(shared: &Shared, row: &OverrideOutcome<'a>) -> impl Iterator<Item = &'a str> {
+    let named = [row.word.a.0.as_str(), row.word.b.0.as_str()];
+    named
+        .into_iter()
+        .filter(|name| shared.names.sources.iter().all(|source| source != name))
+}
+
+/// The words that have no effect as what they name does not exist, by their source.
+pub(crate) fn unheard(shared: &Shared) -> Vec<Unheard> {
+    let mut found: BTreeMap<(&str, &'static str), Unheard> = BTreeMap::new();
+    for row in shared.resolution.overrides() {
+        if row.state != OverrideState::UnknownRecord {
+            continue;
+        }
+        let source = row.word.source.as_str();
+        let mut names: Vec<String> = unknown_sources(shared, &row)
+            .map(|name| format!("\"{name}\""))
+            .collect();
+        let known = || shared.names.sources.iter().map(String::as_str);
+        let near = unknown_sources(shared, &row).find_map(|name| nearest(name, known()));
+        let what = if names.is_empty() { "record" } else { "source" };
+        if names.is_empty() {
+            let sides = [(&row.word.a, row.customer_a), (&row.word.b, row.customer_b)];
+            let lost = sides.into_iter().filter(|(_, customer)| customer.is_none());
+            names.extend(lost.map(|((source, key), _)| format!("\"{key}\" of {source}")));
+        }
+        let unheard = found.entry((source, what)).or_insert_with(|| Unheard {
+            source: source.to_owned(),
+            what,
+            words: 0,
+            names: BTreeSet::new(),
+            near: None,
+        });
+        unheard.words += 1;
+        unheard.names.extend(names);
+        unheard.near = unheard.near.take().or(near.map(str::to_owned));
+    }
+    found.into_values().collect()
 }

@@ -208,6 +208,41 @@ pub(crate) async fn identities(
     Ok(())
 }
 
+/// Calls `with` for every record of which persons had spoken in the snapshot before, or of the touched groups in it: source,
+/// key and customer, none for nobody's.
+pub(crate) async fn spoken(
+    tables: &Tables,
+    manifest: Option<&Manifest>,
+    touched: Option<&Touched>,
+    mut with: impl FnMut(&str, &str, Option<CustomerId>),
+) -> Result<()> {
+    let columns = [
+        "source_a",
+        "record_a",
+        "customer_a",
+        "source_b",
+        "record_b",
+        "customer_b",
+    ];
+    let table = "perennial.identity_overrides";
+    for batch in tables.of_touched(manifest, table, &columns, touched).await? {
+        let text = |name: &str| batch.column_by_name(name).map(|column| column.as_string::<i32>());
+        for [source, key, customer] in [
+            ["source_a", "record_a", "customer_a"],
+            ["source_b", "record_b", "customer_b"],
+        ] {
+            let (Some(source), Some(key), Some(customer)) = (text(source), text(key), text(customer)) else {
+                continue;
+            };
+            for row in 0..batch.num_rows() {
+                let owner = customer.is_valid(row).then(|| id(customer.value(row)));
+                with(source.value(row), key.value(row), owner.transpose()?);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// What happened to ids: what the snapshot before tells, and what this one, of a number and a moment, adds.
 pub(crate) async fn changes(
     tables: &Tables,

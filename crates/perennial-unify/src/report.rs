@@ -5,7 +5,7 @@ use perennial_lake::{Manifest, SourceFile};
 use crate::landing::Landing;
 use crate::left_out::Renamed;
 use crate::lost::by_source;
-use crate::money::MissingRate;
+use crate::noticed::Noticed;
 
 /// What a run did.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Report {
     pub quarantined: Vec<(String, String, String)>,
     /// Those of them that the snapshot before did not quarantine for the same reason.
     pub quarantined_anew: Vec<(String, String, String)>,
+    /// Files read.
+    pub files: u64,
     /// Rows read.
     pub rows: u64,
     /// Whether everything was worked out anew, and not what new files touch alone.
@@ -32,10 +34,10 @@ pub struct Report {
     pub why_full: Option<String>,
     /// Sources that have another name than in the snapshot before.
     pub renamed: Vec<Renamed>,
-    /// Currencies of amounts that could not be converted.
-    pub missing_rates: Vec<MissingRate>,
-    /// Parquet files that no source takes.
-    pub unclaimed: Vec<String>,
+    /// What was probably not meant.
+    pub noticed: Noticed,
+    /// Parquet files that no source takes: path and reason.
+    pub unclaimed: Vec<(String, String)>,
     /// Sources of which no file is served as their mapping does not fit, each with the reason.
     pub unfit: Vec<(String, String)>,
     /// Sources with values of optional expressions that could not be worked out, and how many.
@@ -45,7 +47,7 @@ pub struct Report {
 impl Report {
     /// The report of a run that leaves a snapshot as it is.
     pub(crate) fn unchanged(snapshot: &Manifest) -> Self {
-        report(&Landing::default(), Some(snapshot), None, Vec::new())
+        report(&Landing::default(), Some(snapshot), None, Noticed::default())
     }
 }
 
@@ -54,7 +56,7 @@ pub(crate) fn report(
     landing: &Landing,
     manifest: Option<&Manifest>,
     snapshot: Option<u64>,
-    missing_rates: Vec<MissingRate>,
+    noticed: Noticed,
 ) -> Report {
     Report {
         snapshot,
@@ -66,11 +68,12 @@ pub(crate) fn report(
         files_removed: landing.files_removed,
         quarantined: manifest.into_iter().flat_map(quarantined).map(named).collect(),
         quarantined_anew: Vec::new(),
+        files: 0,
         rows: 0,
         full: false,
         why_full: None,
         renamed: Vec::new(),
-        missing_rates,
+        noticed,
         unclaimed: landing.strays(),
         unfit: manifest
             .into_iter()

@@ -11,10 +11,12 @@ use perennial_engine::schema::timestamp;
 use perennial_identity::{Resolution, SignatureId};
 use perennial_lake::SourceManifest;
 
+use crate::conditions::Traits;
 use crate::error::Result;
 use crate::groups::Labels;
 use crate::ledger::{Full, Ledger};
 use crate::mapping::plain;
+use crate::noticed::OfNoOrder;
 use crate::records::{DROPPED, LEADING, NOBODY, Rows, Staged};
 use crate::scratch::{Heap, Scratch, Stored};
 use crate::versions::{Orders, order_hash, path_of, place};
@@ -118,10 +120,11 @@ impl Routed {
 }
 
 /// Sends the rows of all sources to their buckets, of the kinds in `versioned` superseded ones too, and new ones to the
-/// ledger.
+/// ledger. Answers also the sources of which most rows are of no order.
 #[expect(clippy::too_many_arguments, reason = "what the rows go by, each part named")]
 pub(crate) fn route(
     config: &Config,
+    traits: &Traits,
     staged: Vec<(Staged, &SourceManifest)>,
     resolution: &Resolution,
     labels: &Labels,
@@ -130,7 +133,7 @@ pub(crate) fn route(
     versioned: &[Kind],
     scratch: &Arc<Scratch>,
     mut advance: impl FnMut(u64),
-) -> Result<(Routed, Full)> {
+) -> Result<(Routed, Full, Vec<OfNoOrder>)> {
     let mut ledger = Ledger::new(staged.iter().map(|(staged, _)| staged), buckets.len(), scratch);
     let mut open: BTreeMap<Kind, (SchemaRef, Vec<Heap>)> = BTreeMap::new();
     for (staged, _) in &staged {
@@ -142,7 +145,7 @@ pub(crate) fn route(
         );
         open.insert(staged.kind, (schema, Vec::new()));
     }
-    // A trait is a column of the golden record also while no file has it.
+    // A trait is a column of the golden record also while no file has it, of the type that it had.
     let profiles = || {
         config
             .sources
@@ -153,14 +156,18 @@ pub(crate) fn route(
         let (schema, _) = open
             .entry(Kind::Profile)
             .or_insert_with(|| (empty_schema(Kind::Profile), Vec::new()));
-        let mut fields: Vec<_> = schema.fields().iter().cloned().collect();
         let names: Vec<&String> = profiles()
             .flat_map(|source| &source.traits)
             .map(|(name, _)| name)
             .collect();
+        let fields = schema
+            .fields()
+            .iter()
+            .filter(|field| !names.contains(&field.name()));
+        let mut fields: Vec<_> = fields.cloned().collect();
         for name in &names {
             if fields.iter().all(|field| field.name() != *name) {
-                fields.push(Arc::new(Field::new(*name, DataType::Utf8, true)));
+                fields.push(Arc::new(Field::new(*name, traits.type_of(name), true)));
             }
         }
         // Which files there are has no say in the order either.
@@ -173,18 +180,22 @@ pub(crate) fn route(
             .map(|_| Heap::new(&spool, Arc::clone(schema)))
             .collect();
     }
+    let mut of_no_order = Vec::new();
     for (staged, manifest) in staged {
         let Some((schema, heaps)) = open.get_mut(&staged.kind) else {
             continue;
         };
+        let (mut current, mut lost) = (0, 0);
         for (heap, side) in staged.heaps.iter().zip(&staged.sides) {
             let (mut batches, mut side) = (heap.batches(None), side.read());
             while let Some(batch) = stretch(&mut batches, &staged.schema)? {
                 let rows = batch.num_rows();
                 let side = side.next(rows)?;
-                let (canonical, customers) = canonical(
+                let (canonical, customers, of_none) = canonical(
                     &staged, manifest, schema, &batch, &side, resolution, labels, orders,
                 )?;
+                current += side.iter().filter(|(_, newer)| *newer == 0).count() as u64;
+                lost += of_none;
                 ledger.take(&staged, manifest, &batch, &side, resolution, labels)?;
                 advance(rows as u64);
                 let order = match staged.kind {
@@ -214,6 +225,8 @@ pub(crate) fn route(
                 }
             }
         }
+        let source = config.sources.get(usize::from(staged.source));
+        of_no_order.extend(source.and_then(|source| OfNoOrder::most(source, current, lost)));
     }
     let heaps = open
         .into_iter()
@@ -222,7 +235,7 @@ pub(crate) fn route(
             (kind, (schema, stored))
         })
         .collect();
-    Ok((Routed { heaps }, ledger.finish()))
+    Ok((Routed { heaps }, ledger.finish(), of_no_order))
 }
 
 /// The next rows of a heap as one batch: enough of them that every bucket gets more than a handful at once.
@@ -295,6 +308,7 @@ pub(crate) fn empty_schema(kind: Kind) -> SchemaRef {
     routed_schema(kind, false, &Arc::new(Schema::empty()), None)
 }
 
+/// Rows as they are routed, the customer of each, and how many current ones are of an order that does not exist.
 #[expect(clippy::too_many_arguments, reason = "what rows are made of, each named")]
 fn canonical(
     staged: &Staged,
@@ -305,8 +319,9 @@ fn canonical(
     resolution: &Resolution,
     labels: &Labels,
     orders: &Orders,
-) -> Result<(RecordBatch, Vec<u32>)> {
+) -> Result<(RecordBatch, Vec<u32>, u64)> {
     let rows = batch.num_rows();
+    let mut of_none = 0;
     let leading = Rows::new(batch);
     let customer_of = |signature: u32| {
         resolution
@@ -317,8 +332,15 @@ fn canonical(
         Kind::OrderItem | Kind::Refund => {
             let column = staged.schema.index_of("order_id")?;
             let ids = batch.column(column).as_string::<i32>();
-            (0..rows)
-                .map(|row| orders.signature(ids.value(row)).map_or(NOBODY, customer_of))
+            side.iter()
+                .enumerate()
+                .map(|(row, (_, newer))| match orders.signature(ids.value(row)) {
+                    Some(signature) => customer_of(signature),
+                    None => {
+                        of_none += u64::from(*newer == 0);
+                        NOBODY
+                    }
+                })
                 .collect()
         }
         _ => side
@@ -354,5 +376,6 @@ fn canonical(
             Err(_) => arrow::array::new_null_array(field.data_type(), rows),
         });
     }
-    Ok((RecordBatch::try_new(Arc::clone(schema), columns)?, customers))
+    let batch = RecordBatch::try_new(Arc::clone(schema), columns)?;
+    Ok((batch, customers, of_none))
 }

@@ -25,7 +25,7 @@ use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look_at_rest};
 use crate::ledger::STATE_VERSION;
 use crate::left_out::{keep_served, renamed};
-use crate::money::MissingRate;
+use crate::noticed::Noticed;
 use crate::options::RunOptions;
 use crate::output::Output;
 use crate::overrides::hear;
@@ -94,7 +94,11 @@ async fn attempts(
     let known = engine.release().number();
     for attempt in 1..=ATTEMPTS {
         let last = attempt == ATTEMPTS;
-        match self::attempt(engine, looks, options, last, progress).await {
+        let outcome = self::attempt(engine, looks, options, last, progress).await;
+        if outcome.is_ok() {
+            looks.done();
+        }
+        match outcome {
             Ok(Some(mut report)) => {
                 let newest = engine.refresh().await?;
                 report.overtaken = (report.snapshot.is_none() && newest > known).then_some(newest);
@@ -119,7 +123,11 @@ async fn attempt(
 ) -> Result<Option<Report>> {
     let config = Arc::clone(engine.config());
     let began = engine.clock().now();
-    engine.refresh().await?;
+    if let Err(error) = engine.refresh().await {
+        let error = error.into();
+        Journal::failed(engine, progress, looks, began, &error);
+        return Err(error);
+    }
     // Held to the end of the attempt.
     let base = engine.release();
     let previous = base.manifest().map(Arc::as_ref);
@@ -137,18 +145,19 @@ async fn attempt(
     let afresh = options.full || !same_config;
     progress.phase(LOOK, None);
     let looked = look_at_rest(engine, previous, looks, afresh, options.settle).await;
-    let (landing, now) = looked.inspect_err(|error| Journal::failed(engine, progress, began, error))?;
+    let (landing, now) =
+        looked.inspect_err(|error| Journal::failed(engine, progress, looks, began, error))?;
     if looks.postpone(&landing) && !options.settle && !afresh {
         tracing::info!(
             file = landing.rewriting,
             "a file is being written anew; the run waits for it"
         );
-        return Ok(Some(report(&landing, previous, None, Vec::new())));
+        return Ok(Some(report(&landing, previous, None, Noticed::default())));
     }
     let moment = moment(&config, previous, now);
     let aged = previous.is_some_and(|previous| aged(&config, previous, moment));
     if !afresh && !aged && !landing.changed() {
-        return Ok(Some(report(&landing, previous, None, Vec::new())));
+        return Ok(Some(report(&landing, previous, None, Noticed::default())));
     }
 
     if !engine.keeps(&base).await? {
@@ -159,9 +168,11 @@ async fn attempt(
             "snapshot {}, the newest, is not in the lake any more",
             base.number()
         );
-        return Err(perennial_engine::Error::new(ErrorClass::MissingFile, message)
-            .with_hint("Was _perennial removed? Start again to unify everything anew.")
-            .into());
+        let error = perennial_engine::Error::new(ErrorClass::MissingFile, message)
+            .with_hint("Is all of the lake there? Where _perennial was removed for good, start again to unify everything anew.")
+            .into();
+        Journal::failed(engine, progress, looks, began, &error);
+        return Err(error);
     }
     let number = previous.map_or(1, |previous| previous.number + 1);
     let mut why = match previous {
@@ -264,12 +275,8 @@ impl Committing<'_> {
         let rules = Arc::new(rules(config)?);
         // What would else come to light when nearly all is written.
         let sources = config.sources.iter().zip(&landing.sources);
-        let conditions = Conditions::new(
-            config,
-            &state,
-            &rules,
-            Traits::of(config, &state, &rules, sources)?,
-        );
+        let traits = Traits::of(config, &state, &rules, sources)?;
+        let conditions = Conditions::new(config, &state, &rules, &traits);
         conditions.problems().into_iter().next().map_or(Ok(()), Err)?;
         let stored = Tables::new(engine, &state, self.previous).await?;
         let mut ids = PreviousIds::default();
@@ -387,8 +394,9 @@ impl Committing<'_> {
             stored: &stored,
             previous: self.previous,
             part: part.as_ref(),
+            traits: &traits,
         };
-        let missing_rates = written
+        let noticed = written
             .tables(staged, resolution, known, &labels, &rules, self.output)
             .await?;
 
@@ -433,7 +441,7 @@ impl Committing<'_> {
             groups: labels.groups,
             as_of: self.moment,
         };
-        self.propose(landing, tables, run_state, (files, rows), missing_rates)
+        self.propose(landing, tables, run_state, (files, rows), noticed)
             .await
     }
 
@@ -479,6 +487,10 @@ impl Committing<'_> {
                 }
             })
             .await?;
+            published::spoken(stored, self.previous, touched, |source, key, id| {
+                partition.was(source, key, id);
+            })
+            .await?;
         }
         Ok(partition.publish(self.number, self.now)?)
     }
@@ -490,7 +502,7 @@ impl Committing<'_> {
         tables: BTreeMap<String, TableManifest>,
         state: RunState,
         (files, rows): (u64, u64),
-        missing_rates: Vec<MissingRate>,
+        noticed: Noticed,
     ) -> Result<Outcome> {
         let (engine, config) = (self.engine, self.config);
         let mut manifest = Manifest::successor(self.previous, self.id, config.hash.as_str());
@@ -520,8 +532,8 @@ impl Committing<'_> {
         };
         match engine.snapshots().commit(&manifest).await? {
             Commit::Done => {
-                let mut report = report(&landing, Some(&manifest), Some(manifest.number), missing_rates);
-                report.rows = rows;
+                let mut report = report(&landing, Some(&manifest), Some(manifest.number), noticed);
+                (report.files, report.rows) = (files, rows);
                 (report.full, report.why_full) = (!self.part, self.why.clone());
                 report.renamed = renamed(config, self.previous, &landing);
                 report.quarantined_anew = quarantined(&manifest)

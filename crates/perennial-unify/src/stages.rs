@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
@@ -338,6 +339,11 @@ impl<'a> Collector<'a> {
             });
         }
         self.collected.named.sort_by_key(|fact| fact.effective_at);
+        for fact in &self.collected.named {
+            if let Some(met) = self.shared.met.get(usize::from(fact.kind.0)) {
+                met.store(true, Ordering::Relaxed);
+            }
+        }
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use datafusion::common::DFSchema;
@@ -21,13 +22,15 @@ use tokio::task::JoinSet;
 use crate::bucket::{Names, Shared, gaps, process};
 use crate::cause::cause;
 use crate::columns::{Facts, texts, written_schema};
+use crate::conditions::Traits;
 use crate::error::{Error, Result};
 use crate::facts::spend;
-use crate::findings::{Findings, TALLY, TALLY_ORDER, tally};
+use crate::findings::{Findings, TALLY, TALLY_ORDER};
 use crate::groups::{Labels, of_customers};
 use crate::journal::Journal;
 use crate::landing::Landing;
-use crate::money::{MissingRate, Rates};
+use crate::money::Rates;
+use crate::noticed::{IdleFact, Noticed, Unheard};
 use crate::output::{Output, name_of, sort_of};
 use crate::overrides::{self, Words};
 use crate::past::Before;
@@ -60,6 +63,8 @@ pub(crate) struct Writing<'a> {
     pub(crate) previous: Option<&'a Manifest>,
     /// What is worked out anew, where that is not everything.
     pub(crate) part: Option<&'a Part>,
+    /// The types of traits.
+    pub(crate) traits: &'a Traits,
 }
 
 /// What a run works out that does not work out everything.
@@ -81,7 +86,7 @@ impl Writing<'_> {
         labels: &Labels,
         rules: &Rules,
         output: &Arc<Output>,
-    ) -> Result<Vec<MissingRate>> {
+    ) -> Result<Noticed> {
         let buckets = Buckets::new(&resolution);
         self.journal.phase("sort by customer", Some(self.rows));
         let with_files: Vec<(Staged, &SourceManifest)> = staged
@@ -93,8 +98,9 @@ impl Writing<'_> {
                     .map(|manifest| (staged, manifest))
             })
             .collect();
-        let (routed, ledger) = route(
+        let (routed, ledger, of_no_order) = route(
             self.config,
+            self.traits,
             with_files,
             &resolution,
             labels,
@@ -123,6 +129,7 @@ impl Writing<'_> {
         let mut shared = Shared {
             model: model.clone(),
             named_facts,
+            met: model.kinds().iter().map(|_| AtomicBool::new(false)).collect(),
             rates,
             zone: self.config.zone,
             now: self.moment,
@@ -160,7 +167,7 @@ impl Writing<'_> {
             shared.model = model;
         }
         self.declare(&shared)?;
-        self.unowned(&shared, rules, &words, &warned, labels).await?;
+        let unheard = self.unowned(&shared, rules, &words, &warned, labels).await?;
         let shared = Arc::new(shared);
         self.journal.phase("write customers", Some(with_nobody as u64));
         let mut members = Members::default();
@@ -201,7 +208,50 @@ impl Writing<'_> {
             .write(self.config, &shared.output, self.engine.cpu())
             .await?;
         shared.resolution.intact()?;
-        Ok(shared.rates.missing())
+        Ok(Noticed {
+            missing_rates: shared.rates.missing(),
+            // Where everything is worked out, every row was looked at.
+            of_no_order: if self.part.is_none() {
+                of_no_order
+            } else {
+                Vec::new()
+            },
+            idle_facts: if self.part.is_none() {
+                self.idle_facts(&shared)
+            } else {
+                Vec::new()
+            },
+            unheard,
+        })
+    }
+
+    /// The facts that the stages ask for and no customer has.
+    fn idle_facts(&self, shared: &Shared) -> Vec<IdleFact> {
+        let idle = |kind: &FactKind| {
+            let kind = shared.model.kind(kind);
+            let met = kind.and_then(|kind| shared.met.get(usize::from(kind.0)));
+            met.is_some_and(|met| !met.load(Ordering::Relaxed))
+        };
+        let lifecycle = &self.config.lifecycle;
+        let facts = lifecycle.facts.iter().map(|fact| IdleFact {
+            name: fact.name.clone(),
+            at: fact.predicate.at,
+            relation: fact.relation.clone(),
+            stage: None,
+        });
+        let facts = facts.filter(|fact| idle(&FactKind::of_fact(&fact.name)));
+        let events = lifecycle.stages.iter().flat_map(|stage| {
+            let conditions = stage.conditions.iter().chain(stage.any.iter().flatten());
+            let named = conditions.filter_map(|condition| Some((condition.name.as_ref()?, condition.at)));
+            named.map(|(name, at)| IdleFact {
+                name: name.clone(),
+                at,
+                relation: "events".to_owned(),
+                stage: Some(stage.name.clone()),
+            })
+        });
+        let events = events.filter(|event| idle(&FactKind::Event(event.name.clone())));
+        facts.chain(events).collect()
     }
 
     async fn segments(&self, shared: &Shared, members: &mut Members) -> Result<()> {
@@ -259,7 +309,7 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// The tables that belong to no customer.
+    /// The tables that belong to no customer. Answers the words of persons that have no effect.
     async fn unowned(
         &self,
         shared: &Shared,
@@ -267,7 +317,7 @@ impl Writing<'_> {
         words: &Words,
         warned: &[Warned],
         labels: &Labels,
-    ) -> Result<()> {
+    ) -> Result<Vec<Unheard>> {
         let unowned = shared.buckets.unowned();
         if self.part.is_none_or(|part| part.spend)
             && let (Some(batch), Some(schema)) = (
@@ -349,10 +399,12 @@ impl Writing<'_> {
             self.write(shared, PERENNIAL, relation.name, &blocked, None)
                 .await?;
         }
+        let tally = findings.tally(warned, self.landing).await?;
         shared
             .output
-            .write(TALLY, None, &tally(warned)?, None, TALLY_ORDER)
-            .await
+            .write(TALLY, None, &tally, None, TALLY_ORDER)
+            .await?;
+        Ok(overrides::unheard(shared))
     }
 
     fn rates(&self, routed: &Routed, unowned: usize) -> Result<Rates> {

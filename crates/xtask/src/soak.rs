@@ -16,8 +16,9 @@ const CASES: u64 = 10_000;
 const WORLDS: u64 = 10;
 
 /// What runs in a round: the arguments of `cargo xtask test`. Properties are beside the code, faults are in `tests/it`.
-const SUITES: [&[&str]; 2] = [
+const SUITES: [&[&str]; 3] = [
     &["--lib"],
+    &["--test", "faults", "--", "random"],
     &[
         "--test",
         "it",

@@ -12,6 +12,7 @@ use super::document::{self, Entry};
 use super::errors::{ConfigErrors, ConfigProblem, MAX_PROBLEMS, Place, Problem};
 use super::reader::{Reader, Section, Text};
 use super::{Config, LakeConfig, MetricConfig, SegmentConfig, environment, fingerprint, registry};
+use crate::currency;
 
 mod identity;
 mod lifecycle;
@@ -114,7 +115,7 @@ fn read(reader: &mut Reader, entries: &[Entry], base: &Path) -> Config {
         .and_then(|time| read_zone(reader, time))
         .unwrap_or(Tz::UTC);
     let as_of = time.as_ref().and_then(|time| read_as_of(reader, time, zone));
-    let currency = reader
+    let reporting = reader
         .table(&root, "money")
         .and_then(|money| read_currency(reader, &money));
     let sources = source::read(reader, &root);
@@ -129,7 +130,7 @@ fn read(reader: &mut Reader, entries: &[Entry], base: &Path) -> Config {
         lake,
         zone,
         as_of,
-        currency: currency.unwrap_or_else(|| "EUR".to_owned()),
+        currency: reporting.unwrap_or_else(|| "EUR".to_owned()),
         sources,
         identity,
         lifecycle,
@@ -255,21 +256,21 @@ fn first_moment(date: &str, zone: Tz) -> Option<i64> {
 
 fn read_currency(reader: &mut Reader, money: &Section<'_>) -> Option<String> {
     let currency = reader.text(money, "currency")?;
-    if currency.text.len() == 3 && currency.text.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return Some(currency.text.to_owned());
+    check_currency(reader, money, "currency", currency.text, currency.place).then(|| currency.text.to_owned())
+}
+
+/// Whether ISO 4217 has this code; one that it does not have is reported.
+fn check_currency(reader: &mut Reader, section: &Section<'_>, key: &str, code: &str, place: &Place) -> bool {
+    let known = currency::is_code(code);
+    if !known {
+        let remedy = match currency::nearest(code) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => "write a code such as \"EUR\" or \"USD\"".to_owned(),
+        };
+        let reason = format!("is \"{code}\", which is not a currency code of ISO 4217");
+        reader.invalid(section, key, place, reason, remedy);
     }
-    let upper = currency.text.trim().to_uppercase();
-    let remedy = if upper.len() == 3 && upper.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        format!("write \"{upper}\"")
-    } else {
-        "write a code such as \"EUR\" or \"USD\"".to_owned()
-    };
-    let reason = format!(
-        "is \"{}\", which is not a currency code of ISO 4217",
-        currency.text
-    );
-    reader.invalid(money, "currency", currency.place, reason, remedy);
-    None
+    known
 }
 
 fn read_segments(reader: &mut Reader, root: &Section<'_>) -> Vec<SegmentConfig> {
@@ -314,9 +315,10 @@ fn read_metrics(reader: &mut Reader, root: &Section<'_>) -> Vec<MetricConfig> {
         if let Some(name) = name {
             names.add(reader, name);
             if let Some(sql) = sql {
-                let (name, sql) = (name.text.to_owned(), sql.expression());
+                let (name_at, sql) = (name.place.spot(), sql.expression());
                 metrics.push(MetricConfig {
-                    name,
+                    name: name.text.to_owned(),
+                    name_at,
                     sql,
                     unit,
                     description,

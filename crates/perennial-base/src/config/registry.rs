@@ -238,6 +238,26 @@ pub fn reference_markdown() -> String {
     page
 }
 
+/// How somebody says that two records are one person's.
+const WORD: &str = r#"
+```toml
+[[source]]
+name = "desk"
+kind = "identity_override"
+path = "desk/"
+record_key = "ticket"
+time = "said_at"
+columns = { source_a = "source_a", record_a = "record_a", source_b = "source_b", record_b = "record_b", verdict = "verdict" }
+```
+
+A file of such words is landed as any other. Here the records `4711` and `4712` of the source `crm` are one person's; a later word on the same two, or a row of the same ticket, takes it back.
+
+```sh
+perennial query --format parquet "SELECT 'T-17' AS ticket, TIMESTAMPTZ '2026-02-01 09:30:00Z' AS said_at, 'crm' AS source_a, '4711' AS record_a, 'crm' AS source_b, '4712' AS record_b, 'same' AS verdict" > t-17.parquet
+mkdir -p lake/desk && mv t-17.parquet lake/desk/
+```
+"#;
+
 /// The canonical columns of the kinds.
 fn push_columns(page: &mut String) {
     page.push_str(
@@ -261,6 +281,7 @@ fn push_columns(page: &mut String) {
          `<path>:<row>` in a source without one, rows counted from 0; `time` is when it was said, and of two words that \
          contradict each other the newer counts. `perennial.identity_overrides` tells what became of each.\n",
     );
+    page.push_str(WORD);
 }
 
 /// The facts of the language of stages.

@@ -119,13 +119,19 @@ pub fn identifier(identifier: &IdentifierConfig, reason: &str) -> String {
     text
 }
 
-/// `[[role]]` with name, password verifier and ownership.
+/// `[[role]]` with name, password verifier and ownership, each with its reason as a comment.
 pub fn role(role: &RoleConfig) -> String {
-    let mut text = format!("[[role]]\nname = {}\n", string(&role.name));
+    let mut text = String::from("[[role]]\n");
+    text.push_str(&comment(
+        "who logs in; every other person or program can have a [[role]] of its own",
+    ));
+    text.push_str(&format!("name = {}\n", string(&role.name)));
     if role.owner {
+        text.push_str(&comment("an owner may do everything: it has the connections that are kept for owners, and may stop what others run"));
         text.push_str("owner = true\n");
     }
     if let Some(password) = &role.password {
+        text.push_str(&comment("checks the password that init has printed and does not hold it; `perennial password` makes one for another"));
         text.push_str(&format!("password = {}\n", string(password)));
     }
     text

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::source::Draft;
-use super::words::{self, Concept};
+use super::words::Concept;
+use crate::currency::is_code;
 use crate::kind::Kind;
 
 /// What is proposed about money.
@@ -82,8 +83,7 @@ fn codes(draft: &Draft<'_>) -> Vec<String> {
     let samples = column.map(|column| column.samples.as_slice()).unwrap_or_default();
     samples
         .iter()
-        .map(|text| text.trim())
-        .filter(|text| words::currency_like(text))
-        .map(str::to_uppercase)
+        .map(|text| text.trim().to_uppercase())
+        .filter(|code| is_code(code))
         .collect()
 }

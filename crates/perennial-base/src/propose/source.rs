@@ -50,11 +50,12 @@ pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> 
             path: &facts.path,
         })
     });
+    let (name, named) = source_name(&facts.path, kind, taken);
     let mut draft = Draft {
         facts,
         concepts,
         config: SourceConfig {
-            name: source_name(&facts.path, kind, taken),
+            name,
             kind,
             kind_at: Spot::default(),
             // The root has no name of its own: the files that lie in it are meant.
@@ -80,6 +81,7 @@ pub(super) fn draft<'a>(facts: &'a FolderFacts, taken: &mut HashSet<String>) -> 
         versions_by: None,
         used: BTreeSet::new(),
     };
+    draft.reason("name", named);
     draft.reason("kind", why);
     let (files, rows) = (facts.files as u64, facts.rows);
     let partitions = match facts.partitions.as_slice() {
@@ -534,15 +536,17 @@ pub(super) fn alike(drafts: &[Draft<'_>]) -> Vec<String> {
         .collect()
 }
 
-/// A name for the source from the last folder of its path that is none of `taken`.
-fn source_name(path: &str, kind: Kind, taken: &mut HashSet<String>) -> String {
+/// A name for the source from the last folder of its path that is none of `taken`, and why it has that one.
+fn source_name(path: &str, kind: Kind, taken: &mut HashSet<String>) -> (String, String) {
     let last = path
         .split('/')
         .rfind(|part| plain(part).starts_with(|c: char| c.is_ascii_alphabetic()));
     let stem = last.map_or("", |part| part.split('.').next().unwrap_or(part));
     let mut name: String = plain(stem).chars().take(50).collect();
+    let mut why = "after its path";
     if !name.starts_with(|c: char| c.is_ascii_alphabetic()) {
         name = kind.name().to_owned();
+        why = "after its kind, as the path has no word";
     }
     if kind == Kind::Table && relation::relation(PUBLIC, &name).is_some() {
         name.push_str("_table");
@@ -553,5 +557,9 @@ fn source_name(path: &str, kind: Kind, taken: &mut HashSet<String>) -> String {
         free = format!("{name}_{number}");
         number += 1;
     }
-    free
+    let why = match free == name {
+        true => why.to_owned(),
+        false => format!("{why}, with a number, as another source has that name"),
+    };
+    (free, why)
 }

@@ -116,8 +116,8 @@ pub(super) const IDENTITY_CHANGES: Relation = Relation {
         not_null(
             "change",
             Text,
-            "merged: the other id leads to this one; split: this one was a part of the other; gone: nothing of the \
-             customer is left; returned: there is something again",
+            "merged: the other id leads to this one; split: this one was a part of the other, or has a record that a \
+             person's word has taken from it; gone: nothing of the customer is left; returned: there is something again",
         ),
         not_null(
             "customer_id",

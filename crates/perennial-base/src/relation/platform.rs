@@ -113,8 +113,16 @@ pub(super) const PLATFORM: &[Relation] = &[
         comment: "One row per unify run of this process, and per run that committed a kept snapshot",
         columns: &[
             not_null("run", Text, "Its id"),
-            not_null("started_at", Timestamp, "When it started"),
-            null("finished_at", Timestamp, "When it ended; null while it runs"),
+            not_null(
+                "started_at",
+                Timestamp,
+                "When it started; of looks at the lake that failed alike one after the other, which are one row, the first",
+            ),
+            null(
+                "finished_at",
+                Timestamp,
+                "When it ended, of such looks the last; null while it runs",
+            ),
             not_null("state", Text, "running, committed or failed"),
             null("phase", Text, "What it does or did last"),
             not_null(

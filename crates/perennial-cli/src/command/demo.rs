@@ -43,11 +43,11 @@ impl Demo {
         let mut signals = Signals::new()?;
         let file = self.dir.join("perennial.toml");
         if file.exists() {
-            let made = made_with(&self.dir)
-                .map(|(customers, seed)| format!(" of {customers} people with seed {seed}"));
+            let Some((customers, seed)) = made_with(&self.dir) else {
+                return Err(perennial_demo::Error::NoDemo { path: file }.into());
+            };
             show::note(&format!(
-                "using the demo{} in {}; remove the folder for another one",
-                made.unwrap_or_default(),
+                "using the demo of {customers} people with seed {seed} in {}; remove the folder for another one",
                 self.dir.display()
             ));
         } else {
@@ -62,7 +62,7 @@ impl Demo {
         let config = with_listen(Arc::new(Config::load(&file)?), Some(self.listen));
         let engine = open(config).await?;
         let report = once(&engine, RunOptions::SETTLED).await?;
-        told(&report);
+        told(&engine.config().file, &report);
         if self.no_serve {
             return Ok(DONE);
         }
@@ -77,7 +77,7 @@ impl Demo {
             address.port(),
             QUERIES.join("\n  ")
         ))?;
-        serve(engine, server, signals).await
+        serve(engine, server, signals, || {}).await
     }
 
     /// Makes the lake; nothing of it stays when that is interrupted.

@@ -72,7 +72,7 @@ async fn of(engine: &Arc<Engine>, sql: &str, format: Format) -> Result<()> {
         );
     }
     let in_statement = || InStatement(sql.to_owned());
-    let statements = session.parse(sql).with_context(in_statement)?;
+    let statements = session.parse(sql).await.with_context(in_statement)?;
     let [statement] = statements.as_slice() else {
         bail!("give exactly one statement, not {}", statements.len())
     };

@@ -44,13 +44,16 @@ impl Serve {
             });
         }
         let doubting = Arc::clone(&engine);
-        tokio::spawn(async move {
-            // What does not fit is told by the run, and the server serves on.
-            if let Ok(cautions) = perennial_unify::cautions(&doubting).await {
-                warn_of_doubts(&doubting.config().file, &cautions);
-            }
-        });
-        serve(engine, server, signals).await
+        let here = tokio::runtime::Handle::current();
+        let looked = move || {
+            here.spawn(async move {
+                // What does not fit is told by the run, and the server serves on.
+                if let Ok(cautions) = perennial_unify::cautions(&doubting).await {
+                    warn_of_doubts(&doubting.config().file, &cautions);
+                }
+            });
+        };
+        serve(engine, server, signals, looked).await
     }
 }
 
@@ -82,13 +85,20 @@ pub(crate) async fn bind(engine: &Arc<Engine>) -> Result<Server> {
     Ok(Server::bind(Arc::clone(engine), options).await?)
 }
 
-/// Serves until Ctrl-C or a request to end.
-pub(crate) async fn serve(engine: Arc<Engine>, server: Server, mut signals: Signals) -> Result<u8> {
+/// Serves until Ctrl-C or a request to end; `looked` is called when the lake has been looked at for the first time.
+pub(crate) async fn serve(
+    engine: Arc<Engine>,
+    server: Server,
+    mut signals: Signals,
+    looked: impl FnOnce() + Send + 'static,
+) -> Result<u8> {
+    engine.watch_memory();
     let stop = CancellationToken::new();
     let following = tokio::spawn(perennial_unify::follow(
         Arc::clone(&engine),
         engine.config().lake.refresh,
         stop.clone(),
+        looked,
     ));
     let signalled = stop.clone();
     tokio::spawn(async move {

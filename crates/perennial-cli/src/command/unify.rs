@@ -9,7 +9,7 @@ use perennial_engine::Engine;
 use perennial_unify::{DoubtfulKey, Looks, Report, RunOptions};
 
 use crate::command::warnings::{
-    warn_of_astray, warn_of_doubts, warn_of_rates, warn_of_renamed, warn_of_strays,
+    warn_of_astray, warn_of_doubts, warn_of_noticed, warn_of_renamed, warn_of_strays,
 };
 use crate::command::{ConfigArgument, open};
 use crate::exit::{DONE, InLake};
@@ -32,7 +32,7 @@ pub(crate) struct Unify {
 impl Unify {
     pub(crate) async fn run(self) -> Result<u8> {
         let engine = open(self.config.load()?).await?;
-        let report = once(
+        let mut report = once(
             &engine,
             RunOptions {
                 full: self.full,
@@ -41,8 +41,10 @@ impl Unify {
             },
         )
         .await?;
-        told(&report);
         let file = &engine.config().file;
+        // Those of all that is served are among the cautions.
+        report.noticed.missing_rates.clear();
+        told(file, &report);
         warn_of_renamed(file, &report.renamed);
         // What it said is done, whether or not more can be found out.
         match perennial_unify::cautions(&engine).await {
@@ -93,17 +95,17 @@ fn warn_of_keys(engine: &Engine, said: &[DoubtfulKey]) {
     }
 }
 
-/// Tells what a run did.
-pub(crate) fn told(report: &Report) {
+/// Tells what a run did by the configuration of a file.
+pub(crate) fn told(file: &str, report: &Report) {
     match report.snapshot {
         Some(snapshot) => show::note(&format!(
-            "snapshot {snapshot}: {} from {} ({}{})",
+            "snapshot {snapshot}: {} from {} of {}{}",
             counted(report.customers, "customer"),
             counted(report.rows, "row"),
-            counted(report.files_new, "new file"),
+            counted(report.files, "file"),
             match report.files_removed {
                 0 => String::new(),
-                removed => format!(", {} read no more", counted(removed, "file")),
+                removed => format!(" ({} read no more)", counted(removed, "file")),
             }
         )),
         None => show::note(&match report.overtaken {
@@ -117,7 +119,7 @@ pub(crate) fn told(report: &Report) {
     if let Some(why) = report.why_full.as_ref().filter(|_| report.snapshot > Some(1)) {
         show::note(&format!("everything was worked out anew: {why}"));
     }
-    warn_of_rates(&report.missing_rates);
+    warn_of_noticed(file, &report.noticed);
     for (source, values) in &report.values_lost {
         show::note(&format!(
             "warning: {values} values of {source} could not be worked out and are NULL: SELECT path, losses FROM perennial.files WHERE source = '{source}' says which, and why"

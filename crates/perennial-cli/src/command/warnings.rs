@@ -2,7 +2,7 @@
 
 use perennial_base::counted;
 use perennial_unify::{
-    Astray, Cautions, Doubt, DoubtfulKey, Instead, LoneIdentifier, MissingRate, Renamed, UnknownStage,
+    Astray, Cautions, Doubt, DoubtfulKey, Instead, LoneIdentifier, Noticed, Renamed, UnknownStage,
 };
 
 use crate::show;
@@ -26,6 +26,9 @@ pub(crate) fn warn_of_doubts(file: &str, cautions: &Cautions) {
     for doubtful in &cautions.doubtful_keys {
         show::note(&format!("warning: {}", said(doubtful)));
     }
+    for rate in &cautions.missing_rates {
+        show::note(&format!("warning: {rate}"));
+    }
 }
 
 /// Says which sources have another name than before, and what follows from it.
@@ -35,13 +38,10 @@ pub(crate) fn warn_of_renamed(file: &str, renamed: &[Renamed]) {
     }
 }
 
-/// Says which currencies have no rate.
-pub(crate) fn warn_of_rates(missing: &[MissingRate]) {
-    for rate in missing {
-        show::note(&format!(
-            "warning: amounts in {} have no rate on {} or before and stay NULL: land one in a source of kind fx_rate",
-            rate.currency, rate.day
-        ));
+/// Says what was noticed of rows.
+pub(crate) fn warn_of_noticed(file: &str, noticed: &Noticed) {
+    for told in noticed.told(file) {
+        show::note(&format!("warning: {told}"));
     }
 }
 
@@ -62,21 +62,13 @@ fn asked_for(unknown: &UnknownStage) -> String {
 
 /// What is in doubt about a type of identifier.
 fn named_once(lone: &LoneIdentifier) -> String {
-    let LoneIdentifier {
-        name,
-        at,
-        source,
-        near,
-    } = lone;
-    let near = near.as_ref().map(|near| format!("did you mean \"{near}\"?"));
+    let LoneIdentifier { name, at, source } = lone;
     match source {
         Some(source) => format!(
-            "{at}: identifier \"{name}\" of source \"{source}\" is not listed in [[identity.identifier]], so that it has no limits and comes behind those that are: {}",
-            near.unwrap_or_else(|| "list it to say how strong it is".to_owned())
+            "{at}: identifier \"{name}\" of source \"{source}\" is not listed in [[identity.identifier]], so that it has no limits and comes behind those that are: list it to say how strong it is"
         ),
         None => format!(
-            "{at}: no source maps the identifier \"{name}\": {}",
-            near.unwrap_or_else(|| "add it to the identifiers of a source, or take it out".to_owned())
+            "{at}: no source maps the identifier \"{name}\": add it to the identifiers of a source, or take it out"
         ),
     }
 }
@@ -124,11 +116,12 @@ pub(crate) fn warn_of_astray(sources: &[Astray]) {
     } in sources
     {
         let there = match instead {
-            Some(Instead::Near(path)) => format!(": did you mean \"{path}\"?"),
-            Some(Instead::Found { folder, names }) => {
+            Instead::Near(path) => format!(": did you mean \"{path}\"?"),
+            Instead::Found { folder, names } if !names.is_empty() => {
                 format!("; \"{folder}\" has {}", names.join(", "))
             }
-            None => ", which is empty".to_owned(),
+            Instead::Found { folder, .. } if folder == "." => ", which has no files yet".to_owned(),
+            Instead::Found { folder, .. } => format!("; \"{folder}\" has no files yet"),
         };
         show::note(&format!(
             "warning: source \"{source}\" has no files yet: path = \"{path}\" leads to none of the lake{there}"
@@ -136,15 +129,13 @@ pub(crate) fn warn_of_astray(sources: &[Astray]) {
     }
 }
 
-/// Names files that no source takes.
-pub(crate) fn warn_of_strays(paths: &[String]) {
-    for path in paths.iter().take(SHOWN) {
-        show::note(&format!(
-            "warning: {path} belongs to no source: no `path` of the configuration leads to it"
-        ));
+/// Names files that no source takes, each with the reason.
+pub(crate) fn warn_of_strays(files: &[(String, String)]) {
+    for (path, reason) in files.iter().take(SHOWN) {
+        show::note(&format!("warning: {path} belongs to no source: {reason}"));
     }
-    if paths.len() > SHOWN {
-        let more = paths.len() - SHOWN;
+    if files.len() > SHOWN {
+        let more = files.len() - SHOWN;
         show::note(&format!("warning: {more} more files belong to no source"));
     }
 }

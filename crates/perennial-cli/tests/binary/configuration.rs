@@ -1,10 +1,8 @@
 //! What `check`, `unify` and `init` say of a configuration that is not what it should be.
 
-use std::ffi::OsStr;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 
-use crate::support::{ANN, BOB, BOTH, CONFIG, CUSTOMERS, Place, Running, orders};
+use crate::support::{ANN, BOB, BOTH, CONFIG, CUSTOMERS, Client, Place, Running, Told, orders};
 
 /// The configuration with something else instead of what it has.
 fn with(text: &str, instead: &str) -> String {
@@ -93,7 +91,10 @@ fn a_key_of_two_columns_is_written_as_the_reference_says() {
     // Of 1/b the newer version counts; the row without a shop has no key.
     assert_eq!(place.answers(orders), ["1/a,10.0000", "1/b,30.0000"]);
     let rejected = "SELECT rejections FROM perennial.files";
-    assert_eq!(place.answers(rejected), ["\"{\"\"record_key is missing\"\":1}\""]);
+    assert_eq!(
+        place.answers(rejected),
+        ["\"{\"\"record_key is NULL or empty\"\":1}\""]
+    );
     let absent = "record_key = \"id || '/' || coalesce(shop, '')\"";
     place.write("perennial.toml", &with("record_key = \"id\"", absent));
     place.run(&["unify"]).exits(0);
@@ -121,12 +122,20 @@ fn check_tells_of_identifiers_that_the_list_or_a_source_alone_names() {
     let place = Place::new();
     place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
     place.run(&["check"]).exits(0);
-    let list = "[[identity.identifier]]\ntype = \"emial\"\n[[identity.identifier]]\ntype = \"loyalty_card\"\n[server]";
+    let list = "[[identity.identifier]]\ntype = \"loyalty_card\"\n[server]";
     place.write("list.toml", &with("[server]", list));
     place.run(&["check", "--config", "list.toml"]).exits(0).says(&[
-        "warning: list.toml:17:8: no source maps the identifier \"emial\": did you mean \"email\"?",
-        "warning: list.toml:19:8: no source maps the identifier \"loyalty_card\": add it to the identifiers of a source, or take it out",
-        "warning: list.toml:14:25: identifier \"email\" of source \"shop\" is not listed in [[identity.identifier]], so that it has no limits and comes behind those that are: did you mean \"emial\"?",
+        "warning: list.toml:17:8: no source maps the identifier \"loyalty_card\": add it to the identifiers of a source, or take it out",
+        "warning: list.toml:14:25: identifier \"email\" of source \"shop\" is not listed in [[identity.identifier]], so that it has no limits and comes behind those that are: list it to say how strong it is",
+    ]);
+    // Nearly the same name is a slip on either side.
+    place.write(
+        "slip.toml",
+        &with("[server]", &list.replace("loyalty_card", "emial")),
+    );
+    place.run(&["unify", "--config", "slip.toml"]).exits(1).says(&[
+        "error: slip.toml:14:25: unknown identifier \"email\" in [[source]] \"shop\"",
+        "hint: did you mean \"emial\" of [[identity.identifier]] in line 17? If \"email\" is another one, list it there, too",
     ]);
 }
 
@@ -192,17 +201,17 @@ fn a_run_tells_whether_it_was_full_and_what_it_reads_no_more() {
     place
         .run(&["unify"])
         .exits(0)
-        .says(&["snapshot 1: 1 customer from 1 row (1 new file)"]);
+        .says(&["snapshot 1: 1 customer from 1 row of 1 file\n"]);
     place.land("orders/b.parquet", &place.parquet(&orders(&[BOB])));
     place
         .run(&["unify"])
         .exits(0)
-        .says(&["snapshot 2: 2 customers from 1 row (1 new file)"]);
+        .says(&["snapshot 2: 2 customers from 1 row of 1 file\n"]);
     fs::remove_file(place.path("lake/orders/b.parquet")).unwrap();
     place
         .run(&["unify"])
         .exits(0)
-        .says(&["snapshot 3: 1 customer from 0 rows (0 new files, 1 file read no more)"]);
+        .says(&["snapshot 3: 1 customer from 0 rows of 0 files (1 file read no more)"]);
     assert_eq!(
         place.answers("SELECT scope, why_full FROM perennial.runs ORDER BY snapshot"),
         ["full,it is the first run", "increment,", "increment,"]
@@ -211,7 +220,7 @@ fn a_run_tells_whether_it_was_full_and_what_it_reads_no_more() {
     place
         .run(&["unify"])
         .exits(0)
-        .says(&["snapshot 4: 0 customers from 0 rows (0 new files, 1 file read no more)"]);
+        .says(&["snapshot 4: 0 customers from 0 rows of 0 files (1 file read no more)"]);
     assert_eq!(
         place.answers("SELECT why_full FROM perennial.runs WHERE snapshot = 4"),
         ["\"source \"\"shop\"\": no file of it is served any more\""]
@@ -242,25 +251,55 @@ fn a_relation_of_another_schema_is_named_for_one_that_is_not_there() {
 
 #[test]
 fn a_log_level_that_is_set_and_empty_is_the_default() {
-    let place = Place::new();
-    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
-    // No object of a store has such a name, and a warning says so.
-    fs::write(
-        place.path("lake/orders").join(OsStr::from_bytes(b"\xff.parquet")),
-        "x",
-    )
-    .unwrap();
+    let place = Place::unified();
+    place.run(&["unify", "--full"]).exits(0);
+    // A snapshot that nobody asks for cannot be read, and a warning says so.
+    place.write("lake/_perennial/snapshots/00000000000000000001.json", "{");
     let warned = |level: Option<&str>| {
-        let mut command = place.command(&["check"]);
+        let mut command = place.command(&["query", "SELECT 1"]);
         command.env_remove("PERENNIAL_LOG");
         if let Some(level) = level {
             command.env("PERENNIAL_LOG", level);
         }
-        let output = command.output().unwrap();
-        String::from_utf8_lossy(&output.stderr).contains("not the name of an object")
+        let told = Told::by(command).exits(0);
+        told.stderr.contains("an older snapshot cannot be read")
     };
-    assert!(!warned(Some("error")));
-    assert!(warned(None) && warned(Some("")) && warned(Some("warn")));
+    assert!(!warned(Some("error")) && !warned(Some("off")));
+    assert!(!warned(Some("perennial_unify=debug")));
+    for level in [
+        None,
+        Some(""),
+        Some("warn"),
+        Some("WARN"),
+        Some("perennial_engine=warn"),
+    ] {
+        assert!(warned(level), "{level:?}");
+    }
+    assert!(warned(Some("error, perennial=warn, datafusion=error")));
+}
+
+#[test]
+fn a_slip_in_the_filter_of_the_log_does_not_silence_it() {
+    let place = Place::unified();
+    for (filter, why) in [
+        ("wran", "\"wran\" is neither a level nor a part of Perennial"),
+        (
+            "perennial_unfiy=debug",
+            "\"perennial_unfiy\" is neither a level nor a part of Perennial",
+        ),
+        ("perennial_unify=loud", "error parsing level filter"),
+        ("datafusion=debug", "nothing of Perennial would be logged"),
+    ] {
+        let remedy = "write error, warn, info, debug, trace or off, or a part of Perennial with one of these, such as \
+                      perennial_unify=debug, of perennial_engine, perennial_lake, ";
+        place
+            .run(&["check", "--log", filter])
+            .exits(2)
+            .says(&[why, remedy, "--log"]);
+        let mut command = place.command(&["check"]);
+        command.env("PERENNIAL_LOG", filter);
+        Told::by(command).exits(2).says(&[why]);
+    }
 }
 
 #[test]
@@ -351,4 +390,106 @@ fn what_is_wrong_with_the_form_is_said_as_everything_else() {
         let form = format!("write an address and a port, such as 127.0.0.1:{port}");
         place.run(&["serve", "--listen", given]).exits(2).says(&[&form]);
     }
+}
+
+#[test]
+fn a_server_that_refuses_a_configuration_says_when_it_reads_another() {
+    let place = Place::unified();
+    let followed = with("refresh = \"off\"", "refresh = \"100ms\"");
+    place.write("perennial.toml", &followed.replace("\"orders/\"", "\"ordres/\""));
+    let serve = ["serve", "--listen", "127.0.0.1:0"];
+    let mut server = Running::start(place.command(&serve));
+    let told = server.hears("run failed; what is served stays as it is");
+    for part in [
+        "perennial.toml:11:8",
+        "Did you mean \\\"orders/\\\"?",
+        "Start the server again after a change of the configuration: it reads the file when it starts.",
+    ] {
+        assert!(told.contains(part), "it lacks {part:?}: {told}");
+    }
+    drop(server);
+    // So it is.
+    place.write("perennial.toml", &followed);
+    place.land(
+        "orders/c.parquet",
+        &place.parquet(&orders(&[
+            "('3', 'cy@example.org', 1.0, 'EUR', '2026-01-03T00:00:00Z')",
+        ])),
+    );
+    let mut server = Running::start(place.command(&serve));
+    let mut client = Client::connect(&server.line("serving on "));
+    client.ask_until("SELECT count(*) FROM customers", "3");
+}
+
+#[test]
+fn what_is_doubtful_is_told_again_while_nothing_is_new() {
+    let place = Place::new();
+    let dollars = "('2', 'bob@example.org', 20.5, 'USD', '2026-01-02T00:00:00Z')";
+    place.land(
+        "orders/a.parquet",
+        &place.parquet(&orders(&[ANN, dollars, dollars])),
+    );
+    place.land(
+        "orders/b.parquet",
+        &place.parquet(&orders(&[
+            "('2', 'cy@example.org', 1.0, 'USD', '2026-01-09T00:00:00Z')",
+        ])),
+    );
+    place.write("perennial.toml", &with("record_key = \"id\"\n", ""));
+    let rate = "warning: amounts in USD have no rate on 2026-01-02 or before and stay NULL: land one in a source of kind fx_rate";
+    let first = place.run(&["unify"]).exits(0).says(&["snapshot 1: ", rate]);
+    assert_eq!(first.stderr.matches(rate).count(), 1, "{}", first.stderr);
+    place.run(&["unify"]).exits(0).says(&["nothing is new", rate]);
+    // What another file adds does not hide what there was before.
+    place.land("orders/c.parquet", &place.parquet(&orders(&[BOB])));
+    place.run(&["unify"]).exits(0).says(&["snapshot 2: ", rate]);
+    // A server says it, too, when it has looked.
+    let mut server = Running::start(place.command(&["serve", "--listen", "127.0.0.1:0"]));
+    server.hears(rate);
+}
+
+#[test]
+fn a_server_tells_of_doubtful_keys_when_it_has_made_the_first_snapshot() {
+    let place = Place::new();
+    let row = |day: u32| format!("('1', 'p{day}@example.org', 5.0, 'EUR', '2026-01-{day:02}T00:00:00Z')");
+    let rows: Vec<String> = (1..=9).map(row).collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    place.land("orders/a.parquet", &place.parquet(&orders(&rows)));
+    place.write("perennial.toml", &with("refresh = \"off\"", "refresh = \"1s\""));
+    let mut server = Running::start(place.command(&["serve", "--listen", "127.0.0.1:0"]));
+    server.line(
+        "warning: record_key = id of shop may be no key: rows with one value of it differ (9 of 9 rows, ",
+    );
+}
+
+/// The words of the page are landed as it says.
+#[test]
+fn a_person_s_word_is_landed_as_the_page_shows_it() {
+    let place = Place::unified();
+    let page = place.run(&["settings"]).exits(0).stdout;
+    let between = |start: &str| {
+        let (_, behind) = page.split_once(start).unwrap();
+        behind.split_once("\n```").unwrap().0.to_owned()
+    };
+    let source = between("```toml\n");
+    place.write(
+        "perennial.toml",
+        &with("[server]", &format!("{source}\n[server]")),
+    );
+    let script = between("```sh\n")
+        .replace("perennial query", "\"$0\" query")
+        .replace("crm", "shop")
+        .replace("4711", "1")
+        .replace("4712", "2");
+    Told::by(place.script(&script)).exits(0);
+    place.run(&["check"]).exits(0);
+    assert_eq!(place.answers("SELECT count(*) FROM customers"), ["2"]);
+    place.run(&["unify"]).exits(0);
+    assert_eq!(
+        place.answers(
+            "SELECT record_a, record_b, verdict, decided_at::date, state FROM perennial.identity_overrides"
+        ),
+        ["1,2,same,2026-02-01,applied"]
+    );
+    assert_eq!(place.answers("SELECT count(*) FROM customers"), ["1"]);
 }

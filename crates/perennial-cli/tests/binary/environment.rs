@@ -346,3 +346,38 @@ fn a_look_at_the_lake_that_fails_is_a_row_of_the_runs() {
     assert_eq!(client.ask("SELECT count(*) FROM customers"), "2");
     fs::set_permissions(&orders, Permissions::from_mode(0o755)).unwrap();
 }
+
+#[test]
+fn a_lake_that_was_away_is_one_row_of_the_runs() {
+    let place = Place::unified();
+    place.write(
+        "perennial.toml",
+        &CONFIG.replace("refresh = \"off\"", "refresh = \"100ms\""),
+    );
+    place.run(&["unify"]).exits(0);
+    let mut server = Running::start(place.command(&["serve", "--listen", "127.0.0.1:0"]));
+    let address = server.line("serving on ");
+    let mut client = Client::connect(&address);
+    let runs = "SELECT count(*) FROM perennial.runs WHERE state = 'failed'";
+    assert_eq!(client.ask(runs), "0");
+    fs::rename(place.path("lake"), place.path("away")).unwrap();
+    for _ in 0..3 {
+        server.hears("run failed; what is served stays as it is");
+    }
+    fs::rename(place.path("away"), place.path("lake")).unwrap();
+    // There is nothing in its place that would stand in its way, and what it has is served.
+    place.land(
+        "orders/c.parquet",
+        &place.parquet(&orders(&[
+            "('3', 'cy@example.org', 1.0, 'EUR', '2026-01-03T00:00:00Z')",
+        ])),
+    );
+    client.ask_until("SELECT count(*) FROM customers", "3");
+    let row = "SELECT count(*) || ' ' || bool_and(finished_at > started_at) || ' ' || min(error) FROM perennial.runs \
+               WHERE state = 'failed'";
+    let told = client.ask(row);
+    assert!(
+        told.starts_with("1 true ") && told.contains("the folder of the lake is not there"),
+        "{told}"
+    );
+}

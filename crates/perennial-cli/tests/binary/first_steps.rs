@@ -194,6 +194,19 @@ fn a_demo_that_is_there_says_what_it_is() {
         .says(&["using the demo of 40 people with seed 3 in demo; remove the folder for another one"]);
 }
 
+#[test]
+fn a_demo_stays_away_from_a_lake_that_it_has_not_made() {
+    let place = Place::unified();
+    let written = place.written();
+    let demo = ["demo", "--no-serve", "--customers", "40", "--dir"];
+    place.run(&[&demo[..], &["."]].concat()).exits(1).says(&[
+        "error: \"./perennial.toml\" is not of a demo",
+        "hint: Choose another folder with --dir; `perennial serve --config ./perennial.toml` serves this one.",
+    ]);
+    assert_eq!(fs::read_to_string(place.path("perennial.toml")).unwrap(), CONFIG);
+    assert_eq!(place.written(), written);
+}
+
 /// What psql answers to a query of the demo, a line of values between bars for each row. The README asks for psql, so
 /// a machine without it fails.
 fn psql(connect: &str, query: &str) -> Vec<Vec<String>> {

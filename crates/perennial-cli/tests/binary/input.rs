@@ -7,7 +7,7 @@ use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
-use crate::support::{ANN, BOB, BOTH, CONFIG, CUSTOMERS, Place, Told, orders};
+use crate::support::{ANN, BOB, BOTH, CONFIG, CUSTOMERS, Client, Place, Running, Told, orders};
 
 /// The same command fed with a line.
 fn fed(mut command: Command, input: &str) -> Told {
@@ -225,7 +225,7 @@ fn check_fails_when_no_row_of_a_file_can_be_used() {
         let place_of_it = format!("error: {config}:15:22: columns.amount of source \"shop\": ");
         let told = place.run(&["check", "--config", config]).exits(1).says(&[
             &place_of_it,
-            "every row at the start of orders/a.parquet would be rejected: amount is missing or is not a number",
+            "every row at the start of orders/a.parquet would be rejected: amount is NULL or is not a number",
             "hint: Correct the expression, or the files.",
         ]);
         assert_eq!(told.stdout, "");
@@ -245,7 +245,7 @@ fn check_names_what_a_run_would_leave_out() {
         "warning: orders/c.parquet of shop would be quarantined: is empty",
         "warning: no email at the start of orders/b.parquet of shop can be used, such as \"eve at example\": correct the mapping or the identifier's normalise",
         "warning: stray/x.parquet belongs to no source",
-        "warning: amounts in USD have no rate on 2026-01-03 or before and stay NULL: land one in a source of kind fx_rate",
+        "warning: 1 amount in USD has no rate on 2026-01-03 or before and stays NULL: land one in a source of kind fx_rate",
     ]);
     assert_eq!(
         told.stdout,
@@ -292,6 +292,7 @@ fn a_path_that_leads_nowhere_is_told_with_the_nearest_that_there_is() {
     let place = Place::new();
     place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
     place.land("crm/contacts/a.parquet", &place.parquet(&orders(&[ANN])));
+    fs::create_dir(place.path("lake/empty")).unwrap();
     for (path, told) in [
         ("ordrs/", ": did you mean \"orders/\"?"),
         ("orders/b.parquet", ": did you mean \"orders/a.parquet\"?"),
@@ -300,7 +301,8 @@ fn a_path_that_leads_nowhere_is_told_with_the_nearest_that_there_is() {
             ": did you mean \"crm/contacts/*.parquet\"?",
         ),
         ("orders/*.pq", "; \"orders/\" has a.parquet"),
-        ("elsewhere/", "; \".\" has crm/, orders/"),
+        ("elsewhere/", "; \".\" has crm/, empty/, orders/"),
+        ("empty/", "; \"empty/\" has no files yet"),
     ] {
         place.write(
             "perennial.toml",
@@ -358,7 +360,7 @@ fn what_is_wrong_in_the_configuration_is_named_with_line_and_column() {
     // Text in which there is no time shows in the rows alone.
     place.write("bad.toml", &with("time = \"at\"", "time = \"email\""));
     place.run(&["check", "--config", "bad.toml"]).exits(1).says(&[
-        "error: bad.toml:13:8: time of source \"shop\": every row at the start of orders/a.parquet would be rejected: time is missing or is not a time",
+        "error: bad.toml:13:8: time of source \"shop\": every row at the start of orders/a.parquet would be rejected: time is NULL or is not a time",
     ]);
     assert_eq!(place.answers(CUSTOMERS), BOTH);
 }
@@ -484,7 +486,17 @@ fn a_file_that_no_object_can_be_named_after_is_told_with_what_to_do() {
     for name in [&b"line\nbreak.parquet"[..], b"\xff.parquet", b"_hidden\n.parquet"] {
         fs::write(place.path("lake/orders").join(OsStr::from_bytes(name)), &bytes).unwrap();
     }
-    place.run(&["unify"]).exits(0);
+    for command in ["check", "unify"] {
+        let told = place.run(&[command]).exits(0).says(&[
+            "warning: orders/line\\nbreak.parquet belongs to no source: its name has a control character, ",
+            "warning: orders/\\xff.parquet belongs to no source: its name has a control character, ",
+        ]);
+        assert!(!told.stderr.contains("line\nbreak"), "{}", told.stderr);
+    }
+    place
+        .run(&["init", "./lake", "--out", "new.toml"])
+        .exits(0)
+        .says(&["left out: orders/line\\nbreak.parquet: its name has a control character, "]);
     let reason = "\"its name has a control character, such as a line break, or is not UTF-8 (shown as \\n or \\xff), and no \
                   object of a store can be called so: rename it\"";
     assert_eq!(
@@ -505,4 +517,38 @@ fn a_file_that_no_object_can_be_named_after_is_told_with_what_to_do() {
         place.answers("SELECT count(*) FROM perennial.files WHERE state = 'unclaimed'"),
         ["1"]
     );
+}
+
+#[test]
+fn a_lake_without_files_is_called_so() {
+    let place = Place::new();
+    fs::remove_dir(place.path("lake/orders")).unwrap();
+    for command in ["check", "unify"] {
+        place.run(&[command]).exits(0).says(&[
+            "warning: source \"shop\" has no files yet: path = \"orders/\" leads to none of the lake, which has no files yet",
+        ]);
+    }
+}
+
+#[test]
+fn a_server_tells_of_a_name_that_no_object_can_have_once() {
+    let place = Place::unified();
+    let refreshed = CONFIG.replace("refresh = \"off\"", "refresh = \"100ms\"");
+    place.write("perennial.toml", &refreshed);
+    let bytes = place.parquet(&orders(&[BOB]));
+    fs::write(place.path("lake/orders/line\nbreak.parquet"), bytes).unwrap();
+    let mut server = Running::start(place.command(&["serve", "--listen", "127.0.0.1:0"]));
+    let mut client = Client::connect(&server.line("serving on "));
+    server.hears("belongs to no source");
+    // Looks go on.
+    for (day, customers) in [(3, "3"), (4, "4")] {
+        let row = format!("('{day}', 'p{day}@example.org', 1.0, 'EUR', '2026-01-0{day}T00:00:00Z')");
+        place.land(&format!("orders/{day}.parquet"), &place.parquet(&orders(&[&row])));
+        client.ask_until("SELECT count(*) FROM customers", customers);
+    }
+    drop(client);
+    server.signal("INT");
+    let told = server.end().exits(0).stderr;
+    assert_eq!(told.matches("break.parquet").count(), 1, "{told}");
+    assert!(!told.contains("\nbreak"), "{told}");
 }

@@ -133,7 +133,7 @@ fn files_that_are_not_whole_are_named_once_and_keep_nobody_out() {
         ),
         (
             "orders/f-rejected.parquet",
-            "has no good row among 1: amount is missing or is not a number (1 row)",
+            "has no good row among 1: amount is NULL or is not a number (1 row)",
         ),
     ];
     // The first run, one that has nothing to do, and one that judges anew.

@@ -269,16 +269,27 @@ impl Running {
     /// Waits for a line that begins so, and gives the rest of it.
     #[track_caller]
     pub(crate) fn line(&mut self, start: &str) -> String {
+        self.until(start, |line| line.strip_prefix(start).map(str::to_owned))
+    }
+
+    /// Waits for a line that has this in it, and gives it.
+    #[track_caller]
+    pub(crate) fn hears(&mut self, part: &str) -> String {
+        self.until(part, |line| line.contains(part).then(|| line.to_owned()))
+    }
+
+    #[track_caller]
+    fn until(&mut self, wanted: &str, found: impl Fn(&str) -> Option<String>) -> String {
         loop {
             match self.lines.recv_timeout(PATIENCE) {
                 Ok(line) => {
-                    let rest = line.strip_prefix(start).map(str::to_owned);
+                    let found = found(&line);
                     self.heard.push(line);
-                    if let Some(rest) = rest {
-                        return rest;
+                    if let Some(found) = found {
+                        return found;
                     }
                 }
-                Err(error) => panic!("no line {start:?}: {error}\n{}", self.heard.join("\n")),
+                Err(error) => panic!("no line {wanted:?}: {error}\n{}", self.heard.join("\n")),
             }
         }
     }

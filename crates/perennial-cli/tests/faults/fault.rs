@@ -143,7 +143,7 @@ impl Fault {
 }
 
 /// Sends bytes and gives the transcript, if the server takes no memory for what they announce.
-fn play(server: &Server, connection: &mut Connection, bytes: &[u8]) -> Result<String, Failed> {
+pub(crate) fn play(server: &Server, connection: &mut Connection, bytes: &[u8]) -> Result<String, Failed> {
     let before = server.forget_peak()?;
     let transcript = connection.play(bytes)?;
     let grown = server.growth(before)?;

@@ -8,6 +8,7 @@ mod client;
 mod clients;
 mod fault;
 mod login;
+mod random;
 mod reader;
 mod server;
 mod sql;
@@ -59,6 +60,7 @@ fn faults() -> Vec<Fault> {
         wire::faults(),
         login::faults(),
         reader::faults(),
+        random::faults(),
     ]
     .into_iter()
     .flatten()

@@ -31,6 +31,8 @@ const VERIFIER: &str = "SCRAM-SHA-256$4096:OE668UD5xE0d4gEfJL/Dsg==$crnEVm7+AKHv
 pub(crate) const READER: &str = "reader";
 /// A role whose statements end after a second.
 pub(crate) const TIMED: &str = "timed";
+/// A role whose statements may have 64 megabytes.
+pub(crate) const THRIFTY: &str = "thrifty";
 /// The role of those who guess passwords: what they are made to wait for is not the reader's.
 pub(crate) const GUESSED: &str = "guessed";
 
@@ -49,7 +51,7 @@ impl Engine {
     }
 }
 
-/// A running server with a database `perennial`, a table `orders`, three roles and log-ins that time out after three seconds.
+/// A running server with a database `perennial`, a table `orders`, four roles and log-ins that time out after three seconds.
 pub(crate) struct Server {
     pub(crate) engine: Engine,
     pub(crate) address: Address,
@@ -150,6 +152,26 @@ impl Server {
             files.sort();
         }
         Ok(files)
+    }
+
+    /// Waits until no file of a statement is left; of PostgreSQL nobody looks for them.
+    pub(crate) fn has_no_spilled_files(&self) -> Result<(), Failed> {
+        let Kind::Perennial(process) = &self.kind else {
+            return Ok(());
+        };
+        let start = Instant::now();
+        loop {
+            let mut files = Vec::new();
+            // A file that goes while it is listed is an error.
+            let listed = list(process.folder.path(), &mut files);
+            files.retain(|(path, _)| !path.starts_with(process.folder.path().join(LAKE)));
+            if listed.is_ok() && files.is_empty() {
+                return Ok(());
+            }
+            if start.elapsed() > WINDS_DOWN {
+                return Err(format!("files are left: {files:?}").into());
+            }
+        }
     }
 
     /// It is the process that it was, and its memory was never above the bound.
@@ -265,13 +287,15 @@ fn perennial() -> Result<Server, Failed> {
     let text = fs::read_to_string(&config)?;
     let (sources, _) = text.split_once("\n[server]").ok_or("the demo has no [server]")?;
     let role = |name: &str| format!("[[role]]\nname = \"{name}\"\npassword = \"{VERIFIER}\"\n");
-    let roles = [READER, GUESSED, TIMED].map(role).concat();
+    let roles = [READER, GUESSED].map(role).concat();
+    let thrifty = format!("{}statement_memory = \"64MB\"\n", role(THRIFTY));
+    let timed = format!("{}statement_timeout = \"1s\"\n", role(TIMED));
     let server = "[server]\nauthentication = \"scram-sha-256\"\nunix_socket = \"off\"\nmemory = \"2GB\"\n\
-                  statement_memory = \"1GB\"\nspill_limit = \"2GB\"\nlogin_timeout = \"3s\"\n";
+                  statement_memory = \"1GB\"\nspill_limit = \"100MB\"\nlogin_timeout = \"3s\"\n";
     let tls = certificate(&demo)?;
     fs::write(
         &config,
-        format!("{sources}\n{server}{tls}{roles}statement_timeout = \"1s\"\n"),
+        format!("{sources}\n{server}{tls}{roles}{thrifty}{timed}"),
     )?;
 
     let mut child = binary(&folder)
@@ -364,7 +388,7 @@ fn postgres(connection_string: &str) -> Result<Server, Failed> {
     let mut admin = log_in("postgres")?;
     admin.ask("DROP DATABASE IF EXISTS perennial")?;
     admin.ask("CREATE DATABASE perennial")?;
-    for role in [READER, GUESSED, TIMED] {
+    for role in [READER, GUESSED, THRIFTY, TIMED] {
         admin.ask(&format!("DROP ROLE IF EXISTS {role}"))?;
         admin.ask(&format!("CREATE ROLE {role} LOGIN PASSWORD '{VERIFIER}'"))?;
         // It does not look for clients that have gone unless it is told to.

@@ -1,6 +1,11 @@
 //! Statements that are too deep, grow, take memory, never end, are wrong, or meet wrong values.
 
-use crate::fault::Fault;
+use std::sync::mpsc::channel;
+
+use libtest_mimic::Failed;
+
+use crate::fault::{Fault, GRACE, LIMIT, run};
+use crate::server::{Server, THRIFTY};
 
 /// Work of a statement that may have what it asks for, or not.
 const NO_ROOM: &[&str] = &["53200", "53100", "54000", "57014"];
@@ -8,7 +13,7 @@ const NO_ROOM: &[&str] = &["53200", "53100", "54000", "57014"];
 const PAIRS: &str = "generate_series(1, 200000) AS a(x), generate_series(1, 200000) AS b(y)";
 
 pub(crate) fn faults() -> Vec<Fault> {
-    let heavy = [blow_up(), memory(), endless()]
+    let heavy = [chains(), blow_up(), memory(), spilled(), endless()]
         .into_iter()
         .flatten()
         .map(Fault::heavy);
@@ -41,6 +46,17 @@ fn depth() -> Vec<Fault> {
             nested(10_000, "abs(", "1", ")")
         })
         .postgres(&["42601", "54001"], EXHAUSTED),
+        Fault::made(AREA, "calls_of_100", &["= 1"], || nested(100, "abs(", "1", ")")),
+        Fault::made(AREA, "calls_that_end_nowhere", &["42601", "54001"], || {
+            nested(40, "abs((", "1 2", "")
+        }),
+        Fault::made(AREA, "arrays_that_end_nowhere", &["42601", "54001"], || {
+            nested(40, "array[(", "1 2", "")
+        }),
+        Fault::made(AREA, "joins_that_end_nowhere", &["42601", "54001"], || {
+            let open = "SELECT 1 FROM ((".repeat(40);
+            format!("{open}SELECT 1")
+        }),
         Fault::made(AREA, "cases", &["54001", "= 1"], || {
             nested(10_000, "CASE WHEN true THEN ", "1", " END")
         })
@@ -86,6 +102,62 @@ fn depth() -> Vec<Fault> {
     ]
 }
 
+/// Twenty thousand times a condition with a number of its own.
+fn chain(link: &str, condition: &str) -> String {
+    let terms: Vec<String> = (0..20_000).map(|term| format!("{condition} {term}")).collect();
+    format!(
+        "SELECT count(*) FROM generate_series(1, 10) AS t(x) WHERE {}",
+        terms.join(link)
+    )
+}
+
+fn any_of_20000() -> String {
+    chain(" OR ", "x =")
+}
+
+fn none_of_20000() -> String {
+    chain(" AND ", "x <>")
+}
+
+fn list_of_100000() -> String {
+    let values: Vec<String> = (1..=100_000).map(|value| value.to_string()).collect();
+    format!(
+        "SELECT count(*) FROM generate_series(1, 200000) AS t(x) WHERE x IN ({})",
+        values.join(", ")
+    )
+}
+
+fn chains() -> Vec<Fault> {
+    const AREA: &str = "sql_chains";
+    vec![
+        Fault::made(AREA, "or_of_20000", &["57014", "= 10"], any_of_20000),
+        Fault::made(AREA, "and_of_20000", &["57014", "= 0"], none_of_20000),
+        Fault::made(AREA, "and_of_20000_as_a_value", &["57014", "= f"], || {
+            let terms: Vec<String> = (0..20_000).map(|term| format!("{term} <> x")).collect();
+            format!("SELECT {} FROM (VALUES (19999)) AS t(x)", terms.join(" AND "))
+        }),
+        Fault::new(
+            AREA,
+            "chains_and_then_a_list",
+            &["answered or stopped"],
+            |server| {
+                let statements = [
+                    (any_of_20000(), "= 10"),
+                    (none_of_20000(), "= 0"),
+                    (list_of_100000(), "= 100000"),
+                ];
+                for (sql, answer) in statements {
+                    let outcome = run(server, &sql)?;
+                    if outcome != answer && outcome != "57014" {
+                        return Ok(outcome);
+                    }
+                }
+                Ok("answered or stopped".to_owned())
+            },
+        ),
+    ]
+}
+
 fn blow_up() -> Vec<Fault> {
     const AREA: &str = "sql_blow_up";
     vec![
@@ -105,11 +177,16 @@ fn blow_up() -> Vec<Fault> {
             AREA,
             "list_of_100000",
             &["54000", "54001", "57014", "= 100000"],
+            list_of_100000,
+        ),
+        Fault::made(
+            AREA,
+            "rows_of_values_100000",
+            &["54000", "54001", "57014", "= 100000"],
             || {
-                let values: Vec<String> = (1..=100_000).map(|value| value.to_string()).collect();
                 format!(
-                    "SELECT count(*) FROM generate_series(1, 200000) AS t(x) WHERE x IN ({})",
-                    values.join(", ")
+                    "SELECT count(*) FROM (VALUES (1){}) AS t(x)",
+                    ", (1)".repeat(99_999)
                 )
             },
         ),
@@ -140,6 +217,7 @@ fn literal(length: usize) -> String {
 fn memory() -> Vec<Fault> {
     const AREA: &str = "sql_memory";
     let fault = |name, sql: String| Fault::made(AREA, name, NO_ROOM, move || sql.clone());
+    let sort = format!("SELECT x FROM {PAIRS} ORDER BY (x * y) % 1000003, x, y OFFSET 39999999999");
     vec![
         Fault::sql(AREA, "repeat", "SELECT length(repeat('x', 1073741824))", NO_ROOM),
         Fault::sql(
@@ -175,6 +253,21 @@ fn memory() -> Vec<Fault> {
             "SELECT cardinality(array_agg(repeat('x', 100) || x)) FROM generate_series(1, 1000000000) AS t(x)",
             NO_ROOM,
         ),
+        Fault::sql(
+            AREA,
+            "concatenation",
+            "SELECT length(concat(s, s, s, s, s, s, s, s, s, s)) FROM (SELECT repeat('x', 200000000) AS s) AS t",
+            NO_ROOM,
+        ),
+        fault("sort", sort.clone()),
+        fault(
+            "groups",
+            format!("SELECT count(*) FROM (SELECT x, y, count(*) FROM {PAIRS} GROUP BY x, y) AS g"),
+        ),
+        fault(
+            "distinct",
+            format!("SELECT count(*) FROM (SELECT DISTINCT x, y FROM {PAIRS}) AS d"),
+        ),
         fault(
             "count_distinct",
             format!("SELECT count(DISTINCT x::bigint * 1000000 + y) FROM {PAIRS}"),
@@ -189,6 +282,90 @@ fn memory() -> Vec<Fault> {
         fault(
             "window",
             format!("SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY x * y) AS n FROM {PAIRS}) AS w"),
+        ),
+        Fault::new(
+            AREA,
+            "eight_sorts_at_once",
+            &["refused or stopped"],
+            move |server| at_once(server, 8, &sort),
+        ),
+        Fault::new(AREA, "eight_groups_at_once", &["refused or stopped"], |server| {
+            let groups = format!(
+                "SELECT count(*) FROM (SELECT x, y, max(repeat('x', 50) || y) FROM {PAIRS} GROUP BY x, y) AS g"
+            );
+            at_once(server, 8, &groups)
+        }),
+    ]
+}
+
+/// The same statement in several sessions at once: each is refused or stopped, and meanwhile others are answered.
+fn at_once(server: &Server, sessions: usize, sql: &str) -> Result<String, Failed> {
+    std::thread::scope(|scope| {
+        let (sender, ended) = channel();
+        for _ in 0..sessions {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                let outcome = server.session().and_then(|mut session| {
+                    session.ask("SET statement_timeout = '5s'")?;
+                    Ok(session.within(LIMIT + 2 * GRACE).query(sql)?.outcome())
+                });
+                // Nobody waits for it any more when another has failed.
+                let _ = sender.send(outcome);
+            });
+        }
+        drop(sender);
+        let mut outcomes = Vec::new();
+        while outcomes.len() < sessions {
+            let mut newcomer = server.session_within(crate::ANSWER)?;
+            newcomer.within(crate::ANSWER).ask("SELECT 1")?;
+            outcomes.extend(ended.try_iter());
+        }
+        for outcome in outcomes {
+            let outcome = outcome?;
+            if !NO_ROOM.contains(&outcome.as_str()) {
+                return Ok(outcome);
+            }
+        }
+        Ok("refused or stopped".to_owned())
+    })
+}
+
+/// Statements that may have 64 megabytes and need more than the disk may hold of them.
+fn spilled() -> Vec<Fault> {
+    const AREA: &str = "sql_spilled";
+    const ROWS: &str = "generate_series(1, 1500000) AS t(x)";
+    let fault = |name, sql: String| {
+        // A sort may also lack the memory to merge what it has written.
+        let expected = &["53100, nothing is left", "53200, nothing is left"];
+        Fault::new(AREA, name, expected, move |server| {
+            let mut session = server.session_with(THRIFTY, &[])?;
+            let outcome = session.query(&sql)?.outcome();
+            server.has_no_spilled_files()?;
+            // What it may have is there again.
+            let half = "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY repeat('x', 100) || x) AS n \
+                        FROM generate_series(1, 400000) AS t(x)) AS w";
+            match session.query(half)?.outcome().as_str() {
+                "= 400000" => Ok(format!("{outcome}, nothing is left")),
+                other => Ok(format!("{outcome}, and then {other}")),
+            }
+        })
+        .postgres(
+            &["= 1500000, nothing is left"],
+            "its files may take what the disk has",
+        )
+    };
+    vec![
+        fault(
+            "sort",
+            format!(
+                "SELECT max(n) FROM (SELECT row_number() OVER (ORDER BY repeat('x', 100) || x) AS n FROM {ROWS}) AS w"
+            ),
+        ),
+        fault(
+            "groups",
+            format!(
+                "SELECT count(*) FROM (SELECT repeat('x', 100) || x AS k, count(*) FROM {ROWS} GROUP BY 1) AS g"
+            ),
         ),
     ]
 }

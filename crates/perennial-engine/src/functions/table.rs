@@ -227,28 +227,11 @@ fn read<'a>(
                 None => return Err(no_such_call(function)),
             },
             FunctionArg::Named {
+                name,
                 arg: FunctionArgExpr::Expr(expr),
-                operator,
-                ..
-            }
-            | FunctionArg::ExprNamed {
-                arg: FunctionArgExpr::Expr(expr),
-                operator,
-                ..
-            } if matches!(
-                operator,
-                FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment
-            ) =>
-            {
-                let wanted = match arg {
-                    FunctionArg::Named { name, .. } => name.value.to_lowercase(),
-                    FunctionArg::ExprNamed {
-                        name: Expr::Identifier(name),
-                        ..
-                    } => name.value.to_lowercase(),
-                    FunctionArg::ExprNamed { name, .. } => name.to_string().to_lowercase(),
-                    FunctionArg::Unnamed(_) => String::new(),
-                };
+                operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,
+            } => {
+                let wanted = name.value.to_lowercase();
                 match function
                     .parameters
                     .iter()

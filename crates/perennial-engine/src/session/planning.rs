@@ -1,4 +1,4 @@
-//! From a statement to its plan, and from the plan to its rows, on the threads for computing.
+//! From a statement to its plan, and from the plan to its rows, on the threads of its lane.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use perennial_base::{Config, ErrorClass, UserError};
 
 use crate::catalog::{Relations, SessionCatalog, relation_columns};
+use crate::engine::Lane;
 use crate::error::{Error, Result, StopReason};
 use crate::functions;
 use crate::landed::called;
@@ -28,6 +29,9 @@ use crate::sql::literals::Reading;
 use crate::sql::names::shown_schema;
 use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::{Parsed, parse};
+
+/// Bytes of a text that is read where it is received.
+const LONG: usize = 64 << 10;
 
 /// The state of a release under the session's settings.
 #[derive(Debug)]
@@ -88,27 +92,35 @@ impl Session {
         Ok(state)
     }
 
-    /// Plans on the runtime for computing, whose threads have deep stacks.
+    /// The statements of a text. What may take long is read on a lane.
+    pub(super) async fn read(&self, sql: &str) -> Result<Vec<Parsed>> {
+        if sql.len() < LONG {
+            return parse(sql);
+        }
+        let sql = sql.to_owned();
+        self.on_lane(&self.engine.lane(), async move { parse(&sql) })
+            .await
+    }
+
+    /// Plans on a lane, whose threads have deep stacks.
     pub(super) async fn plan(&self, parsed: &Parsed, declared: &[Option<DataType>]) -> Result<Prepared> {
-        let mut statement = parsed.statement().clone();
-        if !utility::is_query(&statement)? {
+        if !utility::is_query(parsed.statement())? {
             return self.plan_utility(parsed).await;
         }
         let release = self.selected().await?;
         let basis = self.basis(&release);
         let state = self.state(&release, &basis)?;
         let reading = self.reading(&basis);
-        normalised(
-            &mut statement,
-            &state,
-            release.config(self.engine.config()),
-            reading.as_ref(),
-        )
-        .map_err(|error| parameters::placed_by_name(error, parsed.text()))?;
-        let declared = declared.to_vec();
-        let text = parsed.text().to_owned();
+        let config = Arc::clone(release.config(self.engine.config()));
+        let (declared, source) = (declared.to_vec(), parsed.clone());
+        let planning = async move {
+            let mut statement = source.statement().clone();
+            normalised(&mut statement, &state, &config, reading.as_ref())
+                .map_err(|error| parameters::placed_by_name(error, source.text()))?;
+            parameters::plan(&state, statement, &declared, source.text()).await
+        };
         let (plan, parameters) = self
-            .on_cpu(async move { parameters::plan(&state, statement, &declared, &text).await })
+            .on_lane(&self.engine.lane(), planning)
             .await
             .map_err(|error| elsewhere(error, release.schemas()))
             .map_err(|error| meant(error, self.engine.config(), parsed.text()))?;
@@ -121,15 +133,15 @@ impl Session {
         })))
     }
 
-    async fn on_cpu<T: Send + 'static>(
+    async fn on_lane<T: Send + 'static>(
         &self,
+        lane: &Lane,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Result<T> {
         let _request = self.own_request();
         self.canceller.check()?;
-        let task = self
-            .engine
-            .cpu()
+        let task = lane
+            .handle()
             .spawn(std::panic::AssertUnwindSafe(work).catch_unwind());
         let abort = task.abort_handle();
         tokio::select! {
@@ -150,7 +162,7 @@ impl Session {
         let basis = self.basis(&release);
         let state = self.state(&release, &basis)?;
         let statement = Arc::clone(&prepared.0);
-        let runtime = self.engine.statement_runtime(self.memory)?;
+        let runtime = self.engine.statement_runtime(self.memory, &self.reserved)?;
         let started = self.shared.transaction.lock().now(self.engine.clock().now());
         let config = Arc::clone(release.config(self.engine.config()));
         // Functions are in the plan; their names are looked up no more.
@@ -168,6 +180,7 @@ impl Session {
         let known = known.filter(|known| known.basis == basis);
         let standing = known.and_then(|known| Some((known.standing(&values)?, Arc::clone(&known.output))));
         let reading = self.reading(&basis);
+        let lane = self.engine.lane();
         let (plan, output) = match standing {
             Some((standing, output)) => (Plan::Standing(standing), output),
             None => {
@@ -176,7 +189,7 @@ impl Session {
                     let physical = planned.physical(&state, started, values).await?;
                     Ok((Plan::Once(physical), Arc::clone(&planned.output)))
                 };
-                self.on_cpu(planning).await?
+                self.on_lane(&lane, planning).await?
             }
         };
         let tag = if matches!(prepared.0.parsed.statement(), Statement::Explain { .. }) {
@@ -185,7 +198,7 @@ impl Session {
             "SELECT"
         };
         let canceller = self.canceller();
-        let rows = Rows::start(self.engine.cpu(), plan, context, output, canceller, request);
+        let rows = Rows::start(lane, plan, context, output, canceller, request);
         Ok(rows
             .with_tag(tag)
             .of(release)

@@ -27,6 +27,13 @@ impl Canceller {
         }
     }
 
+    /// One of a request that runs, and what tells whether it is stopped.
+    #[cfg(test)]
+    pub(crate) fn running() -> (Self, Stop) {
+        let stop = Stop::default();
+        (Self(Arc::new(Mutex::new(Some(stop.clone())))), stop)
+    }
+
     /// What stops the running request.
     pub(crate) fn current(&self) -> Option<Stop> {
         self.0.lock().clone()
@@ -100,7 +107,7 @@ impl Stop {
     }
 
     /// The error once stopped.
-    fn error(&self) -> Option<Error> {
+    pub(crate) fn error(&self) -> Option<Error> {
         self.token
             .is_cancelled()
             .then(|| Error::Stopped(self.reason.lock().unwrap_or(StopReason::User)))

@@ -8,10 +8,35 @@ use datafusion::sql::sqlparser::ast::{
     Visitor, VisitorMut,
 };
 
+use crate::functions::together::NAME;
 use crate::sql::parse::{MAX_DEPTH, MAX_NODES};
+use crate::sql::subquery::call;
 
 /// Chains of AND and OR up to this long stay as they are written.
 const SHORT: usize = 64;
+/// Chains up to this long are the optimiser's: it finds in them what can be looked up, and which files to leave out.
+const OPEN: usize = 512;
+
+/// A long chain as one that is not: all terms stand in a call that the optimiser does not open, but for those with
+/// subqueries, which are planned as joins where they stand.
+fn together(terms: Vec<Expr>, op: &BinaryOperator) -> Expr {
+    let (mut outside, inside): (Vec<Expr>, Vec<Expr>) = terms.into_iter().partition(has_query);
+    if !inside.is_empty() {
+        outside.push(call(NAME, bracketed(inside, op)));
+    }
+    bracketed(outside, op)
+}
+
+fn has_query(expr: &Expr) -> bool {
+    struct Queries;
+    impl Visitor for Queries {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<()> {
+            ControlFlow::Break(())
+        }
+    }
+    expr.visit(&mut Queries).is_break()
+}
 
 /// Makes long chains of AND and of OR shallow: `a OR b OR c OR …` nests one level for each term as it is parsed, and
 /// means the same however it is bracketed.
@@ -33,7 +58,10 @@ pub(crate) fn balance(statement: &mut Statement) {
                     }
                     terms.push(rest);
                     terms.reverse();
-                    *expr = bracketed(terms, &op);
+                    *expr = match terms.len() {
+                        ..=OPEN => bracketed(terms, &op),
+                        _ => together(terms, &op),
+                    };
                 }
             }
             ControlFlow::Continue(())

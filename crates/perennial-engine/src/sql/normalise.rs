@@ -414,12 +414,9 @@ fn skipped_arguments(function: &mut Function, parameters: &ParametersOf<'_>) {
     for (place, arg) in list.args.iter().enumerate() {
         let (place, arg) = match arg {
             FunctionArg::Unnamed(arg) => (Some(place), arg),
-            FunctionArg::Named { name, arg, .. }
-            | FunctionArg::ExprNamed {
-                name: Expr::Identifier(name),
-                arg,
-                ..
-            } => (names.iter().position(|known| *known == folded(name)), arg),
+            FunctionArg::Named { name, arg, .. } => {
+                (names.iter().position(|known| *known == folded(name)), arg)
+            }
             FunctionArg::ExprNamed { .. } => return,
         };
         match place.and_then(|place| given.get_mut(place)) {

@@ -1,5 +1,7 @@
 //! From the text of a request to its statements.
 
+use std::sync::Arc;
+
 use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
@@ -9,6 +11,7 @@ use perennial_base::{ErrorClass, UserError};
 
 use crate::error::{Error, Result};
 use crate::sql::depth::{balance, within_bounds};
+use crate::sql::dialect::Bounded;
 use crate::sql::fetch::{null_tests, written_out};
 use crate::sql::precedence::distinct_from;
 
@@ -28,21 +31,18 @@ const DEEP_TOKENS: usize = 2_000;
 /// takes memory.
 const DEEP_STACK: usize = 512 << 20;
 
-/// One statement of a request.
+/// One statement of a request: its text and its tree. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Parsed {
-    text: String,
-    statement: Statement,
-}
+pub struct Parsed(Arc<(String, Statement)>);
 
 impl Parsed {
     /// The statement's own text.
     pub fn text(&self) -> &str {
-        &self.text
+        &self.0.0
     }
 
     pub(crate) fn statement(&self) -> &Statement {
-        &self.statement
+        &self.0.1
     }
 }
 
@@ -62,8 +62,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Parsed>> {
         )
         .with_hint("Give long values as parameters."));
     }
-    let dialect = PostgreSqlDialect {};
-    let tokens = Tokenizer::new(&dialect, sql)
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
         .map_err(|error| {
             Error::new(
@@ -77,7 +76,7 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Parsed>> {
         })?;
     let mut statements = Vec::new();
     for segment in split(tokens) {
-        statements.push(parse_one(sql, &dialect, segment)?);
+        statements.push(parse_one(sql, segment)?);
     }
     Ok(statements)
 }
@@ -159,7 +158,7 @@ fn split(tokens: Vec<TokenWithSpan>) -> Vec<Vec<TokenWithSpan>> {
     segments
 }
 
-fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
+fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
     let significant = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
     let start = tokens
         .iter()
@@ -178,13 +177,13 @@ fn parse_one(sql: &str, dialect: &PostgreSqlDialect, tokens: Vec<TokenWithSpan>)
     }
     // What few tokens make is not deep.
     let statement = if tokens.len() < DEEP_TOKENS {
-        tree(sql, dialect, tokens)?
+        tree(sql, tokens)?
     } else if tokens.len() > MAX_TOKENS {
         return Err(too_complex());
     } else {
-        stacker::grow(DEEP_STACK, || tree(sql, dialect, tokens))?
+        stacker::grow(DEEP_STACK, || tree(sql, tokens))?
     };
-    Ok(Parsed { text, statement })
+    Ok(Parsed(Arc::new((text, statement))))
 }
 
 /// How deep brackets, CASEs and signs before an operand nest.
@@ -211,7 +210,8 @@ fn nesting(tokens: &[TokenWithSpan]) -> usize {
 }
 
 /// The tree of one statement. One that is too deep is also taken apart here, where the stack is large enough for it.
-fn tree(sql: &str, dialect: &PostgreSqlDialect, mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+fn tree(sql: &str, mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+    let dialect = Bounded::of(tokens.len());
     let behind_top = without_top(&mut tokens);
     let with_remedy = |error: Error| {
         let place = error.position();
@@ -221,12 +221,13 @@ fn tree(sql: &str, dialect: &PostgreSqlDialect, mut tokens: Vec<TokenWithSpan>) 
             error
         }
     };
-    let mut parser = Parser::new(dialect)
+    let mut parser = Parser::new(&dialect)
         .with_recursion_limit(PARSER_DEPTH)
         .with_tokens_with_locations(null_tests(written_out(tokens)));
     let mut statement = match parser.parse_statement() {
         Ok(statement) => statement,
         Err(ParserError::RecursionLimitExceeded) => return Err(too_complex()),
+        Err(_) if dialect.is_exhausted() => return Err(too_complex()),
         Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
             return Err(with_remedy(syntax_error(sql, &message, &parser)));
         }

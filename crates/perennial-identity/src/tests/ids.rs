@@ -248,7 +248,7 @@ fn a_row_at_the_place_of_another_of_its_moment_and_other_values_is_not_that_one(
 
 /// What happened, each such as `split y from x`, with the keys of records that the ids had in one of the runs.
 #[track_caller]
-fn happened(run: &Run, names: &[(&str, CustomerId)]) -> Vec<String> {
+pub(super) fn happened(run: &Run, names: &[(&str, CustomerId)]) -> Vec<String> {
     let name = |id: CustomerId| {
         names
             .iter()

@@ -170,6 +170,17 @@ fn relations(resolution: &Resolution) -> String {
     format!("{relations:#?} {rest:#?}")
 }
 
+/// The records of which words speak that are about two records which are there.
+fn spoken(run: &Run) -> BTreeSet<(u16, String)> {
+    let words = run.resolution.overrides();
+    let known = words.filter(|word| word.state != OverrideState::UnknownRecord);
+    let records = known.flat_map(|word| [word.word.a.clone(), word.word.b.clone()]);
+    let number = |name: &str| SOURCES.iter().position(|(source, _)| *source == name);
+    records
+        .map(|(source, key)| (number(&source).unwrap() as u16, key))
+        .collect()
+}
+
 /// Every id ever published is current, leads to a current one in one hop, or is gone, and is gone only when nothing is
 /// left of it.
 fn check_ids(before: &Run, after: &Run, unbounded: bool) -> Result<(), TestCaseError> {
@@ -231,7 +242,7 @@ fn check_ids(before: &Run, after: &Run, unbounded: bool) -> Result<(), TestCaseE
             }
         }
     }
-    // The changes are the differences between the two, and parts that got an id of their own.
+    // The changes are the differences between the two, parts that got an id of their own, and records that words took.
     let fate_of = |run: &Run| -> BTreeMap<CustomerId, Fate> {
         run.resolution
             .ids()
@@ -240,19 +251,31 @@ fn check_ids(before: &Run, after: &Run, unbounded: bool) -> Result<(), TestCaseE
             .collect()
     };
     let (then, since) = (fate_of(before), fate_of(after));
+    let (spoken, spoken_before) = (spoken(after), spoken(before));
+    let of = |run: &Run, record: &(u16, String)| run.customer_of.get(record).copied().flatten();
+    let taken = |change: &Change| {
+        let mut moved = spoken
+            .iter()
+            .filter(|record| of(after, record) == Some(change.customer));
+        // Whose a record was of which nobody had spoken is told as far as it is known.
+        change.kind == ChangeKind::Split
+            && moved.any(|record| !spoken_before.contains(record) || of(before, record) == change.other)
+    };
     let mut told: BTreeSet<CustomerId> = BTreeSet::new();
     for change in after.resolution.changes() {
         let (about, target) = match change.kind {
             ChangeKind::Merged => (change.other.unwrap(), Some(change.customer)),
             _ => (change.customer, None),
         };
-        prop_assert!(told.insert(about), "{change:?} is told twice");
-        match (then.get(&about), since[&about]) {
-            (Some(old), new) => {
-                prop_assert_ne!(*old, new);
+        let of_fate = match (then.get(&about), since[&about]) {
+            (Some(old), new) if *old == new => false,
+            (Some(Fate::Redirected { to, .. }), Fate::Current) => change.other == Some(*to),
+            (Some(_), Fate::Current) => change.kind == ChangeKind::Returned,
+            (Some(_), new) => {
                 if let Fate::Redirected { to, .. } = new {
                     prop_assert_eq!(target, Some(to));
                 }
+                true
             }
             (None, new) => {
                 prop_assert_eq!((change.kind, new), (ChangeKind::Split, Fate::Current));
@@ -261,8 +284,24 @@ fn check_ids(before: &Run, after: &Run, unbounded: bool) -> Result<(), TestCaseE
                     let identities = of.identities().into_iter().filter(|(holder, ..)| *holder == id);
                     identities.map(|(_, of_type, value)| (of_type, value)).collect()
                 };
-                prop_assert!(!was(before, other).is_disjoint(&was(after, about)));
+                !was(before, other).is_disjoint(&was(after, about))
             }
+        };
+        if !(of_fate && told.insert(about)) {
+            prop_assert!(taken(change), "{change:?}");
+        }
+    }
+    for record in spoken.intersection(&spoken_before) {
+        if let (Some(was), Some(customer)) = (of(before, record), of(after, record))
+            && was != customer
+            && !matches!(since[&was], Fate::Redirected { to, .. } if to == customer)
+        {
+            let change = Change {
+                kind: ChangeKind::Split,
+                customer,
+                other: Some(was),
+            };
+            prop_assert!(after.resolution.changes().contains(&change), "{change:?}");
         }
     }
     for (id, old) in &then {

@@ -1,6 +1,7 @@
 //! What persons say of records, case by case.
 
-use super::world::{rows, rules, run_with, words};
+use super::ids::happened;
+use super::world::{Run, rows, rules, run_with, words};
 use crate::*;
 
 /// Checks the customers of these records by these words, and what became of the words, newest first.
@@ -162,4 +163,56 @@ fn a_word_unmerges_and_its_withdrawal_merges_again() {
             snapshot: 3
         }
     );
+}
+
+#[test]
+fn who_loses_a_record_by_a_word_is_told_once() {
+    let rules = rules("email, phone");
+    let rows = rows(
+        &rules,
+        "crm a @1 email=x\ncrm b @2 email=x\ncrm c @3 email=z\nweb d @4 phone=p",
+    );
+    let said = |text: &str, previous: Option<&Run>, snapshot: u64| {
+        run_with(&rules, &rows, &words(&rows, text), previous, snapshot)
+    };
+    let first = said("", None, 1);
+    assert_eq!(first.groups(), "a b, c, d");
+
+    // The address stays with a, and nothing but the word knows b: it gets an id.
+    let apart = said("a != b @9", Some(&first), 2);
+    assert_eq!(apart.groups(), "a, b, c, d");
+    let names = [
+        ("a", apart.id("a")),
+        ("b", apart.id("b")),
+        ("c", apart.id("c")),
+        ("d", apart.id("d")),
+    ];
+    assert_eq!(happened(&apart, &names), ["b from a"]);
+    let again = said("a != b @9", Some(&apart), 3);
+    assert_eq!(happened(&again, &names), [""; 0]);
+
+    // It goes to one who is there already, and from there to another; c keeps its id all the while.
+    let to_c = said("a != b @9\nb = c @9", Some(&first), 2);
+    assert_eq!(to_c.groups(), "a, b c, d");
+    assert_eq!(happened(&to_c, &names), ["c from a"]);
+    let again = said("a != b @9\nb = c @9", Some(&to_c), 3);
+    assert_eq!(happened(&again, &names), [""; 0]);
+    let to_d = said("a != b @9\nb = c @9\nb != c @10\nb = d @10", Some(&again), 4);
+    assert_eq!(to_d.groups(), "a, b d, c");
+    assert_eq!(happened(&to_d, &names), ["d from c"]);
+    let back = said("b != d @11\nb = a @11\na != b @9", Some(&to_d), 5);
+    assert_eq!(back.groups(), "a b, c, d");
+    assert_eq!(happened(&back, &names), ["a from d"]);
+}
+
+#[test]
+fn a_record_that_comes_after_its_word_was_nobody_s() {
+    let rules = rules("email");
+    let rows = rows(&rules, "crm a @1 email=x\ncrm b @2 email=x");
+    let said = words(&rows, "a != b @9");
+    let without = run_with(&rules, &rows[..1], &[], None, 1);
+    let spoken = run_with(&rules, &rows[..1], &said, Some(&without), 2);
+    let there = run_with(&rules, &rows, &said, Some(&spoken), 3);
+    assert_eq!(there.groups(), "a, b");
+    assert_eq!(there.resolution.changes(), []);
 }

@@ -170,6 +170,15 @@ pub(super) fn run_with(
         for (id, identifier_type, value) in previous.iter().flat_map(|run| run.identities()) {
             partition.held(id, identifier_type, &value);
         }
+        for word in previous.iter().flat_map(|run| run.resolution.overrides()) {
+            let customers = previous.map_or(&[][..], |run| run.resolution.customers());
+            let id = |customer: Option<u32>| Some(customers.get(customer? as usize)?.id);
+            for ((source, key), customer) in
+                [(&word.word.a, word.customer_a), (&word.word.b, word.customer_b)]
+            {
+                partition.was(source, key, id(customer));
+            }
+        }
     } else {
         assert_eq!(orphans, []);
     }

@@ -59,11 +59,12 @@ impl LocalStore {
 
     fn walk(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let root = self.root.clone();
+        let there = stream::once(is_there(root.clone())).try_filter_map(async |()| Ok(None));
         let start = match prefix {
             Some(prefix) if !prefix.is_root() => root.join(prefix.as_ref()),
             _ => root.clone(),
         };
-        stream::try_unfold(vec![start], move |mut folders| {
+        let files = stream::try_unfold(vec![start], move |mut folders| {
             let root = root.clone();
             async move {
                 let Some(folder) = folders.pop() else {
@@ -74,8 +75,8 @@ impl LocalStore {
                 Ok::<_, Error>(Some((stream::iter(files.into_iter().map(Ok)), folders)))
             }
         })
-        .try_flatten()
-        .boxed()
+        .try_flatten();
+        there.chain(files).boxed()
     }
 }
 
@@ -88,6 +89,7 @@ impl std::fmt::Display for LocalStore {
 #[async_trait]
 impl ObjectStore for LocalStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        is_there(self.root.clone()).await?;
         if options.mode != PutMode::Create {
             let result = self.inner.put_opts(location, payload, options).await?;
             self.sync(location).await?;
@@ -123,6 +125,7 @@ impl ObjectStore for LocalStore {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
+        is_there(self.root.clone()).await?;
         let upload = self.inner.put_multipart_opts(location, options).await?;
         Ok(Box::new(DurableUpload {
             upload,
@@ -177,6 +180,7 @@ impl ObjectStore for LocalStore {
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
         let folder = prefix.map_or_else(|| self.root.clone(), |prefix| self.root.join(prefix.as_ref()));
         let root = self.root.clone();
+        is_there(root.clone()).await?;
         let (objects, folders) = blocking({
             let root = root.clone();
             move || read_folder(&root, &folder)
@@ -201,6 +205,12 @@ impl ObjectStore for LocalStore {
         self.refuse_links(from).await?;
         self.inner.rename_opts(from, to, options).await
     }
+}
+
+/// Refuses to go on without the folder of the lake: a disk that is not mounted has no files only as long as it is away, and
+/// what is written meanwhile would stand in their way when it is back.
+async fn is_there(root: PathBuf) -> Result<()> {
+    blocking(move || std::fs::metadata(root).map(drop).map_err(generic)).await
 }
 
 /// Refuses a path that leads through a link: the folder's own path is canonical, so a canonical path differs from the
@@ -351,7 +361,7 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
             continue;
         }
         let Some(location) = object_path(root, &path) else {
-            tracing::warn!(name = %path.file_name().unwrap_or_default().display(), "ignored: not the name of an object");
+            // `unnameable` tells of it.
             continue;
         };
         if kind.is_dir() {

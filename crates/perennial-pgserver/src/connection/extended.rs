@@ -57,7 +57,12 @@ impl Connection {
             .iter()
             .map(|oid| declared(*oid))
             .collect::<Result<Vec<_>>>()?;
-        let parsed = self.session.parse(sql)?;
+        let canceller = &self.canceller;
+        let reading = self.session.parse(sql);
+        let parsed = self
+            .transport
+            .attend(reading, |error| stop(canceller, error))
+            .await??;
         let statement = match parsed.as_slice() {
             [] => Statement {
                 prepared: None,

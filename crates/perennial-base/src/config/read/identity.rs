@@ -4,8 +4,10 @@ use std::collections::HashSet;
 
 use super::Names;
 use crate::config::document::{Entry, Value};
+use crate::config::errors::{Place, Problem};
 use crate::config::reader::{Reader, Section, Text};
 use crate::config::{IdentifierConfig, IdentityConfig, Normalise, SourceConfig, Spot, SurvivorshipRule};
+use crate::error::nearest;
 
 /// Bound of `limit` and `max_customers`.
 const MAX_COUNT: u32 = 1_000_000;
@@ -23,17 +25,42 @@ pub(super) fn read(reader: &mut Reader, root: &Section<'_>, sources: &[SourceCon
         read_identifiers(reader, &identity, &mut config);
         read_survivorship(reader, &identity, sources, &mut config);
     }
-    let mut known: HashSet<String> = config
-        .identifiers
-        .iter()
-        .map(|identifier| identifier.name.clone())
-        .collect();
-    for (name, _) in sources.iter().flat_map(|source| &source.identifiers) {
-        if known.insert(name.clone()) {
-            config.identifiers.push(by_name(name));
+    let listed = config.identifiers.len();
+    for source in sources {
+        for (name, written) in &source.identifiers {
+            if config.identifiers.iter().all(|known| known.name != *name) {
+                let listed = config.identifiers.get(..listed).unwrap_or_default();
+                check_listed(reader, source, name, written.at, listed);
+                config.identifiers.push(by_name(name));
+            }
         }
     }
     config
+}
+
+/// A type that the list does not have is one of its own, unless it is nearly one of the list: that is reported.
+fn check_listed(
+    reader: &mut Reader,
+    source: &SourceConfig,
+    name: &str,
+    at: Spot,
+    listed: &[IdentifierConfig],
+) {
+    let near = nearest(name, listed.iter().map(|listed| listed.name.as_str()));
+    let Some(near) = listed.iter().find(|listed| Some(listed.name.as_str()) == near) else {
+        return;
+    };
+    let (line, column) = (at.line, at.column);
+    let problem = Problem::UnknownName {
+        what: "identifier".to_owned(),
+        name: name.to_owned(),
+        section: format!("[[source]] \"{}\"", source.name),
+        remedy: format!(
+            "did you mean \"{}\" of [[identity.identifier]] in line {}? If \"{name}\" is another one, list it there, too",
+            near.name, near.named_at.line
+        ),
+    };
+    reader.report(&Place::Line { line, column }, problem);
 }
 
 /// What holds for a type of that name unless the file says otherwise: an address is compared as one, and an

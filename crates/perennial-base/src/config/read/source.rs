@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{Names, read_zone};
-use crate::config::errors::Problem;
+use super::{Names, check_currency, read_zone};
+use crate::config::errors::{Place, Problem};
 use crate::config::reader::{Reader, Section, Text, did_you_mean};
 use crate::config::{Expression, SourceConfig};
+use crate::currency;
 use crate::error::nearest;
 use crate::kind::Kind;
 use crate::relation::{self, PERENNIAL, PUBLIC, RAW};
@@ -71,6 +72,7 @@ fn read_source(
         check_moment(reader, section, kind, [&record_key, &time, &updated_at]);
         check_person(reader, section, kind, identifiers.as_deref(), traits.as_deref());
         check_columns(reader, section, kind, columns.as_deref().unwrap_or_default());
+        check_written_currency(reader, section, columns.as_deref().unwrap_or_default());
         check_schema(reader, section, kind, name, schema);
     }
     for (identifier, _) in identifiers.iter().flatten() {
@@ -277,6 +279,27 @@ fn check_columns(reader: &mut Reader, section: &Section<'_>, kind: Kind, columns
             );
             reader.missing(section, &format!("columns.{}", column.name), remedy);
         }
+    }
+}
+
+/// A currency that is written out, as in `currency = "'EUR'"`. That of rows is compared in upper case, and a blank one is
+/// none.
+fn check_written_currency(reader: &mut Reader, section: &Section<'_>, columns: &[(Text<'_>, Expression)]) {
+    let written = columns.iter().find(|(name, _)| name.text == "currency");
+    let Some((_, Expression { sql, at })) = written else {
+        return;
+    };
+    let inner = sql
+        .trim()
+        .strip_prefix('\'')
+        .and_then(|rest| rest.strip_suffix('\''));
+    let code = inner.filter(|inner| !inner.contains('\'')).map(str::trim);
+    if let Some(code) = code.filter(|code| !code.is_empty() && !currency::is_code(&code.to_uppercase())) {
+        let place = Place::Line {
+            line: at.line,
+            column: at.column,
+        };
+        check_currency(reader, section, "columns.currency", code, &place);
     }
 }
 

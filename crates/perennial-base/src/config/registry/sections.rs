@@ -452,7 +452,13 @@ pub const SECTIONS: &[SectionSpec] = &[
         form: Form::List,
         description: "A metric of your own, listed in `perennial.metrics`.",
         keys: &[
-            key("name", ValueType::Text, "", "", "Its name"),
+            key(
+                "name",
+                ValueType::Text,
+                "",
+                "",
+                "Its name, which no column of `customer_360` and no function has",
+            ),
             key(
                 "sql",
                 ValueType::Sql,

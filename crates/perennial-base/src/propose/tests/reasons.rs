@@ -300,3 +300,42 @@ fn an_archive_is_told_how_to_stand_still() {
     old.columns[1].max = Some("1998-06-30".to_owned());
     assert!(!toml(&[old, alive]).contains("as_of"));
 }
+
+#[test]
+fn every_line_has_its_reason() {
+    let files = || vec![id("id"), email(), at("created_at")];
+    let folders = [
+        folder("crm/people/", 2, files()),
+        folder("web/people/", 2, files()),
+        folder("2026/", 2, files()),
+    ];
+    let role = RoleConfig {
+        name: "admin".to_owned(),
+        password: Some("SCRAM-SHA-256$…".to_owned()),
+        owner: true,
+        statement_timeout: None,
+        statement_memory: None,
+        line: 0,
+    };
+    let text = propose(&folders, NOW).to_toml("./lake", &[role]);
+    let lines: Vec<&str> = text.lines().collect();
+    for (before, line) in lines.iter().zip(lines.iter().skip(1)) {
+        let of_identifier = ["type", "normalise", "strong", "limit", "max_customers"];
+        let key = line.split_once(" = ").map(|(key, _)| key);
+        // A type of identifier has one reason above it.
+        let Some(key) = key.filter(|key| !key.starts_with('#') && !of_identifier.contains(key)) else {
+            continue;
+        };
+        assert!(before.starts_with("# "), "{key} in\n{text}");
+    }
+    for (name, why) in [
+        ("people", "after its path"),
+        (
+            "people_2",
+            "after its path, with a number, as another source has that name",
+        ),
+        ("table", "after its kind, as the path has no word"),
+    ] {
+        assert!(text.contains(&format!("# {why}\nname = \"{name}\"\n")), "{text}");
+    }
+}

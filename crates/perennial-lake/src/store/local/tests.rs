@@ -195,3 +195,35 @@ async fn uploads_that_died_are_removed_when_they_are_old() {
         0
     );
 }
+
+#[tokio::test]
+async fn a_folder_that_is_away_has_no_listing_and_is_not_made_again() {
+    let above = tempfile::tempdir().unwrap();
+    let folder = above.path().join("lake");
+    std::fs::create_dir(&folder).unwrap();
+    let store = LocalStore::try_new(&folder).unwrap();
+    store.put(&Path::from("shop/a"), "a".into()).await.unwrap();
+    std::fs::rename(&folder, above.path().join("away")).unwrap();
+
+    let lease = Path::from("_perennial/leases/1.json");
+    let create = PutOptions {
+        mode: PutMode::Create,
+        ..PutOptions::default()
+    };
+    assert!(store.put(&lease, "b".into()).await.is_err());
+    assert!(store.put_opts(&lease, "b".into(), create).await.is_err());
+    assert!(store.put_multipart(&lease).await.is_err());
+    assert!(store.list(None).try_collect::<Vec<_>>().await.is_err());
+    assert!(
+        store
+            .list(Some(&Path::from("shop")))
+            .try_collect::<Vec<_>>()
+            .await
+            .is_err()
+    );
+    assert!(store.list_with_delimiter(None).await.is_err());
+    assert!(!folder.exists());
+
+    std::fs::rename(above.path().join("away"), &folder).unwrap();
+    assert_eq!(names(&store, None).await, ["shop/a"]);
+}

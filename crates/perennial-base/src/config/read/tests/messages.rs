@@ -273,6 +273,46 @@ fn server_settings() {
 }
 
 #[test]
+fn a_currency_that_a_source_writes_out_is_one_of_iso_4217() {
+    let of = |currency: &str| {
+        let columns = format!("columns = {{ amount = \"total\", currency = \"{currency}\" }}\n");
+        order("").replace("columns = { amount = \"total\" }\n", &columns)
+    };
+    check(
+        &of("'EUX'"),
+        "perennial.toml:9:42: \"columns.currency\" in [[source]] \"shop\" is \"EUX\", which is not a currency code of ISO 4217\n  \
+         hint: did you mean \"EUR\"?",
+    );
+    // Rows are compared in upper case, a blank currency is none, and what an expression gives is known with the rows alone.
+    for fits in ["'EUR'", " ' usd ' ", "''", "currency", "coalesce(code, 'EUX')"] {
+        let config = format!(
+            "[lake]\nurl = \"x\"\n{}\n[server]\nauthentication = \"trust\"\n",
+            of(fits)
+        );
+        assert!(parse(&config).is_ok(), "{fits}: {:?}", parse(&config));
+    }
+}
+
+#[test]
+fn an_identifier_that_is_nearly_one_of_the_list_is_a_slip() {
+    let of = |source: &str, list: &str| {
+        let order = order("").replace("email = \"email\"", &format!("{source} = \"mail\""));
+        format!("{order}[[identity.identifier]]\ntype = \"{list}\"\n")
+    };
+    check(
+        &of("emial", "email"),
+        "perennial.toml:8:25: unknown identifier \"emial\" in [[source]] \"shop\"\n  hint: did you mean \"email\" of \
+         [[identity.identifier]] in line 11? If \"emial\" is another one, list it there, too",
+    );
+    // Another one is one of its own.
+    let config = format!(
+        "[lake]\nurl = \"x\"\n{}[server]\nauthentication = \"trust\"\n",
+        of("shop_id", "email")
+    );
+    assert!(parse(&config).is_ok(), "{:?}", parse(&config));
+}
+
+#[test]
 fn grammar_and_other_values() {
     let errors = parse("[lake]\nurl = \"x\nrefresh = \"10s\"\n").expect_err("not TOML");
     assert_eq!(errors.class(), ErrorClass::Syntax);
@@ -283,7 +323,11 @@ fn grammar_and_other_values() {
     );
     check(
         "[money]\ncurrency = \"eur\"",
-        "perennial.toml:4:12: \"currency\" in [money] is \"eur\", which is not a currency code of ISO 4217\n  hint: write \"EUR\"",
+        "perennial.toml:4:12: \"currency\" in [money] is \"eur\", which is not a currency code of ISO 4217\n  hint: did you mean \"EUR\"?",
+    );
+    check(
+        "[money]\ncurrency = \"Pfund\"",
+        "perennial.toml:4:12: \"currency\" in [money] is \"Pfund\", which is not a currency code of ISO 4217\n  hint: write a code such as \"EUR\" or \"USD\"",
     );
     let errors = parse("[lake]\nurl = \"s4://bucket\"").expect_err("no such scheme");
     assert!(

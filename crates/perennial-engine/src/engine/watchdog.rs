@@ -1,0 +1,81 @@
+//! What statements reserve is less than what they take: the allocator keeps pages, and not all memory is reserved before
+//! it is taken. Where the process comes to have much more than it may reserve, the statement that has reserved most ends.
+
+use std::sync::Weak;
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::limits::machine_memory;
+
+/// How often the process's memory is measured.
+const PERIOD: Duration = Duration::from_millis(50);
+/// Time for a statement that was ended to give its memory back, before another one is.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// What the process may have beside what is reserved: half of that again, and at least so many bytes.
+const LEAST_BESIDE: u64 = 512 << 20;
+
+/// Watches the memory of the process while the engine is there. Where the system does not say how much the process has,
+/// nothing is watched.
+pub(super) fn watch(engine: Weak<Engine>, reserved: u64) {
+    if resident().is_none() {
+        return;
+    }
+    let limit = limit(reserved, machine_memory());
+    let watching = move || {
+        loop {
+            std::thread::sleep(PERIOD);
+            let Some(engine) = engine.upgrade() else { return };
+            let Some(resident) = resident().filter(|resident| *resident > limit) else {
+                continue;
+            };
+            if engine.sessions().stop_greediest() {
+                tracing::warn!(resident, limit, "memory is short: a statement was ended");
+                drop(engine);
+                std::thread::sleep(PATIENCE);
+            }
+        }
+    };
+    // The memory of statements is bounded without it.
+    if let Err(error) = std::thread::Builder::new()
+        .name("memory".to_owned())
+        .spawn(watching)
+    {
+        tracing::warn!(%error, "the memory of the process is not watched");
+    }
+}
+
+/// The bytes above which a statement is ended.
+fn limit(reserved: u64, machine: Option<u64>) -> u64 {
+    let limit = reserved.saturating_add(LEAST_BESIDE.max(reserved / 2));
+    machine.map_or(limit, |machine| limit.min(machine / 10 * 9))
+}
+
+/// What the process alone has in memory, in bytes, as proc(5) has it; files that are mapped are not counted.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    let kilobytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
+    kilobytes.checked_mul(1_024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_limit_is_above_what_is_reserved_and_below_the_machine() {
+        const GIB: u64 = 1 << 30;
+        assert_eq!(limit(2 * GIB, Some(16 * GIB)), 3 * GIB);
+        assert_eq!(limit(GIB / 4, Some(16 * GIB)), 3 * GIB / 4);
+        assert_eq!(limit(2 * GIB, None), 3 * GIB);
+        assert_eq!(limit(6_000_000_000, Some(10_000_000_000)), 9_000_000_000);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_allocated_and_written_is_resident() {
+        const TAKEN: usize = 256 << 20;
+        let taken = vec![1_u8; TAKEN];
+        assert!(resident().unwrap() >= std::hint::black_box(&taken).len() as u64);
+    }
+}

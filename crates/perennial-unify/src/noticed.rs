@@ -1,0 +1,193 @@
+//! What a run finds out that was probably not meant: it is done all the same.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use perennial_base::config::{SourceConfig, Spot};
+use perennial_base::{counted, currency};
+
+use crate::money::MissingRate;
+
+/// See the module. A run that works out a part tells of that part, and nothing of orders and facts.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Noticed {
+    /// Currencies of amounts that could not be converted.
+    pub missing_rates: Vec<MissingRate>,
+    /// Sources of which most rows name an order that does not exist.
+    pub of_no_order: Vec<OfNoOrder>,
+    /// Facts of the lifecycle, and events that stages name, that no customer has.
+    pub idle_facts: Vec<IdleFact>,
+    /// Words of persons about what does not exist.
+    pub unheard: Vec<Unheard>,
+}
+
+/// A source of items or refunds of which most rows name an order that does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OfNoOrder {
+    /// The source.
+    pub source: String,
+    /// Where its `order_id` stands in the file.
+    pub at: Spot,
+    /// The expression of it.
+    pub order_id: String,
+    /// Rows that were looked at.
+    pub rows: u64,
+    /// Those of them whose order does not exist.
+    pub lost: u64,
+}
+
+/// A fact of `[lifecycle.facts]`, or an event that a stage asks for by its name, that no customer has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdleFact {
+    /// The fact, or the event.
+    pub name: String,
+    /// Where it stands in the file.
+    pub at: Spot,
+    /// The relation whose rows were asked.
+    pub relation: String,
+    /// The stage that asks for the event.
+    pub stage: Option<String>,
+}
+
+/// Words of persons of one source that have no effect, as what they name does not exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unheard {
+    /// The source of the words.
+    pub source: String,
+    /// `source` or `record`.
+    pub what: &'static str,
+    /// How many words.
+    pub words: u64,
+    /// What they name, in the order of the alphabet: `"shop"`, or of records `"17" of shop`.
+    pub names: BTreeSet<String>,
+    /// The source that was probably meant by the first of them.
+    pub near: Option<String>,
+}
+
+/// Names that are told one by one.
+const SHOWN: usize = 3;
+
+impl Noticed {
+    /// What there is to say, a text each; `file` is that of the configuration.
+    pub fn told(&self, file: &str) -> Vec<String> {
+        let placed = |told: String| format!("{file}:{told}");
+        let rates = self.missing_rates.iter().map(ToString::to_string);
+        let orders = self.of_no_order.iter().map(ToString::to_string).map(placed);
+        let facts = self.idle_facts.iter().map(ToString::to_string).map(placed);
+        let words = self.unheard.iter().map(ToString::to_string);
+        rates.chain(orders).chain(facts).chain(words).collect()
+    }
+}
+
+impl OfNoOrder {
+    /// Of a source of so many rows of which so many name an order that does not exist; none where those are not most.
+    pub(crate) fn most(source: &SourceConfig, rows: u64, lost: u64) -> Option<Self> {
+        let written = source.column("order_id").filter(|_| 2 * lost > rows)?;
+        Some(Self {
+            source: source.name.clone(),
+            at: written.at,
+            order_id: written.sql.clone(),
+            rows,
+            lost,
+        })
+    }
+}
+
+impl fmt::Display for MissingRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            currency: code,
+            day,
+            amounts,
+        } = self;
+        let (has, stays) = match amounts {
+            1 => ("has", "stays"),
+            _ => ("have", "stay"),
+        };
+        let amounts = counted(*amounts, "amount");
+        write!(
+            f,
+            "{amounts} in {code} {has} no rate on {day} or before and {stays} NULL: land one in a source of kind fx_rate"
+        )?;
+        if !currency::is_code(code) {
+            f.write_str("; ISO 4217 has no such currency")?;
+            if let Some(near) = currency::nearest(code) {
+                write!(f, ": did you mean \"{near}\"?")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for OfNoOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            source,
+            at,
+            order_id,
+            rows,
+            lost,
+        } = self;
+        write!(
+            f,
+            "{at}: by order_id = {order_id}, {lost} of {} of source \"{source}\" {} to no order: is it the record_key of an order?",
+            counted(*rows, "row"),
+            if *lost == 1 { "belongs" } else { "belong" }
+        )
+    }
+}
+
+impl fmt::Display for IdleFact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            at,
+            relation,
+            stage,
+        } = self;
+        match stage {
+            None => write!(
+                f,
+                "{at}: no customer has a row of {relation} that fulfils the lifecycle fact \"{name}\": correct the condition, or land such rows"
+            ),
+            Some(stage) => write!(
+                f,
+                "{at}: no customer has an event \"{name}\", for which stage \"{stage}\" asks: correct the name, or land such events"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Unheard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            source,
+            what,
+            words,
+            names,
+            near,
+        } = self;
+        let first: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+        let more = match names.len() - first.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let (named, does) = match names.len() {
+            1 => ((*what).to_owned(), "does"),
+            _ => (format!("{what}s"), "do"),
+        };
+        let remedy = match near {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!(
+                "SELECT * FROM perennial.identity_overrides WHERE state = 'unknown {what}' tells which words"
+            ),
+        };
+        write!(
+            f,
+            "{} of source \"{source}\" {} no effect, as {named} {}{more} {does} not exist: {remedy}",
+            counted(*words, "word"),
+            if *words == 1 { "has" } else { "have" },
+            first.join(", "),
+        )
+    }
+}
