@@ -1,7 +1,8 @@
 //! Results over the wire, beside PostgreSQL with the same rows in a table, and the server's memory under a slow reader.
 //!
-//! `cargo xtask bench wire`: a million rows of ten columns as text, binary and `COPY`, then ten million rows to a client
-//! that reads 4 MB and pauses. PostgreSQL is reached over a Unix socket, we over TCP: that is in its favour.
+//! `cargo xtask bench wire`: a million rows of ten columns as text, binary and `COPY`, then ten million rows in the same ways
+//! to a client that reads 4 MB and pauses; there the statement is one for both, over the same orders. PostgreSQL is reached
+//! over a Unix socket, we over TCP: that is in its favour.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Ten mixed columns of the unified orders and events.
 const COLUMNS: &str =
     "customer_id, order_id, time, amount, currency, status, paid, refunded, channel, updated_at";
-const CREATE: &str = "CREATE UNLOGGED TABLE million (customer_id text, order_id text, time timestamptz, amount numeric(18,4), \
+const TYPES: &str = "(customer_id text, order_id text, time timestamptz, amount numeric(18,4), \
      currency text, status text, paid boolean, refunded numeric(18,4), channel text, updated_at timestamptz)";
 
 #[derive(Clone, Copy)]
@@ -47,7 +48,8 @@ fn main() -> Result<()> {
         let ours = connect(&served.connection_string()?).await?;
         let theirs = connect(&postgres()?).await?;
         let source = million(&ours).await?;
-        load(&ours, &theirs, &source).await?;
+        load(&ours, &theirs, "million", &source).await?;
+        load(&ours, &theirs, "orders", &format!("SELECT {COLUMNS} FROM orders")).await?;
         rates(&ours, served.meter(), &theirs, &source).await?;
         slow_reader(&served, &ours, &theirs).await
     })
@@ -74,20 +76,25 @@ async fn million(ours: &Client) -> Result<String> {
 }
 
 /// The same rows into PostgreSQL, over both sides' binary `COPY`.
-async fn load(ours: &Client, theirs: &Client, source: &str) -> Result<()> {
-    theirs.batch_execute("DROP TABLE IF EXISTS million").await?;
-    theirs.batch_execute(CREATE).await?;
+async fn load(ours: &Client, theirs: &Client, table: &str, source: &str) -> Result<()> {
+    theirs
+        .batch_execute(&format!(
+            "DROP TABLE IF EXISTS {table}; CREATE UNLOGGED TABLE {table} {TYPES}"
+        ))
+        .await?;
     let out = ours
         .copy_out(&format!("COPY ({source}) TO STDOUT (FORMAT binary)"))
         .await?;
-    let into = theirs.copy_in("COPY million FROM STDIN (FORMAT binary)").await?;
+    let into = theirs
+        .copy_in(&format!("COPY {table} FROM STDIN (FORMAT binary)"))
+        .await?;
     futures::pin_mut!(out, into);
     while let Some(chunk) = out.try_next().await? {
         into.send(chunk).await?;
     }
     let rows = into.finish().await?;
-    theirs.batch_execute("VACUUM ANALYZE million").await?;
-    say(format_args!("{rows} rows in PostgreSQL"));
+    theirs.batch_execute(&format!("VACUUM ANALYZE {table}")).await?;
+    say(format_args!("{rows} rows in {table} of PostgreSQL"));
     Ok(())
 }
 
@@ -182,62 +189,121 @@ async fn slow_reader(served: &Served, ours: &Client, theirs: &Client) -> Result<
         .query_one("SELECT pg_backend_pid()", &[])
         .await?
         .try_get(0)?;
-    let events: i64 = ours
-        .query_one("SELECT count(*) FROM events", &[])
+    let orders: i64 = ours
+        .query_one("SELECT count(*) FROM orders", &[])
         .await?
         .try_get(0)?;
-    let copies: Vec<String> = (0..SLOW_ROWS.div_ceil(events.max(1) as u64))
-        .map(|copy| format!("({copy})"))
-        .collect();
-    let query = format!(
-        "COPY (SELECT customer_id, record_key, time, name, channel, campaign, source FROM events \
-         CROSS JOIN (VALUES {}) AS copies (copy) LIMIT {SLOW_ROWS}) TO STDOUT",
-        copies.join(", ")
-    );
-    let peer_query = format!(
-        "COPY (SELECT m.* FROM million m CROSS JOIN generate_series(1, {}) LIMIT {SLOW_ROWS}) TO STDOUT",
-        SLOW_ROWS / ROWS
-    );
+    let orders = orders.max(1) as u64;
+    let copies = SLOW_ROWS.div_ceil(orders);
+    // Without LIMIT both send the same rows.
+    let query =
+        format!("SELECT {COLUMNS} FROM orders CROSS JOIN generate_series(1, {copies}) AS copies (copy)");
     let mut table = Table::new(&[
         "10 M rows to a slow reader",
-        "MB read",
+        "k rows",
+        "MB of values read",
         "s",
         "resident before MB",
         "highest MB",
         "growth MB",
     ]);
-    for (name, client, meter, query) in [
-        ("perennial", ours, served.meter(), query),
-        (
-            "PostgreSQL (backend)",
-            theirs,
-            Meter::new(u32::try_from(backend)?),
-            peer_query,
-        ),
-    ] {
-        let (before, start) = (meter.resident_mb()?, Instant::now());
-        let (mut highest, mut read, mut gulped) = (before, 0_usize, 0_usize);
-        let stream = client.copy_out(&query).await?;
-        futures::pin_mut!(stream);
-        while let Some(chunk) = stream.next().await {
-            let bytes = chunk?.len();
-            read += bytes;
-            gulped += bytes;
-            if gulped >= GULP {
-                gulped = 0;
-                highest = highest.max(meter.resident_mb()?);
-                tokio::time::sleep(PAUSE).await;
+    let peer = Meter::new(u32::try_from(backend)?);
+    for (way_name, way) in [WAYS[0], WAYS[1], WAYS[2]] {
+        for (name, client, meter) in [
+            ("perennial", ours, served.meter()),
+            ("PostgreSQL (backend)", theirs, peer),
+        ] {
+            let mut reader = SlowReader::new(meter)?;
+            reader.read(client, &query, way).await?;
+            if let Some(rows) = reader.rows.filter(|rows| *rows != orders * copies) {
+                return Err(format!("{rows} rows instead of {}", orders * copies).into());
             }
+            table.row([
+                format!("{way_name}, {name}"),
+                reader
+                    .rows
+                    .map_or_else(String::new, |rows| format!("{}", rows / 1_000)),
+                format!("{:.0}", reader.read as f64 / 1e6),
+                format!("{:.1}", reader.start.elapsed().as_secs_f64()),
+                format!("{:.0}", reader.before),
+                format!("{:.0}", reader.highest),
+                format!("{:.0}", reader.highest - reader.before),
+            ]);
         }
-        table.row([
-            name.to_owned(),
-            format!("{:.0}", read as f64 / 1e6),
-            format!("{:.1}", start.elapsed().as_secs_f64()),
-            format!("{before:.0}"),
-            format!("{highest:.0}"),
-            format!("{:.0}", highest - before),
-        ]);
     }
     table.print();
     Ok(())
+}
+
+/// A client that reads [`GULP`] bytes and waits, and looks at the server's memory meanwhile.
+struct SlowReader {
+    meter: Meter,
+    start: Instant,
+    before: f64,
+    highest: f64,
+    read: usize,
+    gulped: usize,
+    /// None where the way does not tell.
+    rows: Option<u64>,
+}
+
+impl SlowReader {
+    fn new(meter: Meter) -> Result<Self> {
+        let before = meter.resident_mb()?;
+        Ok(Self {
+            meter,
+            start: Instant::now(),
+            before,
+            highest: before,
+            read: 0,
+            gulped: 0,
+            rows: None,
+        })
+    }
+
+    async fn read(&mut self, client: &Client, query: &str, way: Way) -> Result<()> {
+        match way {
+            Way::Text => {
+                let stream = client.simple_query_raw(query).await?;
+                futures::pin_mut!(stream);
+                while let Some(message) = stream.try_next().await? {
+                    if let SimpleQueryMessage::Row(row) = message {
+                        let bytes = (0..row.len()).filter_map(|column| row.get(column)).map(str::len);
+                        self.row(bytes.sum()).await?;
+                    }
+                }
+            }
+            Way::Binary => {
+                let stream = client.query_raw(query, Vec::<i32>::new()).await?;
+                futures::pin_mut!(stream);
+                while let Some(row) = stream.try_next().await? {
+                    self.row(row.raw_size_bytes()).await?;
+                }
+            }
+            Way::CopyText | Way::CopyBinary => {
+                let stream = client.copy_out(&format!("COPY ({query}) TO STDOUT")).await?;
+                futures::pin_mut!(stream);
+                while let Some(chunk) = stream.next().await {
+                    self.taken(chunk?.len()).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn row(&mut self, bytes: usize) -> Result<()> {
+        self.rows = Some(self.rows.unwrap_or(0) + 1);
+        self.taken(bytes).await
+    }
+
+    async fn taken(&mut self, bytes: usize) -> Result<()> {
+        self.read += bytes;
+        self.gulped += bytes;
+        if self.gulped >= GULP {
+            self.gulped = 0;
+            self.highest = self.highest.max(self.meter.resident_mb()?);
+            tokio::time::sleep(PAUSE).await;
+        }
+        Ok(())
+    }
 }

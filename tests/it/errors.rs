@@ -34,6 +34,30 @@ const FAILURES: &[(&str, u32, &str, &str)] = &[
         "each UNION query must have the same number of columns",
         "SELECT 1 UNION SELECT 1, 2",
     ),
+    (
+        "42809",
+        8,
+        "window function row_number requires an OVER clause",
+        "SELECT row_number()",
+    ),
+    (
+        "42809",
+        8,
+        "OVER specified, but upper is not a window function nor an aggregate function",
+        "SELECT upper('a') OVER ()",
+    ),
+    (
+        "42809",
+        8,
+        "DISTINCT specified, but upper is not an aggregate function",
+        "SELECT upper(DISTINCT 'a')",
+    ),
+    (
+        "42883",
+        8,
+        "function percentile_cont(numeric) does not exist",
+        "SELECT percentile_cont(0.5)",
+    ),
     ("22003", 0, "integer out of range", "SELECT 99999999999::int"),
     ("22003", 0, "smallint out of range", "SELECT 99999::smallint"),
     (

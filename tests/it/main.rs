@@ -48,3 +48,4 @@ mod windows;
 mod wires;
 mod words;
 mod worlds;
+mod wrong_calls;

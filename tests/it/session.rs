@@ -90,6 +90,50 @@ async fn settings_are_set_shown_and_put_back() {
     check(run(&client, "SET TimeZone = 'Mars/Olympus'").await, "22023");
 }
 
+/// Durations are in the unit that the relation tells, as in Postgres; everything else is what SHOW says.
+#[tokio::test]
+async fn the_relation_of_settings_is_that_of_the_session() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let other = connect(&server).await;
+    let row = async |client: &Client, name: &str| {
+        let sql = format!(
+            "SELECT concat_ws('|', setting, unit, source, reset_val) FROM pg_settings WHERE name = '{name}'"
+        );
+        one(client, &sql).await
+    };
+    assert_eq!(row(&client, "statement_timeout").await, "0|ms|default|0");
+    execute(
+        &client,
+        "SET statement_timeout = '5s'; SET timezone = 'Asia/Tokyo'; BEGIN; SET LOCAL statement_timeout = '2min'; SET LOCAL DateStyle = 'German'",
+    )
+    .await;
+    assert_eq!(row(&client, "statement_timeout").await, "120000|ms|session|0");
+    assert_eq!(row(&client, "DateStyle").await, "German, DMY|session|ISO, MDY");
+    execute(&client, "COMMIT").await;
+    assert_eq!(row(&client, "statement_timeout").await, "5000|ms|session|0");
+    assert_eq!(row(&client, "TimeZone").await, "Asia/Tokyo|session|UTC");
+    assert_eq!(row(&client, "DateStyle").await, "ISO, MDY|default|ISO, MDY");
+    assert_eq!(row(&other, "statement_timeout").await, "0|ms|default|0");
+    let prepared = client
+        .prepare("SELECT setting FROM pg_catalog.pg_settings WHERE name = $1")
+        .await
+        .unwrap();
+    for timeout in ["1000", "2000", "3000"] {
+        execute(&client, &format!("SET statement_timeout = {timeout}")).await;
+        let read = client
+            .query_one(&prepared, &[&"statement_timeout"])
+            .await
+            .unwrap();
+        assert_eq!(read.get::<_, String>(0), timeout);
+    }
+    execute(&client, "RESET ALL").await;
+    assert_eq!(row(&client, "statement_timeout").await, "0|ms|default|0");
+    assert_eq!(row(&client, "application_name").await, "|default|");
+    let differing = "SELECT string_agg(name, ', ') FROM pg_settings WHERE setting <> current_setting(name) AND unit IS NULL";
+    assert_eq!(one(&client, differing).await, "");
+}
+
 #[tokio::test]
 async fn a_setting_follows_its_transaction() {
     let server = TestServer::start(TestLake::empty());

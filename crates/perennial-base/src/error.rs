@@ -33,6 +33,10 @@ pub enum ErrorClass {
     TypeMismatch,
     /// A type that cannot be cast to another.
     CannotCoerce,
+    /// A function that is called as one of another kind is, such as a window function without OVER.
+    WrongObjectType,
+    /// A window function, or a window, where none may stand.
+    Windowing,
     /// A place in ORDER BY or GROUP BY that the select list does not have.
     InvalidColumnReference,
     /// A table name or alias that FROM has twice.
@@ -123,7 +127,7 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// Every class, for tests that must not forget one.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 56] = [
         Self::Syntax,
         Self::UndefinedTable,
         Self::UndefinedDatabase,
@@ -135,6 +139,8 @@ impl ErrorClass {
         Self::Grouping,
         Self::TypeMismatch,
         Self::CannotCoerce,
+        Self::WrongObjectType,
+        Self::Windowing,
         Self::InvalidColumnReference,
         Self::DuplicateAlias,
         Self::InvalidRegex,

@@ -171,6 +171,19 @@ pub struct SettingDescription {
     pub description: String,
 }
 
+/// One setting as it stands in a session. Durations are in milliseconds.
+#[derive(Debug, Clone)]
+pub struct SettingState {
+    /// What does not depend on the session.
+    pub description: SettingDescription,
+    /// The value in force.
+    pub value: String,
+    /// The value that RESET goes back to.
+    pub reset: String,
+    /// Where the value in force is from, as `pg_settings.source` says it.
+    pub source: &'static str,
+}
+
 /// What session functions such as `current_user` answer, for one session.
 pub trait SessionFacts: Send + Sync + std::fmt::Debug {
     /// The role in force.
@@ -196,6 +209,12 @@ pub trait SessionFacts: Send + Sync + std::fmt::Debug {
 pub trait SystemCatalog: Send + Sync + std::fmt::Debug {
     /// The relations of the system schemas as (schema, relation, rows), made once for a description.
     fn relations(&self, description: &CatalogDescription) -> Result<Vec<SystemRelation>>;
+
+    /// The relation of a session's settings, in the place of that which [`Self::relations`] gives.
+    ///
+    /// # Errors
+    /// Never in practice: the rows have the columns of the relation.
+    fn settings(&self, settings: &[SettingState]) -> Result<SystemRelation>;
 
     /// The functions that answer from the session.
     fn functions(&self, facts: Arc<dyn SessionFacts>) -> Vec<ScalarUDF>;

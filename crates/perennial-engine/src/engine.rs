@@ -21,6 +21,7 @@ use crate::functions;
 use crate::keyed::pages::Pages;
 use crate::limits::{self, ProcessPool, Reserved, StatementPool};
 use crate::release::{Release, ViewPlanner};
+use crate::session::settings::Given;
 use crate::session::{Login, Session};
 use crate::system::{Run, Runs};
 
@@ -345,24 +346,17 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<S
 }
 
 /// Settings with which every session of a configuration starts.
-pub(crate) fn session_defaults(config: &Config) -> BTreeMap<String, String> {
+pub(crate) fn session_defaults(config: &Config) -> BTreeMap<String, Given> {
     let mut defaults = BTreeMap::new();
+    let mut give = |name: &str, value: String| {
+        defaults.insert(name.to_owned(), Given::by_configuration(value));
+    };
     let timeout = config.server.statement_timeout.as_millis();
     if timeout > 0 {
-        defaults.insert("statement_timeout".to_owned(), format!("{timeout}ms"));
+        give("statement_timeout", format!("{timeout}ms"));
     }
-    defaults.insert(
-        "max_connections".to_owned(),
-        config.server.max_connections.to_string(),
-    );
-    defaults.insert(
-        "ssl".to_owned(),
-        if config.server.tls_certificate.is_some() {
-            "on"
-        } else {
-            "off"
-        }
-        .to_owned(),
-    );
+    give("max_connections", config.server.max_connections.to_string());
+    let encrypted = config.server.tls_certificate.is_some();
+    give("ssl", if encrypted { "on" } else { "off" }.to_owned());
     defaults
 }

@@ -5,6 +5,8 @@ use datafusion::common::{DataFusionError, SchemaError};
 use perennial_base::error::{ErrorClass, UserError, nearest};
 use perennial_udf_kit::FunctionError;
 
+mod calls;
+mod debug;
 mod room;
 mod types;
 mod wording;
@@ -189,12 +191,8 @@ fn translate(error: &DataFusionError) -> Error {
         DataFusionError::SQL(parser, _) => Error::new(ErrorClass::Syntax, parser.to_string()),
         DataFusionError::ArrowError(arrow, _) => translate_arrow(arrow),
         DataFusionError::ResourcesExhausted(message) => exhausted(message),
-        DataFusionError::NotImplemented(message) => wording::reworded(message).unwrap_or_else(|| {
-            Error::new(
-                ErrorClass::Unsupported,
-                lower_first(&named_in(first_line(message))),
-            )
-        }),
+        DataFusionError::NotImplemented(message) => wording::reworded(message)
+            .unwrap_or_else(|| Error::new(ErrorClass::Unsupported, debug::told(first_line(message)))),
         // The text of a store can have paths of the server in it, and worse.
         DataFusionError::ObjectStore(store) => {
             statement(&perennial_lake::Error::store("read", "a data file", store))
@@ -206,10 +204,9 @@ fn translate(error: &DataFusionError) -> Error {
                 .with_hint("perennial.files names the files and their state.")
         }
         DataFusionError::Plan(message) | DataFusionError::Execution(message) => translate_message(message),
-        DataFusionError::Configuration(message) => Error::new(
-            ErrorClass::InvalidArgument,
-            lower_first(&named_in(first_line(message))),
-        ),
+        DataFusionError::Configuration(message) => {
+            Error::new(ErrorClass::InvalidArgument, debug::told(first_line(message)))
+        }
         DataFusionError::ExecutionJoin(join) => internal(&join.to_string()),
         other => {
             let text = other.strip_backtrace();
@@ -328,7 +325,7 @@ fn translate_message(message: &str) -> Error {
     by_message(message).unwrap_or_else(|| {
         Error::new(
             ErrorClass::InvalidArgument,
-            lower_first(&named_in(first_line(strip_prefixes(message)))),
+            debug::told(first_line(strip_prefixes(message))),
         )
     })
 }
@@ -382,7 +379,7 @@ fn by_message(message: &str) -> Option<Error> {
         || line.contains("function signature")
         || line.contains("expects") && line.contains("arguments")
     {
-        return Some(Error::new(ErrorClass::UndefinedFunction, lower_first(&named_in(line))).with_hint(
+        return Some(Error::new(ErrorClass::UndefinedFunction, debug::told(line)).with_hint(
             "No function matches the given name and argument types. You might need to add explicit type casts.",
         ));
     }
@@ -393,7 +390,7 @@ fn by_message(message: &str) -> Option<Error> {
         || line.contains("Cannot coerce")
     {
         return Some(
-            Error::new(ErrorClass::TypeMismatch, lower_first(&named_in(line)))
+            Error::new(ErrorClass::TypeMismatch, debug::told(line))
                 .with_hint("You might need to add explicit type casts."),
         );
     }
@@ -449,7 +446,7 @@ fn grouping(line: &str) -> Error {
                 unquoted(column)
             ),
         ),
-        None => Error::new(ErrorClass::Grouping, lower_first(line)),
+        None => Error::new(ErrorClass::Grouping, debug::told(line)),
     }
 }
 
@@ -505,6 +502,11 @@ fn internal(text: &str) -> Error {
     Error::new(ErrorClass::Internal, "internal error")
         .with_detail(sentence(first_line(text)))
         .with_hint("This is a defect of Perennial; the server's log has more.")
+}
+
+/// What stands between the start of a line and a middle, and what follows the middle.
+fn between<'a>(line: &'a str, start: &str, middle: &str) -> Option<(&'a str, &'a str)> {
+    line.strip_prefix(start)?.rsplit_once(middle)
 }
 
 fn strip_prefixes(message: &str) -> &str {

@@ -14,7 +14,7 @@ use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias, SelectItem
 use perennial_base::{ErrorClass, UserError};
 
 use crate::error::{Error, Result, type_name};
-use crate::session::planning::parameter_names;
+use crate::session::planning::{parameter_names, sort_of};
 use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::{END_OF_INPUT, parse};
 
@@ -30,14 +30,13 @@ pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<
         return Err(not_one(sql));
     };
     let mut statement = parsed.statement().clone();
-    let aggregates = |name: &str| state.aggregate_functions().contains_key(name);
     normalise(
         &mut statement,
         &Context {
             relations: &|_| None,
             reading: None,
             config: None,
-            aggregates: &aggregates,
+            functions: &|name| sort_of(state, name),
             parameters: &|name| parameter_names(state, name),
         },
     )?;

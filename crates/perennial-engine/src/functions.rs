@@ -1,6 +1,7 @@
 //! The single registration list of SQL functions, and what their declarations say about them.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::{AggregateUDF, Documentation, ScalarUDF, WindowUDF};
@@ -28,6 +29,15 @@ pub(crate) fn sets() -> Vec<perennial_udf_kit::FunctionSet> {
     ]
 }
 
+/// Whether an aggregate is one of Perennial's.
+pub(crate) fn is_own_aggregate(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+        let all = sets().into_iter().flat_map(|set| set.aggregate);
+        all.map(|function| function.name().to_owned()).collect()
+    });
+    NAMES.contains(name)
+}
+
 /// Descriptions of Perennial's own functions, by family and name.
 pub fn own_descriptions() -> Vec<FunctionDescription> {
     let mut all = Vec::new();
@@ -51,7 +61,7 @@ pub fn own_descriptions() -> Vec<FunctionDescription> {
 /// Descriptions of all functions of a session, the engine's own included.
 pub(crate) fn descriptions(state: &SessionState) -> Vec<FunctionDescription> {
     let mut all = own_descriptions();
-    let own: std::collections::HashSet<String> = all.iter().map(|function| function.name.clone()).collect();
+    let own: HashSet<String> = all.iter().map(|function| function.name.clone()).collect();
     let builtin = |name: &str| !own.contains(name);
     let mut rest = Vec::new();
     for function in state

@@ -22,7 +22,7 @@ use crate::session::cursor::Cursor;
 use crate::session::facts::Facts;
 use crate::session::planning::CachedState;
 use crate::session::plans::Planned;
-use crate::session::settings::{OutputStyle, Settings};
+use crate::session::settings::{Given, OutputStyle, Settings};
 use crate::sql::parse::Parsed;
 
 pub(crate) mod copy;
@@ -34,6 +34,7 @@ pub(crate) mod plans;
 pub(crate) mod registry;
 pub(crate) mod request;
 pub mod settings;
+pub(crate) mod shown;
 pub(crate) mod transaction;
 pub(crate) mod utility;
 
@@ -158,7 +159,7 @@ pub(crate) struct Shared {
 impl Session {
     pub(crate) fn new(engine: Arc<Engine>, login: Login) -> Result<Self> {
         let mut defaults = session_defaults(engine.config());
-        defaults.insert("session_authorization".to_owned(), login.user.clone());
+        defaults.insert("session_authorization".to_owned(), Given::by_login(&login.user));
         let roles = &engine.config().roles;
         let role = roles.iter().find(|role| role.name == login.user);
         let owner = role.is_some_and(|role| role.owner);
@@ -166,12 +167,12 @@ impl Session {
         if let Some(timeout) = role.and_then(|role| role.statement_timeout) {
             defaults.insert(
                 "statement_timeout".to_owned(),
-                format!("{}ms", timeout.as_millis()),
+                Given::by_role(format!("{}ms", timeout.as_millis())),
             );
         }
         defaults.insert(
             "is_superuser".to_owned(),
-            if owner { "on" } else { "off" }.to_owned(),
+            Given::by_login(if owner { "on" } else { "off" }),
         );
         let mut settings = Settings::new(defaults);
         for (name, value) in &login.settings {

@@ -1,8 +1,10 @@
 //! Statements as text and as trees: splitting, parsing, and what Postgres' grammar has that the planner lacks.
 
+pub(crate) mod calls;
 pub(crate) mod depth;
 mod dialect;
 pub(crate) mod fetch;
+pub(crate) mod from;
 pub(crate) mod literals;
 pub(crate) mod names;
 pub(crate) mod normalise;

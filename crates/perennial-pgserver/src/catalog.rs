@@ -27,7 +27,9 @@ use datafusion::logical_expr::ScalarUDF;
 use parking_lot::Mutex;
 use perennial_base::Clock;
 use perennial_engine::OutputStyle;
-use perennial_engine::description::{CatalogDescription, SessionFacts, SystemCatalog, SystemRelation};
+use perennial_engine::description::{
+    CatalogDescription, SessionFacts, SettingState, SystemCatalog, SystemRelation,
+};
 use perennial_engine::error::{Error, Result};
 
 use self::function::SessionFunction;
@@ -79,6 +81,10 @@ impl SystemCatalog for PgCatalog {
             &Model::new(description),
             self.process.clock.now(),
         )?)
+    }
+
+    fn settings(&self, settings: &[SettingState]) -> Result<SystemRelation> {
+        Ok(system::settings(settings)?)
     }
 
     fn functions(&self, facts: Arc<dyn SessionFacts>) -> Vec<ScalarUDF> {

@@ -38,6 +38,8 @@ pub fn class(class: ErrorClass) -> &'static str {
         ErrorClass::Grouping => "42803",
         ErrorClass::TypeMismatch => "42804",
         ErrorClass::CannotCoerce => "42846",
+        ErrorClass::WrongObjectType => "42809",
+        ErrorClass::Windowing => "42P20",
         ErrorClass::InvalidColumnReference => "42P10",
         ErrorClass::DuplicateAlias => "42712",
         ErrorClass::InvalidRegex => "2201B",

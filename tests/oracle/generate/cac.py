@@ -24,7 +24,17 @@ def cac(cents, customers):
 CASES = [(1_000_000, 200), (1_000_000, 500), (1_000_000, 0), (0, 3), (-100, 3), (1, 200), (-1, 200)]
 CASES += [(random.randint(-10**9, 10**12), random.randint(0, 5000)) for _ in range(80)]
 
+def double(spend, customers):
+    """The double precision nearest to the exact quotient, which is what a division of two of them gives."""
+    return "" if customers == 0 else repr(float(Fraction(spend) / customers)).removesuffix(".0")
+
+
+DOUBLES = [(10.0, 4), (0.0, 3), (-0.1, 3), (1e-300, 7), (1e300, 3), (10.0, 0)]
+DOUBLES += [(random.uniform(-1e6, 1e9), random.randint(0, 5000)) for _ in range(40)]
+
 out = csv.writer(sys.stdout, lineterminator="\n")
-out.writerow(["spend", "customers", "expected"])
+out.writerow(["spend", "type", "customers", "expected"])
 for cents, customers in CASES:
-    out.writerow([Decimal(cents) / 100, customers, cac(cents, customers)])
+    out.writerow([Decimal(cents) / 100, "numeric(18,2)", customers, cac(cents, customers)])
+for spend, customers in DOUBLES:
+    out.writerow([repr(spend), "double precision", customers, double(spend, customers)])

@@ -31,9 +31,22 @@ CASES = [
 ]
 CASES += [[random.choice([None, *range(11)]) for _ in range(random.randint(1, 60))] for _ in range(60)]
 
+# Not strict: what is no score is as if it had not been given.
+LENIENT = [[11], [10, 11, -1, 7], [7.5, 9, 0]]
+LENIENT += [
+    [random.choice([None, -1, 11, 7.5, 0.5, 99, *range(11)]) for _ in range(random.randint(1, 60))] for _ in range(40)
+]
+
+
+def cell(score, sql_type):
+    return f"(CAST({'NULL' if score is None else score} AS {sql_type}))"
+
+
 out = csv.writer(sys.stdout, lineterminator="\n")
-out.writerow(["answers", "expected"])
-for scores in CASES:
-    rows = ", ".join(f"(CAST({'NULL' if score is None else score} AS bigint))" for score in scores)
-    answer = nps(scores)
-    out.writerow([rows, "" if answer is None else repr(float(answer))])
+out.writerow(["answers", "strict", "expected"])
+for cases, strict, sql_type in [(CASES, "true", "bigint"), (LENIENT, "false", "numeric(5,1)")]:
+    for scores in cases:
+        rows = ", ".join(cell(score, sql_type) for score in scores)
+        valid = [score for score in scores if score is None or score in range(11)]
+        answer = nps(valid)
+        out.writerow([rows, strict, "" if answer is None else repr(float(answer))])

@@ -38,14 +38,28 @@ def deduplicated(events, window):
     return level
 
 
+def ordered(events, window, increase):
+    """Rows count until one that is no step, or a step whose step before was not made, follows a made one."""
+    events = sorted(events, key=lambda event: (event[0], STEPS.index(event[1]) if event[1] in STEPS else 9))
+    for end, (_, name) in enumerate(events):
+        made = longest(events[:end], window, increase)
+        if made > 0 and name not in STEPS[: made + 1]:
+            return made
+    return longest(events, window, increase)
+
+
 out = csv.writer(sys.stdout, lineterminator="\n")
 out.writerow(["rows", "window", "mode", "expected"])
-for number in range(150):
+for number in range(230):
     count = random.randint(1, 12)
     events = [(random.randint(0, 20), random.choice("aaabbccx")) for _ in range(count)]
     window = random.choice([0, 1, 3, 5, 10, 20])
     mode = random.choice(["", "strict_increase", "strict_deduplication"])
-    if mode == "strict_deduplication":
+    if number >= 150:
+        mode = random.choice(["strict_order", "strict_order strict_increase"])
+    if mode.startswith("strict_order"):
+        expected = ordered(events, window, "strict_increase" in mode)
+    elif mode == "strict_deduplication":
         expected = deduplicated(events, window)
     else:
         expected = longest(events, window, mode == "strict_increase")

@@ -4,7 +4,10 @@ use std::fmt::Debug;
 
 use arrow::array::{Array, ArrayRef, BooleanArray};
 use datafusion_common::{Result, ScalarValue, not_impl_err};
+use datafusion_expr::function::AccumulatorArgs;
 use datafusion_expr::{Accumulator, EmitTo, GroupsAccumulator};
+
+use crate::error::FunctionError;
 
 /// What is particular about an aggregate function. [`Groups`] and [`Single`] make an engine's accumulators of it.
 pub trait Fold: Debug + Send + Sync + 'static {
@@ -64,6 +67,19 @@ pub trait Fold: Debug + Send + Sync + 'static {
     fn heap_size(_state: &Self::State) -> usize {
         0
     }
+}
+
+/// Refuses DISTINCT, for `accumulator`: of equal rows each counts. An engine that plans DISTINCT as a GROUP BY of its own
+/// must ask before; Perennial's does.
+///
+/// # Errors
+/// [`FunctionError::Distinct`].
+pub fn every_row_counts(arguments: &AccumulatorArgs<'_>) -> Result<()> {
+    if arguments.is_distinct {
+        let function = arguments.name.to_owned();
+        return Err(FunctionError::Distinct { function }.into());
+    }
+    Ok(())
 }
 
 /// One state per group.

@@ -49,6 +49,12 @@ pub enum FunctionError {
         /// The argument.
         argument: &'static str,
     },
+    /// DISTINCT in a call of an aggregate function for which every row counts.
+    #[error("DISTINCT is not supported for {function}: every row counts")]
+    Distinct {
+        /// The function.
+        function: String,
+    },
 }
 
 impl FunctionError {
@@ -75,6 +81,7 @@ impl UserError for FunctionError {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Undefined { .. } => ErrorClass::UndefinedFunction,
+            Self::Distinct { .. } => ErrorClass::Unsupported,
             Self::OutOfRange { .. } | Self::InvalidArgument { .. } | Self::NotConstant { .. } => {
                 ErrorClass::InvalidArgument
             }
@@ -99,6 +106,9 @@ impl UserError for FunctionError {
         match self {
             Self::Undefined { syntax, .. } => Some(format!("It is called as {syntax}.")),
             Self::InvalidArgument { hint, .. } => hint.clone(),
+            Self::Distinct { .. } => {
+                Some("Take the distinct rows in FROM: (SELECT DISTINCT … FROM …).".to_owned())
+            }
             _ => None,
         }
     }

@@ -12,7 +12,7 @@ pub mod parameters;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use aggregate::{Fold, Groups, Single};
+pub use aggregate::{Fold, Groups, Single, every_row_counts};
 pub use error::FunctionError;
 pub use function_set::FunctionSet;
 pub use parameters::{Kind, Parameter, Parameters};

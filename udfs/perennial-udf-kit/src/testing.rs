@@ -24,8 +24,8 @@ use datafusion_expr::{
 pub use self::documentation::check_set;
 use crate::error::FunctionError;
 
-/// Calls a scalar function on arrays: plain, sliced out of longer ones, in every encoding of text, and row by row as
-/// constants. Every form must give `expected`; no rows give none, and in every form nothing but nulls gives nulls.
+/// Calls a scalar function on arrays: plain, sliced out of longer ones, in every encoding of text, row by row as
+/// constants, and in every place a column beside constants and a constant beside columns. Every form must give `expected`; no rows give none, and in every form nothing but nulls gives nulls.
 #[track_caller]
 pub fn check_scalar(function: &ScalarUDF, arguments: &[ArrayRef], expected: &ArrayRef) {
     check_forms(function, arguments, expected);
@@ -68,6 +68,38 @@ fn check_forms(function: &ScalarUDF, arguments: &[ArrayRef], expected: &ArrayRef
             ScalarValue::try_from_array(expected, row).expect("a scalar"),
             "row {row} as constants"
         );
+        check_mixed(function, &constants, &answer, row);
+    }
+}
+
+/// In every place a column among constants, and a constant among columns, give `expected` for each row.
+#[track_caller]
+fn check_mixed(function: &ScalarUDF, constants: &[ColumnarValue], expected: &ScalarValue, row: usize) {
+    const ROWS: usize = 3;
+    if constants.len() < 2 {
+        return;
+    }
+    let column = |constant: &ColumnarValue| {
+        let values = constant.to_array(ROWS).expect("a column of a constant");
+        ColumnarValue::Array(sliced(&values))
+    };
+    let expected = expected.to_array_of_size(ROWS).expect("a column of the answer");
+    for place in 0..constants.len() {
+        for (form, columns_elsewhere) in [("column", false), ("constant", true)] {
+            let mixed: Vec<ColumnarValue> = constants
+                .iter()
+                .enumerate()
+                .map(|(at, constant)| match (at == place) == columns_elsewhere {
+                    true => constant.clone(),
+                    false => column(constant),
+                })
+                .collect();
+            assert_eq!(
+                &array(call(function, &mixed, ROWS), ROWS),
+                &expected,
+                "row {row}, argument {place} as the only {form}"
+            );
+        }
     }
 }
 
@@ -94,7 +126,29 @@ pub fn check_aggregate(
     let empty = aggregate(function, &nothing).and_then(|empty| empty.to_array_of_size(expected.len()));
     let empty = empty.expect("an answer without rows");
     check_ways(function, &nothing, &[], &empty);
+    check_duplicates_and_order(function, arguments);
     check_ways(function, &nulls_of_groups(function, arguments), groups, &empty);
+}
+
+/// DISTINCT is refused, whichever accumulator an engine asks for, and the engine is told that it need not order the rows.
+#[track_caller]
+fn check_duplicates_and_order(function: &AggregateUDF, arguments: &[ArrayRef]) {
+    let arguments = coerce_aggregate(function, arguments).expect("arguments that fit");
+    let harness = Harness::new(function, &arguments);
+    let distinct = || AccumulatorArgs {
+        is_distinct: true,
+        ..harness.arguments()
+    };
+    assert!(!function.groups_accumulator_supported(distinct()));
+    let error = function.accumulator(distinct()).expect_err("DISTINCT is taken");
+    assert_eq!(
+        own_message(&error),
+        format!(
+            "DISTINCT is not supported for {}: every row counts",
+            function.name()
+        )
+    );
+    assert!(function.order_sensitivity().is_insensitive());
 }
 
 /// Every way in which an engine may aggregate gives `expected`.

@@ -2,24 +2,50 @@
 
 use perennial_base::ErrorClass;
 
-use super::{Error, first_line, input_type, named_in, strip_prefixes};
+use super::{Error, between, calls, first_line, input_type, named_in, strip_prefixes};
 
 /// The error that Postgres would give, if the sentence is one of those known here.
 pub(super) fn reworded(message: &str) -> Option<Error> {
     let message = strip_prefixes(message);
     let line = first_line(message.strip_prefix("Internal error: ").unwrap_or(message));
     let plain = |class, text: &str| Some(Error::new(class, text));
+    if let Some(error) = calls::reworded(line) {
+        return Some(error);
+    }
+    for (start, class, what) in [
+        ("Aggregate", ErrorClass::Grouping, "aggregate"),
+        ("Window", ErrorClass::Windowing, "window"),
+    ] {
+        if line.starts_with(&format!("{start} function calls cannot be nested")) {
+            return plain(class, &format!("{what} function calls cannot be nested"));
+        }
+        if line.to_ascii_lowercase().starts_with(&format!(
+            "physical plan does not support logical expression {what}function"
+        )) {
+            return plain(class, &format!("{what} functions are not allowed in this place"));
+        }
+    }
+    if line.starts_with("Too many columns! The subquery should only return one column") {
+        return plain(ErrorClass::Syntax, "subquery must return only one column");
+    }
+    if let Some((name, _)) = between(line, "The window ", " is not defined") {
+        return plain(
+            ErrorClass::UndefinedObject,
+            &format!("window \"{name}\" does not exist"),
+        );
+    }
     if let Some((value, data_type)) = between(line, "Cannot cast string '", "' to value of ")
         .or_else(|| between(line, "Cannot cast value '", "' to value of "))
     {
         return Some(invalid(value, &input_type(data_type.trim_end_matches(" type"))));
     }
-    if line.starts_with("regex parse error") {
+    if line.starts_with("regex parse error")
+        || line.starts_with("Regular expression did not compile: Syntax(")
+    {
         let why = message
             .lines()
-            .last()
-            .unwrap_or_default()
-            .trim_start_matches("error: ");
+            .find_map(|line| line.trim().strip_prefix("error: "))
+            .unwrap_or_else(|| message.lines().last().unwrap_or_default());
         return Some(Error::new(
             ErrorClass::InvalidRegex,
             format!("invalid regular expression: {why}"),
@@ -141,11 +167,6 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
         );
     }
     None
-}
-
-/// What stands between the start of a line and a middle, and what follows the middle.
-fn between<'a>(line: &'a str, start: &str, middle: &str) -> Option<(&'a str, &'a str)> {
-    line.strip_prefix(start)?.rsplit_once(middle)
 }
 
 /// A text that is no value of a type. A date that is written well and is not in the calendar is out of range.

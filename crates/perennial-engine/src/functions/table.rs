@@ -7,16 +7,16 @@ use std::ops::ControlFlow;
 
 use datafusion::logical_expr::Documentation;
 use datafusion::sql::sqlparser::ast::{
-    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, Query, TableAlias, TableAliasColumnDef,
-    TableFactor, TableFunctionArgs, UnaryOperator, Value, visit_expressions,
+    Expr, FunctionArg, FunctionArgExpr, FunctionArgOperator, Ident, Query, TableAlias, TableFactor,
+    TableFunctionArgs, UnaryOperator, Value, visit_expressions,
 };
 use perennial_base::{Config, ErrorClass, nearest};
 
 use crate::error::{Error, Result};
 use crate::functions::period::local;
 use crate::functions::{cohort_retention, explain_identity, lifecycle};
+use crate::sql::from::not_counted;
 use crate::sql::parse::parse_query;
-use crate::sql::sets::LISTS;
 
 /// One table function.
 #[derive(Debug)]
@@ -163,11 +163,6 @@ pub fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Whether a function gives a list, called as a table: Postgres names its column by the alias or the function.
-fn gives_list(called: &str) -> bool {
-    called == "unnest" || LISTS.contains(&called)
-}
-
 /// Arguments as they were written.
 pub(crate) fn list_of(args: &[FunctionArg]) -> String {
     let arguments: Vec<String> = args.iter().map(ToString::to_string).collect();
@@ -196,6 +191,7 @@ pub(crate) fn expand(factor: &mut TableFactor, config: Option<&Config>) -> Resul
         name,
         alias,
         args: Some(args),
+        with_ordinality,
         ..
     } = factor
     else {
@@ -205,55 +201,16 @@ pub(crate) fn expand(factor: &mut TableFactor, config: Option<&Config>) -> Resul
         return Ok(());
     };
     let called = called.value.to_lowercase();
-    if gives_list(&called) {
-        if let Some(replaced) = list_as_table(&called, alias, args)? {
-            *factor = replaced;
-        }
-        return Ok(());
-    }
     let Some(function) = TABLE_FUNCTIONS.iter().find(|function| function.name == called) else {
         return Ok(());
     };
+    if *with_ordinality {
+        return Err(not_counted(function.name));
+    }
     let arguments = read(function, args, config)?;
     let sql = (function.query)(&arguments)?;
     *factor = derived(parse_query(&sql)?, alias.take(), function.name, false);
     Ok(())
-}
-
-/// `generate_series(1, t.n) AS s` becomes `LATERAL (SELECT unnest(generate_series(1, t.n)) AS s) AS s`. With constants
-/// the planner streams the series itself, and only the column's name is missing.
-fn list_as_table(
-    called: &str,
-    slot: &mut Option<TableAlias>,
-    args: &TableFunctionArgs,
-) -> Result<Option<TableFactor>> {
-    let mut alias = slot.take().unwrap_or_else(|| TableAlias {
-        explicit: false,
-        name: Ident::new(called),
-        columns: Vec::new(),
-        at: None,
-    });
-    let constants = args.args.iter().all(
-        |arg| matches!(arg, FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if constant(expr).is_some()),
-    );
-    if called == "generate_series" && constants {
-        if alias.columns.is_empty() {
-            alias.columns.push(TableAliasColumnDef {
-                name: alias.name.clone(),
-                data_type: None,
-            });
-        }
-        *slot = Some(alias);
-        return Ok(None);
-    }
-    let item = format!("{called}({})", list_of(&args.args));
-    let item = if called == "unnest" {
-        item
-    } else {
-        format!("unnest({item})")
-    };
-    let query = parse_query(&format!("SELECT {item} AS {}", alias.name))?;
-    Ok(Some(derived(query, Some(alias), called, true)))
 }
 
 fn read<'a>(
@@ -394,7 +351,7 @@ fn of_one_value(expr: &Expr) -> bool {
 }
 
 /// The text of a literal; NULL is the empty text.
-fn constant(expr: &Expr) -> Option<String> {
+pub(crate) fn constant(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => Some(text.clone()),

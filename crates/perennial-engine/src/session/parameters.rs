@@ -91,10 +91,15 @@ fn placed(error: DataFusionError, text: &str) -> Error {
                 column: span.start.column,
             },
         )),
-        _ => match place(&error, text) {
-            Some(at) if error.position().is_none() => error.with_position(at),
-            _ => error,
-        },
+        _ => placed_by_name(error, text),
+    }
+}
+
+/// Adds where the name stands that an error is about, when it has no place yet.
+pub(super) fn placed_by_name(error: Error, text: &str) -> Error {
+    match place(&error, text) {
+        Some(at) if error.position().is_none() => error.with_position(at),
+        _ => error,
     }
 }
 
@@ -139,6 +144,10 @@ fn named(error: &Error) -> Option<String> {
         ErrorClass::UndefinedFunction => message
             .strip_prefix("function ")
             .and_then(|rest| rest.split(['(', ' ']).next()),
+        ErrorClass::WrongObjectType => message
+            .strip_prefix("window function ")
+            .or_else(|| message.split(" specified, but ").nth(1))
+            .and_then(|rest| rest.split(' ').next()),
         _ => None,
     };
     name.map(str::to_owned)

@@ -16,13 +16,15 @@ use perennial_base::{Config, ErrorClass, UserError};
 use crate::catalog::{Relations, SessionCatalog, relation_columns};
 use crate::engine::Lane;
 use crate::error::{Error, Result, StopReason};
+use crate::functions;
 use crate::landed::called;
 use crate::release::Release;
 use crate::rows::{Plan, Rows, panicked};
 use crate::rules::casts::Casts;
 use crate::session::facts::Facts;
 use crate::session::plans::{Basis, Planned};
-use crate::session::{Prepared, PreparedStatement, Session, parameters, unsupported, utility};
+use crate::session::{Prepared, PreparedStatement, Session, parameters, shown, unsupported, utility};
+use crate::sql::calls::Sort;
 use crate::sql::literals::Reading;
 use crate::sql::names::shown_schema;
 use crate::sql::normalise::{Context, normalise};
@@ -61,7 +63,11 @@ impl Session {
         if let Some(cached) = cached.as_ref().filter(|cached| cached.basis == *basis) {
             return Ok(Arc::clone(&cached.state));
         }
-        let catalog = SessionCatalog::new(Arc::clone(release.schemas()), &basis.path);
+        let schemas = match self.engine.front() {
+            Some(front) => shown::with_own(release.schemas(), front, &self.shared)?,
+            None => Arc::clone(release.schemas()),
+        };
+        let catalog = SessionCatalog::new(schemas, &basis.path);
         let mut config = self.engine.template().config().clone();
         config.options_mut().execution.time_zone = Some(basis.style.time_zone.engine_name());
         let mut builder = SessionStateBuilder::new_from_existing(self.engine.template().clone())
@@ -109,7 +115,8 @@ impl Session {
         let (declared, source) = (declared.to_vec(), parsed.clone());
         let planning = async move {
             let mut statement = source.statement().clone();
-            normalised(&mut statement, &state, &config, reading.as_ref())?;
+            normalised(&mut statement, &state, &config, reading.as_ref())
+                .map_err(|error| parameters::placed_by_name(error, source.text()))?;
             parameters::plan(&state, statement, &declared, source.text()).await
         };
         let (plan, parameters) = self
@@ -312,17 +319,29 @@ fn normalised(
     config: &Config,
     reading: Option<&Reading>,
 ) -> Result<()> {
-    let aggregates = |name: &str| state.aggregate_functions().contains_key(name);
     normalise(
         statement,
         &Context {
             config: Some(config),
-            aggregates: &aggregates,
+            functions: &|name| sort_of(state, name),
             parameters: &|name| parameter_names(state, name),
             relations: &|name| relation_columns(state, name),
             reading,
         },
     )
+}
+
+/// What a function is, if there is one of that name.
+pub(crate) fn sort_of(state: &SessionState, name: &str) -> Option<Sort> {
+    if state.aggregate_functions().contains_key(name) {
+        let own = functions::is_own_aggregate(name);
+        Some(Sort::Aggregate { own })
+    } else if state.window_functions().contains_key(name) {
+        Some(Sort::Window)
+    } else {
+        let scalar = state.scalar_functions().contains_key(name);
+        scalar.then_some(Sort::Scalar)
+    }
 }
 
 /// The names of a function's parameters in order, and how many of them must be given: those before the first bracket of

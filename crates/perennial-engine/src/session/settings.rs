@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use perennial_base::{ErrorClass, nearest};
 
 use self::declared::{AS_OF, Domain, SETTINGS, SNAPSHOT, Setting, check, declared, fixed};
+use crate::description::{SettingDescription, SettingState};
 use crate::error::{Error, Result};
 
 mod declared;
@@ -16,24 +17,55 @@ pub use self::declared::{SERVER_VERSION, SERVER_VERSION_NUM};
 pub use self::style::{DateForm, DateStyle, IntervalStyle, OutputStyle, Zone};
 
 /// The settings as clients see them in `pg_settings`, and the reference page shows them.
-pub fn descriptions() -> Vec<crate::description::SettingDescription> {
-    SETTINGS
-        .iter()
-        .map(|setting| crate::description::SettingDescription {
-            name: setting.name.to_owned(),
-            default: setting.default.to_owned(),
-            takes: setting.domain.takes(),
-            unit: setting.unit.map(str::to_owned),
-            description: setting.description.to_owned(),
-        })
-        .collect()
+pub fn descriptions() -> Vec<SettingDescription> {
+    SETTINGS.iter().map(described).collect()
+}
+
+fn described(setting: &Setting) -> SettingDescription {
+    SettingDescription {
+        name: setting.name.to_owned(),
+        default: setting.default.to_owned(),
+        takes: setting.domain.takes(),
+        unit: setting.unit.map(str::to_owned),
+        description: setting.description.to_owned(),
+    }
+}
+
+/// A value that a session starts with.
+#[derive(Debug, Clone)]
+pub(crate) struct Given {
+    value: String,
+    /// As `pg_settings.source` says it.
+    source: &'static str,
+}
+
+impl Given {
+    /// By `perennial.toml`, for everybody.
+    pub(crate) fn by_configuration(value: impl Into<String>) -> Self {
+        Self::by("configuration file", value)
+    }
+
+    /// By the role.
+    pub(crate) fn by_role(value: impl Into<String>) -> Self {
+        Self::by("user", value)
+    }
+
+    /// By what the log-in is.
+    pub(crate) fn by_login(value: impl Into<String>) -> Self {
+        Self::by("override", value)
+    }
+
+    fn by(source: &'static str, value: impl Into<String>) -> Self {
+        let value = value.into();
+        Self { value, source }
+    }
 }
 
 /// The values of one session.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     /// What a reset goes back to: the server's defaults, the role's, and what the client asked for at log-in.
-    defaults: BTreeMap<String, String>,
+    defaults: BTreeMap<String, Given>,
     values: BTreeMap<String, String>,
     local: BTreeMap<String, String>,
     /// The values at the start of the transaction.
@@ -49,7 +81,7 @@ pub(crate) struct Values {
 }
 
 impl Settings {
-    pub(crate) fn new(defaults: BTreeMap<String, String>) -> Self {
+    pub(crate) fn new(defaults: BTreeMap<String, Given>) -> Self {
         Self {
             defaults,
             values: BTreeMap::new(),
@@ -59,10 +91,11 @@ impl Settings {
         }
     }
 
-    /// Makes the values of now those that a reset goes back to.
+    /// Makes the values of now, which the client gave at log-in, those that a reset goes back to.
     pub(crate) fn make_default(&mut self) {
-        let values = std::mem::take(&mut self.values);
-        self.defaults.extend(values);
+        let values = std::mem::take(&mut self.values).into_iter();
+        self.defaults
+            .extend(values.map(|(name, value)| (name, Given::by("client", value))));
         self.changed.clear();
     }
 
@@ -119,10 +152,40 @@ impl Settings {
     }
 
     fn known_value(&self, name: &str) -> Option<String> {
-        [&self.local, &self.values, &self.defaults]
-            .into_iter()
-            .find_map(|map| map.get(name).cloned())
+        self.set_value(name)
+            .cloned()
+            .or_else(|| self.defaults.get(name).map(|given| given.value.clone()))
             .or_else(|| declared(name).map(|setting| setting.default.to_owned()))
+    }
+
+    /// What the session has set.
+    fn set_value(&self, name: &str) -> Option<&String> {
+        self.local.get(name).or_else(|| self.values.get(name))
+    }
+
+    /// All settings as they stand.
+    pub(crate) fn states(&self) -> Vec<SettingState> {
+        let state = |setting: &Setting| {
+            let given = self.defaults.get(setting.name);
+            let reset = given.map_or(setting.default, |given| given.value.as_str());
+            let set = self.set_value(setting.name);
+            let value = set.map_or(reset, String::as_str);
+            let number = |value: &str| match setting.domain {
+                Domain::Duration => duration_ms(value).unwrap_or(0).to_string(),
+                _ => value.to_owned(),
+            };
+            SettingState {
+                description: described(setting),
+                value: number(value),
+                reset: number(reset),
+                source: match (set, given) {
+                    (Some(_), _) => "session",
+                    (None, Some(given)) => given.source,
+                    (None, None) => "default",
+                },
+            }
+        };
+        SETTINGS.iter().map(state).collect()
     }
 
     /// Sets a value after a check; answers the value as it is stored.

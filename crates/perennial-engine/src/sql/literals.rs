@@ -227,6 +227,7 @@ fn exact(number: Expr) -> Expr {
 
 /// The arguments of `generate_series` in FROM, which wants timestamps of nanoseconds and a step that is an interval.
 pub(crate) fn in_series(arguments: &mut [FunctionArg], reading: &Reading) -> Result<()> {
+    typed_bounds(arguments, reading)?;
     for (place, argument) in arguments.iter_mut().enumerate() {
         let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else {
             continue;
@@ -249,6 +250,43 @@ pub(crate) fn in_series(arguments: &mut [FunctionArg], reading: &Reading) -> Res
             if let Some(step) = moment(&text.clone(), &mut data_type, reading)? {
                 *expr = step;
             }
+        }
+    }
+    Ok(())
+}
+
+/// A bound in quotes has the type of the other one.
+fn typed_bounds(arguments: &mut [FunctionArg], reading: &Reading) -> Result<()> {
+    let [
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(from)),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(to)),
+        ..,
+    ] = arguments
+    else {
+        return Ok(());
+    };
+    let typed = |expr: &Expr| match expr {
+        Expr::TypedString(typed) => Some(typed.data_type.clone()),
+        Expr::Cast { data_type, .. } => Some(data_type.clone()),
+        Expr::Value(value) if matches!(value.value, Value::Number(..)) => Some(DataType::BigInt(None)),
+        _ => None,
+    };
+    let types = [typed(to), typed(from)];
+    for (bound, data_type) in [from, to].into_iter().zip(types) {
+        if let Expr::Value(value) = &*bound
+            && let Value::SingleQuotedString(text) = &value.value
+            && let Some(mut data_type) = data_type
+        {
+            *bound = match moment(&text.clone(), &mut data_type, reading)? {
+                Some(read) => read,
+                None => Expr::Cast {
+                    kind: CastKind::DoubleColon,
+                    expr: Box::new(bound.clone()),
+                    data_type,
+                    array: false,
+                    format: None,
+                },
+            };
         }
     }
     Ok(())

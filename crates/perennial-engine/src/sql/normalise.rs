@@ -16,6 +16,8 @@ use crate::error::{Error, Result, specified_twice};
 use crate::functions::postgres::equals_any;
 use crate::functions::table;
 use crate::rules::array_literal::elements;
+use crate::sql::calls::{self, Sort};
+use crate::sql::from;
 use crate::sql::literals::{self, Reading};
 use crate::sql::names::{folded, name_columns};
 use crate::sql::offset;
@@ -33,8 +35,8 @@ pub(crate) type ParametersOf<'a> = dyn Fn(&str) -> Option<(Vec<String>, usize)> 
 pub(crate) struct Context<'a> {
     /// What table functions go by: calendar, present moment, stages.
     pub(crate) config: Option<&'a Config>,
-    /// Whether a function of this name is an aggregate.
-    pub(crate) aggregates: &'a dyn Fn(&str) -> bool,
+    /// What a function of this name is, if there is one.
+    pub(crate) functions: &'a dyn Fn(&str) -> Option<Sort>,
     /// The names of a function's parameters in order, and how many of them must be given.
     pub(crate) parameters: &'a ParametersOf<'a>,
     /// The columns of a served relation.
@@ -61,6 +63,12 @@ pub(crate) fn normalise(statement: &mut Statement, context: &Context<'_>) -> Res
 struct Rules<'a> {
     context: &'a Context<'a>,
     names: Names,
+}
+
+impl Rules<'_> {
+    fn aggregate(&self, name: &str) -> bool {
+        matches!((self.context.functions)(name), Some(Sort::Aggregate { .. }))
+    }
 }
 
 impl VisitorMut for Rules<'_> {
@@ -94,7 +102,7 @@ impl VisitorMut for Rules<'_> {
         }
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-                values_of_exists(expr, self.context.aggregates);
+                values_of_exists(expr, &|name| self.aggregate(name));
             }
         }
         ControlFlow::Continue(())
@@ -108,6 +116,7 @@ impl VisitorMut for Rules<'_> {
     }
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
+        from::plain(factor);
         if let TableFactor::Table {
             name, args: Some(_), ..
         } = factor
@@ -118,7 +127,8 @@ impl VisitorMut for Rules<'_> {
         }
         let replaced = partitions::in_from(factor)
             .and_then(|()| sets::in_from(factor))
-            .and_then(|()| table::expand(factor, self.context.config));
+            .and_then(|()| table::expand(factor, self.context.config))
+            .and_then(|()| from::expand(factor, self.context.functions));
         match replaced {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => ControlFlow::Break(error),
@@ -144,6 +154,13 @@ impl VisitorMut for Rules<'_> {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Expr::Function(function) = expr
+            && let Some(called) = function.name.0.last().map(part)
+            && let Some(sort) = (self.context.functions)(&called)
+            && let Err(error) = calls::check(function, sort)
+        {
+            return ControlFlow::Break(error);
+        }
         if let Some(reading) = self.context.reading {
             if let Expr::Function(function) = expr
                 && let Some(replaced) = literals::instead(function)
@@ -163,7 +180,7 @@ impl VisitorMut for Rules<'_> {
                 }
             }
             Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
-            Expr::Function(function) => match subquery::array(function, self.context.aggregates) {
+            Expr::Function(function) => match subquery::array(function, &|name| self.aggregate(name)) {
                 Some(array) => *expr = array,
                 None => {
                     function_name(function);
@@ -174,7 +191,7 @@ impl VisitorMut for Rules<'_> {
                 }
             },
             Expr::TypedString(typed) => offset::literal(&mut typed.value.value, &typed.data_type),
-            Expr::Subquery(query) => subquery::scalar(query, self.context.aggregates),
+            Expr::Subquery(query) => subquery::scalar(query, &|name| self.aggregate(name)),
             Expr::Like {
                 pattern, escape_char, ..
             }

@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
 };
 
+use super::from::not_counted;
 use super::names::folded;
 use super::parse::parse_query;
 use super::subquery::{call, function};
@@ -18,7 +19,7 @@ use crate::functions::table::{derived, list_of};
 pub(crate) const LISTS: [&str; 2] = ["generate_series", "generate_subscripts"];
 
 /// Functions that give a set in Postgres, each with the one that gives its rows as an array.
-const SPLITS: [(&str, &str); 2] = [
+pub(crate) const SPLITS: [(&str, &str); 2] = [
     ("regexp_split_to_table", "regexp_split_to_array"),
     ("string_to_table", "string_to_array"),
 ];
@@ -52,6 +53,7 @@ pub(crate) fn in_from(factor: &mut TableFactor) -> Result<()> {
         name,
         alias,
         args: Some(args),
+        with_ordinality,
         ..
     } = factor
     else {
@@ -73,6 +75,9 @@ pub(crate) fn in_from(factor: &mut TableFactor) -> Result<()> {
         }
         _ => return Ok(()),
     };
+    if *with_ordinality {
+        return Err(not_counted(&called));
+    }
     *factor = derived(parse_query(&sql)?, alias.take(), &called, true);
     Ok(())
 }
@@ -142,6 +147,14 @@ impl VisitorMut for Sets {
         {
             // A list that somebody unnests by himself.
             *expr = Expr::Function(inner.clone());
+        } else if name == "array_length"
+            && let Some(Expr::Function(inner)) = only_argument(called)
+            && last_name(inner) == "unnest"
+            && let Some(Expr::Function(list)) = only_argument(inner)
+            && LISTS.contains(&last_name(list).as_str())
+        {
+            // How many rows a list gives, which only WITH ORDINALITY asks.
+            *expr = call("array_length", Expr::Function(list.clone()));
         }
         ControlFlow::Continue(())
     }

@@ -10,15 +10,15 @@ use std::collections::HashMap;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use perennial_engine::description::SystemRelation;
+use perennial_engine::description::{SettingState, SystemRelation};
 
 use super::model::Model;
-use super::shape::{Fill, SHAPES, Shape};
+use super::shape::{Fill, PG_CATALOG, SHAPES, Shape};
 
 pub(crate) use self::classes::{index_definition, view_definition};
 
 /// Every system relation with its rows. One that describes what Perennial does not have (triggers, replication,
-/// text search) is empty. `now`, in microseconds since 1970, decides where summer time is in force.
+/// text search) is empty, and so is that of the settings, which each session has of its own. `now`, in microseconds since 1970, decides where summer time is in force.
 pub(crate) fn relations(model: &Model, now: i64) -> Result<Vec<SystemRelation>, ArrowError> {
     let mut system = System {
         batches: HashMap::with_capacity(SHAPES.len()),
@@ -29,6 +29,16 @@ pub(crate) fn relations(model: &Model, now: i64) -> Result<Vec<SystemRelation>, 
     information_schema::fill(model, &mut system)?;
     standard_columns::fill(model, &mut system)?;
     SHAPES.iter().map(|shape| system.take(shape)).collect()
+}
+
+/// `pg_settings` of a session.
+pub(crate) fn settings(settings: &[SettingState]) -> Result<SystemRelation, ArrowError> {
+    let (schema, name) = (PG_CATALOG, cluster::PG_SETTINGS);
+    let mut system = System {
+        batches: HashMap::with_capacity(1),
+    };
+    cluster::fill_settings(settings, &mut system)?;
+    system.take(Shape::of(schema, name).ok_or_else(|| unknown(schema, name, ""))?)
 }
 
 /// The relations that are filled so far, by schema and name.

@@ -19,7 +19,8 @@
 //! - `strict_order`: after the first step, a row that fulfils no step, or none whose step before was made, ends the search.
 //! # Errors
 //! Invalid argument when the window is negative or has months, the mode does not exist, one of them differs between rows of
-//! a group, or there are more than 32 steps.
+//! a group, or there are more than 32 steps. Not supported with DISTINCT: every event counts. ORDER BY inside of the
+//! call changes nothing.
 //! # Cost
 //! O(n log n) time, 16 bytes of state per row that fulfils a step (per row in `strict_order`).
 //! # Source
@@ -45,12 +46,13 @@ use datafusion_common::{Result, ScalarValue, exec_err};
 use datafusion_expr::{
     Accumulator, AggregateUDFImpl, ColumnarValue, Documentation, GroupsAccumulator, Signature,
     function::{AccumulatorArgs, StateFieldsArgs},
-    utils::format_state_name,
+    utils::{AggregateOrderSensitivity, format_state_name},
 };
 use datafusion_macros::user_doc;
 use perennial_udf_kit::{
     Fold, FunctionError, Groups, Kind, Parameter, Parameters, Single,
     columns::{self, Booleans, Column, Texts},
+    every_row_counts,
 };
 use search::{Event, MAX_STEPS, Mode};
 
@@ -145,10 +147,7 @@ impl AggregateUDFImpl for WindowFunnel {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        if args.is_distinct {
-            let reason = "cannot be DISTINCT: every event counts";
-            return Err(FunctionError::invalid(PARAMETERS.function, "window", reason).into());
-        }
+        every_row_counts(&args)?;
         Ok(Box::new(Single::new(Funnel)))
     }
 
@@ -176,6 +175,10 @@ impl AggregateUDFImpl for WindowFunnel {
 
     fn default_value(&self, _data_type: &DataType) -> Result<ScalarValue> {
         Ok(ScalarValue::Int64(Some(0)))
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
     }
 
     fn documentation(&self) -> Option<&Documentation> {

@@ -10,7 +10,8 @@
 //! `100 · (promoters − detractors) / n` over the whole scores from 0 to 10: 9 and 10 are promoters, 7 and 8 passives, 0
 //! to 6 detractors. Null scores are ignored. 0 is a real score; without any answer there is none, so the answer is null.
 //! # Errors
-//! Invalid argument when a score is not a whole number from 0 to 10. With `strict` false such a score is ignored.
+//! Invalid argument when a score is not a whole number from 0 to 10. With `strict` false such a score is ignored. Not
+//! supported with DISTINCT: every answer counts. ORDER BY inside of the call changes nothing.
 //! # Cost
 //! O(n) time, 24 bytes of state per group; a sliding window takes rows back.
 //! # Source
@@ -28,12 +29,13 @@ use datafusion_common::{Result, exec_err};
 use datafusion_expr::{
     Accumulator, AggregateUDFImpl, ColumnarValue, Documentation, GroupsAccumulator, Signature,
     function::{AccumulatorArgs, StateFieldsArgs},
-    utils::format_state_name,
+    utils::{AggregateOrderSensitivity, format_state_name},
 };
 use datafusion_macros::user_doc;
 use perennial_udf_kit::{
     Fold, FunctionError, Groups, Kind, Parameter, Parameters, Single,
     columns::{self, Booleans, Column},
+    every_row_counts,
 };
 
 const PARAMETERS: Parameters = Parameters {
@@ -99,7 +101,7 @@ impl AggregateUDFImpl for Nps {
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
-        refuse_distinct(&args)?;
+        every_row_counts(&args)?;
         Ok(Box::new(Single::new(Counting)))
     }
 
@@ -120,17 +122,13 @@ impl AggregateUDFImpl for Nps {
         Ok(PARAMETERS.coerce(arg_types))
     }
 
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::Insensitive
+    }
+
     fn documentation(&self) -> Option<&Documentation> {
         self.doc()
     }
-}
-
-fn refuse_distinct(args: &AccumulatorArgs) -> Result<()> {
-    if args.is_distinct {
-        let reason = "cannot be DISTINCT: every answer counts";
-        return Err(FunctionError::invalid(PARAMETERS.function, "score", reason).into());
-    }
-    Ok(())
 }
 
 /// What of the answers matters.

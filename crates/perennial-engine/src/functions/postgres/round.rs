@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Decimal128Array, Float32Array, Float64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type};
+use arrow::compute::kernels::arity::binary;
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int32Type};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -112,8 +113,8 @@ impl ScalarUDFImpl for Round {
             } else {
                 DataType::Float64
             }]),
-            [float, _] if *float == DataType::Float32 => Ok(vec![DataType::Float32, DataType::Int64]),
-            [_, _] => Ok(vec![DataType::Float64, DataType::Int64]),
+            [float, _] if *float == DataType::Float32 => Ok(vec![DataType::Float32, DataType::Int32]),
+            [_, _] => Ok(vec![DataType::Float64, DataType::Int32]),
             _ => datafusion::common::plan_err!("function {} takes a number and its digits", self.name()),
         }
     }
@@ -170,14 +171,54 @@ impl ScalarUDFImpl for Round {
                 return answer(self.decimals(&number.to_array(rows)?, digits)?);
             }
         }
-        if self.way == Way::Nearest && arguments.args.len() == 1 && number.data_type().is_floating() {
-            return answer(half_even(&number.to_array(rows)?));
+        if number.data_type().is_floating() {
+            if let [_, digits] = arguments.args.as_slice() {
+                let one = scalar && matches!(digits, ColumnarValue::Scalar(_));
+                let rows = if one { 1 } else { arguments.number_rows };
+                let rounded = self.floats(&number.to_array(rows)?, &digits.to_array(rows)?)?;
+                return Ok(if one {
+                    ColumnarValue::Scalar(ScalarValue::try_from_array(&rounded, 0)?)
+                } else {
+                    ColumnarValue::Array(rounded)
+                });
+            }
+            if self.way == Way::Nearest {
+                return answer(half_even(&number.to_array(rows)?));
+            }
         }
         self.engine.invoke_with_args(arguments)
     }
 }
 
 impl Round {
+    /// Floats have no digits of their own: what is nearest to the decimal number.
+    fn floats(&self, numbers: &ArrayRef, digits: &ArrayRef) -> Result<ArrayRef> {
+        let digits = digits.as_primitive::<Int32Type>();
+        let way = self.way;
+        Ok(match numbers.data_type() {
+            DataType::Float32 => {
+                let numbers = numbers.as_primitive::<Float32Type>();
+                Arc::new(binary::<_, _, _, Float32Type>(
+                    numbers,
+                    digits,
+                    |number, digits| {
+                        // The decimal number that a real stands for is the shortest that is nearest to it.
+                        let shortest = number.to_string().parse().unwrap_or(f64::from(number));
+                        rounded(shortest, digits, way) as f32
+                    },
+                )?)
+            }
+            _ => {
+                let numbers = numbers.as_primitive::<Float64Type>();
+                Arc::new(binary::<_, _, _, Float64Type>(
+                    numbers,
+                    digits,
+                    |number, digits| rounded(number, digits, way),
+                )?)
+            }
+        })
+    }
+
     fn decimals(&self, numbers: &ArrayRef, digits: i64) -> Result<ArrayRef> {
         let (from, to) = (scale(numbers.data_type()), kept(digits));
         let target = DataType::Decimal128(38, to);
@@ -214,6 +255,32 @@ impl Round {
             whole * back
         });
         Ok(Arc::new(rounded.with_precision_and_scale(38, to)?))
+    }
+}
+
+/// A number with so many digits behind the point, or zeros before it.
+fn rounded(number: f64, digits: i32, way: Way) -> f64 {
+    let unit = 10_f64.powi(digits.saturating_abs().min(400));
+    let scaled = if digits >= 0 { number * unit } else { number / unit };
+    // So large that it has no such digits, or no number at all.
+    if !scaled.is_finite() {
+        return number;
+    }
+    // Of 1.005 a hundredfold is 100.49999999999999: what differs behind the fifteenth digit is the float's, not the number's.
+    let same = |other: f64| (scaled - other).abs() <= scaled.abs() * 1e-15;
+    let half = scaled.trunc() + 0.5_f64.copysign(scaled);
+    let whole = match way {
+        Way::Nearest if same(half) => half + 0.5_f64.copysign(scaled),
+        _ if same(scaled.round()) => scaled.round(),
+        Way::Nearest => scaled.round(),
+        Way::Cut => scaled.trunc(),
+        Way::Up => scaled.ceil(),
+        Way::Down => scaled.floor(),
+    };
+    match digits {
+        0.. => whole / unit,
+        _ if whole == 0.0 => whole,
+        _ => whole * unit,
     }
 }
 

@@ -207,6 +207,7 @@ fn every_call_gives_the_columns_that_are_declared() {
 fn check_expanded(call: &str, start: &str, end: &str) {
     let mut factor = factor(call);
     expand(&mut factor, None).unwrap();
+    crate::sql::from::expand(&mut factor, &|_| None).unwrap();
     let text = factor.to_string();
     assert!(text.starts_with(start) && text.ends_with(end), "{call}: {text}");
 }

@@ -1,5 +1,4 @@
-//! Who may do what. A catalog holds what its role may read, so that what is in it may be read; nothing that is
-//! served can be written. The rights of another role are unknown, and null.
+//! Who may do what: every role reads everything, and nothing that is served can be written.
 
 use perennial_base::ErrorClass;
 use perennial_engine::description::DATABASE;
@@ -81,17 +80,14 @@ const TYPE: Privileges = &[("USAGE", true)];
 const LANGUAGE: Privileges = &[("USAGE", false)];
 const TABLESPACE: Privileges = &[("CREATE", false)];
 
-/// The role that is asked about, and where the object's arguments begin.
-fn asked<'c>(call: &'c Call<'_>, arguments: &Arguments<'_>, of_session: usize) -> Result<(Asked<'c>, usize)> {
+/// The role that is asked about, none for everybody, and where the object's arguments begin.
+fn asked<'c>(
+    call: &'c Call<'_>,
+    arguments: &Arguments<'_>,
+    of_session: usize,
+) -> Result<(Option<&'c Role>, usize)> {
     if arguments.len() == of_session {
-        let name = call.facts.current_user();
-        return Ok((
-            Asked {
-                role: call.model().role(&name),
-                own: true,
-            },
-            0,
-        ));
+        return Ok((call.model().role(&call.facts.current_user()), 0));
     }
     let role = match arguments.at(0) {
         Argument::Text("public") => None,
@@ -102,38 +98,24 @@ fn asked<'c>(call: &'c Call<'_>, arguments: &Arguments<'_>, of_session: usize) -
             .iter()
             .find(|role| role.oid == arguments.oid(0)),
     };
-    let own = role.is_some_and(|role| role.owner || role.name == call.facts.current_user());
-    Ok((Asked { role, own }, 1))
+    Ok((role, 1))
 }
 
-/// A role that is asked about.
-struct Asked<'c> {
-    role: Option<&'c Role>,
-    /// Whether the catalog shows its rights: it is the role in force, or may read everything.
-    own: bool,
-}
-
-impl Asked<'_> {
-    /// Whether any of a list of privileges is held on an object; `open` says that everybody may read it.
-    fn holds(&self, list: &str, privileges: Privileges, open: bool) -> Result<Cell<'static>> {
-        let mut held = false;
-        for wanted in list.split(',') {
-            let wanted = wanted.trim().to_ascii_uppercase();
-            let (name, grants) = match wanted.strip_suffix("WITH GRANT OPTION") {
-                Some(name) => (name.trim_end(), true),
-                None => (wanted.as_str(), false),
-            };
-            let Some((_, possible)) = privileges.iter().find(|(privilege, _)| *privilege == name) else {
-                return Err(unrecognized(list));
-            };
-            held |= *possible && (!grants || self.role.is_some_and(|role| role.owner));
-        }
-        Ok(if self.own || open || !held {
-            Cell::Bool(held)
-        } else {
-            Cell::Null
-        })
+/// Whether any of a list of privileges is held; only an owner could grant it.
+fn holds(role: Option<&Role>, list: &str, privileges: Privileges) -> Result<Cell<'static>> {
+    let mut held = false;
+    for wanted in list.split(',') {
+        let wanted = wanted.trim().to_ascii_uppercase();
+        let (name, grants) = match wanted.strip_suffix("WITH GRANT OPTION") {
+            Some(name) => (name.trim_end(), true),
+            None => (wanted.as_str(), false),
+        };
+        let Some((_, possible)) = privileges.iter().find(|(privilege, _)| *privilege == name) else {
+            return Err(unrecognized(list));
+        };
+        held |= *possible && (!grants || role.is_some_and(|role| role.owner));
     }
+    Ok(Cell::Bool(held))
 }
 
 fn unrecognized(privilege: &str) -> Error {
@@ -163,10 +145,10 @@ fn class<'c>(call: &'c Call<'_>, argument: &Argument<'_>) -> Result<Option<&'c C
 
 fn relation(call: &Call<'_>, arguments: &Arguments<'_>, privileges: Privileges) -> Result<Cell<'static>> {
     let (asked, at) = asked(call, arguments, 2)?;
-    let Some(class) = class(call, arguments.at(at))? else {
+    if class(call, arguments.at(at))?.is_none() {
         return Ok(Cell::Null);
-    };
-    asked.holds(arguments.text(at + 1), privileges, class.system)
+    }
+    holds(asked, arguments.text(at + 1), privileges)
 }
 
 fn column(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
@@ -187,7 +169,7 @@ fn column(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
     if !exists {
         return Ok(Cell::Null);
     }
-    asked.holds(arguments.text(at + 2), COLUMN, class.system)
+    holds(asked, arguments.text(at + 2), COLUMN)
 }
 
 fn schema(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
@@ -206,7 +188,7 @@ fn schema(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
     if !known {
         return Ok(Cell::Null);
     }
-    asked.holds(arguments.text(at + 1), SCHEMA, true)
+    holds(asked, arguments.text(at + 1), SCHEMA)
 }
 
 fn database(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
@@ -217,7 +199,7 @@ fn database(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>>
             format!("database \"{name}\" does not exist"),
         )),
         Argument::Int(oid) if *oid != call.model().database => Ok(Cell::Null),
-        _ => asked.holds(arguments.text(at + 1), DATABASE_WIDE, true),
+        _ => holds(asked, arguments.text(at + 1), DATABASE_WIDE),
     }
 }
 
@@ -233,7 +215,7 @@ fn function(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>>
     if call.names().procedure_is_visible(oid).is_none() {
         return Ok(Cell::Null);
     }
-    asked.holds(arguments.text(at + 1), FUNCTION, true)
+    holds(asked, arguments.text(at + 1), FUNCTION)
 }
 
 fn type_privilege(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
@@ -245,13 +227,13 @@ fn type_privilege(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'st
     if builtin::type_of(oid).is_none() && call.model().class_of_type(oid).is_none() {
         return Ok(Cell::Null);
     }
-    asked.holds(arguments.text(at + 1), TYPE, true)
+    holds(asked, arguments.text(at + 1), TYPE)
 }
 
 /// Objects that are there for the form, on which nobody has a right.
 fn shared(call: &Call<'_>, arguments: &Arguments<'_>, privileges: Privileges) -> Result<Cell<'static>> {
     let (asked, at) = asked(call, arguments, 2)?;
-    asked.holds(arguments.text(at + 1), privileges, true)
+    holds(asked, arguments.text(at + 1), privileges)
 }
 
 /// Whether a role has another's rights: its own, and an owner everybody's.
@@ -276,8 +258,6 @@ fn member(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
         }
     }
     Ok(Cell::Bool(
-        asked
-            .role
-            .is_some_and(|asked| asked.owner || asked.oid == role.oid),
+        asked.is_some_and(|asked| asked.owner || asked.oid == role.oid),
     ))
 }

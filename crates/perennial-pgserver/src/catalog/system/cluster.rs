@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use arrow::error::ArrowError;
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{OffsetComponents, OffsetName, TZ_VARIANTS};
-use perennial_engine::description::{DATABASE, SettingDescription};
+use perennial_engine::description::{DATABASE, SettingState};
 
 use super::System;
 use crate::catalog::builtin::{ANY, OWNER};
@@ -20,12 +20,14 @@ const TABLESPACE: i64 = 1663;
 /// The language `internal`.
 const INTERNAL: i64 = 12;
 
+/// The relation of a session's settings.
+pub(super) const PG_SETTINGS: &str = "pg_settings";
+
 pub(super) fn fill(model: &Model, now: i64, system: &mut System) -> Result<(), ArrowError> {
     fill_namespaces(model, system)?;
     fill_database(model, system)?;
     fill_procedures(model, system)?;
     fill_roles(model, system)?;
-    fill_settings(model, system)?;
     fill_time_zones(now, system)
 }
 
@@ -181,24 +183,29 @@ fn fill_roles(model: &Model, system: &mut System) -> Result<(), ArrowError> {
     )
 }
 
-fn fill_settings(model: &Model, system: &mut System) -> Result<(), ArrowError> {
-    let mut settings: Vec<&SettingDescription> = model.settings.iter().collect();
-    settings.sort_by_key(|setting| setting.name.to_lowercase());
+/// The settings of a session.
+pub(super) fn fill_settings(settings: &[SettingState], system: &mut System) -> Result<(), ArrowError> {
+    let mut settings: Vec<&SettingState> = settings.iter().collect();
+    settings.sort_by_key(|setting| setting.description.name.to_lowercase());
     system.fill(
         PG_CATALOG,
-        "pg_settings",
+        PG_SETTINGS,
         &settings,
         &[
-            ("name", |setting| Cell::text(&setting.name)),
-            ("setting", |setting| Cell::text(&setting.default)),
-            ("unit", |setting| Cell::maybe(setting.unit.as_deref())),
+            ("name", |setting| Cell::text(&setting.description.name)),
+            ("setting", |setting| Cell::text(&setting.value)),
+            ("unit", |setting| Cell::maybe(setting.description.unit.as_deref())),
             ("category", |_| Cell::text("Client Connection Defaults")),
-            ("short_desc", |setting| Cell::text(&setting.description)),
+            ("short_desc", |setting| {
+                Cell::text(&setting.description.description)
+            }),
             ("context", |_| Cell::text("user")),
-            ("vartype", |setting| Cell::text(variable_type(&setting.default))),
-            ("source", |_| Cell::text("default")),
-            ("boot_val", |setting| Cell::text(&setting.default)),
-            ("reset_val", |setting| Cell::text(&setting.default)),
+            ("vartype", |setting| {
+                Cell::text(variable_type(&setting.description.default))
+            }),
+            ("source", |setting| Cell::text(setting.source)),
+            ("boot_val", |setting| Cell::text(&setting.description.default)),
+            ("reset_val", |setting| Cell::text(&setting.reset)),
             ("pending_restart", |_| Cell::Bool(false)),
         ],
     )

@@ -307,15 +307,6 @@ fn what_is_described_is_shown() {
     );
     assert_eq!(
         relations.select(
-            "pg_settings",
-            &["setting", "unit", "vartype"],
-            "name",
-            "statement_timeout"
-        ),
-        [["0", "ms", "integer"]]
-    );
-    assert_eq!(
-        relations.select(
             "pg_proc",
             &["prokind", "pronargs", "proargnames"],
             "proname",

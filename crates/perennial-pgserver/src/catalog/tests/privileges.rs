@@ -31,11 +31,21 @@ fn privileges_are_those_of_a_reader() {
         vec![text("admin"), int(CUSTOMERS), text("SELECT WITH GRANT OPTION")],
         Some("true"),
     );
-    // What another role may read is not in this role's catalog.
+    // Every role reads everything, as the README says.
     check(
         "has_table_privilege",
         vec![text("guest"), int(CUSTOMERS), text("SELECT")],
-        None,
+        Some("true"),
+    );
+    check(
+        "has_column_privilege",
+        vec![text("public"), text("customers"), text("email"), text("SELECT")],
+        Some("true"),
+    );
+    check(
+        "has_table_privilege",
+        vec![text("guest"), int(CUSTOMERS), text("SELECT WITH GRANT OPTION")],
+        Some("false"),
     );
     check(
         "has_table_privilege",
