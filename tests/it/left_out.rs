@@ -296,7 +296,7 @@ fn a_key_that_too_many_rows_do_not_have_is_refused() {
     let key = "record_key = \"CASE WHEN id <> '1' THEN id END\"\nmax_bad_rows = 0";
     let some = config("", WEB).replacen("record_key = \"id\"", key, 1);
     let why = format!(
-        ":{}: source \"shop\" refuses \"orders/1.parquet\", which is served with 2 rows and is in the lake as it was: has 1 bad row of 2, above max_bad_rows = 0 of its [[source]]: record_key is missing (1 row)\nCorrect the mapping, or raise max_bad_rows.",
+        ":{}: source \"shop\" refuses \"orders/1.parquet\", which is served with 2 rows and is in the lake as it was: has 1 bad row of 2, above max_bad_rows = 0 of its [[source]]: record_key is NULL or empty (1 row)\nCorrect the mapping, or raise max_bad_rows.",
         place(&some, "[[source]]\nname = \"shop\"")
     );
     is_refused(&lake, &some, &why, "2|20.0000");

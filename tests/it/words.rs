@@ -245,7 +245,7 @@ fn a_word_that_is_none_takes_no_other_with_it() {
     let strict = config.replace("max_bad_rows = 0.5\n", "");
     lake.configure(&strict);
     land(&lake, "web/a.parquet", &rows(&[&visits[..], &more[..]].concat()));
-    let reason = "has 2 bad rows of 5, above max_bad_rows = 0.01 of its [[source]]: name is missing (2 rows)";
+    let reason = "has 2 bad rows of 5, above max_bad_rows = 0.01 of its [[source]]: name is NULL (2 rows)";
     let checked = lake.check().unwrap();
     assert_eq!(checked.quarantined[0].reason, reason);
     let (report, _) = lake.answers(false, &[]);

@@ -66,6 +66,7 @@ const WRONG: &[&str] = &[
     "SELECT approx_distinct()",
     "SELECT 1 LIMIT 'a'",
     "SELECT * FROM orders HAVING 1",
+    "SELECT order_id FROM orders HAVING amount > 3",
     "SELECT 1 UNION SELECT true",
     "SELECT * FROM orders o JOIN orders p ON o.order_id",
     "SELECT (SELECT 1, 2)",

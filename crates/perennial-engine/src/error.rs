@@ -379,9 +379,9 @@ fn by_message(message: &str) -> Option<Error> {
         || line.contains("function signature")
         || line.contains("expects") && line.contains("arguments")
     {
-        return Some(Error::new(ErrorClass::UndefinedFunction, debug::told(line)).with_hint(
-            "No function matches the given name and argument types. You might need to add explicit type casts.",
-        ));
+        return Some(
+            Error::new(ErrorClass::UndefinedFunction, debug::told(line)).with_hint(calls::NO_FUNCTION),
+        );
     }
     if line.contains("Cannot infer common argument type")
         || line.contains("There isn't result type")
@@ -445,6 +445,10 @@ fn grouping(line: &str) -> Error {
                 "column \"{}\" must appear in the GROUP BY clause or be used in an aggregate function",
                 unquoted(column)
             ),
+        ),
+        None if line.starts_with("HAVING clause references") => Error::new(
+            ErrorClass::Grouping,
+            "HAVING has a column that must appear in the GROUP BY clause or be used in an aggregate function",
         ),
         None => Error::new(ErrorClass::Grouping, debug::told(line)),
     }

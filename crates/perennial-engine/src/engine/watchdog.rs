@@ -11,6 +11,8 @@ use crate::limits::machine_memory;
 const PERIOD: Duration = Duration::from_millis(50);
 /// Time for a statement that was ended to give its memory back, before another one is.
 const PATIENCE: Duration = Duration::from_millis(500);
+/// A statement that has reserved less than this part of what all may is not to blame: one in so many.
+const GREEDY: u64 = 16;
 /// What the process may have beside what is reserved: half of that again, and at least so many bytes.
 const LEAST_BESIDE: u64 = 512 << 20;
 
@@ -28,7 +30,8 @@ pub(super) fn watch(engine: Weak<Engine>, reserved: u64) {
             let Some(resident) = resident().filter(|resident| *resident > limit) else {
                 continue;
             };
-            if engine.sessions().stop_greediest() {
+            let greedy = usize::try_from(reserved / GREEDY).unwrap_or(usize::MAX);
+            if engine.sessions().stop_greediest(greedy) {
                 tracing::warn!(resident, limit, "memory is short: a statement was ended");
                 drop(engine);
                 std::thread::sleep(PATIENCE);

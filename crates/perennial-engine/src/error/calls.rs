@@ -5,7 +5,7 @@ use perennial_base::ErrorClass;
 use super::{Error, between, named_in};
 
 /// What Postgres adds to a call that does not fit.
-const NO_FUNCTION: &str =
+pub(super) const NO_FUNCTION: &str =
     "No function matches the given name and argument types. You might need to add explicit type casts.";
 
 /// The error of a call or an operator that does not fit, if the sentence is about one.
@@ -79,7 +79,7 @@ pub(super) fn reworded(line: &str) -> Option<Error> {
         line,
         "HAVING clause references: ",
         " must appear in the GROUP BY clause",
-    ) && constant.contains('(')
+    ) && is_literal(constant)
     {
         return Some(not_boolean("HAVING", None));
     }
@@ -92,6 +92,19 @@ pub(super) fn reworded(line: &str) -> Option<Error> {
         ));
     }
     None
+}
+
+/// Whether a text is one constant of another type than boolean, as the planner writes it: `Int64(3)`.
+fn is_literal(text: &str) -> bool {
+    text.split_once('(').is_some_and(|(data_type, value)| {
+        data_type.starts_with(|first: char| first.is_ascii_uppercase())
+            && data_type
+                .chars()
+                .all(|character| character.is_ascii_alphanumeric())
+            && data_type != "Boolean"
+            && value.ends_with(')')
+            && !value.contains('(')
+    })
 }
 
 /// `f(Int64, Utf8)` is not there.

@@ -43,11 +43,11 @@ impl Registry {
         self.0.lock().remove(&pid);
     }
 
-    /// Stops the statement of the session that has reserved most. Answers whether there is one.
-    pub(crate) fn stop_greediest(&self) -> bool {
+    /// Stops the statement of the session that has reserved most, and at least so many bytes. Answers whether there is one.
+    pub(crate) fn stop_greediest(&self, least: usize) -> bool {
         let sessions = self.0.lock();
         let need = |entry: &&Entry| entry.reserved.load(Ordering::Relaxed);
-        let mut greedy: Vec<&Entry> = sessions.values().filter(|entry| need(entry) > 0).collect();
+        let mut greedy: Vec<&Entry> = sessions.values().filter(|entry| need(entry) >= least).collect();
         greedy.sort_by_key(|entry| std::cmp::Reverse(need(entry)));
         greedy
             .iter()
@@ -110,7 +110,8 @@ mod tests {
         };
         let (small, large, none) = (statement(1, 10), statement(2, 1_000), statement(3, 0));
         let stopped = |stop: &Stop| stop.error().map(|error| error.class());
-        assert!(registry.stop_greediest());
+        assert!(!registry.stop_greediest(1_001));
+        assert!(registry.stop_greediest(1_000));
         assert_eq!(stopped(&large), Some(ErrorClass::OutOfMemory));
         assert_eq!((stopped(&small), stopped(&none)), (None, None));
     }

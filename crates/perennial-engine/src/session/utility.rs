@@ -22,7 +22,7 @@ use crate::session::transaction::Savepoint;
 use crate::session::{
     NoticeKind, Outcome, Prepared, PreparedStatement, Session, TransactionState, unsupported,
 };
-use crate::sql::parse::{Parsed, parse, query_of, read_only};
+use crate::sql::parse::{Parsed, query_of, read_only};
 
 /// Statements that a session may prepare, and cursors that it may open, in SQL: as many as over the wire.
 const MAX_HELD: usize = 1_000;
@@ -351,7 +351,7 @@ impl Session {
 
     /// Plans and starts a query given as text.
     async fn rows_of(&self, sql: &str) -> Result<Rows> {
-        let parsed = parse(sql)?;
+        let parsed = self.read(sql).await?;
         let [parsed] = parsed.as_slice() else {
             return Err(unsupported("this query"));
         };
@@ -408,7 +408,7 @@ impl Session {
             let bytes = held.sum::<usize>() + text.len();
             room("prepared statements", statements.len(), bytes)?;
         }
-        let parsed = parse(&text)?;
+        let parsed = self.read(&text).await?;
         let [parsed] = parsed.as_slice() else {
             return Err(unsupported("PREPARE of this statement"));
         };

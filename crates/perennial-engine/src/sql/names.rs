@@ -10,6 +10,8 @@ use datafusion::sql::sqlparser::ast::{
     TrimWhereField, Value,
 };
 
+use crate::functions::together;
+
 /// Separates a name from the number that tells it from others of the same name. No identifier that a user can
 /// type holds this character.
 const MARK: char = '\u{1}';
@@ -85,6 +87,8 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
             .0
             .last()
             .and_then(|part| part.as_ident())
+            // A long condition has no name, wherever it stands.
+            .filter(|ident| ident.value != together::NAME)
             .map(|ident| (folded(ident), true)),
         Expr::CompoundFieldAccess { access_chain, .. } if field(access_chain).is_some() => {
             field(access_chain).map(|name| (folded(name), true))

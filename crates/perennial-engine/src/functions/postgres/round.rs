@@ -258,30 +258,59 @@ impl Round {
     }
 }
 
-/// A number with so many digits behind the point, or zeros before it.
+/// Whole numbers up to this are told from halves, and from one another, by far more than a float's error.
+const CLEAR: f64 = 1e9;
+/// What is further from the next half, or whole number, is not meant to be one.
+const APART: f64 = 1e-5;
+/// Powers of ten up to this are exact as floats.
+const EXACT: i32 = 22;
+/// Digits of a float behind its first one that a numeric has.
+const BEHIND: i32 = 14;
+
+/// A number with so many digits behind the point, or zeros before it: of the numeric that it is in Postgres, which has
+/// fifteen digits. One that has no such digits stays what it is.
 fn rounded(number: f64, digits: i32, way: Way) -> f64 {
-    let unit = 10_f64.powi(digits.saturating_abs().min(400));
-    let scaled = if digits >= 0 { number * unit } else { number / unit };
-    // So large that it has no such digits, or no number at all.
-    if !scaled.is_finite() {
+    if !number.is_finite() || number == 0.0 {
         return number;
     }
-    // Of 1.005 a hundredfold is 100.49999999999999: what differs behind the fifteenth digit is the float's, not the number's.
-    let same = |other: f64| (scaled - other).abs() <= scaled.abs() * 1e-15;
-    let half = scaled.trunc() + 0.5_f64.copysign(scaled);
-    let whole = match way {
-        Way::Nearest if same(half) => half + 0.5_f64.copysign(scaled),
-        _ if same(scaled.round()) => scaled.round(),
-        Way::Nearest => scaled.round(),
-        Way::Cut => scaled.trunc(),
-        Way::Up => scaled.ceil(),
-        Way::Down => scaled.floor(),
-    };
-    match digits {
-        0.. => whole / unit,
-        _ if whole == 0.0 => whole,
-        _ => whole * unit,
+    if digits.abs() <= EXACT {
+        let unit = 10_f64.powi(digits.abs());
+        let scaled = if digits >= 0 { number * unit } else { number / unit };
+        let part = scaled.fract().abs();
+        let apart = match way {
+            Way::Nearest => (part - 0.5).abs(),
+            Way::Cut | Way::Up | Way::Down => part.min(1.0 - part),
+        };
+        if scaled.abs() < CLEAR && apart > APART {
+            let whole = match way {
+                Way::Nearest => scaled.round(),
+                Way::Cut => scaled.trunc(),
+                Way::Up => scaled.ceil(),
+                Way::Down => scaled.floor(),
+            };
+            // There is no zero below zero in numerics.
+            return 0.0 + if digits >= 0 { whole / unit } else { whole * unit };
+        }
     }
+    by_digits(number, digits, way).unwrap_or(number)
+}
+
+/// The same by the digits of the number; none where all of them are kept.
+fn by_digits(number: f64, digits: i32, way: Way) -> Option<f64> {
+    let text = format!("{number:.14e}");
+    let (mantissa, exponent) = text.split_once('e')?;
+    let mantissa: i64 = mantissa.replacen('.', "", 1).parse().ok()?;
+    let dropped = BEHIND.checked_sub(exponent.parse().ok()?)?.checked_sub(digits)?;
+    let dropped = u32::try_from(dropped).ok().filter(|dropped| *dropped > 0)?;
+    // Of fifteen digits nothing is left of so many.
+    let unit = 10_i64.pow(dropped.min(17));
+    let whole = match way {
+        Way::Nearest => (mantissa + mantissa.signum() * (unit / 2)) / unit,
+        Way::Cut => mantissa / unit,
+        Way::Up => -((-mantissa).div_euclid(unit)),
+        Way::Down => mantissa.div_euclid(unit),
+    };
+    format!("{whole}e{}", digits.checked_neg()?).parse().ok()
 }
 
 fn half_even(numbers: &ArrayRef) -> ArrayRef {
