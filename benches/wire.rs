@@ -302,6 +302,7 @@ impl SlowReader {
         if self.gulped >= GULP {
             self.gulped = 0;
             self.highest = self.highest.max(self.meter.resident_mb()?);
+            // Slowness is what is measured here: nothing is waited for.
             tokio::time::sleep(PAUSE).await;
         }
         Ok(())

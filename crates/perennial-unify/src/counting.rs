@@ -68,6 +68,7 @@ pub(crate) async fn count(
         |columns: &SchemaRef| Mapping::try_new(state, &needed, columns, config.zone, config.as_of, |_| None);
     let columns = Arc::new(columns.project(planned(&columns)?.named())?);
     let mapping = planned(&columns)?;
+    // A partition that the mapping does not read is in no schema any more.
     partitions.retain(|name| columns.index_of(name).is_ok());
     let live = |file: &SourceFile| file.state == FileState::Live;
     let landed: u64 = manifest
