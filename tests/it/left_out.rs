@@ -56,6 +56,16 @@ fn place(config: &str, text: &str) -> String {
     format!("{}:{column}", before.len())
 }
 
+/// Puts each file in its place again, as an export does that is written each night.
+fn write_anew(lake: &TestLake) {
+    for folder in ["orders", "web", "products"] {
+        for name in lake.names(folder) {
+            let bytes = std::fs::read(lake.root().join(&name)).unwrap();
+            lake.land(&name, &bytes);
+        }
+    }
+}
+
 /// The run over a changed configuration is refused for this, as `check` says, and what is served stays; when it may remove,
 /// it is done.
 fn is_refused(lake: &TestLake, config: &str, why: &str, left: &str) {
@@ -65,12 +75,17 @@ fn is_refused(lake: &TestLake, config: &str, why: &str, left: &str) {
     is_refused_by_a_run(lake, config, why, left);
 }
 
-/// The same of a run; `check` says it in other words.
+/// The same of a run; `check` says it in other words. That the files are written anew makes no difference.
 fn is_refused_by_a_run(lake: &TestLake, config: &str, why: &str, left: &str) {
     lake.configure(config);
-    let refused = lake.try_run(Setup::default(), RUN).unwrap_err();
-    assert!(refused.contains(why), "{refused}");
-    assert_eq!(served(lake), "4|40.0000");
+    for anew in [false, true] {
+        if anew {
+            write_anew(lake);
+        }
+        let refused = lake.try_run(Setup::default(), RUN).unwrap_err();
+        assert!(refused.contains(why), "{refused}");
+        assert_eq!(served(lake), "4|40.0000");
+    }
     lake.try_run(Setup::default(), REMOVING).unwrap();
     assert_eq!(served(lake), left);
     // What was said once holds.
@@ -82,7 +97,7 @@ fn a_slip_in_a_path_is_refused_and_named() {
     let lake = lake();
     let slipped = config("", WEB).replace("path = \"orders/\"", "path = \"order/\"");
     let why = format!(
-        ":{}: path of source \"shop\" does not lead to 2 files such as \"orders/1.parquet\", which are served with 3 rows and are in the lake as they were",
+        ":{}: path of source \"shop\" does not lead to 2 files such as \"orders/1.parquet\", which are served with 3 rows and are in the lake still",
         place(&slipped, "\"order/\"")
     );
     lake.configure(&slipped);
@@ -99,7 +114,7 @@ fn a_slip_in_a_path_is_refused_and_named() {
 fn a_path_that_leads_to_some_of_the_files_is_refused_for_the_others() {
     let lake = lake();
     let narrow = config("", WEB).replace("path = \"orders/\"", "path = \"orders/1*\"");
-    let why = "path of source \"shop\" does not lead to \"orders/2.parquet\", which is served with 1 row and is in the lake as it was";
+    let why = "path of source \"shop\" does not lead to \"orders/2.parquet\", which is served with 1 row and is in the lake still";
     is_refused(&lake, &narrow, why, "3|30.0000");
 }
 
@@ -119,7 +134,7 @@ fn a_source_that_is_not_there_any_more_is_refused_unless_another_has_its_files()
     told(&lake.try_run(Setup::default(), RUN).unwrap().renamed);
     assert_eq!(served(&lake), "4|40.0000");
     assert_eq!(lake.check().unwrap().renamed, []);
-    let why = ".toml: there is no source \"shop_of_the_web\" any more, and none in its place has \"web/1.parquet\", which is served with 1 row and is in the lake as it was";
+    let why = ".toml: there is no source \"shop_of_the_web\" any more, and none in its place has \"web/1.parquet\", which is served with 1 row and is in the lake still";
     is_refused(&lake, &config("", ""), why, "3|30.0000");
 }
 
@@ -136,7 +151,7 @@ fn a_kind_that_takes_orders_away_is_refused_and_named() {
     let lake = lake();
     let events = as_events();
     let why = format!(
-        ":{}: source \"shop\" of kind event takes out of orders 2 files such as \"orders/1.parquet\", which are served with 3 rows and are in the lake as they were\nWrite kind = \"order\" again.",
+        ":{}: source \"shop\" of kind event takes out of orders 2 files such as \"orders/1.parquet\", which are served with 3 rows and are in the lake still\nWrite kind = \"order\" again.",
         place(&events, "\"event\"")
     );
     lake.configure(&events);
@@ -250,7 +265,7 @@ fn a_table_that_is_renamed_is_refused() {
     lake.configure(&config("", &(WEB.to_owned() + &table("products"))));
     lake.try_run(Setup::default(), RUN).unwrap();
     let goods = config("", &(WEB.to_owned() + &table("goods")));
-    let why = "source \"goods\" of kind table takes out of products \"products/1.parquet\", which is served with 1 row and is in the lake as it was\nCall the source \"products\" again.";
+    let why = "source \"goods\" of kind table takes out of products \"products/1.parquet\", which is served with 1 row and is in the lake still\nCall the source \"products\" again.";
     is_refused(&lake, &goods, why, "4|40.0000");
 }
 
@@ -284,7 +299,7 @@ fn a_mapping_by_which_every_row_is_bad_is_refused() {
     // One that can be planned.
     let never = web("time = \"CAST(NULL AS timestamp)\"");
     let why = format!(
-        ":{}: source \"web\" refuses \"web/1.parquet\", which is served with 1 row and is in the lake as it was: has no good row among 1",
+        ":{}: source \"web\" refuses \"web/1.parquet\", which is served with 1 row and is in the lake still: has no good row among 1",
         place(&never, "[[source]]\nname = \"web\"")
     );
     is_refused_by_a_run(&lake, &never, &why, "3|30.0000");
@@ -296,7 +311,7 @@ fn a_key_that_too_many_rows_do_not_have_is_refused() {
     let key = "record_key = \"CASE WHEN id <> '1' THEN id END\"\nmax_bad_rows = 0";
     let some = config("", WEB).replacen("record_key = \"id\"", key, 1);
     let why = format!(
-        ":{}: source \"shop\" refuses \"orders/1.parquet\", which is served with 2 rows and is in the lake as it was: has 1 bad row of 2, above max_bad_rows = 0 of its [[source]]: record_key is NULL or empty (1 row)\nCorrect the mapping, or raise max_bad_rows.",
+        ":{}: source \"shop\" refuses \"orders/1.parquet\", which is served with 2 rows and is in the lake still: has 1 bad row of 2, above max_bad_rows = 0 of its [[source]]: record_key is NULL or empty (1 row)\nCorrect the mapping, or raise max_bad_rows.",
         place(&some, "[[source]]\nname = \"shop\"")
     );
     is_refused(&lake, &some, &why, "2|20.0000");
@@ -373,5 +388,18 @@ fn what_goes_from_the_lake_goes_with_any_configuration() {
     lake.remove("web/1.parquet");
     lake.configure(&config("", ""));
     lake.try_run(Setup::default(), RUN).unwrap();
+    assert_eq!(served(&lake), "3|30.0000");
+}
+
+#[test]
+fn a_file_that_is_written_anew_and_broken_is_no_slip_of_the_configuration() {
+    let lake = lake();
+    lake.land("web/1.parquet", b"hello this is text");
+    lake.configure(&config(
+        "",
+        &WEB.replace("record_key = \"id\"", "record_key = \"lower(id)\""),
+    ));
+    let report = lake.try_run(Setup::default(), RUN).unwrap();
+    assert_eq!(report.quarantined.len(), 1, "{:?}", report.quarantined);
     assert_eq!(served(&lake), "3|30.0000");
 }

@@ -1,4 +1,4 @@
-//! Files that are served, and that another configuration leaves out although they are in the lake as they were.
+//! Files that are served, and that another configuration leaves out although they are in the lake still.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::bad_rows::{ABOVE, NONE_GOOD};
 use crate::error::{Error, Result};
 use crate::fitting;
 use crate::landing::Landing;
-use crate::reader::still;
+use crate::reader::is_there;
 
 /// Files that are asked for at once.
 const REQUESTS: usize = 16;
@@ -137,11 +137,12 @@ pub(crate) async fn left_out(
                 of_nobody.push(file);
                 continue;
             };
-            // What somebody has written since may be another thing.
-            if !unchanged(file, now) {
+            let refused = now.state != FileState::Live;
+            // What somebody has written anew since may be broken by itself. A mapping that fits it no more is another thing:
+            // an export that is written each night, or a lake that was copied, has new files alone.
+            if refused && !unchanged(file, now) && !of_mapping(now.reason.as_deref().unwrap_or_default()) {
                 continue;
             }
-            let refused = now.state != FileState::Live;
             let cause = if refused {
                 Cause::Refused {
                     at: by.at,
@@ -276,7 +277,7 @@ impl LeftOut {
                 ..
             } => format!("Did you mean \"{name}\" by \"{instead}\"?"),
             Cause::Identifier { .. } => "Map it again.".to_owned(),
-            Cause::Refused { reason, .. } if reason.contains(ABOVE) || reason.contains(NONE_GOOD) => {
+            Cause::Refused { reason, .. } if of_rows(reason) => {
                 "Correct the mapping, or raise max_bad_rows.".to_owned()
             }
             Cause::Refused { reason, .. } if fitting::is_of_mapping(reason) => {
@@ -291,7 +292,7 @@ impl LeftOut {
         format!("{correct} If {meant}, run `perennial unify --allow-removal` once.")
     }
 
-    /// What a source serves less than before of files that are as they were, as its `record_key` makes versions of most of
+    /// What a source serves less than before of files that are there still, as its `record_key` makes versions of most of
     /// their rows, or its `where` leaves none. Files that have landed beside them count for what is served now: they may
     /// have newer versions of all rows. Before files are read no row is known to be either.
     fn by_expression(config: &SourceConfig, before: &SourceManifest, now: &SourceManifest) -> Option<Self> {
@@ -325,7 +326,7 @@ impl LeftOut {
         })
     }
 
-    /// What identified the rows of files that are as they were, and is mapped no more.
+    /// What identified the rows of files that are there still, and is mapped no more.
     fn by_identifiers(config: &SourceConfig, before: &SourceManifest, now: &SourceManifest) -> Vec<Self> {
         let kept: Vec<&SourceFile> = kept(before, now)
             .into_iter()
@@ -366,9 +367,9 @@ impl fmt::Display for LeftOut {
         let (source, first) = (&self.source, &self.first);
         let rows = counted(self.rows, "row");
         let served = match self.files {
-            1 => format!("\"{first}\", which is served with {rows} and is in the lake as it was"),
+            1 => format!("\"{first}\", which is served with {rows} and is in the lake still"),
             files => format!(
-                "{files} files such as \"{first}\", which are served with {rows} and are in the lake as they were"
+                "{files} files such as \"{first}\", which are served with {rows} and are in the lake still"
             ),
         };
         match &self.cause {
@@ -411,11 +412,11 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// The live files of a source that are as they were, before and now.
+/// The live files of a source that are there still, before and now.
 fn kept<'a>(before: &'a SourceManifest, now: &'a SourceManifest) -> Vec<(&'a SourceFile, &'a SourceFile)> {
     live(before)
         .filter_map(|before| {
-            let now = live(now).find(|now| before.path == now.path && unchanged(before, now))?;
+            let now = live(now).find(|now| before.path == now.path)?;
             Some((before, now))
         })
         .collect()
@@ -431,6 +432,16 @@ fn is_served(file: &SourceFile) -> bool {
 
 fn unchanged(before: &SourceFile, now: &SourceFile) -> bool {
     (now.size, &now.e_tag, now.last_modified) == (before.size, &before.e_tag, before.last_modified)
+}
+
+/// Whether a file is refused for its rows, which is for what the mapping makes of them.
+fn of_rows(reason: &str) -> bool {
+    reason.contains(ABOVE) || reason.contains(NONE_GOOD)
+}
+
+/// Whether the mapping is to blame for a file that is refused.
+fn of_mapping(reason: &str) -> bool {
+    of_rows(reason) || fitting::is_of_mapping(reason)
 }
 
 /// Refuses a run that would take away what is served because of the configuration alone, unless it `removes`.
@@ -466,14 +477,11 @@ fn taken<'a>(config: &'a Config, landing: &'a Landing) -> HashMap<&'a str, Vec<T
     taken
 }
 
-/// Those of the files that are in the lake as they were.
+/// Those of the files that are in the lake.
 async fn there<'a>(lake: &Lake, files: Vec<&'a SourceFile>) -> Result<Vec<&'a SourceFile>> {
     let asked = files.into_iter().map(|file| async move {
-        match still(lake, file).await {
-            Ok(()) => Ok(Some(file)),
-            Err(Error::Lake(perennial_lake::Error::Replaced { .. })) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let there = is_there(lake, &file.path).await?;
+        Ok::<_, Error>(there.then_some(file))
     });
     let answers = stream::iter(asked.collect::<Vec<_>>()).buffered(REQUESTS);
     answers

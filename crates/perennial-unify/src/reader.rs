@@ -249,6 +249,15 @@ pub(crate) async fn still(lake: &Lake, file: &SourceFile) -> Result<()> {
     }
 }
 
+/// Whether a file is in the lake, as it was or another one.
+pub(crate) async fn is_there(lake: &Lake, path: &str) -> Result<bool> {
+    match lake.store().head(&lake.path(path)?).await {
+        Ok(_) => Ok(true),
+        Err(object_store::Error::NotFound { .. }) => Ok(false),
+        Err(error) => Err(perennial_lake::Error::store("read", path, &error).into()),
+    }
+}
+
 /// Adds rows to the heaps: all rows of a key to the same one.
 pub(crate) fn share(heaps: &[Mutex<Heap>], batch: RecordBatch, key: Option<&StringArray>) -> Result<()> {
     let count = heaps.len();
