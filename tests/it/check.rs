@@ -339,7 +339,7 @@ fn rates(rows: &[(&str, i32)]) -> Vec<u8> {
 
 /// The currencies named, each with its day and the number of its amounts.
 fn missing(lake: &TestLake) -> Vec<String> {
-    let missing = lake.check().unwrap().noticed.missing_rates;
+    let missing = lake.check().unwrap().missing_rates;
     missing
         .iter()
         .map(|rate| format!("{} {} {}", rate.currency, rate.day, rate.amounts))

@@ -348,7 +348,8 @@ async fn revenue_is_unknown_and_not_zero_while_a_rate_is_missing() {
         ("rate", numbers([0.5])),
     ]);
     server.lake().land("rates/1.parquet", &rates);
-    assert!(server.lake().unify().noticed.missing_rates.is_empty());
+    server.lake().unify();
+    assert_eq!(server.lake().missing_rates(), []);
     server.engine().refresh().await.unwrap();
     assert_eq!(
         revenue("bounded").await,
@@ -484,7 +485,14 @@ fn what_is_no_currency_is_said_to_be_none() {
         ("3", "ann@example.org", "EUR", 1),
     ];
     let lake = TestLake::of(&config(&orders_of("shop")), &[("shop/1.parquet", &orders(&rows))]);
-    let told = "2 amounts in EUX have no rate on 2025-01-01 or before and stay NULL: land one in a source of kind fx_rate; ISO 4217 has no such currency: did you mean \"EUR\"?";
-    assert_eq!(lake.check().unwrap().noticed.told("perennial.toml"), [told]);
-    assert_eq!(lake.unify().noticed.told("perennial.toml"), [told]);
+    let told = "amounts in EUX, the first of 2025-01-01, have no exchange rate of the day or before and stay NULL: land rates in a source of kind fx_rate; ISO 4217 has no such currency: did you mean \"EUR\"?";
+    let [landed] = &lake.check().unwrap().missing_rates[..] else {
+        panic!()
+    };
+    assert_eq!(landed.to_string(), format!("2 landed {told}"));
+    lake.unify();
+    let [served] = &lake.missing_rates()[..] else {
+        panic!()
+    };
+    assert_eq!(served.to_string(), format!("2 {told}"));
 }

@@ -309,7 +309,8 @@ fn a_run_says_which_currencies_have_no_rate() {
             ]),
         )],
     );
-    let missing = lake.unify().noticed.missing_rates;
+    lake.unify();
+    let missing = lake.missing_rates();
     let named: Vec<_> = missing
         .iter()
         .map(|rate| (rate.currency.as_str(), rate.day.as_str(), rate.amounts))

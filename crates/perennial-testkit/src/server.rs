@@ -11,7 +11,7 @@ use perennial_engine::{DATABASE, Engine, EngineOptions};
 use perennial_lake::StoreWrapper;
 use perennial_lake::testing::Faults;
 use perennial_pgserver::{PgCatalog, ServeOptions, Server};
-use perennial_unify::{CheckReport, Looks, Quiet, Report, RunOptions};
+use perennial_unify::{CheckReport, Looks, MissingRate, Quiet, Report, RunOptions};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -310,17 +310,32 @@ impl TestLake {
         });
         checked.map_err(|errors| errors.iter().map(shown).collect())
     }
+
+    /// The currencies of served amounts that have no rate, as `unify` and `serve` tell.
+    pub fn missing_rates(&self) -> Vec<MissingRate> {
+        let config = self.config();
+        apart(move || async move {
+            let engine = told(
+                "the engine cannot be opened",
+                open(config, Setup::default()).await,
+            );
+            let missing = perennial_unify::missing_rates(&engine).await;
+            told("the amounts cannot be read", missing)
+        })
+    }
 }
 
 /// Does work on a thread and a runtime of its own, so that a test may be asynchronous itself.
 pub(crate) fn apart<T: Send + 'static, F: Future<Output = T>>(
     work: impl FnOnce() -> F + Send + 'static,
 ) -> T {
-    let working = std::thread::spawn(move || {
+    // The engine goes on on another stack where little is left, which takes a third of the time where it always is little.
+    let thread = std::thread::Builder::new().stack_size(perennial_engine::engine::STACK_BYTES);
+    let working = thread.spawn(move || {
         let runtime = must("the threads of the work cannot be started", runtime());
         runtime.block_on(work())
     });
-    match working.join() {
+    match must("the thread of the work cannot be started", working).join() {
         Ok(done) => done,
         Err(panic) => std::panic::resume_unwind(panic),
     }

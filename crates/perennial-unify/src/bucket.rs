@@ -17,7 +17,7 @@ use perennial_udf_lifecycle::model::{PopulationGapsBuilder, StageModel};
 use crate::columns::Facts;
 use crate::due::Due;
 use crate::error::Result;
-use crate::facts::{OrderFacts, orders, tables, want_rates};
+use crate::facts::{OrderFacts, orders, tables};
 use crate::golden::golden;
 use crate::groups::owner;
 use crate::money::Rates;
@@ -183,9 +183,6 @@ pub(crate) fn gaps(shared: &Shared, bucket: usize, gaps: &mut PopulationGapsBuil
 /// nobody. Answers the members of the segments.
 pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Members> {
     let loaded = shared.load(bucket)?;
-    if let Some(orders) = loaded.facts.get(&Kind::Order) {
-        want_rates(&shared, orders)?;
-    }
     let number = (bucket < shared.buckets.len()).then_some(bucket as u32);
     for ((relation, batch), groups) in loaded.tables.iter().zip(&loaded.groups) {
         let groups = Some(Arc::clone(groups));

@@ -36,6 +36,7 @@ use crate::keys::doubtful_key;
 use crate::landing::{Landing, Looks, look};
 use crate::left_out::{Cause, left_out, renamed};
 use crate::mapping::{Mapping, plain};
+use crate::missing_rates::Missing;
 use crate::money::Rates;
 use crate::noticed::OfNoOrder;
 use crate::records::{input, one_file};
@@ -71,6 +72,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     // Sources of which an error is told.
     let mut faulty: HashSet<&str> = HashSet::new();
     let mut rates = Rates::new(&config.currency);
+    let mut missing = Missing::default();
     let mut traits = Traits::default();
     let release = engine.release();
     let previous = release.manifest().map(Arc::as_ref);
@@ -102,12 +104,12 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     for (source, manifest) in config.sources.iter().zip(&landing.sources) {
         if errors.is_empty()
             && live(manifest).next().is_some()
-            && let Err(error) = checking.currencies(source, manifest, &rates).await
+            && let Err(error) = checking.currencies(source, manifest, &rates, &mut missing).await
         {
             errors.push(error);
         }
     }
-    report.noticed.missing_rates = rates.missing();
+    report.missing_rates = missing.told(true);
     if errors.is_empty() {
         report.noticed.of_no_order = checking.of_no_order(&landing).await.map_err(one)?;
     }
@@ -347,6 +349,7 @@ impl Checking<'_> {
         source: &SourceConfig,
         manifest: &SourceManifest,
         rates: &Rates,
+        missing: &mut Missing,
     ) -> Result<()> {
         if !matches!(source.kind, Kind::Order | Kind::Spend) {
             return Ok(());
@@ -361,7 +364,7 @@ impl Checking<'_> {
             let known = |row: usize| last.is_none_or(|last| day.value(row) <= last);
             for row in 0..batch.num_rows() {
                 if currency.is_valid(row) && day.is_valid(row) && known(row) {
-                    rates.wants(Some(currency.value(row)), day.value(row), 1);
+                    missing.wants(rates, currency.value(row), day.value(row), 1);
                 }
             }
             Ok(())

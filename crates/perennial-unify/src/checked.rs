@@ -8,6 +8,7 @@ use crate::conditions::UnknownStage;
 use crate::identifiers::LoneIdentifier;
 use crate::keys::DoubtfulKey;
 use crate::left_out::Renamed;
+use crate::missing_rates::MissingRate;
 use crate::noticed::Noticed;
 
 /// See the module.
@@ -37,7 +38,9 @@ pub struct CheckReport {
     pub astray: Vec<Astray>,
     /// Parquet files that no source takes: path and reason.
     pub of_no_source: Vec<(String, String)>,
-    /// What a run would notice, too: missing rates, and sources of which most rows are of no order.
+    /// Currencies of landed amounts that have no rate.
+    pub missing_rates: Vec<MissingRate>,
+    /// What a run would notice, too: sources of which most rows are of no order.
     pub noticed: Noticed,
 }
 

@@ -115,16 +115,6 @@ pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result
     Ok(facts)
 }
 
-/// Notes the orders whose amounts have no rate.
-pub(crate) fn want_rates(shared: &Shared, orders: &Facts) -> Result<()> {
-    let (amount, currency) = (orders.money("amount")?, orders.text("currency")?);
-    for row in (0..orders.len()).filter(|row| orders.current(*row) && amount.is_valid(*row)) {
-        let day = day_of(orders.time(row), shared.zone).unwrap_or(i32::MAX);
-        shared.rates.wants(optional(currency, row), day, 1);
-    }
-    Ok(())
-}
-
 /// Tables by relation.
 pub(crate) type Tables = Vec<(&'static Relation, RecordBatch)>;
 
@@ -241,7 +231,6 @@ pub(crate) fn spend(shared: &Shared, facts: &Facts) -> Result<RecordBatch> {
     let converted = (0..facts.len()).map(|row| {
         let amount = amount.is_valid(row).then(|| amount.value(row))?;
         let (currency, day) = (optional(currency, row), dates.value(row));
-        shared.rates.wants(currency, day, 1);
         shared.rates.convert(amount, currency, day)
     });
     let columns: Vec<ArrayRef> = vec![

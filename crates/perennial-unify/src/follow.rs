@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::landing::Looks;
+use crate::missing_rates::missing_rates;
 use crate::options::RunOptions;
 use crate::progress::Quiet;
 use crate::run::{random, run};
@@ -52,6 +53,8 @@ pub async fn follow(
 }
 
 async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
+    let mut unpriced = Unpriced::default();
+    unpriced.look(&engine).await;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -60,6 +63,34 @@ async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
         }
         if let Err(error) = engine.refresh().await {
             tracing::error!(%error, "the lake cannot be read; what is served stays as it is");
+        }
+        unpriced.look(&engine).await;
+    }
+}
+
+/// The currencies of served amounts that have no rate, each of which is told once while it has none.
+#[derive(Debug, Default)]
+struct Unpriced {
+    told: HashSet<String>,
+    /// The snapshot that was looked at.
+    snapshot: u64,
+}
+
+impl Unpriced {
+    async fn look(&mut self, engine: &Arc<Engine>) {
+        let newest = engine.release().number();
+        if newest == self.snapshot {
+            return;
+        }
+        self.snapshot = newest;
+        match missing_rates(engine).await {
+            Ok(missing) => {
+                for rate in missing.iter().filter(|rate| !self.told.contains(&rate.currency)) {
+                    tracing::warn!("{rate}");
+                }
+                self.told = missing.into_iter().map(|rate| rate.currency).collect();
+            }
+            Err(error) => tracing::warn!(%error, "amounts without an exchange rate were not looked for"),
         }
     }
 }
@@ -86,6 +117,7 @@ async fn runs(
 ) {
     let mut looked = Some(looked);
     let mut looks = Looks::default();
+    let mut unpriced = Unpriced::default();
     let mut unclaimed: HashSet<String> = HashSet::new();
     // What has landed before the server started is not waited for.
     let mut pause = Duration::ZERO;
@@ -159,5 +191,6 @@ async fn runs(
         {
             tracing::error!(%error, "the lake cannot be read; what is served stays as it is");
         }
+        unpriced.look(&engine).await;
     }
 }

@@ -1,11 +1,10 @@
 //! Amounts in the reporting currency. The rate is the latest one at or before the fact's day.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{Date32Type, Decimal128Type};
-use parking_lot::Mutex;
 
 use crate::error::Result;
 
@@ -17,19 +16,6 @@ const RATE_SCALE: u32 = 10;
 pub(crate) struct Rates {
     reporting: String,
     by_currency: HashMap<String, Vec<(i32, i128)>>,
-    /// By currency the first day for which a rate was wanted and not there, and for how many amounts.
-    missing: Mutex<BTreeMap<String, (i32, u64)>>,
-}
-
-/// A currency without a rate: amounts in it are NULL until one lands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MissingRate {
-    /// The currency, as ISO 4217 writes it.
-    pub currency: String,
-    /// The first day, `YYYY-MM-DD`, for which an amount needs it.
-    pub day: String,
-    /// How many amounts need it.
-    pub amounts: u64,
 }
 
 impl Rates {
@@ -37,7 +23,6 @@ impl Rates {
         Self {
             reporting: reporting.to_uppercase(),
             by_currency: HashMap::new(),
-            missing: Mutex::default(),
         }
     }
 
@@ -111,14 +96,10 @@ impl Rates {
         rounded(amount.checked_mul(rate)?, 10_i128.pow(RATE_SCALE))
     }
 
-    /// Notes that so many amounts of `currency` are converted, which may have no rate: to be told once of each amount.
-    pub(crate) fn wants(&self, currency: Option<&str>, day: i32, wanted: u64) {
-        let currency = self.other(currency);
-        if let Some(currency) = currency.filter(|currency| self.rate(currency, day).is_none()) {
-            let mut missing = self.missing.lock();
-            let (first, amounts) = missing.entry(currency.to_uppercase()).or_insert((day, 0));
-            (*first, *amounts) = (day.min(*first), *amounts + wanted);
-        }
+    /// A currency, where it is another one than that of reports and has no rate at or before a day.
+    pub(crate) fn without<'a>(&self, currency: &'a str, day: i32) -> Option<&'a str> {
+        let currency = self.other(Some(currency));
+        currency.filter(|currency| self.rate(currency, day).is_none())
     }
 
     /// A currency, where it is another one than that of reports.
@@ -136,25 +117,6 @@ impl Rates {
         let at = rates.partition_point(|(from, _)| *from <= day).checked_sub(1)?;
         rates.get(at).map(|(_, rate)| *rate)
     }
-
-    /// The currencies of amounts that could not be converted so far.
-    pub(crate) fn missing(&self) -> Vec<MissingRate> {
-        let missing = self.missing.lock();
-        let named = missing.iter().map(|(currency, (day, amounts))| MissingRate {
-            currency: currency.clone(),
-            day: day_name(*day),
-            amounts: *amounts,
-        });
-        named.collect()
-    }
-}
-
-/// A day since 1970-01-01 in the calendar's words.
-fn day_name(day: i32) -> String {
-    chrono::DateTime::from_timestamp(i64::from(day) * 86_400, 0).map_or_else(
-        || "an unknown day".to_owned(),
-        |day| day.format("%Y-%m-%d").to_string(),
-    )
 }
 
 /// Half away from zero, as numeric rounds in Postgres.

@@ -4,15 +4,11 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use perennial_base::config::{SourceConfig, Spot};
-use perennial_base::{counted, currency};
-
-use crate::money::MissingRate;
+use perennial_base::counted;
 
 /// See the module. A run that works out a part tells of that part, and nothing of orders and facts.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Noticed {
-    /// Currencies of amounts that could not be converted.
-    pub missing_rates: Vec<MissingRate>,
     /// Sources of which most rows name an order that does not exist.
     pub of_no_order: Vec<OfNoOrder>,
     /// Facts of the lifecycle, and events that stages name, that no customer has.
@@ -71,11 +67,10 @@ impl Noticed {
     /// What there is to say, a text each; `file` is that of the configuration.
     pub fn told(&self, file: &str) -> Vec<String> {
         let placed = |told: String| format!("{file}:{told}");
-        let rates = self.missing_rates.iter().map(ToString::to_string);
         let orders = self.of_no_order.iter().map(ToString::to_string).map(placed);
         let facts = self.idle_facts.iter().map(ToString::to_string).map(placed);
         let words = self.unheard.iter().map(ToString::to_string);
-        rates.chain(orders).chain(facts).chain(words).collect()
+        orders.chain(facts).chain(words).collect()
     }
 }
 
@@ -90,32 +85,6 @@ impl OfNoOrder {
             rows,
             lost,
         })
-    }
-}
-
-impl fmt::Display for MissingRate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            currency: code,
-            day,
-            amounts,
-        } = self;
-        let (has, stays) = match amounts {
-            1 => ("has", "stays"),
-            _ => ("have", "stay"),
-        };
-        let amounts = counted(*amounts, "amount");
-        write!(
-            f,
-            "{amounts} in {code} {has} no rate on {day} or before and {stays} NULL: land one in a source of kind fx_rate"
-        )?;
-        if !currency::is_code(code) {
-            f.write_str("; ISO 4217 has no such currency")?;
-            if let Some(near) = currency::nearest(code) {
-                write!(f, ": did you mean \"{near}\"?")?;
-            }
-        }
-        Ok(())
     }
 }
 

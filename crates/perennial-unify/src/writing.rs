@@ -209,7 +209,6 @@ impl Writing<'_> {
             .await?;
         shared.resolution.intact()?;
         Ok(Noticed {
-            missing_rates: shared.rates.missing(),
             // Where everything is worked out, every row was looked at.
             of_no_order: if self.part.is_none() {
                 of_no_order

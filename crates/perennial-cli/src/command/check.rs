@@ -9,7 +9,7 @@ use perennial_unify::{
 };
 
 use crate::command::warnings::{
-    SHOWN, warn_of_astray, warn_of_doubts, warn_of_noticed, warn_of_renamed, warn_of_strays,
+    SHOWN, warn_of_astray, warn_of_doubts, warn_of_noticed, warn_of_rates, warn_of_renamed, warn_of_strays,
 };
 use crate::command::{ConfigArgument, open};
 use crate::exit::{self, DONE, INPUT};
@@ -117,11 +117,11 @@ fn told(file: &str, report: CheckReport) -> Result<()> {
         lone_identifiers: report.lone_identifiers,
         unknown_stages: report.unknown_stages,
         doubtful_keys: report.doubtful_keys,
-        missing_rates: Vec::new(),
     };
     warn_of_doubts(file, &cautions);
     warn_of_astray(&report.astray);
     warn_of_strays(&report.of_no_source);
+    warn_of_rates(&report.missing_rates);
     warn_of_noticed(file, &report.noticed);
     show::line("the configuration fits the files")
 }

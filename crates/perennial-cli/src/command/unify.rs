@@ -10,7 +10,7 @@ use perennial_lake::FileState;
 use perennial_unify::{DoubtfulKey, Looks, Report, RunOptions};
 
 use crate::command::warnings::{
-    warn_of_astray, warn_of_doubts, warn_of_noticed, warn_of_renamed, warn_of_strays,
+    warn_of_astray, warn_of_doubts, warn_of_noticed, warn_of_rates, warn_of_renamed, warn_of_strays,
 };
 use crate::command::{ConfigArgument, open};
 use crate::exit::{DONE, InLake};
@@ -33,7 +33,7 @@ pub(crate) struct Unify {
 impl Unify {
     pub(crate) async fn run(self) -> Result<u8> {
         let engine = open(self.config.load()?).await?;
-        let mut report = once(
+        let report = once(
             &engine,
             RunOptions {
                 full: self.full,
@@ -43,8 +43,6 @@ impl Unify {
         )
         .await?;
         let file = &engine.config().file;
-        // Those of all that is served are among the cautions.
-        report.noticed.missing_rates.clear();
         told(file, &report);
         warn_of_renamed(file, &report.renamed);
         // What it said is done, whether or not more can be found out.
@@ -54,6 +52,12 @@ impl Unify {
                 warn_of_keys(&engine, &cautions.doubtful_keys);
             }
             Err(error) => show::note(&format!("warning: {file} was not looked at for doubts: {error}")),
+        }
+        match perennial_unify::missing_rates(&engine).await {
+            Ok(missing) => warn_of_rates(&missing),
+            Err(error) => show::note(&format!(
+                "warning: amounts without an exchange rate were not looked for: {error}"
+            )),
         }
         match perennial_unify::sources_astray(&engine).await {
             Ok(astray) => warn_of_astray(&astray),

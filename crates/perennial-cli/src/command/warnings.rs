@@ -2,7 +2,8 @@
 
 use perennial_base::counted;
 use perennial_unify::{
-    Astray, Cautions, Doubt, DoubtfulKey, Instead, LoneIdentifier, Noticed, Renamed, UnknownStage,
+    Astray, Cautions, Doubt, DoubtfulKey, Instead, LoneIdentifier, MissingRate, Noticed, Renamed,
+    UnknownStage,
 };
 
 use crate::show;
@@ -26,7 +27,11 @@ pub(crate) fn warn_of_doubts(file: &str, cautions: &Cautions) {
     for doubtful in &cautions.doubtful_keys {
         show::note(&format!("warning: {}", said(doubtful)));
     }
-    for rate in &cautions.missing_rates {
+}
+
+/// Says which currencies of amounts have no rate.
+pub(crate) fn warn_of_rates(missing: &[MissingRate]) {
+    for rate in missing {
         show::note(&format!("warning: {rate}"));
     }
 }

@@ -245,7 +245,7 @@ fn check_names_what_a_run_would_leave_out() {
         "warning: orders/c.parquet of shop would be quarantined: is empty",
         "warning: no email at the start of orders/b.parquet of shop can be used, such as \"eve at example\": correct the mapping or the identifier's normalise",
         "warning: stray/x.parquet belongs to no source",
-        "warning: 1 amount in USD has no rate on 2026-01-03 or before and stays NULL: land one in a source of kind fx_rate",
+        "warning: 1 landed amount in USD, of 2026-01-03, has no exchange rate of the day or before and stays NULL: land rates in a source of kind fx_rate",
     ]);
     assert_eq!(
         told.stdout,
