@@ -27,7 +27,7 @@ pub use discovery::{Landed, Settling, SourcePath, discover, names_in, unclaimed,
 pub use error::{Error, Result, io_kind, no_room};
 pub use leases::{LEASE, Leases, leased};
 pub use manifest::{
-    ColumnStats, DataFile, FileState, Loss, Manifest, Phase, RunState, RunSummary, Scalar, SourceFile,
+    Blame, ColumnStats, DataFile, FileState, Loss, Manifest, Phase, RunState, RunSummary, Scalar, SourceFile,
     SourceManifest, TableManifest,
 };
 pub use masks::{Masks, RowSet};

@@ -260,6 +260,27 @@ impl FileState {
     }
 }
 
+/// What a file is refused for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Blame {
+    /// Its bytes or its schema.
+    #[default]
+    File,
+    /// It cannot be read now, as access is denied or it never comes to rest: the next look asks again.
+    Access,
+    /// The mapping of its source, which needs other columns than it has, or cannot take its values.
+    Mapping,
+    /// What the mapping makes of its rows: too many are bad.
+    Rows,
+}
+
+impl Blame {
+    fn is_file(&self) -> bool {
+        *self == Self::File
+    }
+}
+
 /// One landed file, and where each of its rows went.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SourceFile {
@@ -281,6 +302,9 @@ pub struct SourceFile {
     /// Why it was quarantined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What it was quarantined for; of a file that was not it says nothing.
+    #[serde(default, skip_serializing_if = "Blame::is_file")]
+    pub blame: Blame,
     /// The row group that the reason is about, from 0.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_group: Option<u64>,
@@ -323,6 +347,11 @@ pub struct Loss {
 }
 
 impl SourceFile {
+    /// Quarantines the file.
+    pub fn refuse(&mut self, blame: Blame, reason: String) {
+        (self.state, self.blame, self.reason) = (FileState::Quarantined, blame, Some(reason));
+    }
+
     /// Values of optional expressions that could not be worked out.
     pub fn values_lost(&self) -> u64 {
         self.losses.values().map(|loss| loss.values).sum()

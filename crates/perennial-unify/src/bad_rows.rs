@@ -3,11 +3,6 @@
 use perennial_base::config::SourceConfig;
 use perennial_base::counted;
 
-/// What the reason says of a file of which too many rows are bad.
-pub(crate) const ABOVE: &str = "above max_bad_rows";
-/// What it says of one of which all are.
-pub(crate) const NONE_GOOD: &str = "has no good row";
-
 /// Why a file of so many rows is quarantined, of which these are rejected, each reason with its rows; none where they are
 /// few.
 ///
@@ -28,10 +23,10 @@ pub(crate) fn too_bad<'a>(
     let reasons = rejected.map(|(reason, rows)| format!("{reason} ({})", counted(rows, "row")));
     let reasons: Vec<String> = reasons.collect();
     let told = if bad as f64 <= allowed {
-        format!("{NONE_GOOD} among {landed}")
+        format!("has no good row among {landed}")
     } else {
         format!(
-            "has {} of {landed}, {ABOVE} = {} of its [[source]]",
+            "has {} of {landed}, above max_bad_rows = {} of its [[source]]",
             counted(bad, "bad row"),
             source.max_bad_rows
         )

@@ -13,7 +13,7 @@ use futures::StreamExt;
 use perennial_base::Kind;
 use perennial_base::config::SourceConfig;
 use perennial_engine::Engine;
-use perennial_lake::{FileState, SourceFile, SourceManifest};
+use perennial_lake::{Blame, FileState, SourceFile, SourceManifest};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::bad_rows::too_bad;
@@ -107,7 +107,7 @@ pub(crate) async fn count(
         file.rejected = rejected.values().sum();
         let reasons = rejected.iter().map(|(reason, rows)| (*reason, *rows));
         if let Some(reason) = too_bad(source, file.landed, reasons) {
-            (file.state, file.reason) = (FileState::Quarantined, Some(reason));
+            file.refuse(Blame::Rows, reason);
             continue;
         }
         of_file.compared = versions.len() as u64;

@@ -9,23 +9,11 @@ use perennial_base::Kind;
 use perennial_base::config::{Config, Expression, SourceConfig};
 use perennial_engine::expression::expression;
 use perennial_identity::Rules;
-use perennial_lake::{Contract, FileFacts, FileState, SourceFile, SourceManifest};
+use perennial_lake::{Blame, Contract, FileFacts, FileState, SourceFile, SourceManifest};
 
 use crate::error::Result;
 use crate::mapping::Mapping;
 use crate::records::with_partitions;
-
-/// What the reasons say for which a mapping is to blame.
-const NEEDED: &str = "of the source needs";
-const DISAGREES: &str = "does not go with the mapping";
-const MISFIT: &str = "the mapping does not fit the files of the source";
-
-/// Whether the mapping is to blame, by the reason of a refused file.
-pub(crate) fn is_of_mapping(reason: &str) -> bool {
-    [NEEDED, DISAGREES, MISFIT]
-        .iter()
-        .any(|words| reason.contains(words))
-}
 
 /// The mapping of one source, asked before there are rows.
 pub(crate) struct Fitting<'a> {
@@ -68,7 +56,7 @@ impl Fitting<'_> {
             .find(|(_, columns)| !columns.is_empty() && !columns.iter().any(has))?;
         let named: Vec<String> = columns.iter().map(|column| format!("\"{column}\"")).collect();
         Some(format!(
-            "has no column {}, which {key} {NEEDED}",
+            "has no column {}, which {key} of the source needs",
             named.join(" or ")
         ))
     }
@@ -104,7 +92,10 @@ impl Fitting<'_> {
             return None;
         }
         let error = self.needs(after).err()?;
-        Some(format!("{DISAGREES}: {}", error.of_source(&self.config.file)))
+        Some(format!(
+            "does not go with the mapping: {}",
+            error.of_source(&self.config.file)
+        ))
     }
 
     /// What keeps the mapping from being planned over the columns that the live files have. All of those are quarantined
@@ -139,8 +130,8 @@ impl Fitting<'_> {
         }
         let reason = error.of_source(&self.config.file);
         for file in files.iter_mut().filter(|file| file.state == FileState::Live) {
-            file.state = FileState::Quarantined;
-            file.reason = Some(format!("{MISFIT}: {reason}"));
+            let reason = format!("the mapping does not fit the files of the source: {reason}");
+            file.refuse(Blame::Mapping, reason);
         }
         Some(reason)
     }

@@ -10,8 +10,8 @@ use perennial_base::config::SourceConfig;
 use perennial_engine::Engine;
 use perennial_identity::Rules;
 use perennial_lake::{
-    Contract, FileFacts, FileState, Inspection, Lake, Landed, Manifest, Rejection, Settling, SourceFile,
-    SourceManifest, SourcePath, discover, inspect, unclaimed, unnameable,
+    Blame, Contract, FileFacts, FileState, Inspection, Lake, Landed, Manifest, Rejection, Settling,
+    SourceFile, SourceManifest, SourcePath, discover, inspect, unclaimed, unnameable,
 };
 
 use crate::error::{Error, Result};
@@ -316,10 +316,8 @@ impl Judge<'_> {
         // A verdict depends on the files beside and on the configuration: when those change, it is given anew.
         let anew = self.afresh || gone > 0 || settled.iter().any(|file| unchanged(file).is_none());
         let keeps = |file: &Landed| {
-            unchanged(file).filter(|known| {
-                let passing = matches!(known.reason.as_deref(), Some(NOT_ALLOWED | CHANGING));
-                known.state == FileState::Live || !(anew || passing)
-            })
+            unchanged(file)
+                .filter(|known| known.state == FileState::Live || !(anew || known.blame == Blame::Access))
         };
         let judged =
             settled
@@ -398,7 +396,9 @@ impl Judge<'_> {
                 }
                 Err(rejection) => {
                     admitted.landed = rejection.rows;
-                    admitted.reason = Some(rejection.to_string());
+                    let passing = matches!(rejection.reason.as_str(), NOT_ALLOWED | CHANGING);
+                    let blame = if passing { Blame::Access } else { Blame::File };
+                    admitted.refuse(blame, rejection.to_string());
                     admitted.row_group = rejection.row_group.map(|group| group as u64);
                 }
             }
@@ -450,6 +450,7 @@ impl Judge<'_> {
                 first_seen_at: file.first_seen_at,
                 state: FileState::Quarantined,
                 reason: Some(RESTLESS.to_owned()),
+                blame: Blame::Access,
                 ..SourceFile::default()
             });
         }
@@ -507,11 +508,13 @@ fn admit(
 ) {
     file.landed = facts.rows;
     let fitted = match needs.and_then(|needs| fitting.refusal(needs, &facts.schema)) {
-        Some(reason) => Err(reason),
-        None => contract.fit(&facts.schema).map_err(|misfit| misfit.to_string()),
+        Some(reason) => Err((Blame::Mapping, reason)),
+        None => contract
+            .fit(&facts.schema)
+            .map_err(|misfit| (Blame::File, misfit.to_string())),
     };
     let fitted = fitted.and_then(|extended| match fitting.broken_by(contract, &extended) {
-        Some(reason) => Err(reason),
+        Some(reason) => Err((Blame::Mapping, reason)),
         None => Ok(extended),
     });
     match fitted {
@@ -521,6 +524,6 @@ fn admit(
             file.reason = None;
             file.stats.clone_from(&facts.stats);
         }
-        Err(reason) => file.reason = Some(reason),
+        Err((blame, reason)) => file.refuse(blame, reason),
     }
 }

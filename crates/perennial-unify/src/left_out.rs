@@ -8,12 +8,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use perennial_base::config::{Config, SourceConfig, Spot};
 use perennial_base::{Kind, counted, nearest};
 use perennial_engine::Engine;
-use perennial_lake::{FileState, Lake, Manifest, SourceFile, SourceManifest};
+use perennial_lake::{Blame, FileState, Lake, Manifest, SourceFile, SourceManifest};
 
 use crate::astray::{Astray, Instead, astray};
-use crate::bad_rows::{ABOVE, NONE_GOOD};
 use crate::error::{Error, Result};
-use crate::fitting;
 use crate::landing::Landing;
 use crate::reader::is_there;
 
@@ -91,7 +89,9 @@ pub enum Cause {
         at: Spot,
         /// Its name.
         by: String,
-        /// Why the first is quarantined.
+        /// What the first is quarantined for.
+        blame: Blame,
+        /// Why.
         reason: String,
     },
 }
@@ -140,13 +140,15 @@ pub(crate) async fn left_out(
             let refused = now.state != FileState::Live;
             // What somebody has written anew since may be broken by itself. A mapping that fits it no more is another thing:
             // an export that is written each night, or a lake that was copied, has new files alone.
-            if refused && !unchanged(file, now) && !of_mapping(now.reason.as_deref().unwrap_or_default()) {
+            let slip = matches!(now.blame, Blame::Mapping | Blame::Rows);
+            if refused && !slip && !unchanged(file, now) {
                 continue;
             }
             let cause = if refused {
                 Cause::Refused {
                     at: by.at,
                     by: by.name.clone(),
+                    blame: now.blame,
                     reason: now.reason.clone().unwrap_or_default(),
                 }
             } else {
@@ -277,13 +279,13 @@ impl LeftOut {
                 ..
             } => format!("Did you mean \"{name}\" by \"{instead}\"?"),
             Cause::Identifier { .. } => "Map it again.".to_owned(),
-            Cause::Refused { reason, .. } if of_rows(reason) => {
-                "Correct the mapping, or raise max_bad_rows.".to_owned()
+            Cause::Refused { blame, .. } => match blame {
+                Blame::Rows => "Correct the mapping, or raise max_bad_rows.",
+                Blame::Mapping => "Correct the mapping.",
+                Blame::Access => "Let it be read.",
+                Blame::File => "Land a sound file in its place.",
             }
-            Cause::Refused { reason, .. } if fitting::is_of_mapping(reason) => {
-                "Correct the mapping.".to_owned()
-            }
-            Cause::Refused { .. } => "Land a sound file in its place.".to_owned(),
+            .to_owned(),
         };
         let meant = match &self.cause {
             Cause::Identifier { .. } => "it is meant to go",
@@ -405,7 +407,7 @@ impl fmt::Display for LeftOut {
                 "{at}: source \"{source}\" has no identifier \"{name}\" any more, by which its {rows} {} served",
                 if self.rows == 1 { "is" } else { "are" }
             ),
-            Cause::Refused { at, by, reason } => {
+            Cause::Refused { at, by, reason, .. } => {
                 write!(f, "{at}: source \"{by}\" refuses {served}: {reason}")
             }
         }
@@ -432,16 +434,6 @@ fn is_served(file: &SourceFile) -> bool {
 
 fn unchanged(before: &SourceFile, now: &SourceFile) -> bool {
     (now.size, &now.e_tag, now.last_modified) == (before.size, &before.e_tag, before.last_modified)
-}
-
-/// Whether a file is refused for its rows, which is for what the mapping makes of them.
-fn of_rows(reason: &str) -> bool {
-    reason.contains(ABOVE) || reason.contains(NONE_GOOD)
-}
-
-/// Whether the mapping is to blame for a file that is refused.
-fn of_mapping(reason: &str) -> bool {
-    of_rows(reason) || fitting::is_of_mapping(reason)
 }
 
 /// Refuses a run that would take away what is served because of the configuration alone, unless it `removes`.
@@ -501,40 +493,4 @@ async fn near(lake: &Lake, source: &SourceConfig) -> Result<Option<String>> {
         _ => None,
     };
     Ok(astray.into_iter().find_map(near))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_to_do_of_a_refused_file_follows_from_the_reason() {
-        for (reason, remedy) in [
-            (
-                "has 2 bad rows of 5, above max_bad_rows = 0.01 of its [[source]]: time is NULL or is not a time (2 rows)",
-                "Correct the mapping, or raise max_bad_rows.",
-            ),
-            (
-                "has no column \"at\", which time of the source needs",
-                "Correct the mapping.",
-            ),
-            (
-                "row group 3 has a page whose checksum is another",
-                "Land a sound file in its place.",
-            ),
-        ] {
-            let left = LeftOut {
-                source: "shop".to_owned(),
-                files: 1,
-                rows: 5,
-                first: "shop/a.parquet".to_owned(),
-                cause: Cause::Refused {
-                    at: Spot::default(),
-                    by: "shop".to_owned(),
-                    reason: reason.to_owned(),
-                },
-            };
-            assert!(left.hint().starts_with(remedy), "{reason}: {}", left.hint());
-        }
-    }
 }

@@ -19,7 +19,7 @@ use perennial_base::{ErrorClass, Kind, UserError};
 use perennial_engine::pinned::{lake_error, store_error};
 use perennial_engine::provider::FileTable;
 use perennial_identity::{Batch, GraphBuilder, Normaliser, Outcome, Rules, SetId, Tally};
-use perennial_lake::{Bounds, Lake, Loss, SourceFile};
+use perennial_lake::{Blame, Bounds, Lake, Loss, SourceFile};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::bounded::{Piece, pieces};
@@ -71,18 +71,19 @@ impl FileReader {
             // Bytes that make a decoder panic are bytes that cannot be decoded.
             let next = AssertUnwindSafe(stream.next()).catch_unwind().await;
             let Ok(next) = next else {
-                counts.failed = Some(UNDECODABLE.to_owned());
+                counts.failed = Some((Blame::File, UNDECODABLE.to_owned()));
                 return Ok(counts);
             };
             let batch = match next {
                 None => {
-                    counts.failed = miscounted(next_row as u64, table.rows());
+                    counts.failed =
+                        miscounted(next_row as u64, table.rows()).map(|reason| (Blame::File, reason));
                     counts.stats = bounds.finish();
                     return Ok(counts);
                 }
                 Some(Ok(batch)) => batch,
                 Some(Err(error)) if is_of_the_file(&error) => {
-                    counts.failed = Some(format!("{UNDECODABLE}: {}", described(error)));
+                    counts.failed = Some((Blame::File, format!("{UNDECODABLE}: {}", described(error))));
                     return Ok(counts);
                 }
                 // A store that fails, or too little memory, says nothing about the file.
@@ -99,7 +100,7 @@ impl FileReader {
                 };
                 unpacked += bytes;
                 if unpacked > self.bound {
-                    counts.failed = Some(format!("unpacks to more than {} bytes", self.bound));
+                    counts.failed = Some((Blame::File, format!("unpacks to more than {} bytes", self.bound)));
                     return Ok(counts);
                 }
                 let slice = batch.slice(rows.start, rows.len());
@@ -107,12 +108,14 @@ impl FileReader {
                 match catch_unwind(AssertUnwindSafe(taken)) {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) if is_of_the_rows(&error) => {
-                        counts.failed = Some(format!("has values that the mapping cannot take: {error}"));
+                        let reason = format!("has values that the mapping cannot take: {error}");
+                        counts.failed = Some((Blame::Mapping, reason));
                         return Ok(counts);
                     }
                     Ok(Err(error)) => return Err(error),
                     Err(_) => {
-                        counts.failed = Some("has values that the mapping cannot take".to_owned());
+                        let reason = "has values that the mapping cannot take";
+                        counts.failed = Some((Blame::Mapping, reason.to_owned()));
                         return Ok(counts);
                     }
                 }

@@ -17,7 +17,7 @@ use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile, with_views};
 use perennial_engine::schema::timestamp;
 use perennial_identity::{GraphBuilder, Rules, SetId, Tally};
-use perennial_lake::{ColumnStats, Contract, FileState, Loss, SourceFile, SourceManifest};
+use perennial_lake::{Blame, ColumnStats, Contract, FileState, Loss, SourceFile, SourceManifest};
 
 use crate::bad_rows::too_bad;
 use crate::bounded::bound;
@@ -107,7 +107,7 @@ pub(crate) struct Counts {
     pub(crate) warnings: Tally,
     /// Values of optional expressions that could not be worked out.
     pub(crate) losses: BTreeMap<String, Loss>,
-    pub(crate) failed: Option<String>,
+    pub(crate) failed: Option<(Blame, String)>,
     /// The bounds of the values that were read, of a file that could be read to its end.
     pub(crate) stats: Vec<ColumnStats>,
 }
@@ -297,14 +297,14 @@ impl Reading<'_> {
                 async move {
                     let table = table?;
                     let read = self.engine.cpu().spawn(reader.read(table));
-                    let failed = |why: &str| Counts {
-                        failed: Some(why.to_owned()),
+                    let failed = |blame: Blame, why: &str| Counts {
+                        failed: Some((blame, why.to_owned())),
                         ..Counts::default()
                     };
                     let outcome = match read.await {
                         Ok(outcome) => outcome,
                         // Whatever it is that panics over the bytes of one file, the others are read.
-                        Err(error) if error.is_panic() => Ok(failed(UNDECODABLE)),
+                        Err(error) if error.is_panic() => Ok(failed(Blame::File, UNDECODABLE)),
                         Err(_) => {
                             let message = format!("\"{}\" could not be read", file.path);
                             return Err(perennial_engine::Error::new(ErrorClass::Internal, message).into());
@@ -317,7 +317,7 @@ impl Reading<'_> {
                     };
                     let counts = match outcome {
                         Err(Error::Lake(perennial_lake::Error::Replaced { .. })) if self.last => {
-                            failed(CHANGING)
+                            failed(Blame::Access, CHANGING)
                         }
                         outcome => outcome?,
                     };
@@ -409,13 +409,12 @@ fn judge(
             continue;
         };
         let rejected = found.rejected.iter().map(|(reason, rows)| (*reason, *rows));
-        let reason = match &found.failed {
-            Some(reason) => Some(reason.clone()),
-            None => too_bad(source, file.landed, rejected),
+        let refused = match &found.failed {
+            Some(refused) => Some(refused.clone()),
+            None => too_bad(source, file.landed, rejected).map(|reason| (Blame::Rows, reason)),
         };
-        if let Some(reason) = reason {
-            file.state = FileState::Quarantined;
-            file.reason = Some(reason);
+        if let Some((blame, reason)) = refused {
+            file.refuse(blame, reason);
         }
     }
     counts
