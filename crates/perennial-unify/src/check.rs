@@ -140,8 +140,8 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
             .into_iter()
             .map(Error::from),
     );
-    let conditions = Conditions::new(config, &state, &rules, &traits);
-    errors.extend(conditions.problems());
+    let conditions = Conditions::new(engine, &state, &rules, &traits);
+    errors.extend(conditions.problems().await);
     report.unknown_stages = conditions.unknown_stages();
     if errors.is_empty() {
         Ok(report)

@@ -276,8 +276,13 @@ impl Committing<'_> {
         // What would else come to light when nearly all is written.
         let sources = config.sources.iter().zip(&landing.sources);
         let traits = Traits::of(config, &state, &rules, sources)?;
-        let conditions = Conditions::new(config, &state, &rules, &traits);
-        conditions.problems().into_iter().next().map_or(Ok(()), Err)?;
+        let conditions = Conditions::new(engine, &state, &rules, &traits);
+        conditions
+            .problems()
+            .await
+            .into_iter()
+            .next()
+            .map_or(Ok(()), Err)?;
         let stored = Tables::new(engine, &state, self.previous).await?;
         let mut ids = PreviousIds::default();
         if !self.part {
