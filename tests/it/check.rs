@@ -113,6 +113,20 @@ fn all_slips_of_a_source_are_named_at_once_in_the_order_of_the_file() {
     for (error, expected) in errors.iter().zip(&expected) {
         assert!(error.contains(expected), "{error} lacks {expected}");
     }
+    // So does the reason for which nothing of it is served.
+    let unfit = lake.unify().unfit;
+    let [(_, reason)] = unfit.as_slice() else {
+        panic!("{unfit:?}")
+    };
+    let told: Vec<&str> = reason.split("; ").collect();
+    assert_eq!(told.len(), slips.len(), "{reason}");
+    for (told, (.., key, column)) in told.iter().zip(slips) {
+        assert!(
+            told.starts_with(&format!("{key} of the source, in perennial.toml:"))
+                && told.ends_with(&format!("column \"{column}\" does not exist")),
+            "{told}"
+        );
+    }
 }
 
 /// What is in doubt about the key of these orders: value, reason, and rows compared.
