@@ -299,6 +299,50 @@ fn an_identifier_of_which_no_value_can_be_used_is_named_with_one() {
 }
 
 #[test]
+fn a_run_names_an_identifier_of_which_no_value_can_be_used() {
+    let one = lake(
+        &[(EMAIL, "email = \"id\", user_id = \"email\"")],
+        "",
+        &[("orders/1.parquet", &three())],
+    );
+    let run = || {
+        let report = one.try_run(Setup::default(), RunOptions::SETTLED).unwrap();
+        (report.full, report.noticed.told("perennial.toml"))
+    };
+    let line = config("", "")
+        .lines()
+        .position(|line| line.starts_with("identifiers"))
+        .unwrap()
+        + 1;
+    let told = |values: u32, such: &str| {
+        format!(
+            "perennial.toml:{line}:25: none of the {values} values of email of source \"shop\" can be used, such as \"{such}\": correct the mapping or the identifier's normalise"
+        )
+    };
+    assert_eq!(run(), (true, vec![told(3, "1")]));
+    // A part tells of what it has read; that a few values are bad says nothing of the mapping.
+    let land = |path: &str, keys: std::ops::Range<u32>| {
+        let keys: Vec<String> = keys.map(|key| key.to_string()).collect();
+        let rows: Vec<_> = keys
+            .iter()
+            .map(|key| (key.as_str(), "ann@example.org", "paid", "EUR", 0))
+            .collect();
+        one.land(path, &orders(&rows));
+    };
+    land("orders/2.parquet", 20..29);
+    assert_eq!(run(), (false, vec![]));
+    land("orders/3.parquet", 30..40);
+    assert_eq!(run(), (false, vec![told(10, "30")]));
+    // One value that can be used is enough.
+    let mixed = [
+        ("cy@example.org", "ann@example.org", "paid", "EUR", 0),
+        ("50", "ann@example.org", "paid", "EUR", 0),
+    ];
+    one.land("orders/4.parquet", &orders(&mixed));
+    assert_eq!(one.unify().noticed.told("perennial.toml"), Vec::<String>::new());
+}
+
+#[test]
 fn an_identifier_that_is_missing_or_unusable_here_and_there_is_not_named() {
     // One of three addresses is none; then one is not given, and the first that is given is none.
     for expression in ["email", "CASE WHEN state = 'open' THEN email END"] {
