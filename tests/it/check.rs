@@ -81,6 +81,29 @@ fn a_mapping_that_rejects_every_row_does_not_fit() {
 }
 
 #[test]
+fn a_file_of_which_every_row_is_rejected_is_a_warning_beside_one_that_is_served() {
+    let bad = orders(&[("4", "ann@example.org", "open", "EUR", 0)]);
+    let paid = (AMOUNT, "amount = \"CASE state WHEN 'paid' THEN amount END\"");
+    let good = orders(&[("1", "ann@example.org", "paid", "EUR", 0)]);
+    let one = lake(
+        &[paid],
+        "",
+        &[("orders/1.parquet", &good), ("orders/2.parquet", &bad)],
+    );
+    let warned = one.check().unwrap().quarantined.into_iter();
+    let warned: Vec<_> = warned.map(|file| (file.source, file.path, file.reason)).collect();
+    assert_eq!(warned.len(), 1);
+    assert_eq!(warned, one.unify().quarantined);
+    // With none that is served it is the mapping.
+    one.land("orders/1.parquet", &bad);
+    let errors = one.check().unwrap_err();
+    assert!(
+        errors[0].contains("every row at the start of orders/2.parquet would be rejected"),
+        "{errors:?}"
+    );
+}
+
+#[test]
 fn all_slips_of_a_source_are_named_at_once_in_the_order_of_the_file() {
     let slips = [
         (KEY, "record_key = \"idd\"", "record_key", "idd"),

@@ -37,7 +37,8 @@ pub struct CheckReport {
     pub astray: Vec<Astray>,
     /// Parquet files that no source takes: path and reason.
     pub of_no_source: Vec<(String, String)>,
-    /// What a run would notice, too: missing rates, and sources of which most rows are of no order.
+    /// What a run would notice, too: missing rates, sources of which most rows are of no order, and words of persons about
+    /// records that do not exist.
     pub noticed: Noticed,
 }
 
