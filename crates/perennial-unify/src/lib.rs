@@ -18,6 +18,7 @@ mod columns;
 mod compact;
 mod conditions;
 mod counting;
+mod departed;
 mod due;
 pub mod error;
 mod evaluating;
@@ -79,6 +80,7 @@ pub use checked::{
 };
 pub use compact::Bounds;
 pub use conditions::UnknownStage;
+pub use departed::{Departed, Departure};
 pub use error::{Error, Result};
 pub use explain::{LifecycleExplanation, explain_lifecycle};
 pub use follow::follow;

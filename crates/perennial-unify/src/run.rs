@@ -14,6 +14,7 @@ use perennial_udf_lifecycle::model::StageModel;
 use crate::by_value;
 use crate::compact::compact;
 use crate::conditions::{Conditions, Traits};
+use crate::departed::departed;
 use crate::due::{aged, moment};
 use crate::error::{Error, Result};
 use crate::findings;
@@ -537,6 +538,7 @@ impl Committing<'_> {
                 (report.files, report.rows) = (files, rows);
                 (report.full, report.why_full) = (!self.part, self.why.clone());
                 report.renamed = renamed(config, self.previous, &landing);
+                report.departed = departed(config, self.previous, &landing);
                 report.quarantined_anew = quarantined(&manifest)
                     .filter(|(name, file, _)| {
                         self.previous.is_none_or(|previous| !knew(previous, name, file))
