@@ -9,7 +9,7 @@ use crate::runs::{config, orders};
 use crate::support::parquet;
 
 /// Three orders of two people.
-fn three() -> Vec<u8> {
+pub(crate) fn three() -> Vec<u8> {
     orders(&[
         ("1", "ann@example.org", "paid", "EUR", 0),
         ("2", "unknown", "open", "EUR", 1),
@@ -18,7 +18,7 @@ fn three() -> Vec<u8> {
 }
 
 /// A lake of these files, whose configuration has something else instead of what it usually has.
-fn lake(changes: &[(&str, &str)], more: &str, files: &[(&str, &[u8])]) -> TestLake {
+pub(crate) fn lake(changes: &[(&str, &str)], more: &str, files: &[(&str, &[u8])]) -> TestLake {
     let mut config = config("", more);
     for (usual, instead) in changes {
         assert_eq!(config.matches(usual).count(), 1, "{usual} in {config}");
@@ -81,6 +81,29 @@ fn a_mapping_that_rejects_every_row_does_not_fit() {
 }
 
 #[test]
+fn a_file_of_which_every_row_is_rejected_is_a_warning_beside_one_that_is_served() {
+    let bad = orders(&[("4", "ann@example.org", "open", "EUR", 0)]);
+    let paid = (AMOUNT, "amount = \"CASE state WHEN 'paid' THEN amount END\"");
+    let good = orders(&[("1", "ann@example.org", "paid", "EUR", 0)]);
+    let one = lake(
+        &[paid],
+        "",
+        &[("orders/1.parquet", &good), ("orders/2.parquet", &bad)],
+    );
+    let warned = one.check().unwrap().quarantined.into_iter();
+    let warned: Vec<_> = warned.map(|file| (file.source, file.path, file.reason)).collect();
+    assert_eq!(warned.len(), 1);
+    assert_eq!(warned, one.unify().quarantined);
+    // With none that is served it is the mapping.
+    one.land("orders/1.parquet", &bad);
+    let errors = one.check().unwrap_err();
+    assert!(
+        errors[0].contains("every row at the start of orders/2.parquet would be rejected"),
+        "{errors:?}"
+    );
+}
+
+#[test]
 fn all_slips_of_a_source_are_named_at_once_in_the_order_of_the_file() {
     let slips = [
         (KEY, "record_key = \"idd\"", "record_key", "idd"),
@@ -112,6 +135,20 @@ fn all_slips_of_a_source_are_named_at_once_in_the_order_of_the_file() {
     assert_eq!(errors.len(), expected.len(), "{errors:?}");
     for (error, expected) in errors.iter().zip(&expected) {
         assert!(error.contains(expected), "{error} lacks {expected}");
+    }
+    // So does the reason for which nothing of it is served.
+    let unfit = lake.unify().unfit;
+    let [(_, reason)] = unfit.as_slice() else {
+        panic!("{unfit:?}")
+    };
+    let told: Vec<&str> = reason.split("; ").collect();
+    assert_eq!(told.len(), slips.len(), "{reason}");
+    for (told, (.., key, column)) in told.iter().zip(slips) {
+        assert!(
+            told.starts_with(&format!("{key} of the source, in perennial.toml:"))
+                && told.ends_with(&format!("column \"{column}\" does not exist")),
+            "{told}"
+        );
     }
 }
 
@@ -285,6 +322,50 @@ fn an_identifier_of_which_no_value_can_be_used_is_named_with_one() {
 }
 
 #[test]
+fn a_run_names_an_identifier_of_which_no_value_can_be_used() {
+    let one = lake(
+        &[(EMAIL, "email = \"id\", user_id = \"email\"")],
+        "",
+        &[("orders/1.parquet", &three())],
+    );
+    let run = || {
+        let report = one.try_run(Setup::default(), RunOptions::SETTLED).unwrap();
+        (report.full, report.noticed.told("perennial.toml"))
+    };
+    let line = config("", "")
+        .lines()
+        .position(|line| line.starts_with("identifiers"))
+        .unwrap()
+        + 1;
+    let told = |values: u32, such: &str| {
+        format!(
+            "perennial.toml:{line}:25: none of the {values} values of email of source \"shop\" can be used, such as \"{such}\": correct the mapping or the identifier's normalise"
+        )
+    };
+    assert_eq!(run(), (true, vec![told(3, "1")]));
+    // A part tells of what it has read; that a few values are bad says nothing of the mapping.
+    let land = |path: &str, keys: std::ops::Range<u32>| {
+        let keys: Vec<String> = keys.map(|key| key.to_string()).collect();
+        let rows: Vec<_> = keys
+            .iter()
+            .map(|key| (key.as_str(), "ann@example.org", "paid", "EUR", 0))
+            .collect();
+        one.land(path, &orders(&rows));
+    };
+    land("orders/2.parquet", 20..29);
+    assert_eq!(run(), (false, vec![]));
+    land("orders/3.parquet", 30..40);
+    assert_eq!(run(), (false, vec![told(10, "30")]));
+    // One value that can be used is enough.
+    let mixed = [
+        ("cy@example.org", "ann@example.org", "paid", "EUR", 0),
+        ("50", "ann@example.org", "paid", "EUR", 0),
+    ];
+    one.land("orders/4.parquet", &orders(&mixed));
+    assert_eq!(one.unify().noticed.told("perennial.toml"), Vec::<String>::new());
+}
+
+#[test]
 fn an_identifier_that_is_missing_or_unusable_here_and_there_is_not_named() {
     // One of three addresses is none; then one is not given, and the first that is given is none.
     for expression in ["email", "CASE WHEN state = 'open' THEN email END"] {
@@ -401,44 +482,6 @@ fn orders_later_than_the_moment_described_need_no_rate() {
     let more = format!("{RATES}\n[time]\nas_of = \"2026-01-04T00:00:00Z\"");
     let lake = lake(&[(KEY, NO_DRAFTS)], &more, &[("orders/1.parquet", &abroad())]);
     assert_eq!(missing(&lake), ["USD 2026-01-02 2"]);
-}
-
-#[test]
-fn a_metric_that_cannot_be_planned_or_has_a_taken_name_is_named_with_its_place_and_refuses_a_run() {
-    let metric = |name: &str, sql: &str| format!("[[metric]]\nname = \"{name}\"\nsql = \"{sql}\"\n");
-    let good = metric("arpu", "sum(net_revenue) / count(*)");
-    let one = lake(&[], &good, &[("orders/1.parquet", &three())]);
-    one.check().unwrap();
-    one.unify();
-    for (bad, key, column, why) in [
-        (
-            metric("arpu", "sum(net_revnue) / count(*)"),
-            "sql =",
-            7,
-            "metric \"arpu\": column \"net_revnue\" does not exist",
-        ),
-        (
-            metric("nps", "avg(nps_latest)"),
-            "name = \"nps\"",
-            8,
-            "metric \"nps\": \"nps\" is a function already\nChoose another name.",
-        ),
-        (
-            metric("net_revenue", "sum(gross_revenue)"),
-            "name = \"net_revenue\"",
-            8,
-            "metric \"net_revenue\": \"net_revenue\" is a column of customer_360 already\nChoose another name.",
-        ),
-    ] {
-        let text = config("", &bad);
-        one.configure(&text);
-        let line = text.lines().position(|line| line.starts_with(key)).unwrap() + 1;
-        let said = format!("perennial.toml:{line}:{column}: {why}");
-        let errors = one.check().unwrap_err();
-        assert!(errors.len() == 1 && errors[0].contains(&said), "{errors:?}");
-        let refused = one.try_run(Setup::default(), RunOptions::SETTLED).unwrap_err();
-        assert!(refused.contains(&said), "{refused}");
-    }
 }
 
 #[tokio::test]

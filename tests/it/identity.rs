@@ -253,10 +253,12 @@ async fn a_person_s_word_joins_and_separates() {
     ];
     lake.land("desk/b.parquet", &words(&newer));
     std::fs::remove_file(lake.root().join("desk/a.parquet")).unwrap();
+    let lost = "2 words of source \"desk\" have no effect, as records \"17\" of crm, \"18\" of crm, \"19\" of crm do not exist: SELECT * FROM perennial.identity_overrides WHERE state = 'unknown record' tells which words";
+    assert_eq!(lake.check().unwrap().noticed.told("perennial.toml"), [lost]);
     assert_eq!(
         lake.unify().noticed.told("perennial.toml"),
         [
-            "2 words of source \"desk\" have no effect, as records \"17\" of crm, \"18\" of crm, \"19\" of crm do not exist: SELECT * FROM perennial.identity_overrides WHERE state = 'unknown record' tells which words",
+            lost,
             "1 word of source \"desk\" has no effect, as source \"crn\" does not exist: did you mean \"crm\"?"
         ]
     );

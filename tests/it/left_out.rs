@@ -119,6 +119,36 @@ fn a_path_that_leads_to_some_of_the_files_is_refused_for_the_others() {
 }
 
 #[test]
+fn a_run_tells_which_files_are_served_no_more_and_why() {
+    let lake = lake();
+    let told = |options: RunOptions| -> Vec<String> {
+        let report = lake.try_run(Setup::default(), options).unwrap();
+        report.departed.iter().map(ToString::to_string).collect()
+    };
+    lake.remove("orders/2.parquet");
+    assert_eq!(
+        told(RUN),
+        ["1 file of source \"shop\" has left the lake: 1 row is served no more"]
+    );
+    let narrow = config("", "").replace("path = \"orders/\"", "path = \"orders/2*\"");
+    lake.configure(&narrow);
+    assert_eq!(
+        told(REMOVING),
+        [
+            "the path of source \"shop\" does not lead to 1 file any more: 2 rows are served no more",
+            "source \"web\" is not in the configuration any more: 1 row of 1 file is served no more"
+        ]
+    );
+    assert_eq!(served(&lake), "0|0.0000");
+    // What another source takes is served still.
+    lake.configure(&config("", &WEB.replace("\"web\"", "\"shop_of_the_web\"")));
+    assert_eq!(told(RUN), Vec::<String>::new());
+    lake.configure(&config("", WEB));
+    assert_eq!(told(RUN), Vec::<String>::new());
+    assert_eq!(served(&lake), "3|30.0000");
+}
+
+#[test]
 fn a_source_that_is_not_there_any_more_is_refused_unless_another_has_its_files() {
     let lake = lake();
     let renamed = config("", &WEB.replace("\"web\"", "\"shop_of_the_web\""));

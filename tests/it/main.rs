@@ -9,6 +9,7 @@ mod catalog;
 mod cdnow;
 mod changes;
 mod check;
+mod conditions;
 mod copy;
 mod customer_360;
 mod demo;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::SessionState;
@@ -13,8 +13,9 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias, SelectItem, SetExpr, Statement};
 use perennial_base::{ErrorClass, UserError};
 
+use crate::engine::Engine;
 use crate::error::{Error, Result, type_name};
-use crate::session::planning::{parameter_names, sort_of};
+use crate::session::planning::{parameter_names, plans_over, sort_of};
 use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::{END_OF_INPUT, parse};
 
@@ -69,6 +70,21 @@ pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<
         alias: None,
     };
     Ok(state.create_logical_expr_from_sql_expr(item, schema)?)
+}
+
+/// Plans an expression as a client would who selects it from a relation of these columns, up to how the query would run.
+/// [`expression`] says what it reads, and leaves its types to the query.
+///
+/// # Errors
+/// Everything that such a query is refused for before it runs, in Postgres' words.
+pub async fn selected(engine: &Engine, sql: &str, relation: &str, columns: &SchemaRef) -> Result<()> {
+    plans_over(
+        engine,
+        &format!("SELECT (\n{sql}\n) FROM {relation}"),
+        relation,
+        columns,
+    )
+    .await
 }
 
 /// Plans an expression for evaluation on batches of a schema.

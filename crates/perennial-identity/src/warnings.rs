@@ -78,6 +78,26 @@ impl Tally {
         }
     }
 
+    /// How many records were counted for values of a type, and the first in the order of the alphabet that is not one of it.
+    pub fn of_type(&self, identifier_type: usize) -> (u64, Option<&str>) {
+        let (mut records, mut malformed) = (0_u64, None);
+        for ((kind, of_type, _), group) in &self.groups {
+            if *of_type != identifier_type {
+                continue;
+            }
+            let counted = group
+                .values
+                .values()
+                .fold(group.rest, |sum, count| sum.saturating_add(*count));
+            records = records.saturating_add(counted);
+            if *kind == WarningKind::Malformed {
+                let first = group.values.keys().next().map(String::as_str);
+                malformed = malformed.into_iter().chain(first).min();
+            }
+        }
+        (records, malformed)
+    }
+
     pub(crate) fn add(
         &mut self,
         kind: WarningKind,
@@ -185,6 +205,18 @@ mod tests {
             after.warnings().collect::<Vec<_>>(),
             whole.warnings().collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn the_values_of_a_type_are_counted_with_the_first_that_is_none() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.of_type(0), (0, None));
+        tally.blocked(3, 0, "a", 0, 2);
+        assert_eq!(tally.of_type(0), (2, None));
+        tally.malformed(0, "c", 0, 1);
+        tally.malformed(0, "b", 1, 4);
+        tally.malformed(1, "a", 0, 8);
+        assert_eq!(tally.of_type(0), (7, Some("b")));
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub async fn cautions(engine: &Arc<Engine>) -> Result<Cautions> {
     let traits = Traits::of(config, &state, &rules, known())?;
     let mut cautions = Cautions {
         lone_identifiers: lone_identifiers(config),
-        unknown_stages: Conditions::new(config, &state, &rules, &traits).unknown_stages(),
+        unknown_stages: Conditions::new(engine, &state, &rules, &traits).unknown_stages(),
         doubtful_keys: Vec::new(),
     };
     let few = |manifest: &SourceManifest| {

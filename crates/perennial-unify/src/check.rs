@@ -44,9 +44,14 @@ use crate::rules::rules;
 use crate::run::READ_MEMORY;
 use crate::values::{convert, day_of, instants};
 
+mod words;
+
+/// Files of a source that are tried at most.
+const TRIED: usize = 5;
+
 /// Validates the configuration against the files: every mapping is planned over its files and tried on the first rows of
-/// one of them, every segment, lifecycle fact and metric is planned, and currencies are compared with the rates. Where the
-/// served snapshot has another configuration, what becomes of all rows that it serves is counted.
+/// the newest of them, every segment, lifecycle fact and metric is planned, and currencies are compared with the rates.
+/// Where the served snapshot has another configuration, what becomes of all rows that it serves is counted.
 ///
 /// # Errors
 /// All that does not fit, in the order of the configuration. Sources without files are listed in the answer.
@@ -112,6 +117,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     report.missing_rates = missing.told(true);
     if errors.is_empty() {
         report.noticed.of_no_order = checking.of_no_order(&landing).await.map_err(one)?;
+        report.noticed.unheard = checking.unheard(&landing).await.map_err(one)?;
     }
     report.lone_identifiers = lone_identifiers(config);
     let empty = config.sources.iter().zip(&landing.sources);
@@ -142,8 +148,8 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
             .into_iter()
             .map(Error::from),
     );
-    let conditions = Conditions::new(config, &state, &rules, &traits);
-    errors.extend(conditions.problems());
+    let conditions = Conditions::new(engine, &state, &rules, &traits);
+    errors.extend(conditions.problems().await);
     report.unknown_stages = conditions.unknown_stages();
     if errors.is_empty() {
         Ok(report)
@@ -201,8 +207,18 @@ fn nothing_left(source: &SourceConfig, path: &str, reasons: &[(String, u64)]) ->
     }
 }
 
-fn live(manifest: &SourceManifest) -> impl Iterator<Item = &SourceFile> {
+fn live(manifest: &SourceManifest) -> impl DoubleEndedIterator<Item = &SourceFile> {
     manifest.files.iter().filter(|file| file.state == FileState::Live)
+}
+
+/// What the first rows of a file come to.
+enum Start {
+    /// Some of them are served.
+    Fits,
+    /// None is there that could be served.
+    Nothing,
+    /// Every one would be rejected.
+    Rejected(Error),
 }
 
 struct Checking<'a> {
@@ -213,7 +229,8 @@ struct Checking<'a> {
 }
 
 impl Checking<'_> {
-    /// Plans a mapping and tries it on the first rows of the newest file.
+    /// Plans a mapping and tries it on the first rows of the newest file; where all of those would be rejected, of the one
+    /// before it: a run quarantines that one file.
     async fn source(
         &self,
         source: &SourceConfig,
@@ -229,12 +246,32 @@ impl Checking<'_> {
         if source.kind == Kind::Profile {
             traits.add(&mapping.schema());
         }
-        let Some(file) = live(manifest).last() else {
+        if live(manifest).next().is_none() {
             return Ok(());
-        };
+        }
         let doubtful = doubtful_key(self.engine, self.state, source, manifest, &mapping).await?;
         report.doubtful_keys.extend(doubtful);
-        let table = one_file(self.engine, mapping.input(), &partitions, file)?;
+        let mut refused = None;
+        for file in live(manifest).rev().take(TRIED) {
+            match self.start(source, &mapping, &partitions, file, report).await? {
+                Start::Rejected(error) => refused = refused.or(Some(error)),
+                Start::Nothing if refused.is_some() => {}
+                Start::Nothing | Start::Fits => return Ok(()),
+            }
+        }
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Tries a mapping on the first rows of a file.
+    async fn start(
+        &self,
+        source: &SourceConfig,
+        mapping: &Mapping,
+        partitions: &[String],
+        file: &SourceFile,
+        report: &mut CheckReport,
+    ) -> Result<Start> {
+        let table = one_file(self.engine, mapping.input(), partitions, file)?;
         let plan = table.scan(self.state, None, &[], None).await?;
         let mut stream = execute_stream(plan, self.state.task_ctx())?;
         if let Some(first) = stream.next().await {
@@ -247,9 +284,8 @@ impl Checking<'_> {
                     None => counted.push((reason.to_owned(), 1)),
                 }
             }
-            if mapped.places.is_empty() && !counted.is_empty() {
-                return Err(nothing_left(source, &file.path, &counted));
-            }
+            let refused = (mapped.places.is_empty() && !counted.is_empty())
+                .then(|| nothing_left(source, &file.path, &counted));
             let (name, path) = (&source.name, &file.path);
             let lost = mapped.lost.into_iter();
             report.lost.extend(lost.map(|lost| LostValues {
@@ -281,7 +317,7 @@ impl Checking<'_> {
                 }
             }
             if source.kind == Kind::IdentityOverride {
-                let unknown = self.unknown_sources(&mapping, &mapped.columns);
+                let unknown = self.unknown_sources(mapping, &mapped.columns);
                 let known = || self.config.sources.iter().map(|source| source.name.as_str());
                 let named = |name: String| UnknownSource {
                     source: source.name.clone(),
@@ -307,8 +343,13 @@ impl Checking<'_> {
                     reasons: counted,
                 });
             }
+            return Ok(match refused {
+                Some(error) => Start::Rejected(error),
+                None if mapped.places.is_empty() => Start::Nothing,
+                None => Start::Fits,
+            });
         }
-        Ok(())
+        Ok(Start::Nothing)
     }
 
     /// All that is wrong with a mapping that cannot be planned; with one that can, what trying it has come to.

@@ -40,7 +40,8 @@ pub struct CheckReport {
     pub of_no_source: Vec<(String, String)>,
     /// Currencies of landed amounts that have no rate.
     pub missing_rates: Vec<MissingRate>,
-    /// What a run would notice, too: sources of which most rows are of no order.
+    /// What a run would notice, too: sources of which most rows are of no order, and words of persons about records that do
+    /// not exist.
     pub noticed: Noticed,
 }
 

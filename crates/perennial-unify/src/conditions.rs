@@ -1,6 +1,7 @@
 //! What the configuration says of customers and facts: segments, facts of the lifecycle and metrics, planned before there
 //! are rows.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -9,7 +10,8 @@ use datafusion::execution::SessionState;
 use perennial_base::config::{Config, Expression, SourceConfig, Spot};
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_base::{ErrorClass, Kind, nearest};
-use perennial_engine::expression::{expression, predicate};
+use perennial_engine::Engine;
+use perennial_engine::expression::{expression, predicate, selected};
 use perennial_identity::Rules;
 use perennial_lake::{FileState, SourceManifest};
 use perennial_udf_lifecycle::model::StageModel;
@@ -86,8 +88,12 @@ impl Traits {
 
     /// The type of a trait; of one that no file has had it is text.
     pub(crate) fn type_of(&self, name: &str) -> DataType {
+        self.known(name).unwrap_or(DataType::Utf8)
+    }
+
+    fn known(&self, name: &str) -> Option<DataType> {
         let known = self.0.iter().find(|(known, _)| known == name);
-        known.map_or(DataType::Utf8, |(_, data_type)| data_type.clone())
+        known.map(|(_, data_type)| data_type.clone())
     }
 
     /// Adds those of one source; two that disagree on a type meet as text.
@@ -104,14 +110,18 @@ impl Traits {
 
 /// See the module.
 pub(crate) struct Conditions<'a> {
+    engine: &'a Engine,
     config: &'a Config,
     state: &'a SessionState,
     /// The columns of `customer_360`.
     summary: SchemaRef,
+    /// Those of them that no file has had: they may come to be of any type.
+    open: HashSet<&'a str>,
 }
 
 impl<'a> Conditions<'a> {
-    pub(crate) fn new(config: &'a Config, state: &'a SessionState, rules: &Rules, traits: &Traits) -> Self {
+    pub(crate) fn new(engine: &'a Engine, state: &'a SessionState, rules: &Rules, traits: &Traits) -> Self {
+        let config: &Config = engine.config();
         let mut fields: Vec<Field> = relation(PUBLIC, "customer_360")
             .map(written_schema)
             .into_iter()
@@ -123,6 +133,8 @@ impl<'a> Conditions<'a> {
         let identifiers = rules.identifiers().iter();
         let identifiers = identifiers.map(|identifier| (identifier.name.clone(), DataType::Utf8));
         let written = config.sources.iter().flat_map(|source| &source.traits);
+        let open = written.clone().map(|(name, _)| name.as_str());
+        let open = open.filter(|name| traits.known(name).is_none()).collect();
         let written = written.map(|(name, _)| (name.clone(), traits.type_of(name)));
         for (name, data_type) in identifiers.chain(written) {
             if fields.iter().all(|field| *field.name() != name) {
@@ -130,35 +142,54 @@ impl<'a> Conditions<'a> {
             }
         }
         Self {
+            engine,
             config,
             state,
             summary: Arc::new(Schema::new(fields)),
+            open,
         }
     }
 
     /// What keeps facts of the lifecycle, segments and metrics from being planned, and metrics that have a name of the
     /// platform's own.
-    pub(crate) fn problems(&self) -> Vec<Error> {
-        let facts = self.config.lifecycle.facts.iter().filter_map(|fact| {
-            let relation = relation(PUBLIC, &fact.relation)?;
-            let schema = written_schema(relation);
-            let planned = self.planned(relation.name, &fact.predicate, &schema);
-            problem("lifecycle fact", &fact.name, fact.predicate.at, planned)
-        });
-        let segments = self.config.segments.iter().filter_map(|segment| {
-            let planned = self.planned("customer_360", &segment.filter, &self.summary);
-            problem("segment", &segment.name, segment.filter.at, planned)
-        });
-        let metrics = self.config.metrics.iter().flat_map(|metric| {
-            let planned = DFSchema::try_from(Arc::clone(&self.summary))
-                .map_err(perennial_engine::Error::from)
-                .and_then(|schema| expression(self.state, &metric.sql.sql, &schema));
-            [
-                problem("metric", &metric.name, metric.name_at, self.free(&metric.name)),
-                problem("metric", &metric.name, metric.sql.at, planned.map(drop)),
-            ]
-        });
-        facts.chain(segments).chain(metrics.flatten()).collect()
+    pub(crate) async fn problems(&self) -> Vec<Error> {
+        let mut problems = Vec::new();
+        for fact in &self.config.lifecycle.facts {
+            if let Some(relation) = relation(PUBLIC, &fact.relation) {
+                let schema = written_schema(relation);
+                let planned = self.planned(relation.name, &fact.predicate, &schema).await;
+                problems.extend(problem("lifecycle fact", &fact.name, fact.predicate.at, planned));
+            }
+        }
+        for segment in &self.config.segments {
+            let planned = self.planned("customer_360", &segment.filter, &self.summary).await;
+            problems.extend(problem("segment", &segment.name, segment.filter.at, planned));
+        }
+        for metric in &self.config.metrics {
+            let asked = self
+                .selected("customer_360", &metric.sql.sql, &self.summary)
+                .await;
+            let name = &metric.name;
+            problems.extend(problem("metric", name, metric.name_at, self.free(name)));
+            problems.extend(problem("metric", name, metric.sql.at, asked));
+        }
+        problems
+    }
+
+    /// Whether a query can select an expression from a relation, as far as the types of its columns are known.
+    async fn selected(
+        &self,
+        relation: &str,
+        sql: &str,
+        columns: &SchemaRef,
+    ) -> Result<(), perennial_engine::Error> {
+        let schema = DFSchema::try_from(Arc::clone(columns))?;
+        let read = expression(self.state, sql, &schema)?;
+        let open = |name: &str| relation == "customer_360" && self.open.contains(name);
+        if read.column_refs().iter().any(|column| open(&column.name)) {
+            return Ok(());
+        }
+        selected(self.engine, sql, relation, columns).await
     }
 
     /// Whether nothing of the platform has a name that is wanted for a metric.
@@ -178,15 +209,17 @@ impl<'a> Conditions<'a> {
         Err(taken.with_hint("Choose another name."))
     }
 
-    fn planned(
+    /// Whether a condition can be worked out on rows, and means in a query of its relation what it means here.
+    async fn planned(
         &self,
         relation: &str,
         written: &Expression,
-        schema: &SchemaRef,
+        columns: &SchemaRef,
     ) -> Result<(), perennial_engine::Error> {
-        let schema = DFSchema::try_from(Arc::clone(schema))?;
+        let schema = DFSchema::try_from(Arc::clone(columns))?;
         let planned = predicate(self.state, &written.sql, &schema)?;
-        fixed_columns(relation, &planned)
+        fixed_columns(relation, &planned)?;
+        self.selected(relation, &written.sql, columns).await
     }
 
     /// The segments that compare a stage with what is none.

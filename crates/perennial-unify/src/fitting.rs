@@ -85,17 +85,28 @@ impl Fitting<'_> {
         }
     }
 
+    /// All that keeps the mapping from being planned over these columns.
+    fn slips(&self, contract: &Contract) -> Option<String> {
+        let error = self.needs(contract).err()?;
+        let input = with_partitions(contract, self.partitions);
+        let mut slips = Mapping::problems(self.state, self.source, &input, self.config.zone, |name| {
+            self.rules.index_of(name)
+        });
+        if slips.is_empty() {
+            slips.push(error);
+        }
+        let slips = slips.iter().map(|error| error.of_source(&self.config.file));
+        Some(slips.collect::<Vec<_>>().join("; "))
+    }
+
     /// Why a file is refused that brings columns over which the mapping cannot be planned any more, although it could
     /// over those before.
     pub(crate) fn broken_by(&self, before: &Contract, after: &Contract) -> Option<String> {
         if before == after || self.needs(before).is_err() {
             return None;
         }
-        let error = self.needs(after).err()?;
-        Some(format!(
-            "does not go with the mapping: {}",
-            error.of_source(&self.config.file)
-        ))
+        let slips = self.slips(after)?;
+        Some(format!("does not go with the mapping: {slips}"))
     }
 
     /// What keeps the mapping from being planned over the columns that the live files have. All of those are quarantined
@@ -112,7 +123,7 @@ impl Fitting<'_> {
         if !files.iter().any(|file| file.state == FileState::Live) {
             return None;
         }
-        let error = self.needs(contract).err()?;
+        let reason = self.slips(contract)?;
         let served = |file: &SourceFile| {
             let mut before = was.into_iter().flat_map(|was| &was.files);
             before.any(|known| {
@@ -128,7 +139,6 @@ impl Fitting<'_> {
         {
             return None;
         }
-        let reason = error.of_source(&self.config.file);
         for file in files.iter_mut().filter(|file| file.state == FileState::Live) {
             let reason = format!("the mapping does not fit the files of the source: {reason}");
             file.refuse(Blame::Mapping, reason);

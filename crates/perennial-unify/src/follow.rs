@@ -168,6 +168,9 @@ async fn runs(
                         tracing::warn!(file, reason, "belongs to no source");
                     }
                 }
+                for departed in &report.departed {
+                    tracing::info!("{departed}");
+                }
                 if let Some(snapshot) = report.snapshot {
                     tracing::info!(
                         snapshot,

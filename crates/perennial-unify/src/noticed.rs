@@ -15,6 +15,8 @@ pub struct Noticed {
     pub idle_facts: Vec<IdleFact>,
     /// Words of persons about what does not exist.
     pub unheard: Vec<Unheard>,
+    /// Identifiers of a source of which no value can be used.
+    pub useless: Vec<Useless>,
 }
 
 /// A source of items or refunds of which most rows name an order that does not exist.
@@ -54,10 +56,25 @@ pub struct Unheard {
     pub what: &'static str,
     /// How many words.
     pub words: u64,
-    /// What they name, in the order of the alphabet: `"shop"`, or of records `"17" of shop`.
+    /// What they name, the first in the order of the alphabet: `"shop"`, or of records `"17" of shop`. One more than is told.
     pub names: BTreeSet<String>,
     /// The source that was probably meant by the first of them.
     pub near: Option<String>,
+}
+
+/// A type of identifier of which no value of a source can be used, of those that a run has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Useless {
+    /// The source.
+    pub source: String,
+    /// The type of the identifier.
+    pub name: String,
+    /// Where its expression stands in the file.
+    pub at: Spot,
+    /// How many values were given.
+    pub values: u64,
+    /// One of those that are none of the type.
+    pub value: String,
 }
 
 /// Names that are told one by one.
@@ -70,7 +87,8 @@ impl Noticed {
         let orders = self.of_no_order.iter().map(ToString::to_string).map(placed);
         let facts = self.idle_facts.iter().map(ToString::to_string).map(placed);
         let words = self.unheard.iter().map(ToString::to_string);
-        orders.chain(facts).chain(words).collect()
+        let useless = self.useless.iter().map(ToString::to_string).map(placed);
+        orders.chain(facts).chain(words).chain(useless).collect()
     }
 }
 
@@ -85,6 +103,31 @@ impl OfNoOrder {
             rows,
             lost,
         })
+    }
+}
+
+impl Unheard {
+    /// Words of a source about what does not exist, of which none is known yet.
+    pub(crate) fn none(source: &str, what: &'static str) -> Self {
+        Self {
+            source: source.to_owned(),
+            what,
+            words: 0,
+            names: BTreeSet::new(),
+            near: None,
+        }
+    }
+
+    /// Notes a word, and what it names.
+    pub(crate) fn word(&mut self, names: impl IntoIterator<Item = String>) {
+        self.words += 1;
+        for name in names {
+            self.names.insert(name);
+            // One more than is told says that there are others; a million would be memory.
+            if self.names.len() > SHOWN + 1 {
+                self.names.pop_last();
+            }
+        }
     }
 }
 
@@ -137,10 +180,7 @@ impl fmt::Display for Unheard {
             near,
         } = self;
         let first: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
-        let more = match names.len() - first.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
+        let more = if names.len() > SHOWN { " and others" } else { "" };
         let (named, does) = match names.len() {
             1 => ((*what).to_owned(), "does"),
             _ => (format!("{what}s"), "do"),
@@ -158,5 +198,54 @@ impl fmt::Display for Unheard {
             if *words == 1 { "has" } else { "have" },
             first.join(", "),
         )
+    }
+}
+
+impl fmt::Display for Useless {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            source,
+            name,
+            at,
+            values,
+            value,
+        } = self;
+        match values {
+            1 => write!(
+                f,
+                "{at}: the one value of {name} of source \"{source}\", \"{value}\", cannot be used"
+            ),
+            _ => write!(
+                f,
+                "{at}: none of the {values} values of {name} of source \"{source}\" can be used, such as \"{value}\""
+            ),
+        }?;
+        f.write_str(": correct the mapping or the identifier's normalise")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Unheard;
+
+    #[test]
+    fn of_many_words_the_first_names_are_told_and_no_more_are_kept() {
+        let told = |records: &[u32]| {
+            let mut unheard = Unheard::none("desk", "record");
+            for record in records {
+                unheard.word([format!("\"{record}\" of crm")]);
+            }
+            assert!(unheard.names.len() < 5);
+            let told = unheard.to_string();
+            told.split_once(':').map(|(told, _)| told.to_owned()).unwrap()
+        };
+        assert_eq!(
+            told(&[7, 2, 7]),
+            "3 words of source \"desk\" have no effect, as records \"2\" of crm, \"7\" of crm do not exist"
+        );
+        assert_eq!(
+            told(&[9, 8, 7, 6, 5, 9]),
+            "6 words of source \"desk\" have no effect, as records \"5\" of crm, \"6\" of crm, \"7\" of crm and others do not exist"
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! Rows of kind `identity_override`: what persons say of records.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt32Array};
@@ -153,15 +153,10 @@ pub(crate) fn unheard(shared: &Shared) -> Vec<Unheard> {
             let lost = sides.into_iter().filter(|(_, customer)| customer.is_none());
             names.extend(lost.map(|((source, key), _)| format!("\"{key}\" of {source}")));
         }
-        let unheard = found.entry((source, what)).or_insert_with(|| Unheard {
-            source: source.to_owned(),
-            what,
-            words: 0,
-            names: BTreeSet::new(),
-            near: None,
-        });
-        unheard.words += 1;
-        unheard.names.extend(names);
+        let unheard = found
+            .entry((source, what))
+            .or_insert_with(|| Unheard::none(source, what));
+        unheard.word(names);
         unheard.near = unheard.near.take().or(near.map(str::to_owned));
     }
     found.into_values().collect()

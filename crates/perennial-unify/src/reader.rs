@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use perennial_base::{ErrorClass, Kind, UserError};
 use perennial_engine::pinned::{lake_error, store_error};
 use perennial_engine::provider::FileTable;
-use perennial_identity::{Batch, GraphBuilder, Normaliser, Outcome, Rules, SetId, Tally};
+use perennial_identity::{Batch, GraphBuilder, Normaliser, Outcome, Rules, SetId};
 use perennial_lake::{Blame, Bounds, Lake, Loss, SourceFile};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -148,7 +148,7 @@ impl FileReader {
         if rows == 0 {
             return Ok(());
         }
-        let sets = self.sets(&mapped.identifiers, rows, normaliser, &mut counts.warnings)?;
+        let sets = self.sets(&mapped.identifiers, rows, normaliser, counts)?;
         let places: Vec<i64> = mapped
             .places
             .iter()
@@ -206,11 +206,12 @@ impl FileReader {
         identifiers: &[(usize, StringArray)],
         rows: usize,
         normaliser: &mut Normaliser<'_>,
-        warnings: &mut Tally,
+        counts: &mut Counts,
     ) -> Result<Vec<u32>> {
         if identifiers.is_empty() {
             return Ok(vec![SetId::EMPTY.number(); rows]);
         }
+        let Counts { warnings, usable, .. } = counts;
         let mut batch = Batch::default();
         let mut value = String::new();
         for row in 0..rows {
@@ -219,7 +220,10 @@ impl FileReader {
                     continue;
                 }
                 match normaliser.normalise(*kind, array.value(row), &mut value) {
-                    Outcome::Value => batch.push(*kind, &value),
+                    Outcome::Value => {
+                        batch.push(*kind, &value);
+                        usable.insert(*kind);
+                    }
                     Outcome::Blocked { entry } => warnings.blocked(entry, *kind, &value, self.number, 1),
                     Outcome::Malformed => warnings.malformed(*kind, &value, self.number, 1),
                     Outcome::Blank => {}

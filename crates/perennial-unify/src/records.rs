@@ -1,6 +1,6 @@
 //! From landed files to records: rows in canonical form, their versions, and the identifiers that point to people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -28,6 +28,7 @@ use crate::mapping::Mapping;
 use crate::reader::{CHANGING, FileReader, UNDECODABLE, still};
 use crate::scratch::{Heap, Scratch, Stored};
 use crate::side::{Side, SideBuilder};
+use crate::useless::useless;
 use crate::versions::{Known, Warned, keyed, unkeyed};
 
 /// No signature, no customer.
@@ -105,6 +106,8 @@ pub(crate) struct Counts {
     pub(crate) revived: u64,
     /// Identifiers that identify nobody: they are told of a file that stays.
     pub(crate) warnings: Tally,
+    /// The types of identifiers of which a value can be used.
+    pub(crate) usable: BTreeSet<usize>,
     /// Values of optional expressions that could not be worked out.
     pub(crate) losses: BTreeMap<String, Loss>,
     pub(crate) failed: Option<(Blame, String)>,
@@ -243,6 +246,9 @@ impl Reading<'_> {
                 file.losses.clone_from(&counted.losses);
             }
         }
+        known
+            .useless
+            .extend(useless(source, self.rules, &staged, &counts, manifest));
         number_files(manifest, &pending.read);
         for (counted, file) in counts.into_iter().zip(&manifest.files) {
             if file.state == FileState::Live && !counted.warnings.is_empty() {

@@ -2,6 +2,7 @@
 
 use perennial_lake::{Manifest, SourceFile};
 
+use crate::departed::Departed;
 use crate::landing::Landing;
 use crate::left_out::Renamed;
 use crate::lost::by_source;
@@ -20,6 +21,8 @@ pub struct Report {
     pub files_new: u64,
     /// Files of the snapshot before that are read no more: they have left the lake, or no source leads to them.
     pub files_removed: u64,
+    /// Those of them that were served: none of their rows is any more.
+    pub departed: Vec<Departed>,
     /// All files that are quarantined now: source, path and reason.
     pub quarantined: Vec<(String, String, String)>,
     /// Those of them that the snapshot before did not quarantine for the same reason.
@@ -66,6 +69,7 @@ pub(crate) fn report(
             .map_or(0, |table| table.rows()),
         files_new: landing.files_new,
         files_removed: landing.files_removed,
+        departed: Vec::new(),
         quarantined: manifest.into_iter().flat_map(quarantined).map(named).collect(),
         quarantined_anew: Vec::new(),
         files: 0,

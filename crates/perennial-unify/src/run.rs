@@ -14,6 +14,7 @@ use perennial_udf_lifecycle::model::StageModel;
 use crate::by_value;
 use crate::compact::compact;
 use crate::conditions::{Conditions, Traits};
+use crate::departed::departed;
 use crate::due::{aged, moment};
 use crate::error::{Error, Result};
 use crate::findings;
@@ -276,8 +277,13 @@ impl Committing<'_> {
         // What would else come to light when nearly all is written.
         let sources = config.sources.iter().zip(&landing.sources);
         let traits = Traits::of(config, &state, &rules, sources)?;
-        let conditions = Conditions::new(config, &state, &rules, &traits);
-        conditions.problems().into_iter().next().map_or(Ok(()), Err)?;
+        let conditions = Conditions::new(engine, &state, &rules, &traits);
+        conditions
+            .problems()
+            .await
+            .into_iter()
+            .next()
+            .map_or(Ok(()), Err)?;
         let stored = Tables::new(engine, &state, self.previous).await?;
         let mut ids = PreviousIds::default();
         if !self.part {
@@ -532,6 +538,7 @@ impl Committing<'_> {
                 (report.files, report.rows) = (files, rows);
                 (report.full, report.why_full) = (!self.part, self.why.clone());
                 report.renamed = renamed(config, self.previous, &landing);
+                report.departed = departed(config, self.previous, &landing);
                 report.quarantined_anew = quarantined(&manifest)
                     .filter(|(name, file, _)| {
                         self.previous.is_none_or(|previous| !knew(previous, name, file))

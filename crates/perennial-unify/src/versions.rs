@@ -7,6 +7,7 @@ use perennial_lake::SourceManifest;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Result;
+use crate::noticed::Useless;
 use crate::overrides::Words;
 use crate::records::{Counts, DROPPED, LEADING_COLUMNS, NOBODY, Rows, Staged};
 use crate::scratch::Stored;
@@ -20,6 +21,7 @@ pub(crate) struct Known {
     pub(crate) elements: Vec<u32>,
     pub(crate) words: Words,
     pub(crate) warned: Vec<Warned>,
+    pub(crate) useless: Vec<Useless>,
 }
 
 /// The values of a file that identify nobody.

@@ -114,6 +114,7 @@ impl Writing<'_> {
         let groups = groups.into_iter().map(|element| labels.of(element)).collect();
         let words = std::mem::take(&mut known.words);
         let warned = std::mem::take(&mut known.warned);
+        let useless = std::mem::take(&mut known.useless);
         drop(known);
 
         let rates = self.rates(&routed, buckets.unowned())?;
@@ -221,6 +222,7 @@ impl Writing<'_> {
                 Vec::new()
             },
             unheard,
+            useless,
         })
     }
 

@@ -105,10 +105,17 @@ fn warn_of_keys(engine: &Engine, said: &[DoubtfulKey]) {
 pub(crate) fn told(file: &str, report: &Report) {
     match report.snapshot {
         Some(snapshot) => show::note(&format!(
-            "snapshot {snapshot}: {} from {} of {}{}",
+            "snapshot {snapshot}: {}{}{}",
             counted(report.customers, "customer"),
-            counted(report.rows, "row"),
-            counted(report.files, "file"),
+            match report.files {
+                0 if report.full => ", as there are no files to read".to_owned(),
+                0 => ", by what was read before".to_owned(),
+                files => format!(
+                    " from {} of {}",
+                    counted(report.rows, "row"),
+                    counted(files, "file")
+                ),
+            },
             match report.files_removed {
                 0 => String::new(),
                 removed => format!(" ({} read no more)", counted(removed, "file")),
@@ -120,6 +127,9 @@ pub(crate) fn told(file: &str, report: &Report) {
             }
             None => "nothing is new".to_owned(),
         }),
+    }
+    for departed in &report.departed {
+        show::note(&departed.to_string());
     }
     // Before the first run there was nothing that could have been kept.
     if let Some(why) = report.why_full.as_ref().filter(|_| report.snapshot > Some(1)) {

@@ -208,19 +208,19 @@ fn a_run_tells_whether_it_was_full_and_what_it_reads_no_more() {
         .exits(0)
         .says(&["snapshot 2: 2 customers from 1 row of 1 file\n"]);
     fs::remove_file(place.path("lake/orders/b.parquet")).unwrap();
-    place
-        .run(&["unify"])
-        .exits(0)
-        .says(&["snapshot 3: 1 customer from 0 rows of 0 files (1 file read no more)"]);
+    place.run(&["unify"]).exits(0).says(&[
+        "snapshot 3: 1 customer, by what was read before (1 file read no more)\n",
+        "1 file of source \"shop\" has left the lake: 1 row is served no more\n",
+    ]);
     assert_eq!(
         place.answers("SELECT scope, why_full FROM perennial.runs ORDER BY snapshot"),
         ["full,it is the first run", "increment,", "increment,"]
     );
     fs::remove_file(place.path("lake/orders/a.parquet")).unwrap();
-    place
-        .run(&["unify"])
-        .exits(0)
-        .says(&["snapshot 4: 0 customers from 0 rows of 0 files (1 file read no more)"]);
+    place.run(&["unify"]).exits(0).says(&[
+        "snapshot 4: 0 customers, as there are no files to read (1 file read no more)\n",
+        "1 file of source \"shop\" has left the lake: 1 row is served no more\n",
+    ]);
     assert_eq!(
         place.answers("SELECT why_full FROM perennial.runs WHERE snapshot = 4"),
         ["\"source \"\"shop\"\": no file of it is served any more\""]

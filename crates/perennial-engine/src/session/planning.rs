@@ -3,18 +3,20 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
+use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::registry::FunctionRegistry;
 use datafusion::logical_expr::{Documentation, LogicalPlan, Signature};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::FutureExt;
 use parking_lot::Mutex;
+use perennial_base::relation::PUBLIC;
 use perennial_base::{Config, ErrorClass, UserError};
 
 use crate::catalog::{Relations, SessionCatalog, relation_columns};
-use crate::engine::Lane;
+use crate::engine::{Engine, Lane, session_defaults};
 use crate::error::{Error, Result, StopReason};
 use crate::functions;
 use crate::landed::called;
@@ -23,6 +25,7 @@ use crate::rows::{Plan, Rows, panicked};
 use crate::rules::casts::Casts;
 use crate::session::facts::Facts;
 use crate::session::plans::{Basis, Planned};
+use crate::session::settings::{OutputStyle, Settings};
 use crate::session::{Prepared, PreparedStatement, Session, parameters, shown, unsupported, utility};
 use crate::sql::calls::Sort;
 use crate::sql::literals::Reading;
@@ -68,15 +71,7 @@ impl Session {
             None => Arc::clone(release.schemas()),
         };
         let catalog = SessionCatalog::new(schemas, &basis.path);
-        let mut config = self.engine.template().config().clone();
-        config.options_mut().execution.time_zone = Some(basis.style.time_zone.engine_name());
-        let mut builder = SessionStateBuilder::new_from_existing(self.engine.template().clone())
-            .with_config(config)
-            .with_catalog_list(Arc::new(catalog));
-        if let Some(front) = self.engine.front() {
-            builder = builder.with_analyzer_rule(Arc::new(Casts::new(Arc::clone(front), basis.style)));
-        }
-        let mut state = builder.build();
+        let mut state = state_over(&self.engine, catalog, basis.style);
         // Functions see the session's zone.
         state.mark_start_execution();
         if let Some(front) = self.engine.front() {
@@ -300,6 +295,58 @@ fn same_type(one: &DataType, other: &DataType) -> bool {
         ) => same_type(one.data_type(), other.data_type()),
         (one, other) => one == other,
     }
+}
+
+/// The state of a session over a catalog, in which text is read and written in a style.
+fn state_over(engine: &Engine, catalog: SessionCatalog, style: OutputStyle) -> SessionState {
+    let mut config = engine.template().config().clone();
+    config.options_mut().execution.time_zone = Some(style.time_zone.engine_name());
+    let builder = SessionStateBuilder::new_from_existing(engine.template().clone())
+        .with_config(config)
+        .with_catalog_list(Arc::new(catalog));
+    match engine.front() {
+        Some(front) => builder.with_analyzer_rule(Arc::new(Casts::new(Arc::clone(front), style))),
+        None => builder,
+    }
+    .build()
+}
+
+/// Plans a query of a session with nothing set, for which there is one relation, up to how it would run.
+///
+/// # Errors
+/// Everything that such a query is refused for before it runs, in Postgres' words.
+pub(crate) async fn plans_over(
+    engine: &Engine,
+    sql: &str,
+    relation: &str,
+    columns: &SchemaRef,
+) -> Result<()> {
+    let mut relations = Relations::default();
+    relations.insert(relation, Arc::new(EmptyTable::new(Arc::clone(columns))));
+    let schemas = BTreeMap::from([(PUBLIC.to_owned(), Arc::new(relations))]);
+    let catalog = SessionCatalog::new(Arc::new(schemas), &[PUBLIC.to_owned()]);
+    let style = Settings::new(session_defaults(engine.config())).output_style();
+    let mut state = state_over(engine, catalog, style);
+    state.mark_start_execution();
+    let parsed = parse(sql)?;
+    let [parsed] = parsed.as_slice() else {
+        return Err(unsupported("more than one statement"));
+    };
+    let mut statement = parsed.statement().clone();
+    let reading = engine.front().map(|front| Reading {
+        front: Arc::clone(front),
+        style,
+    });
+    normalised(&mut statement, &state, engine.config(), reading.as_ref())?;
+    let (plan, parameters) = parameters::plan(&state, statement, &[], sql).await?;
+    if !parameters.is_empty() {
+        return Err(Error::new(
+            ErrorClass::UndefinedParameter,
+            "there is no parameter $1",
+        ));
+    }
+    state.create_physical_plan(&plan).await?;
+    Ok(())
 }
 
 /// Plans a query of ours that takes no parameters.
