@@ -15,12 +15,15 @@ use tokio::sync::Notify;
 
 use crate::catalog::SEARCH_PATH;
 use crate::description::{DATABASE, FunctionDescription, SystemCatalog};
+use crate::engine::lanes::Lanes;
 use crate::engine::releases::Releases;
+use crate::engine::watchdog::Statements;
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::keyed::pages::Pages;
-use crate::limits::{self, ProcessPool, Reserved, StatementPool};
+use crate::limits::{self, ProcessPool, StatementPool};
 use crate::release::{Release, ViewPlanner};
+use crate::session::request::Stop;
 use crate::session::settings::Given;
 use crate::session::{Login, Session};
 use crate::system::{Run, Runs};
@@ -30,7 +33,7 @@ mod releases;
 mod watchdog;
 
 pub use lanes::STACK_BYTES;
-pub(crate) use lanes::{Lane, Lanes};
+pub(crate) use lanes::{Lane, Taken};
 pub use releases::LeaseGuard;
 
 /// The part of the memory that is kept for decoded pages of look-ups: one in so many bytes.
@@ -80,6 +83,7 @@ pub struct Engine {
     outdated: Arc<Notify>,
     runs: Arc<Runs>,
     sessions: crate::session::registry::Registry,
+    statements: Statements,
 }
 
 impl Engine {
@@ -133,6 +137,7 @@ impl Engine {
             outdated: Arc::default(),
             runs,
             sessions: crate::session::registry::Registry::default(),
+            statements: Statements::default(),
         };
         if engine.refresh().await? == 0 {
             engine.serve_no_snapshot().await?;
@@ -191,9 +196,9 @@ impl Engine {
         self.lanes.shared()
     }
 
-    /// Threads for a statement.
-    pub(crate) fn lane(&self) -> Lane {
-        self.lanes.enter()
+    /// Threads for a statement of the session that has taken these.
+    pub(crate) fn lane(&self, taken: &Taken) -> Lane {
+        self.lanes.enter(taken)
     }
 
     /// The newest release known.
@@ -214,7 +219,7 @@ impl Engine {
 
     /// A session state for work that is not a client's: the run's own plans. It sees no catalog.
     pub fn work_state(&self, memory: usize) -> Result<SessionState> {
-        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), memory, Arc::default()));
+        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), memory));
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(pool)
             .build_arc()?;
@@ -240,23 +245,19 @@ impl Engine {
         &self.sessions
     }
 
-    /// The runtime environment of one statement, with its own memory budget. What it reserves is counted.
-    pub(crate) fn statement_runtime(
-        &self,
-        limit: Option<u64>,
-        reserved: &Reserved,
-    ) -> Result<Arc<RuntimeEnv>> {
+    /// The runtime environment of one statement, with its own memory budget, and what ends the statement where memory is
+    /// short.
+    pub(crate) fn statement_runtime(&self, limit: Option<u64>) -> Result<(Arc<RuntimeEnv>, Stop)> {
         let limit = limit.map_or(self.statement_memory, |bytes| {
             usize::try_from(bytes).unwrap_or(usize::MAX)
         });
-        let pool = Arc::new(StatementPool::new(
-            Arc::clone(&self.pool),
-            limit.min(self.statement_memory),
-            Arc::clone(reserved),
-        ));
-        Ok(RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+        let limit = limit.min(self.statement_memory);
+        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), limit));
+        let stop = self.statements.add(&pool);
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(pool)
-            .build_arc()?)
+            .build_arc()?;
+        Ok((runtime, stop))
     }
 }
 
