@@ -8,6 +8,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::optimizer::Analyzer;
 use datafusion::prelude::SessionConfig;
 use perennial_base::{Clock, Config, ErrorClass, SystemClock};
 use perennial_lake::{Lake, Snapshots, StoreWrapper};
@@ -311,6 +312,13 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<S
         .with_physical_optimizer_rule(Arc::new(crate::rules::ordered_scan::OrderedScans))
         .with_physical_optimizer_rule(Arc::new(crate::rules::few_rows::FewRows))
         .with_physical_optimizer_rule(Arc::new(crate::rules::yielding::YieldingJoins))
+        .with_analyzer_rules(
+            [
+                vec![Arc::new(crate::rules::floats::Floats) as _],
+                Analyzer::new().rules,
+            ]
+            .concat(),
+        )
         .with_analyzer_rule(Arc::new(crate::rules::dependent_join::DependentJoin::default()))
         .with_analyzer_rule(Arc::new(crate::rules::postgres::Numbers))
         .build();
