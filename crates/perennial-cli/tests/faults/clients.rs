@@ -3,7 +3,7 @@
 use libtest_mimic::Failed;
 
 use crate::bytes::{bind, message, parse, query, startup, sync};
-use crate::client::Connection;
+use crate::client::{Connection, PATIENCE};
 use crate::fault::Fault;
 use crate::server::{READER, Server};
 use crate::time::{ROWS, SILENT};
@@ -112,7 +112,7 @@ pub(crate) fn faults() -> Vec<Fault> {
             server.winds_down()?;
             let start = std::time::Instant::now();
             while server.descriptors()? > before {
-                if start.elapsed() > crate::client::PATIENCE {
+                if start.elapsed() > PATIENCE {
                     return Ok(format!("{} descriptors more", server.descriptors()? - before));
                 }
             }
@@ -155,12 +155,14 @@ pub(crate) fn faults() -> Vec<Fault> {
 /// Opens as many cursors and suspends as many portals as a session may have, each in the midst of its rows. What they take
 /// leaves threads and descriptors to others.
 fn cursors_and_portals(server: &Server) -> Result<String, Failed> {
-    const ROWS: &str = "SELECT x FROM generate_series(1, 1000000) AS t(x)";
+    const ROWS: &str = "SELECT x FROM generate_series(1, 100000) AS t(x)";
     let (threads, descriptors) = (server.threads()?, server.descriptors()?);
     let mut session = server.session()?;
     session.query("BEGIN")?;
     for number in 0..1_000 {
-        let declared = session.query(&format!("DECLARE c{number} CURSOR FOR {ROWS}"))?;
+        let declared = session
+            .within(PATIENCE)
+            .query(&format!("DECLARE c{number} CURSOR FOR {ROWS}"))?;
         let fetched = session.query(&format!("FETCH 2 FROM c{number}"))?;
         if (declared.outcome(), fetched.outcome()) != ("= ".to_owned(), "= 1, 2".to_owned()) {
             return Ok(format!("cursor {number}: {declared:?}, {fetched:?}"));
@@ -172,7 +174,7 @@ fn cursors_and_portals(server: &Server) -> Result<String, Failed> {
         let name = format!("p{number}");
         let two_rows = message(b'E', &[name.as_bytes(), b"\0\0\0\0\x02"].concat());
         session.send(&[bind(&name, "s", 0, &[]), two_rows, sync()].concat())?;
-        let reply = session.reply()?;
+        let reply = session.within(PATIENCE).reply()?;
         if reply.outcome() != "= 1, 2" {
             return Ok(format!("portal {number}: {reply:?}"));
         }

@@ -139,11 +139,11 @@ fn list_of_100000() -> String {
 fn chains() -> Vec<Fault> {
     const AREA: &str = "sql_chains";
     vec![
-        // Those of thousands have to be answered, also by a binary that is not optimised.
-        Fault::made(AREA, "or_of_2000", &["= 10"], || any_of(2_000)),
-        Fault::made(AREA, "and_of_2000", &["= 0"], || none_of(2_000)),
-        Fault::made(AREA, "and_of_2000_as_a_value", &["= f"], || {
-            none_of_as_a_value(2_000)
+        // Those of a thousand have to be answered, also by a binary that is not optimised.
+        Fault::made(AREA, "or_of_1000", &["= 10"], || any_of(1_000)),
+        Fault::made(AREA, "and_of_1000", &["= 0"], || none_of(1_000)),
+        Fault::made(AREA, "and_of_1000_as_a_value", &["= f"], || {
+            none_of_as_a_value(1_000)
         }),
         Fault::made(AREA, "or_of_20000", &["57014", "= 10"], || any_of(20_000)),
         Fault::made(AREA, "and_of_20000", &["57014", "= 0"], || none_of(20_000)),
