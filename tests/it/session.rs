@@ -179,10 +179,13 @@ async fn cursors_give_their_rows_in_portions() {
     )
     .await;
     assert_eq!(crate::support::lines(&client, "FETCH 2 FROM c").await, ["1", "2"]);
+    // The count is that of the command's tag.
+    assert_eq!(client.execute("MOVE 1 FROM c", &[]).await.unwrap(), 1);
     assert_eq!(
         crate::support::lines(&client, "FETCH FORWARD ALL FROM c").await,
-        ["3", "4", "5"]
+        ["4", "5"]
     );
+    assert_eq!(client.execute("MOVE c", &[]).await.unwrap(), 0);
     assert_eq!(
         crate::support::lines(&client, "FETCH c").await,
         Vec::<String>::new()

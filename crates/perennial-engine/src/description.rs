@@ -24,8 +24,6 @@ pub struct CatalogDescription {
     pub functions: Vec<FunctionDescription>,
     /// The roles that exist.
     pub roles: Vec<RoleDescription>,
-    /// The settings of a session with their defaults.
-    pub settings: Vec<SettingDescription>,
 }
 
 /// One schema.
@@ -196,8 +194,9 @@ pub trait SessionFacts: Send + Sync + std::fmt::Debug {
     fn current_schemas(&self) -> Vec<String>;
     /// The value of a setting, if there is one of that name.
     fn setting(&self, name: &str) -> Option<String>;
-    /// Changes a setting; `local` ends with the transaction.
-    fn change_setting(&self, name: &str, value: &str, local: bool) -> Result<String>;
+    /// Changes a setting, without a value to what a reset goes back to; `local` ends with the transaction. Answers the
+    /// value as it is shown.
+    fn change_setting(&self, name: &str, value: Option<&str>, local: bool) -> Result<String>;
     /// The catalog that the role sees.
     fn catalog(&self) -> Arc<CatalogDescription>;
     /// Stops the statement that another session runs; with `terminate`, the session. Answers whether there was such a

@@ -8,6 +8,7 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
+use datafusion::optimizer::Analyzer;
 use datafusion::prelude::SessionConfig;
 use perennial_base::{Clock, Config, ErrorClass, SystemClock};
 use perennial_lake::{Lake, Snapshots, StoreWrapper};
@@ -15,12 +16,15 @@ use tokio::sync::Notify;
 
 use crate::catalog::SEARCH_PATH;
 use crate::description::{DATABASE, FunctionDescription, SystemCatalog};
+use crate::engine::lanes::Lanes;
 use crate::engine::releases::Releases;
+use crate::engine::watchdog::Statements;
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::keyed::pages::Pages;
-use crate::limits::{self, ProcessPool, Reserved, StatementPool};
+use crate::limits::{self, ProcessPool, StatementPool};
 use crate::release::{Release, ViewPlanner};
+use crate::session::request::Stop;
 use crate::session::settings::Given;
 use crate::session::{Login, Session};
 use crate::system::{Run, Runs};
@@ -30,7 +34,7 @@ mod releases;
 mod watchdog;
 
 pub use lanes::STACK_BYTES;
-pub(crate) use lanes::{Lane, Lanes};
+pub(crate) use lanes::{Lane, Taken};
 pub use releases::LeaseGuard;
 
 /// The part of the memory that is kept for decoded pages of look-ups: one in so many bytes.
@@ -80,6 +84,7 @@ pub struct Engine {
     outdated: Arc<Notify>,
     runs: Arc<Runs>,
     sessions: crate::session::registry::Registry,
+    statements: Statements,
 }
 
 impl Engine {
@@ -133,6 +138,7 @@ impl Engine {
             outdated: Arc::default(),
             runs,
             sessions: crate::session::registry::Registry::default(),
+            statements: Statements::default(),
         };
         if engine.refresh().await? == 0 {
             engine.serve_no_snapshot().await?;
@@ -191,9 +197,9 @@ impl Engine {
         self.lanes.shared()
     }
 
-    /// Threads for a statement.
-    pub(crate) fn lane(&self) -> Lane {
-        self.lanes.enter()
+    /// Threads for a statement of the session that has taken these.
+    pub(crate) fn lane(&self, taken: &Taken) -> Lane {
+        self.lanes.enter(taken)
     }
 
     /// The newest release known.
@@ -214,7 +220,7 @@ impl Engine {
 
     /// A session state for work that is not a client's: the run's own plans. It sees no catalog.
     pub fn work_state(&self, memory: usize) -> Result<SessionState> {
-        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), memory, Arc::default()));
+        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), memory));
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(pool)
             .build_arc()?;
@@ -240,23 +246,19 @@ impl Engine {
         &self.sessions
     }
 
-    /// The runtime environment of one statement, with its own memory budget. What it reserves is counted.
-    pub(crate) fn statement_runtime(
-        &self,
-        limit: Option<u64>,
-        reserved: &Reserved,
-    ) -> Result<Arc<RuntimeEnv>> {
+    /// The runtime environment of one statement, with its own memory budget, and what ends the statement where memory is
+    /// short.
+    pub(crate) fn statement_runtime(&self, limit: Option<u64>) -> Result<(Arc<RuntimeEnv>, Stop)> {
         let limit = limit.map_or(self.statement_memory, |bytes| {
             usize::try_from(bytes).unwrap_or(usize::MAX)
         });
-        let pool = Arc::new(StatementPool::new(
-            Arc::clone(&self.pool),
-            limit.min(self.statement_memory),
-            Arc::clone(reserved),
-        ));
-        Ok(RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+        let limit = limit.min(self.statement_memory);
+        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), limit));
+        let stop = self.statements.add(&pool);
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(pool)
-            .build_arc()?)
+            .build_arc()?;
+        Ok((runtime, stop))
     }
 }
 
@@ -310,6 +312,13 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<S
         .with_physical_optimizer_rule(Arc::new(crate::rules::ordered_scan::OrderedScans))
         .with_physical_optimizer_rule(Arc::new(crate::rules::few_rows::FewRows))
         .with_physical_optimizer_rule(Arc::new(crate::rules::yielding::YieldingJoins))
+        .with_analyzer_rules(
+            [
+                vec![Arc::new(crate::rules::floats::Floats) as _],
+                Analyzer::new().rules,
+            ]
+            .concat(),
+        )
         .with_analyzer_rule(Arc::new(crate::rules::dependent_join::DependentJoin::default()))
         .with_analyzer_rule(Arc::new(crate::rules::postgres::Numbers))
         .build();

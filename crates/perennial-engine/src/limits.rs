@@ -16,11 +16,7 @@ use perennial_base::Config;
 pub(crate) struct StatementPool {
     process: Arc<ProcessPool>,
     statement: FairSpillPool,
-    session: Reserved,
 }
-
-/// What the statements of one session have reserved, in bytes.
-pub(crate) type Reserved = Arc<AtomicUsize>;
 
 /// What all statements together have reserved.
 #[derive(Debug)]
@@ -55,11 +51,10 @@ impl ProcessPool {
 }
 
 impl StatementPool {
-    pub(crate) fn new(process: Arc<ProcessPool>, limit: usize, session: Reserved) -> Self {
+    pub(crate) fn new(process: Arc<ProcessPool>, limit: usize) -> Self {
         Self {
             process,
             statement: FairSpillPool::new(limit),
-            session,
         }
     }
 }
@@ -86,13 +81,11 @@ impl MemoryPool for StatementPool {
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         self.statement.grow(reservation, additional);
         self.process.grow(additional);
-        self.session.fetch_add(additional, Ordering::Relaxed);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, bytes: usize) {
         self.statement.shrink(reservation, bytes);
         self.process.shrink(bytes);
-        self.session.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
@@ -106,9 +99,6 @@ impl MemoryPool for StatementPool {
         }
         self.statement
             .try_grow(reservation, additional)
-            .inspect(|()| {
-                self.session.fetch_add(additional, Ordering::Relaxed);
-            })
             .inspect_err(|_| self.process.shrink(additional))
     }
 

@@ -162,7 +162,6 @@ impl Release {
             schemas: builder.descriptions(),
             functions,
             roles: roles(config),
-            settings: crate::session::settings::descriptions(),
         });
         if let Some(front) = front {
             for relation in front.relations(&description)? {

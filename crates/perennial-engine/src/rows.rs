@@ -7,13 +7,12 @@ use arrow::array::RecordBatch;
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::SchemaRef;
 use arrow::util::display::FormatOptions;
-use datafusion::execution::TaskContext;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use futures::{FutureExt, StreamExt};
 use perennial_base::{ErrorClass, UserError};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::engine::Lane;
 use crate::error::{Error, Result, StopReason};
@@ -21,7 +20,7 @@ use crate::release::Release;
 use crate::rules::stoppable::stoppable;
 use crate::session::cursor::Fetch;
 use crate::session::plans::Standing;
-use crate::session::request::{Canceller, Request};
+use crate::session::request::{Canceller, Request, Stop};
 
 /// Batches that wait for a slow reader before the plan waits too.
 const BATCHES_AHEAD: usize = 2;
@@ -43,10 +42,10 @@ pub struct Rows {
 
 #[derive(Debug)]
 enum Source {
-    /// A plan; its last item is an error or `None`.
+    /// A plan.
     Running {
-        items: mpsc::Receiver<Result<Option<RecordBatch>>>,
-        _task: Task,
+        items: mpsc::Receiver<Item>,
+        task: Task,
     },
     Ready(std::vec::IntoIter<RecordBatch>),
     Cursor(Box<Fetch>),
@@ -66,13 +65,15 @@ pub(crate) enum Plan {
 #[derive(Debug)]
 struct Task {
     running: AbortHandle,
-    _over: DropGuard,
+    /// Ends it, also while nobody asks for its rows.
+    stop: Stop,
     /// Where it runs.
     _lane: Lane,
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
+        self.stop.stop(StopReason::ClientGone);
         self.running.abort();
     }
 }
@@ -104,9 +105,9 @@ impl Rows {
         }
     }
 
-    /// Starts a plan on its lane.
+    /// Starts a plan on its lane, until it is stopped.
     pub(crate) fn start(
-        lane: Lane,
+        (lane, stop): (Lane, Stop),
         plan: Plan,
         context: Arc<TaskContext>,
         schema: SchemaRef,
@@ -115,46 +116,30 @@ impl Rows {
     ) -> Self {
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
         let shown = Arc::clone(&schema);
-        let over = CancellationToken::new();
-        let end = over.clone();
+        let end = stop.clone();
         let work = async move {
             let (plan, standing) = match plan {
-                Plan::Once(plan) => (stoppable(plan, &over), None),
+                Plan::Once(plan) => (stoppable(plan, end.token()), None),
                 // It has no joins.
                 Plan::Standing(standing) => (Ok(Arc::clone(&standing.plan)), Some(standing)),
             };
-            let mut stream = match plan.and_then(|plan| execute_stream(plan, context)) {
-                Ok(stream) => stream,
-                Err(error) => {
-                    let _ = sender.send(Err(error.into())).await;
-                    return;
-                }
+            let last = match plan.and_then(|plan| execute_stream(plan, context)) {
+                Ok(stream) => tokio::select! {
+                    biased;
+                    error = end.stopped() => Some(Err(error)),
+                    last = handed_over(stream, &shown, &sender) => last,
+                },
+                Err(error) => Some(Err(error.into())),
             };
-            loop {
-                let item = match std::panic::AssertUnwindSafe(stream.next()).catch_unwind().await {
-                    Ok(None) => Ok(None),
-                    Ok(Some(Ok(batch))) if batch.num_rows() == 0 => continue,
-                    // The columns are those of the plan; the names are those that the user wrote.
-                    Ok(Some(Ok(batch))) => renamed(&shown, batch).map(Some),
-                    Ok(Some(Err(error))) => Err(error.into()),
-                    Err(panic) => Err(panicked(&panic)),
-                };
-                let last = !matches!(item, Ok(Some(_)));
-                if last {
-                    // The next execution may come as soon as this one is known to have ended.
-                    drop(stream);
-                    drop(standing);
-                    let _ = sender.send(item).await;
-                    return;
-                }
-                if sender.send(item).await.is_err() {
-                    return;
-                }
+            // The next execution may come as soon as this one is known to have ended.
+            drop(standing);
+            if let Some(last) = last {
+                let _ = sender.send(last).await;
             }
         };
         let task = Task {
             running: lane.handle().spawn(work).abort_handle(),
-            _over: end.drop_guard(),
+            stop,
             _lane: lane,
         };
         Self {
@@ -162,7 +147,7 @@ impl Rows {
             tag: "SELECT",
             source: Source::Running {
                 items: receiver,
-                _task: task,
+                task,
             },
             canceller,
             _request: request,
@@ -194,10 +179,11 @@ impl Rows {
         let next = async {
             match &mut self.source {
                 Source::Ready(batches) => Ok(batches.next()),
-                Source::Running { items, .. } => match items.recv().await {
-                    Some(item) => item,
-                    // The plan has not come to its end, so its threads have.
-                    None => Err(Error::Stopped(StopReason::Shutdown)),
+                Source::Running { items, task } => tokio::select! {
+                    biased;
+                    error = task.stop.stopped() => Err(error),
+                    // Where the plan has not come to its end, its threads have.
+                    item = items.recv() => item.unwrap_or(Err(Error::Stopped(StopReason::Shutdown))),
                 },
                 Source::Cursor(fetch) => Box::pin(fetch.next()).await,
                 Source::Ended => Ok(None),
@@ -236,6 +222,31 @@ impl Rows {
     pub(crate) fn kept(mut self) -> Self {
         self._request = None;
         self
+    }
+}
+
+/// An item of a running plan; the last is an error or `None`.
+type Item = Result<Option<RecordBatch>>;
+
+/// Hands the batches of a plan over, and gives the last item; none where nobody takes them any more.
+async fn handed_over(
+    mut stream: SendableRecordBatchStream,
+    schema: &SchemaRef,
+    items: &mpsc::Sender<Item>,
+) -> Option<Item> {
+    loop {
+        let item = match std::panic::AssertUnwindSafe(stream.next()).catch_unwind().await {
+            Ok(Some(Ok(batch))) if batch.num_rows() == 0 => continue,
+            // The columns are those of the plan; the names are those that the user wrote.
+            Ok(Some(Ok(batch))) => renamed(schema, batch).map(Some),
+            Ok(Some(Err(error))) => Err(error.into()),
+            Ok(None) => Ok(None),
+            Err(panic) => Err(panicked(&panic)),
+        };
+        if !matches!(item, Ok(Some(_))) {
+            return Some(item);
+        }
+        items.send(item).await.ok()?;
     }
 }
 
@@ -290,6 +301,7 @@ mod tests {
     use datafusion::physical_expr::ScalarFunctionExpr;
     use datafusion::physical_plan::joins::NestedLoopJoinExec;
     use datafusion::physical_plan::joins::utils::JoinFilter;
+    use datafusion::physical_plan::projection::ProjectionExec;
     use parking_lot::Mutex;
     use tokio::runtime::{Builder, Runtime};
 
@@ -328,20 +340,7 @@ mod tests {
             }
             Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(false))))
         };
-        let never = create_udf(
-            "never",
-            Vec::new(),
-            DataType::Boolean,
-            Volatility::Volatile,
-            Arc::new(never),
-        );
-        let condition = ScalarFunctionExpr::new(
-            "never",
-            Arc::new(never),
-            Vec::new(),
-            Arc::new(Field::new("never", DataType::Boolean, false)),
-            Arc::new(ConfigOptions::default()),
-        );
+        let condition = call(never);
         let filter = JoinFilter::new(Arc::new(condition), Vec::new(), Arc::new(Schema::empty()));
         let side = || {
             let batch = numbers((0..SIDE as i64).collect());
@@ -351,7 +350,7 @@ mod tests {
         let schema = join.schema();
         let compute = Builder::new_multi_thread().worker_threads(1).build().unwrap();
         let rows = Rows::start(
-            Lane::on(compute.handle().clone()),
+            (Lane::on(compute.handle().clone()), Stop::default()),
             Plan::Once(Arc::new(join)),
             Arc::new(TaskContext::default()),
             schema,
@@ -376,6 +375,59 @@ mod tests {
         // The only thread has time for something else, and not because the join has come to its end.
         join.compute.block_on(join.compute.spawn(async {})).unwrap();
         assert_eq!(join.evaluations.load(Ordering::SeqCst), 1);
+    }
+
+    /// A call of a function without arguments.
+    fn call(
+        of: impl Fn(&[ColumnarValue]) -> datafusion::common::Result<ColumnarValue> + Send + Sync + 'static,
+    ) -> ScalarFunctionExpr {
+        let function = create_udf(
+            "called",
+            Vec::new(),
+            DataType::Boolean,
+            Volatility::Volatile,
+            Arc::new(of),
+        );
+        ScalarFunctionExpr::new(
+            "called",
+            Arc::new(function),
+            Vec::new(),
+            Arc::new(Field::new("called", DataType::Boolean, false)),
+            Arc::new(ConfigOptions::default()),
+        )
+    }
+
+    #[test]
+    fn where_memory_is_short_rows_end_that_nobody_asks_for() {
+        let batches = vec![numbers(vec![7]); BATCHES_AHEAD + 2];
+        let input = MemorySourceConfig::try_new_exec(&[batches], numbers(Vec::new()).schema(), None).unwrap();
+        let held = Arc::new(());
+        let holds = Arc::clone(&held);
+        let call = call(move |_| {
+            let _holds = &holds;
+            Ok(ColumnarValue::Scalar(ScalarValue::Boolean(Some(true))))
+        });
+        let plan = ProjectionExec::try_new([(Arc::new(call) as _, "called".to_owned())], input).unwrap();
+        let schema = plan.schema();
+        let compute = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let stop = Stop::default();
+        let mut rows = Rows::start(
+            (Lane::on(compute.handle().clone()), stop.clone()),
+            Plan::Once(Arc::new(plan)),
+            Arc::new(TaskContext::default()),
+            schema,
+            Canceller::default(),
+            None,
+        );
+        compute.block_on(rows.next()).unwrap().unwrap();
+        stop.stop(StopReason::Memory);
+        // What the plan holds goes while its reader is elsewhere.
+        while Arc::strong_count(&held) > 1 {
+            std::thread::yield_now();
+        }
+        let error = compute.block_on(rows.next()).unwrap().unwrap_err();
+        assert_eq!(error.class(), ErrorClass::OutOfMemory);
+        assert!(compute.block_on(rows.next()).is_none());
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub(crate) mod casts;
 pub(crate) mod comparisons;
 pub(crate) mod dependent_join;
 pub(crate) mod few_rows;
+pub(crate) mod floats;
 pub(crate) mod guarded;
 pub(crate) mod look_ups;
 pub(crate) mod ordered_scan;

@@ -13,9 +13,8 @@ use perennial_base::ErrorClass;
 use tokio_util::sync::CancellationToken;
 
 use crate::description::SessionFacts;
-use crate::engine::{Engine, session_defaults};
+use crate::engine::{Engine, Taken, session_defaults};
 use crate::error::{Error, Result, StopReason};
-use crate::limits::Reserved;
 use crate::release::Release;
 use crate::rows::Rows;
 use crate::session::cursor::Cursor;
@@ -131,8 +130,8 @@ pub struct Session {
     pub(crate) owner: bool,
     /// Memory for one statement of the role, bytes; `None` = what everybody has.
     memory: Option<u64>,
-    /// What its statements have reserved.
-    reserved: Reserved,
+    /// The threads that its statements have.
+    lanes: Taken,
     pub(crate) shared: Arc<Shared>,
     pub(crate) cursors: Mutex<HashMap<String, Cursor>>,
     /// Cursors opened so far.
@@ -192,15 +191,15 @@ impl Session {
         });
         let canceller = Canceller::default();
         let terminated = CancellationToken::new();
-        let reserved = Reserved::default();
-        let entry = (canceller.clone(), terminated.clone(), Arc::clone(&reserved));
-        engine.sessions().add(&login, entry);
+        engine
+            .sessions()
+            .add(&login, canceller.clone(), terminated.clone());
         Ok(Self {
             engine,
             login,
             owner,
             memory,
-            reserved,
+            lanes: Taken::default(),
             shared,
             cursors: Mutex::default(),
             opened: AtomicU64::new(0),

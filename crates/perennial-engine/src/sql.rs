@@ -4,6 +4,7 @@ pub(crate) mod calls;
 pub(crate) mod depth;
 mod dialect;
 pub(crate) mod fetch;
+pub(crate) mod floats;
 pub(crate) mod from;
 pub(crate) mod literals;
 pub(crate) mod names;

@@ -395,3 +395,25 @@ fn a_lake_that_was_away_is_one_row_of_the_runs() {
         "{told}"
     );
 }
+
+#[test]
+fn where_the_system_has_no_room_for_threads_statements_share_those_that_there_are() {
+    let place = Place::unified();
+    let mut command = place.command(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("PERENNIAL__LAKE__REFRESH", "off");
+    let mut server = Running::start(command);
+    let mut client = Client::connect(&server.line("serving on "));
+    assert_eq!(client.ask("SELECT 1"), "1");
+    // One more stack, and what the statements take.
+    server.may_grow_by(100 << 20);
+    client.ask("BEGIN");
+    for number in 0..10 {
+        let rows = "SELECT x FROM generate_series(1, 100000) AS t(x)";
+        client.ask(&format!("DECLARE c{number} CURSOR FOR {rows}"));
+        assert_eq!(client.ask(&format!("FETCH 1 FROM c{number}")), "1");
+    }
+    server.hears("OS can't spawn worker thread");
+    client.ask("ROLLBACK");
+    server.signal("INT");
+    server.end().exits(0);
+}

@@ -307,12 +307,24 @@ impl Running {
     /// The most memory that the process has had so far, in bytes.
     #[track_caller]
     pub(crate) fn peak_memory(&self) -> u64 {
+        self.bytes("VmHWM:")
+    }
+
+    /// Lets the process have so many bytes of addresses more than it has.
+    #[track_caller]
+    pub(crate) fn may_grow_by(&self, bytes: u64) {
+        let limit = format!("--as={}", self.bytes("VmSize:") + bytes);
+        let process = self.child.id().to_string();
+        let limited = Command::new("prlimit").args(["--pid", &process, &limit]).status();
+        assert!(limited.unwrap().success());
+    }
+
+    /// A line of what the system says of the process.
+    #[track_caller]
+    fn bytes(&self, key: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))
-            .unwrap();
-        peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+        let found = status.lines().find_map(|line| line.strip_prefix(key)).unwrap();
+        found.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// Waits for the end.

@@ -2,14 +2,16 @@
 
 use libtest_mimic::Failed;
 
-use crate::bytes::{parse, query, startup, sync};
-use crate::client::Connection;
+use crate::bytes::{bind, message, parse, query, startup, sync};
+use crate::client::{Connection, PATIENCE};
 use crate::fault::Fault;
 use crate::server::{READER, Server};
 use crate::time::{ROWS, SILENT};
 
 /// What a server may grow by for clients that take nothing, in bytes.
 const FLAT: u64 = 256 << 20;
+/// Threads, and descriptors, that a session may take, whatever it opens.
+const MORE: usize = 100;
 
 pub(crate) fn faults() -> Vec<Fault> {
     const AREA: &str = "clients";
@@ -89,6 +91,12 @@ pub(crate) fn faults() -> Vec<Fault> {
             }
             Ok(refused)
         }),
+        Fault::new(
+            AREA,
+            "1000_cursors_and_1000_portals",
+            &["others are served"],
+            cursors_and_portals,
+        ),
         Fault::new(AREA, "churn", &["nothing leaks"], |server| {
             let before = server.descriptors()?;
             for round in 0..300 {
@@ -104,7 +112,7 @@ pub(crate) fn faults() -> Vec<Fault> {
             server.winds_down()?;
             let start = std::time::Instant::now();
             while server.descriptors()? > before {
-                if start.elapsed() > crate::client::PATIENCE {
+                if start.elapsed() > PATIENCE {
                     return Ok(format!("{} descriptors more", server.descriptors()? - before));
                 }
             }
@@ -142,6 +150,48 @@ pub(crate) fn faults() -> Vec<Fault> {
         .postgres(&["all are kept"], "it has no bound on them"),
     ];
     faults.into_iter().map(Fault::heavy).collect()
+}
+
+/// Opens as many cursors and suspends as many portals as a session may have, each in the midst of its rows. What they take
+/// leaves threads and descriptors to others.
+fn cursors_and_portals(server: &Server) -> Result<String, Failed> {
+    const ROWS: &str = "SELECT x FROM generate_series(1, 100000) AS t(x)";
+    let (threads, descriptors) = (server.threads()?, server.descriptors()?);
+    let mut session = server.session()?;
+    session.query("BEGIN")?;
+    for number in 0..1_000 {
+        let declared = session
+            .within(PATIENCE)
+            .query(&format!("DECLARE c{number} CURSOR FOR {ROWS}"))?;
+        let fetched = session.query(&format!("FETCH 2 FROM c{number}"))?;
+        if (declared.outcome(), fetched.outcome()) != ("= ".to_owned(), "= 1, 2".to_owned()) {
+            return Ok(format!("cursor {number}: {declared:?}, {fetched:?}"));
+        }
+    }
+    session.send(&[parse("s", ROWS), sync()].concat())?;
+    session.reply()?;
+    for number in 0..1_000 {
+        let name = format!("p{number}");
+        let two_rows = message(b'E', &[name.as_bytes(), b"\0\0\0\0\x02"].concat());
+        session.send(&[bind(&name, "s", 0, &[]), two_rows, sync()].concat())?;
+        let reply = session.within(PATIENCE).reply()?;
+        if reply.outcome() != "= 1, 2" {
+            return Ok(format!("portal {number}: {reply:?}"));
+        }
+    }
+    let more = (server.threads()? - threads, server.descriptors()? - descriptors);
+    if more.0 > MORE || more.1 > MORE {
+        return Ok(format!("{} threads and {} descriptors more", more.0, more.1));
+    }
+    let mut other = server.session_within(crate::ANSWER)?;
+    other.within(crate::ANSWER).ask("SELECT count(*) FROM orders")?;
+    session.ask("SELECT count(*) FROM orders")?;
+    let last = session.query("FETCH 1 FROM c999")?.outcome();
+    Ok(if last == "= 3" {
+        "others are served".to_owned()
+    } else {
+        last
+    })
 }
 
 /// The outcome of a fault that must not take memory.

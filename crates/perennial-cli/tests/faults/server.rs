@@ -144,6 +144,14 @@ impl Server {
         }
     }
 
+    /// Threads; of PostgreSQL nobody counts them.
+    pub(crate) fn threads(&self) -> Result<usize, Failed> {
+        match &self.kind {
+            Kind::Perennial(process) => Ok(fs::read_dir(process.file("task"))?.count()),
+            Kind::Postgres(..) => Ok(0),
+        }
+    }
+
     /// All files of the lake, with their sizes; none of PostgreSQL.
     pub(crate) fn files(&self) -> Result<Vec<(PathBuf, u64)>, Failed> {
         let mut files = Vec::new();

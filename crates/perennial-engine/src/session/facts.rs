@@ -58,8 +58,12 @@ impl SessionFacts for Facts {
         self.shared.settings.lock().value(name).ok()
     }
 
-    fn change_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
-        self.shared.settings.lock().set(name, value, local)
+    fn change_setting(&self, name: &str, value: Option<&str>, local: bool) -> Result<String> {
+        let mut settings = self.shared.settings.lock();
+        match value {
+            Some(value) => settings.set(name, value, local),
+            None => settings.set_default(name, local),
+        }
     }
 
     fn catalog(&self) -> Arc<CatalogDescription> {

@@ -93,8 +93,7 @@ impl Session {
             return parse(sql);
         }
         let sql = sql.to_owned();
-        self.on_lane(&self.engine.lane(), async move { parse(&sql) })
-            .await
+        self.on_lane(&self.lane(), async move { parse(&sql) }).await
     }
 
     /// Plans on a lane, whose threads have deep stacks.
@@ -115,7 +114,7 @@ impl Session {
             parameters::plan(&state, statement, &declared, source.text()).await
         };
         let (plan, parameters) = self
-            .on_lane(&self.engine.lane(), planning)
+            .on_lane(&self.lane(), planning)
             .await
             .map_err(|error| elsewhere(error, release.schemas()))
             .map_err(|error| meant(error, self.engine.config(), parsed.text()))?;
@@ -126,6 +125,10 @@ impl Session {
             output: Some(Arc::clone(&output)),
             plan: Some(Mutex::new(Arc::new(Planned::new(plan, output, basis)))),
         })))
+    }
+
+    fn lane(&self) -> Lane {
+        self.engine.lane(&self.lanes)
     }
 
     async fn on_lane<T: Send + 'static>(
@@ -157,7 +160,7 @@ impl Session {
         let basis = self.basis(&release);
         let state = self.state(&release, &basis)?;
         let statement = Arc::clone(&prepared.0);
-        let runtime = self.engine.statement_runtime(self.memory, &self.reserved)?;
+        let (runtime, stop) = self.engine.statement_runtime(self.memory)?;
         let started = self.shared.transaction.lock().now(self.engine.clock().now());
         let config = Arc::clone(release.config(self.engine.config()));
         // Functions are in the plan; their names are looked up no more.
@@ -175,7 +178,7 @@ impl Session {
         let known = known.filter(|known| known.basis == basis);
         let standing = known.and_then(|known| Some((known.standing(&values)?, Arc::clone(&known.output))));
         let reading = self.reading(&basis);
-        let lane = self.engine.lane();
+        let lane = self.lane();
         let (plan, output) = match standing {
             Some((standing, output)) => (Plan::Standing(standing), output),
             None => {
@@ -193,7 +196,7 @@ impl Session {
             "SELECT"
         };
         let canceller = self.canceller();
-        let rows = Rows::start(lane, plan, context, output, canceller, request);
+        let rows = Rows::start((lane, stop), plan, context, output, canceller, request);
         Ok(rows
             .with_tag(tag)
             .of(release)

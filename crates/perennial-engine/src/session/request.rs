@@ -27,13 +27,6 @@ impl Canceller {
         }
     }
 
-    /// One of a request that runs, and what tells whether it is stopped.
-    #[cfg(test)]
-    pub(crate) fn running() -> (Self, Stop) {
-        let stop = Stop::default();
-        (Self(Arc::new(Mutex::new(Some(stop.clone())))), stop)
-    }
-
     /// What stops the running request.
     pub(crate) fn current(&self) -> Option<Stop> {
         self.0.lock().clone()
@@ -92,7 +85,7 @@ impl Session {
     }
 }
 
-/// Stops one request; cheap to clone.
+/// Stops one request, or one statement; cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop {
     token: CancellationToken,
@@ -100,10 +93,19 @@ pub(crate) struct Stop {
 }
 
 impl Stop {
-    /// Stops the request for a reason; the first reason counts.
-    fn stop(&self, reason: StopReason) {
+    /// Stops it for a reason; the first reason counts.
+    pub(crate) fn stop(&self, reason: StopReason) {
         self.reason.lock().get_or_insert(reason);
         self.token.cancel();
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.token.is_cancelled()
+    }
+
+    /// Cancelled when stopped.
+    pub(crate) fn token(&self) -> &CancellationToken {
+        &self.token
     }
 
     /// The error once stopped.

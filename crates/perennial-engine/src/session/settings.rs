@@ -152,10 +152,13 @@ impl Settings {
     }
 
     fn known_value(&self, name: &str) -> Option<String> {
-        self.set_value(name)
-            .cloned()
-            .or_else(|| self.defaults.get(name).map(|given| given.value.clone()))
-            .or_else(|| declared(name).map(|setting| setting.default.to_owned()))
+        self.set_value(name).cloned().or_else(|| self.default_value(name))
+    }
+
+    /// What a reset goes back to.
+    fn default_value(&self, name: &str) -> Option<String> {
+        let given = self.defaults.get(name).map(|given| given.value.clone());
+        given.or_else(|| declared(name).map(|setting| setting.default.to_owned()))
     }
 
     /// What the session has set.
@@ -199,6 +202,17 @@ impl Settings {
             self.values.insert(name.clone(), value.clone());
         }
         self.changed.insert(name);
+        Ok(value)
+    }
+
+    /// Sets what a reset goes back to, which for a placeholder is nothing; answers the value as it is stored.
+    pub(crate) fn set_default(&mut self, name: &str, local: bool) -> Result<String> {
+        let name = Self::resolve(name)?;
+        let value = self.default_value(&name).unwrap_or_default();
+        if local || declared(&name).is_none() {
+            return self.set(&name, &value, local);
+        }
+        self.reset(&name)?;
         Ok(value)
     }
 
@@ -380,6 +394,25 @@ mod tests {
         settings.end(false);
         assert_eq!(settings.value("timezone").unwrap(), "Asia/Tokyo");
         assert_eq!(settings.value("datestyle").unwrap(), "ISO, MDY");
+    }
+
+    // What PostgreSQL 15 answers to `set_config(name, NULL, local)`.
+    #[test]
+    fn without_a_value_a_setting_is_what_a_reset_goes_back_to() {
+        let mut settings = Settings::new(BTreeMap::new());
+        settings.set("statement_timeout", "7s", false).unwrap();
+        settings.make_default();
+        settings.begin();
+        settings.set("statement_timeout", "1s", false).unwrap();
+        assert_eq!(settings.set_default("statement_timeout", true).unwrap(), "7s");
+        settings.end(true);
+        assert_eq!(settings.value("statement_timeout").unwrap(), "1s");
+        assert_eq!(settings.set_default("statement_timeout", false).unwrap(), "7s");
+        assert_eq!(settings.value("statement_timeout").unwrap(), "7s");
+        assert_eq!(settings.set_default("myapp.tenant", false).unwrap(), "");
+        assert_eq!(settings.value("myapp.tenant").unwrap(), "");
+        settings.set_default("server_version", false).unwrap_err();
+        settings.set_default("server_version", true).unwrap_err();
     }
 
     #[test]

@@ -6,7 +6,8 @@ use std::sync::atomic::Ordering;
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    CloseCursor, Declare, DiscardObject, Expr, Ident, ObjectName, Reset, Statement, TransactionMode,
+    CloseCursor, Declare, DiscardObject, Expr, FetchDirection, Ident, ObjectName, Reset, Statement,
+    TransactionMode,
 };
 use perennial_base::ErrorClass;
 
@@ -125,10 +126,10 @@ impl Session {
     pub(crate) async fn plan_utility(&self, parsed: &Parsed) -> Result<Prepared> {
         let output = match parsed.statement() {
             Statement::ShowVariable { variable } => Some(show_schema(&variable_name(variable))),
-            Statement::Fetch { name, .. } => {
+            Statement::Fetch { name, into, .. } => {
                 let cursors = self.cursors.lock();
                 let cursor = cursors.get(&folded(name)).ok_or_else(|| no_cursor(name))?;
-                Some(Arc::clone(cursor.schema()))
+                into.is_none().then(|| Arc::clone(cursor.schema()))
             }
             Statement::Execute { name, .. } => self.statement(name.as_ref())?.output().cloned(),
             _ => None,
@@ -202,13 +203,13 @@ impl Session {
                 done("RELEASE")
             }
             Statement::Declare { stmts } => self.declare(stmts).await,
-            Statement::Fetch { name, direction, .. } => {
-                let cursors = self.cursors.lock();
-                let cursor = cursors.get(&folded(name)).ok_or_else(|| no_cursor(name))?;
-                let fetch = cursor.fetch(portion(direction)?);
-                let rows = Rows::fetch(fetch, self.canceller(), self.own_request());
-                Ok(Outcome::Rows(rows))
-            }
+            Statement::Fetch {
+                name,
+                direction,
+                into: None,
+                ..
+            } => self.fetch(name, direction).map(Outcome::Rows),
+            Statement::Fetch { name, direction, .. } => moved(self.fetch(name, direction)?).await,
             Statement::Close {
                 cursor: CloseCursor::All,
             } => {
@@ -359,6 +360,13 @@ impl Session {
         self.start(&prepared, Vec::new()).await
     }
 
+    fn fetch(&self, name: &Ident, direction: &FetchDirection) -> Result<Rows> {
+        let cursors = self.cursors.lock();
+        let cursor = cursors.get(&folded(name)).ok_or_else(|| no_cursor(name))?;
+        let fetch = cursor.fetch(portion(direction)?);
+        Ok(Rows::fetch(fetch, self.canceller(), self.own_request()))
+    }
+
     async fn copy_out(&self, statement: &Statement) -> Result<Outcome> {
         let sql = copy::query_text(statement)?;
         let rows = self.rows_of(&sql).await?;
@@ -471,6 +479,15 @@ fn room(what: &str, held: usize, bytes: usize) -> Result<()> {
     };
     Err(Error::new(ErrorClass::LimitExceeded, error)
         .with_hint("Close what is not needed any more with CLOSE or DEALLOCATE."))
+}
+
+/// Passes over rows of a cursor.
+async fn moved(mut rows: Rows) -> Result<Outcome> {
+    let mut count = 0;
+    while let Some(batch) = rows.next().await {
+        count += batch?.num_rows();
+    }
+    done(&format!("MOVE {count}"))
 }
 
 fn done(tag: &str) -> Result<Outcome> {

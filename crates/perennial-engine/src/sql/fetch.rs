@@ -1,4 +1,5 @@
 //! Words that the parser lacks or wants. `FETCH c`, `FETCH FROM c`, `FETCH FORWARD IN c`: the parser wants every word that Postgres leaves out.
+//! `MOVE` is a FETCH whose rows go elsewhere than to the client.
 
 use datafusion::sql::sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
@@ -6,13 +7,13 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 /// Directions that take a number, 1 where none stands.
 const COUNTED: [&str; 2] = ["FORWARD", "BACKWARD"];
 
-/// Adds what is left out of a FETCH; other statements are as they are.
+/// Adds what is left out of a FETCH, and makes MOVE a FETCH with INTO; other statements are as they are.
 pub(crate) fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let is_space = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_) | Token::EOF);
     let mut words = tokens.iter().filter(|token| !is_space(token));
-    if !words.next().is_some_and(|first| is(first, &["FETCH"])) {
+    let Some(first) = words.next().filter(|first| is(first, &["FETCH", "MOVE"])) else {
         return tokens;
-    }
+    };
     let rest: Vec<&TokenWithSpan> = words.collect();
     let Some((name, before)) = rest.split_last() else {
         return tokens;
@@ -23,12 +24,8 @@ pub(crate) fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     };
     let added = |text: &str| TokenWithSpan::new(Token::make_keyword(text), name.span);
     let number = |text: &str| TokenWithSpan::new(Token::Number(text.to_owned(), false), name.span);
-    let mut out: Vec<TokenWithSpan> = tokens
-        .iter()
-        .find(|token| !is_space(token))
-        .cloned()
-        .into_iter()
-        .collect();
+    let moves = is(first, &["MOVE"]);
+    let mut out = vec![TokenWithSpan::new(Token::make_keyword("FETCH"), first.span)];
     out.extend(direction.iter().map(|token| (*token).clone()));
     match direction {
         [] => out.push(added("NEXT")),
@@ -37,6 +34,9 @@ pub(crate) fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     }
     out.push(source.map_or_else(|| added("FROM"), TokenWithSpan::clone));
     out.push((*name).clone());
+    if moves {
+        out.extend([added("INTO"), (*name).clone()]);
+    }
     out
 }
 
@@ -141,7 +141,9 @@ mod tests {
         }
         // The forms of PostgreSQL's manual, section FETCH.
         check("FETCH c", "FETCH NEXT FROM c");
-        check("fetch from c", "fetch NEXT from c");
+        check("fetch from c", "FETCH NEXT from c");
+        check("MOVE 2 c", "FETCH 2 FROM c INTO c");
+        check("move forward all in c", "FETCH forward all in c INTO c");
         check("FETCH 2 IN c", "FETCH 2 IN c");
         check("FETCH ALL c", "FETCH ALL FROM c");
         check("FETCH FORWARD FROM c", "FETCH FORWARD 1 FROM c");

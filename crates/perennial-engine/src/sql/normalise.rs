@@ -17,6 +17,7 @@ use crate::functions::postgres::equals_any;
 use crate::functions::table;
 use crate::rules::array_literal::elements;
 use crate::sql::calls::{self, Sort};
+use crate::sql::floats;
 use crate::sql::from;
 use crate::sql::literals::{self, Reading};
 use crate::sql::names::{folded, name_columns};
@@ -77,6 +78,7 @@ impl VisitorMut for Rules<'_> {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         if self.context.reading.is_some() {
             literals::in_values(&mut query.body);
+            floats::in_values(&mut query.body);
             literals::fetched(query);
         }
         self.names.enter(query, self.context.relations);

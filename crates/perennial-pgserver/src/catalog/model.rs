@@ -4,8 +4,6 @@ mod build;
 
 use std::collections::HashMap;
 
-use perennial_engine::description::SettingDescription;
-
 use super::types::ColumnType;
 
 /// The role that owns every object; it cannot log in unless it is also configured.
@@ -28,8 +26,6 @@ pub(crate) struct Model {
     pub(crate) procedures: Vec<Procedure>,
     /// The roles, the owner of everything first.
     pub(crate) roles: Vec<Role>,
-    /// The settings.
-    pub(crate) settings: Vec<SettingDescription>,
     class_by_oid: HashMap<i64, usize>,
     class_by_name: HashMap<(i64, String), usize>,
     class_by_type: HashMap<i64, usize>,

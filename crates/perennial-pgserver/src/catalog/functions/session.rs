@@ -140,7 +140,7 @@ fn current_setting(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'s
     }
 }
 
-/// A null value brings the default back.
+/// A null value brings that back to which RESET goes.
 fn set_config(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
     let Argument::Text(name) = arguments.at(0) else {
         return Err(Error::new(
@@ -148,19 +148,12 @@ fn set_config(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static
             "SET requires parameter name",
         ));
     };
-    let default = || {
-        let settings = &call.model().settings;
-        let setting = settings
-            .iter()
-            .find(|setting| setting.name.eq_ignore_ascii_case(name));
-        setting.map(|setting| setting.default.clone()).unwrap_or_default()
-    };
     let value = match arguments.at(1) {
-        Argument::Text(value) => (*value).to_owned(),
-        _ => default(),
+        Argument::Text(value) => Some(*value),
+        _ => None,
     };
     call.facts
-        .change_setting(name, &value, arguments.bool(2))
+        .change_setting(name, value, arguments.bool(2))
         .map(Cell::owned)
 }
 

@@ -32,7 +32,6 @@ impl Model {
             keys: Vec::new(),
             procedures: procedures(description, &oids),
             roles: roles(description, &oids),
-            settings: description.settings.clone(),
             class_by_oid: HashMap::new(),
             class_by_name: HashMap::new(),
             class_by_type: HashMap::new(),

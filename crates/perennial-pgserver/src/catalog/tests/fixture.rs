@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use perennial_base::ErrorClass;
 use perennial_engine::description::{
     CatalogDescription, ColumnDescription, ForeignKey, FunctionDescription, FunctionKind,
-    RelationDescription, RelationKind, RoleDescription, SchemaDescription, SessionFacts, SettingDescription,
+    RelationDescription, RelationKind, RoleDescription, SchemaDescription, SessionFacts,
 };
 use perennial_engine::error::{Error, Result};
 
@@ -97,13 +97,6 @@ pub(super) fn description() -> CatalogDescription {
                 owner: false,
             },
         ],
-        settings: vec![SettingDescription {
-            name: "statement_timeout".to_owned(),
-            default: "0".to_owned(),
-            takes: "a duration".to_owned(),
-            unit: Some("ms".to_owned()),
-            description: "How long a statement may run.".to_owned(),
-        }],
     }
 }
 
@@ -217,17 +210,16 @@ impl SessionFacts for Session {
         }
     }
 
-    fn change_setting(&self, name: &str, value: &str, local: bool) -> Result<String> {
+    fn change_setting(&self, name: &str, value: Option<&str>, local: bool) -> Result<String> {
         if name == "server_version" {
             return Err(Error::new(
                 ErrorClass::InvalidArgument,
                 "parameter \"server_version\" cannot be changed",
             ));
         }
-        self.changes
-            .lock()
-            .push((name.to_owned(), value.to_owned(), local));
-        Ok(value.to_owned())
+        let value = value.unwrap_or("its default").to_owned();
+        self.changes.lock().push((name.to_owned(), value.clone(), local));
+        Ok(value)
     }
 
     fn catalog(&self) -> Arc<CatalogDescription> {

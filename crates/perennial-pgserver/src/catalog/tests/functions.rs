@@ -59,9 +59,9 @@ fn settings_change_through_set_config() {
         &session,
         "set_config",
         vec![text("statement_timeout"), null(), boolean(false)],
-        Some("0"),
+        Some("its default"),
     );
-    let expected = [("a.b", "c", true), ("statement_timeout", "0", false)];
+    let expected = [("a.b", "c", true), ("statement_timeout", "its default", false)];
     let changes = session.changes.lock().clone();
     assert_eq!(
         changes,
