@@ -281,7 +281,7 @@ impl Error {
 const NO_BUCKET: &str = "the bucket or container does not exist";
 /// What a local store says to everything while its folder is not there.
 pub(crate) const AWAY: &str = "the folder of the lake is not there";
-/// What is wrong with a folder that has no snapshots, and had what is read: see [`crate::Lake::missed`].
+/// What is wrong with a folder that has no snapshots, and had what is read: see [`crate::Lake::is_elsewhere`].
 pub(crate) const ELSEWHERE: &str = "the lake is not in its folder";
 /// What the network says to an endpoint without encryption.
 const PLAIN_HTTP: &str = "the endpoint is http://, which the environment does not allow";

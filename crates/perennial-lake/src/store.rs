@@ -201,21 +201,25 @@ impl Lake {
         }
     }
 
-    /// What the error amounts to that a file of a snapshot is no longer there: a local lake that has not even the folder of
-    /// its snapshots is not mounted, and what is there is the folder that it is mounted over.
-    pub async fn missed(&self, error: Error) -> Error {
-        let (Error::NotFound { path }, Some(folder)) = (&error, self.folder.clone()) else {
-            return error;
+    /// Whether what has been unified is not where it should be: a local lake without even the folder of its snapshots is
+    /// not mounted, and what is there is the folder that it is mounted over.
+    pub async fn is_elsewhere(&self) -> bool {
+        let Some(folder) = self.folder.clone() else {
+            return false;
         };
-        let path = path.clone();
         let there = tokio::task::spawn_blocking(move || folder.join(snapshots::FOLDER).try_exists());
-        match there.await {
-            Ok(Ok(false)) => Error::Unavailable {
+        matches!(there.await, Ok(Ok(false)))
+    }
+
+    /// What the error amounts to that a file of a snapshot is no longer there.
+    pub async fn missed(&self, error: Error) -> Error {
+        match error {
+            Error::NotFound { path } if self.is_elsewhere().await => Error::Unavailable {
                 operation: "read",
                 path,
                 reason: ELSEWHERE.to_owned(),
             },
-            _ => error,
+            error => error,
         }
     }
 

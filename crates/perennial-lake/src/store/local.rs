@@ -60,7 +60,9 @@ impl LocalStore {
 
     fn walk(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let root = self.root.clone();
-        let there = stream::once(is_there(root.clone())).try_filter_map(async |()| Ok(None));
+        // What goes while it is listed would look like a folder in which nothing is left.
+        let there = || stream::once(is_there(self.root.clone())).try_filter_map(async |()| Ok(None));
+        let (before, after) = (there(), there());
         let start = match prefix {
             Some(prefix) if !prefix.is_root() => root.join(prefix.as_ref()),
             _ => root.clone(),
@@ -77,7 +79,7 @@ impl LocalStore {
             }
         })
         .try_flatten();
-        there.chain(files).boxed()
+        before.chain(files).chain(after).boxed()
     }
 }
 
