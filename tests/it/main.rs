@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod away;
 mod blocked;
 mod bombs;
 mod broken;

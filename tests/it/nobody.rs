@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use perennial_testkit::{TestLake, TestServer};
+use perennial_testkit::{RunOptions, Setup, TestLake, TestServer};
 
 use crate::proposed::taken;
 use crate::support::{connect, lines, one, parquet};
@@ -206,8 +206,16 @@ async fn a_lake_without_sources_is_served_without_rows() {
         &[],
     );
     lake.check().unwrap();
-    lake.unify();
+    let refused = lake.try_run(Setup::default(), RunOptions::SETTLED).unwrap_err();
+    assert!(
+        refused.contains("The configuration has no [[source]]."),
+        "{refused}"
+    );
     let server = TestServer::start(lake);
     let client = connect(&server).await;
     assert_eq!(one(&client, "SELECT count(*) FROM customers").await, "0");
+    assert_eq!(
+        one(&client, "SELECT count(*) FROM perennial.snapshots").await,
+        "0"
+    );
 }

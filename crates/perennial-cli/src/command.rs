@@ -38,7 +38,7 @@ pub(crate) const DEFAULT_LOG: &str = "warn";
 pub(crate) struct Arguments {
     #[command(subcommand)]
     command: Command,
-    /// What is logged to standard error: error, warn, info, debug, or a filter such as perennial_unify=debug
+    /// What is logged to standard error: error, warn, info, debug, trace, off, or a filter such as perennial_unify=debug
     #[arg(long, global = true, default_value = DEFAULT_LOG, env = "PERENNIAL_LOG", value_parser = log_filter)]
     pub(crate) log: String,
     /// Form of the log

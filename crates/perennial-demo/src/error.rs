@@ -21,10 +21,16 @@ pub enum Error {
         /// The largest number that can be asked for.
         most: u64,
     },
-    /// The folder holds a lake or a configuration already.
+    /// The folder holds a demo already.
     #[error("\"{}\" already exists", path.display())]
     AlreadyExists {
-        /// What is in the way.
+        /// Its configuration.
+        path: PathBuf,
+    },
+    /// The folder holds something that is no demo.
+    #[error("the folder \"{}\" is not empty, and what it has is no demo", path.display())]
+    NotEmpty {
+        /// The folder.
         path: PathBuf,
     },
     /// The folder has a configuration that is not of a demo.
@@ -66,7 +72,9 @@ impl UserError for Error {
     fn class(&self) -> ErrorClass {
         match self {
             Self::Customers { .. } => ErrorClass::InvalidArgument,
-            Self::AlreadyExists { .. } | Self::NoDemo { .. } => ErrorClass::DuplicateObject,
+            Self::AlreadyExists { .. } | Self::NotEmpty { .. } | Self::NoDemo { .. } => {
+                ErrorClass::DuplicateObject
+            }
             Self::Interrupted => ErrorClass::Cancelled,
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => ErrorClass::DiskFull,
             Self::Io { .. } | Self::Parquet { .. } => ErrorClass::Unavailable,
@@ -78,6 +86,9 @@ impl UserError for Error {
         match self {
             Self::Customers { most, .. } => Some(format!("A demo lake has between 1 and {most} customers.")),
             Self::AlreadyExists { .. } | Self::Interrupted => None,
+            Self::NotEmpty { .. } => {
+                Some("A demo is a folder of its own: whoever is done with it removes the folder.".to_owned())
+            }
             Self::NoDemo { .. } => {
                 Some("The first line of a demo's says how `perennial demo` made it.".to_owned())
             }
@@ -92,6 +103,9 @@ impl UserError for Error {
             Self::AlreadyExists { .. } => {
                 Some("Choose another folder, or remove the demo lake that is there.".to_owned())
             }
+            Self::NotEmpty { .. } => Some(
+                "Choose another folder with --dir: an empty one, or one that is not there yet.".to_owned(),
+            ),
             Self::NoDemo { path } => Some(format!(
                 "Choose another folder with --dir; `perennial serve --config {}` serves this one.",
                 path.display()

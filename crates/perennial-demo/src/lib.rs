@@ -43,6 +43,8 @@ pub const QUERIES: [&str; 3] = [
     "SELECT first_touch_channel, nps(nps_latest) FROM customer_360 WHERE nps_latest IS NOT NULL GROUP BY 1 ORDER BY 2 DESC;",
 ];
 
+/// Lake and truth while they are put together.
+const UNFINISHED: [&str; 2] = ["lake.unfinished", "truth.parquet.unfinished"];
 /// Customers are made and written this many at a time, which bounds the memory and gives each month's file a size
 /// that is worth opening.
 const CUSTOMERS_PER_BATCH: u64 = 100_000;
@@ -52,7 +54,7 @@ const CUSTOMERS_PER_REPORT: u64 = 1_000;
 /// What to make.
 #[derive(Debug, Clone)]
 pub struct DemoOptions {
-    /// The folder to write into. It is created; it must hold neither a lake nor a configuration.
+    /// The folder to write into. It is created; where it is there already, it must be empty.
     pub dir: PathBuf,
     /// How many persons the business knows, from 1 to [`MOST_CUSTOMERS`]. Visitors without a name come on top.
     pub customers: u64,
@@ -95,8 +97,8 @@ pub struct DemoSummary {
 /// with a `perennial.toml` in it is therefore complete, and what an interrupted run left behind is made anew.
 ///
 /// # Errors
-/// The number of customers is out of range, the folder holds a lake or a configuration already, or it cannot be
-/// written to.
+/// The number of customers is out of range, the folder holds a demo or anything else already, or it cannot be written
+/// to.
 pub fn generate(options: &DemoOptions, progress: &mut dyn FnMut(Progress)) -> Result<DemoSummary> {
     generate_until(options, &AtomicBool::new(false), progress)
 }
@@ -128,16 +130,8 @@ fn generate_in_batches(
     }
     let (lake_path, truth_path) = (options.dir.join("lake"), options.dir.join("truth.parquet"));
     let config_path = options.dir.join("perennial.toml");
-    if let Some(path) = [&config_path, &lake_path, &truth_path]
-        .into_iter()
-        .find(|path| path.exists())
-    {
-        return Err(Error::AlreadyExists { path: path.clone() });
-    }
-    let (unfinished_lake, unfinished_truth) = (
-        options.dir.join("lake.unfinished"),
-        options.dir.join("truth.parquet.unfinished"),
-    );
+    refuse_others(&options.dir)?;
+    let [unfinished_lake, unfinished_truth] = UNFINISHED.map(|name| options.dir.join(name));
     if unfinished_lake.exists() {
         io(&unfinished_lake, fs::remove_dir_all(&unfinished_lake))?;
     }
@@ -164,6 +158,27 @@ fn generate_in_batches(
     io(&truth_path, fs::rename(&unfinished_truth, &truth_path))?;
     io(&config_path, fs::write(&config_path, config::text(options)))?;
     Ok(summary(&lake, config_path, truth_path))
+}
+
+/// Refuses a folder with anything in it but what an interrupted run has left: the demo is removed with its folder.
+fn refuse_others(folder: &Path) -> Result<()> {
+    if made_with(folder).is_some() {
+        return Err(Error::AlreadyExists {
+            path: folder.join("perennial.toml"),
+        });
+    }
+    if !folder.exists() {
+        return Ok(());
+    }
+    for entry in io(folder, fs::read_dir(folder))? {
+        let name = io(folder, entry)?.file_name();
+        if !UNFINISHED.iter().any(|unfinished| name == *unfinished) {
+            return Err(Error::NotEmpty {
+                path: folder.to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
 
 fn write(

@@ -11,6 +11,7 @@ use arrow::{
     datatypes::{Decimal128Type, Int32Type, Int64Type, TimestampMicrosecondType},
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use perennial_base::UserError;
 use tempfile::TempDir;
 
 use super::*;
@@ -472,6 +473,38 @@ fn what_is_there_is_kept_and_what_was_left_unfinished_is_made_anew() {
     let again = generate(&DemoOptions { seed: 8, ..options }, &mut |_| ()).unwrap_err();
     assert!(matches!(again, Error::AlreadyExists { .. }), "{again}");
     assert_eq!(fs::read(dir.path().join("truth.parquet")).unwrap(), before);
+}
+
+#[test]
+fn a_folder_with_anything_else_in_it_is_left_as_it_is() {
+    for there in [
+        "notes.txt",
+        "lake/shop/a.parquet",
+        "perennial.toml",
+        "_perennial/x",
+    ] {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join(there);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "somebody's").unwrap();
+        let options = DemoOptions {
+            dir: dir.path().to_owned(),
+            customers: 1,
+            seed: 7,
+        };
+        let refused = generate(&options, &mut |_| ()).unwrap_err();
+        assert!(matches!(refused, Error::NotEmpty { .. }), "{there}: {refused}");
+        assert!(
+            refused.to_string().contains(dir.path().to_str().unwrap()),
+            "{refused}"
+        );
+        assert!(
+            refused.hint().is_some_and(|hint| hint.contains("--dir")),
+            "{there}"
+        );
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "{there}");
+        assert_eq!(fs::read_to_string(path).unwrap(), "somebody's");
+    }
 }
 
 #[test]

@@ -218,6 +218,11 @@ impl Engine {
         self.runs.record(run);
     }
 
+    /// As [`Engine::record_run`], of a run that was recorded as `own`, and is one row with another from now on.
+    pub fn record_run_with(&self, own: &str, run: Run) {
+        self.runs.record_with(own, run);
+    }
+
     /// A session state for work that is not a client's: the run's own plans. It sees no catalog.
     pub fn work_state(&self, memory: usize) -> Result<SessionState> {
         let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), memory));

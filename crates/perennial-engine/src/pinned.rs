@@ -54,6 +54,7 @@ impl ParquetFileReaderFactory for PinnedReaders {
         let meta = file.object_meta;
         Ok(Box::new(PinnedReader {
             metrics: ParquetFileMetrics::new(partition, meta.location.as_ref(), metrics),
+            lake: self.lake.clone(),
             name: self.lake.relative(&meta.location).unwrap_or_default(),
             store: PinnedStore {
                 store: self.lake.store(),
@@ -68,6 +69,7 @@ impl ParquetFileReaderFactory for PinnedReaders {
 
 struct PinnedReader {
     metrics: ParquetFileMetrics,
+    lake: Lake,
     /// The path relative to the lake, for messages.
     name: String,
     store: PinnedStore,
@@ -79,7 +81,8 @@ struct PinnedReader {
 impl PinnedReader {
     /// The failure of a store in words of ours: its own text can have paths of the server in it, and worse.
     async fn failed(&self, error: &object_store::Error) -> ParquetError {
-        let mut failure = perennial_lake::Error::store("read", &self.name, error);
+        let failure = perennial_lake::Error::store("read", &self.name, error);
+        let mut failure = self.lake.missed(failure).await;
         // A file of ours is written once: one of another size will not be whole again, however often it is asked for.
         if self.is_ours()
             && matches!(failure, perennial_lake::Error::Unavailable { .. })

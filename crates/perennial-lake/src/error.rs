@@ -176,6 +176,9 @@ impl UserError for Error {
             Self::Unavailable { reason, .. } if reason == PLAIN_HTTP => {
                 "Set AWS_ALLOW_HTTP, AZURE_ALLOW_HTTP or GOOGLE_ALLOW_HTTP to true in the environment, or use https://."
             }
+            Self::Unavailable { reason, .. } if reason == AWAY || reason == ELSEWHERE => {
+                "Mount its disk, or move it back to its place, and try again."
+            }
             Self::Unavailable { .. } => {
                 "Check that the store can be reached from here; the same call may succeed later."
             }
@@ -251,12 +254,7 @@ impl Error {
             Some(io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem) => {
                 Self::NotAllowed { operation, path }
             }
-            // A file that is not there has an error of its own: this is of the folder that it would be in.
-            Some(io::ErrorKind::NotFound) => Self::Unavailable {
-                operation,
-                path,
-                reason: "the folder of the lake is not there".to_owned(),
-            },
+            Some(io::ErrorKind::NotFound) if operation == "read" => Self::NotFound { path },
             Some(kind) => Self::Unavailable {
                 operation,
                 path,
@@ -270,6 +268,7 @@ impl Error {
                     reason: match status {
                         Some(status) => format!("the store answered with HTTP status {status}"),
                         None if says(error, "URL scheme is not allowed") => PLAIN_HTTP.to_owned(),
+                        None if says(error, AWAY) => AWAY.to_owned(),
                         None => "the store gave no usable answer".to_owned(),
                     },
                 },
@@ -280,6 +279,10 @@ impl Error {
 
 /// What a listing says when there is nothing to list in.
 const NO_BUCKET: &str = "the bucket or container does not exist";
+/// What a local store says to everything while its folder is not there.
+pub(crate) const AWAY: &str = "the folder of the lake is not there";
+/// What is wrong with a folder that has no snapshots, and had what is read: see [`crate::Lake::is_elsewhere`].
+pub(crate) const ELSEWHERE: &str = "the lake is not in its folder";
 /// What the network says to an endpoint without encryption.
 const PLAIN_HTTP: &str = "the endpoint is http://, which the environment does not allow";
 
@@ -393,6 +396,18 @@ mod tests {
             "no space left to write \"_perennial/data/t/a\""
         );
         assert!(error.hint().is_some_and(|hint| hint.contains("Free space")));
+    }
+
+    #[test]
+    fn a_file_that_goes_while_it_is_read_says_nothing_of_the_lake() {
+        let gone = object_store::Error::Generic {
+            store: "local",
+            source: Box::new(io::Error::from(io::ErrorKind::NotFound)),
+        };
+        let error = Error::store("read", "shop/a.parquet", &gone);
+        assert_eq!(error.to_string(), "file \"shop/a.parquet\" is no longer there");
+        let error = Error::store("delete", "_perennial/a", &gone);
+        assert!(!error.to_string().contains("folder of the lake"), "{error}");
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::leases::leased;
 use crate::manifest::Manifest;
 use crate::store::{Lake, PLATFORM_FOLDER, create_only, is_there};
 
-const FOLDER: &str = "_perennial/snapshots";
+pub(crate) const FOLDER: &str = "_perennial/snapshots";
 /// The folder of all data files.
 pub(crate) const DATA_FOLDER: &str = "_perennial/data";
 /// Where stores are tried out; what is left there is of a process that died.

@@ -22,8 +22,8 @@ use object_store::{
 };
 use tokio::runtime::Handle;
 
-use crate::error::{Error, Result};
-use crate::snapshots::PROBE_FOLDER;
+use crate::error::{ELSEWHERE, Error, Result};
+use crate::snapshots::{self, PROBE_FOLDER};
 use crate::store::local::{LocalStore, stale_staged};
 use crate::store::names::unnameable;
 use crate::store::tagged::TaggedStore;
@@ -198,6 +198,28 @@ impl Lake {
             Ok(_) => Err(unconditional()),
             Err(error) if is_there(&error) => Ok(()),
             Err(error) => Err(Error::store("write", &relative, &error)),
+        }
+    }
+
+    /// Whether what has been unified is not where it should be: a local lake without even the folder of its snapshots is
+    /// not mounted, and what is there is the folder that it is mounted over.
+    pub async fn is_elsewhere(&self) -> bool {
+        let Some(folder) = self.folder.clone() else {
+            return false;
+        };
+        let there = tokio::task::spawn_blocking(move || folder.join(snapshots::FOLDER).try_exists());
+        matches!(there.await, Ok(Ok(false)))
+    }
+
+    /// What the error amounts to that a file of a snapshot is no longer there.
+    pub async fn missed(&self, error: Error) -> Error {
+        match error {
+            Error::NotFound { path } if self.is_elsewhere().await => Error::Unavailable {
+                operation: "read",
+                path,
+                reason: ELSEWHERE.to_owned(),
+            },
+            error => error,
         }
     }
 

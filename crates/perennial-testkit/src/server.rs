@@ -56,7 +56,8 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Serves a lake on a free port of the loopback. Landed files are unified first, unless the lake has a snapshot;
+    /// Serves a lake on a free port of the loopback. Landed files are unified first, unless the lake has a snapshot or no
+    /// source has a file;
     /// with a `refresh` in the configuration the lake is followed, as `perennial serve` does.
     pub fn start(lake: TestLake) -> Self {
         Self::start_with(lake, Setup::default())
@@ -72,8 +73,8 @@ impl TestServer {
             let runtime = must("the server's threads cannot be started", runtime());
             runtime.block_on(async {
                 let engine = told("the engine cannot be opened", open(config, setup).await);
-                if engine.release().manifest().is_none() && !engine.config().sources.is_empty() {
-                    run(&engine, RunOptions::SETTLED).await;
+                if engine.release().manifest().is_none() {
+                    unify_what_is_there(&engine).await;
                 }
                 let options = told(
                     "the server cannot be set up",
@@ -365,6 +366,14 @@ async fn run(engine: &Arc<Engine>, options: RunOptions) -> Report {
         "the run has failed",
         perennial_unify::run(engine, &mut Looks::default(), options, &Quiet).await,
     )
+}
+
+/// A first run, which a lake without files does not have.
+async fn unify_what_is_there(engine: &Arc<Engine>) {
+    match perennial_unify::run(engine, &mut Looks::default(), RunOptions::SETTLED, &Quiet).await {
+        Err(perennial_unify::Error::Nothing { .. }) => {}
+        ran => drop(told("the run has failed", ran)),
+    }
 }
 
 /// The value, or a panic with all that a user would be told.

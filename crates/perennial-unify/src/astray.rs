@@ -35,18 +35,21 @@ pub enum Instead {
     },
 }
 
-/// The sources of a snapshot that have no file, as their path leads to none.
+/// The sources of a snapshot that have no file, as their path leads to none; without a snapshot, of a lake in which no
+/// source has one, all.
 ///
 /// # Errors
 /// When the lake cannot be listed.
 pub async fn sources_astray(engine: &Engine) -> Result<Vec<Astray>> {
     let release = engine.release();
-    let known = |source: &&SourceConfig| {
-        let manifest = release.manifest()?;
-        manifest.sources.get(&source.name)
+    let has_none = |source: &&SourceConfig| match release.manifest() {
+        Some(manifest) => {
+            let known = manifest.sources.get(&source.name);
+            known.is_some_and(|known| known.files.is_empty())
+        }
+        None => true,
     };
-    let sources = engine.config().sources.iter();
-    let empty = sources.filter(|source| known(source).is_some_and(|known| known.files.is_empty()));
+    let empty = engine.config().sources.iter().filter(has_none);
     astray(engine.lake(), empty).await
 }
 

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use perennial_base::config::Spot;
-use perennial_base::{ErrorClass, UserError};
+use perennial_base::{ErrorClass, UserError, counted};
+use perennial_lake::PLATFORM_FOLDER;
 
 use crate::left_out::LeftOut;
 
@@ -63,6 +64,18 @@ pub enum Error {
     /// The configuration leaves out what is served.
     #[error("{0}")]
     LeftOut(Box<LeftOut>),
+    /// A lake without a snapshot in which no source has a file: nothing is committed.
+    #[error("no source has a file in the lake \"{lake}\"")]
+    Nothing {
+        /// Where the lake is, in the words of the configuration.
+        lake: String,
+        /// How many sources there are.
+        sources: usize,
+        /// Whether there are files that are still being written.
+        waiting: bool,
+        /// Parquet files that no source takes.
+        unclaimed: usize,
+    },
     /// A path of a source that is none.
     #[error("{at}: path of source \"{name}\": {cause}")]
     Path {
@@ -155,6 +168,19 @@ impl Error {
         }
     }
 
+    /// What failures have in common that are alike: the message without the platform's own files, of which every run has
+    /// others, and of a store that cannot be reached the reason alone, whatever was asked of it.
+    pub(crate) fn alike(&self) -> String {
+        let message = self.without_places();
+        if self.class() == ErrorClass::Unavailable
+            && let Some((_, reason)) = message.split_once("\": ")
+        {
+            return reason.to_owned();
+        }
+        let parts = message.split('"');
+        parts.filter(|part| !part.starts_with(PLATFORM_FOLDER)).collect()
+    }
+
     /// The message for those who may not know where the server keeps its data.
     pub(crate) fn without_places(&self) -> String {
         match self {
@@ -176,7 +202,7 @@ impl UserError for Error {
             Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.class(),
             Self::Identifier { cause, .. } => cause.class(),
             Self::Path { cause, .. } => cause.class(),
-            Self::LeftOut(_) => ErrorClass::InvalidArgument,
+            Self::LeftOut(_) | Self::Nothing { .. } => ErrorClass::InvalidArgument,
             Self::Scratch { full: true, .. } => ErrorClass::DiskFull,
             Self::Scratch { .. } => ErrorClass::Unavailable,
             Self::Contended { .. } => ErrorClass::Conflict,
@@ -193,6 +219,20 @@ impl UserError for Error {
             Self::Mapping { cause, .. } | Self::Predicate { cause, .. } => cause.detail(),
             Self::Identifier { cause, .. } => cause.detail(),
             Self::Path { cause, .. } => cause.detail(),
+            Self::Nothing {
+                sources,
+                waiting,
+                unclaimed,
+                ..
+            } => match (*sources, *waiting, *unclaimed) {
+                (0, ..) => Some("The configuration has no [[source]].".to_owned()),
+                (_, true, _) => Some("Files are still being written there.".to_owned()),
+                (.., 0) => None,
+                (.., files) => Some(format!(
+                    "No path of a source leads to {}.",
+                    counted(files as u64, "Parquet file")
+                )),
+            },
             Self::Lake(error) => error.detail(),
             Self::Engine(error) => error.detail(),
             Self::Identity(error) => error.detail(),
@@ -215,6 +255,20 @@ impl UserError for Error {
             Self::Identifier { cause, .. } => cause.hint(),
             Self::Path { cause, .. } => cause.hint(),
             Self::LeftOut(left) => Some(left.hint()),
+            Self::Nothing {
+                sources,
+                waiting,
+                unclaimed,
+                ..
+            } => Some(match (*sources, *waiting, *unclaimed) {
+                (0, ..) => "Add one for each kind of files; `perennial init` proposes them.".to_owned(),
+                (_, true, _) => "Run again when they are done.".to_owned(),
+                (.., 0) => {
+                    "Land files there, or look whether it is the right folder and its volume is mounted."
+                        .to_owned()
+                }
+                _ => "Correct the paths; `perennial check` says where each source looks.".to_owned(),
+            }),
             Self::Scratch { full: true, .. } => {
                 Some("Free space, or set server.spill_dir to a folder on a larger disk.".to_owned())
             }
@@ -260,5 +314,37 @@ mod tests {
         assert_eq!(error.to_string(), format!("conf/other.toml:{rest}"));
         assert_eq!(error.without_places(), format!("other.toml:{rest}"));
         assert_eq!(error.class(), ErrorClass::UndefinedColumn);
+    }
+
+    #[test]
+    fn failures_of_different_files_of_ours_are_alike_and_of_landed_ones_are_not() {
+        let full = |path: &str| {
+            Error::from(perennial_lake::Error::DiskFull {
+                path: path.to_owned(),
+            })
+        };
+        let (one, other) = (
+            full("_perennial/data/orders/1-ab"),
+            full("_perennial/data/orders/1-cd"),
+        );
+        assert_eq!(one.alike(), other.alike());
+        let gone = |path: &str| {
+            Error::from(perennial_lake::Error::NotFound {
+                path: path.to_owned(),
+            })
+        };
+        assert_ne!(gone("orders/a.parquet").alike(), gone("orders/b.parquet").alike());
+        assert_ne!(one.alike(), gone("_perennial/data/orders/1-ab").alike());
+        let away = |operation, path: &str| {
+            Error::from(perennial_lake::Error::Unavailable {
+                operation,
+                path: path.to_owned(),
+                reason: "away".to_owned(),
+            })
+        };
+        assert_eq!(
+            away("list", "orders").alike(),
+            away("read", "crm/a.parquet").alike()
+        );
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use perennial_base::UserError;
+use perennial_base::{ErrorClass, UserError};
 use perennial_engine::Engine;
 use tokio_util::sync::CancellationToken;
 
@@ -15,16 +15,25 @@ use crate::landing::Looks;
 use crate::missing_rates::missing_rates;
 use crate::options::RunOptions;
 use crate::progress::Quiet;
+use crate::report::Report;
 use crate::run::{random, run};
 
 /// How often a server that does not look for files looks for snapshots of others.
 const SNAPSHOTS: Duration = Duration::from_secs(10);
 /// A run that has failed again and again is tried this seldom.
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// See [`next_pause`].
+const LONGEST_PAUSE_OF_A_STORE: Duration = Duration::from_secs(30);
 
 /// Follows the lake until `stop`: every `refresh` it looks for new files, and runs when there are some; without a
-/// `refresh` it serves the snapshots that other processes commit. A run that fails is logged and tried again, after
-/// pauses that grow; the former snapshot is served on. A statement that finds a file replaced or gone has it look at once. It works on the engine's compute threads.
+/// `refresh` it serves the snapshots that other processes commit. A statement that finds a file replaced or gone has it
+/// look at once. It works on the runtime of what the process does by itself, beside the lanes of statements.
+///
+/// A run that fails is tried again, after pauses that double from `refresh` up to five minutes, or up to half a minute
+/// where the store cannot be reached or allows no access; the former snapshot is served on. The log has a failure when it
+/// begins or becomes another, and one line when it is over; in `perennial.runs` it is one row from the first try to the
+/// last. A lake without any file is no failure: it is said once, and waited for.
+///
 /// `looked` is called once, when the first look is done, or at once where there is none.
 pub async fn follow(
     engine: Arc<Engine>,
@@ -53,7 +62,7 @@ pub async fn follow(
 }
 
 async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
-    let mut unpriced = Unpriced::default();
+    let (mut trouble, mut unpriced) = (Trouble::default(), Unpriced::default());
     unpriced.look(&engine).await;
     loop {
         tokio::select! {
@@ -61,10 +70,135 @@ async fn snapshots(engine: Arc<Engine>, stop: CancellationToken) {
             () = tokio::time::sleep(SNAPSHOTS) => {}
             () = engine.outdated().notified() => {}
         }
-        if let Err(error) = engine.refresh().await {
-            tracing::error!(%error, "the lake cannot be read; what is served stays as it is");
+        match engine.refresh().await.map_err(Error::from) {
+            Ok(_) => trouble.over(),
+            Err(error) if trouble.begins(&error) => tracing::error!(
+                %error,
+                detail = error.detail().as_deref(),
+                hint = error.hint().as_deref(),
+                "the lake cannot be read; what is served stays as it is, and it is looked at again until it can"
+            ),
+            Err(_) => {}
         }
         unpriced.look(&engine).await;
+    }
+}
+
+/// What to do about a run that has failed. This process has read its configuration, and reads it no more.
+fn hint(error: &Error) -> Option<String> {
+    let hint = error.hint();
+    match error {
+        Error::Configured { .. } => {
+            let hint = hint.map_or_else(String::new, |hint| hint + " ");
+            Some(
+                hint + "Start the server again after a change of the configuration: it reads the file when it starts.",
+            )
+        }
+        _ => hint,
+    }
+}
+
+async fn runs(
+    engine: Arc<Engine>,
+    refresh: Duration,
+    stop: CancellationToken,
+    looked: impl FnOnce() + Send + 'static,
+) {
+    let mut looked = Some(looked);
+    let mut looks = Looks::default();
+    let mut unclaimed: HashSet<String> = HashSet::new();
+    let (mut trouble, mut unpriced, mut waits) = (Trouble::default(), Unpriced::default(), false);
+    // What has landed before the server started is not waited for.
+    let mut pause = Duration::ZERO;
+    loop {
+        let outdated = tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => false,
+            () = engine.outdated().notified() => true,
+        };
+        let options = RunOptions {
+            yields: true,
+            // A statement has failed for it: the next one shall not.
+            settle: outdated,
+            ..RunOptions::default()
+        };
+        let outcome = tokio::select! {
+            () = stop.cancelled() => return,
+            outcome = AssertUnwindSafe(run(&engine, &mut looks, options, &Quiet)).catch_unwind() => outcome,
+        };
+        // The panic was logged where it happened; the next look is a new try.
+        let Ok(outcome) = outcome else {
+            pause = LONGEST_PAUSE.max(refresh);
+            continue;
+        };
+        let failed = match outcome {
+            Ok(report) => {
+                tell(report, &engine.config().file, &mut unclaimed);
+                None
+            }
+            Err(nothing @ Error::Nothing { waiting, .. }) => {
+                if !waiting && !std::mem::replace(&mut waits, true) {
+                    tracing::warn!(
+                        detail = nothing.detail().as_deref(),
+                        hint = nothing.hint().as_deref(),
+                        "{nothing}; the server waits for files"
+                    );
+                }
+                None
+            }
+            Err(error) => Some(error),
+        };
+        if failed.is_none()
+            && let Some(looked) = looked.take()
+        {
+            looked();
+        }
+        // Another process may have committed.
+        let refreshed = engine.refresh().await;
+        let failed = failed.or_else(|| refreshed.err().map(Error::from));
+        pause = next_pause(pause, refresh, failed.as_ref());
+        match failed {
+            None => trouble.over(),
+            Some(error) if trouble.begins(&error) => tracing::error!(
+                %error,
+                detail = error.detail().as_deref(),
+                hint = hint(&error).as_deref(),
+                "run failed; what is served stays as it is, and it is tried again until it succeeds"
+            ),
+            Some(_) => {}
+        }
+        unpriced.look(&engine).await;
+    }
+}
+
+/// How long after a run the next one is due. A store that cannot be reached, or a lake that is not all there, may be back
+/// at any moment, and to ask costs little; what else fails may have read the lake before it does.
+fn next_pause(last: Duration, refresh: Duration, failed: Option<&Error>) -> Duration {
+    let longest = match failed.map(Error::class) {
+        None => return refresh,
+        Some(ErrorClass::Unavailable | ErrorClass::MissingFile) => LONGEST_PAUSE_OF_A_STORE,
+        Some(_) => LONGEST_PAUSE,
+    };
+    (2 * last).clamp(refresh, longest.max(refresh))
+}
+
+/// What fails at every try: it is told when it begins or becomes another, and when it is over.
+#[derive(Debug, Default)]
+struct Trouble(Option<String>);
+
+impl Trouble {
+    /// Notes a failure; whether it is another one than that of the last try.
+    fn begins(&mut self, error: &Error) -> bool {
+        let alike = error.alike();
+        self.0.replace(alike.clone()) != Some(alike)
+    }
+
+    /// Notes that a try has succeeded.
+    fn over(&mut self) {
+        if self.0.take().is_some() {
+            // Who was told of the failure is told of its end.
+            tracing::warn!("the lake can be looked at again; what failed is over");
+        }
     }
 }
 
@@ -95,105 +229,80 @@ impl Unpriced {
     }
 }
 
-/// What to do about a run that has failed. This process has read its configuration, and reads it no more.
-fn hint(error: &Error) -> Option<String> {
-    let hint = error.hint();
-    match error {
-        Error::Configured { .. } => {
-            let hint = hint.map_or_else(String::new, |hint| hint + " ");
-            Some(
-                hint + "Start the server again after a change of the configuration: it reads the file when it starts.",
-            )
+/// Writes into the log what a run has found and done.
+fn tell(report: Report, file: &str, unclaimed: &mut HashSet<String>) {
+    for told in report.noticed.told(file) {
+        tracing::warn!("{told}");
+    }
+    for (source, file, reason) in &report.quarantined_anew {
+        tracing::warn!(
+            source = source.as_str(),
+            file = file.as_str(),
+            reason = reason.as_str(),
+            "file quarantined"
+        );
+    }
+    for (file, reason) in report.unclaimed {
+        if unclaimed.insert(file.clone()) {
+            tracing::warn!(file, reason, "belongs to no source");
         }
-        _ => hint,
+    }
+    for departed in &report.departed {
+        tracing::info!("{departed}");
+    }
+    if let Some(snapshot) = report.snapshot {
+        tracing::info!(
+            snapshot,
+            customers = report.customers,
+            rows = report.rows,
+            "snapshot committed"
+        );
     }
 }
 
-async fn runs(
-    engine: Arc<Engine>,
-    refresh: Duration,
-    stop: CancellationToken,
-    looked: impl FnOnce() + Send + 'static,
-) {
-    let mut looked = Some(looked);
-    let mut looks = Looks::default();
-    let mut unpriced = Unpriced::default();
-    let mut unclaimed: HashSet<String> = HashSet::new();
-    // What has landed before the server started is not waited for.
-    let mut pause = Duration::ZERO;
-    loop {
-        let outdated = tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(pause) => false,
-            () = engine.outdated().notified() => true,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(class: ErrorClass, message: &str) -> Error {
+        perennial_engine::Error::new(class, message).into()
+    }
+
+    #[test]
+    fn a_store_that_is_back_is_noticed_within_half_a_minute() {
+        let refresh = Duration::from_secs(10);
+        let pauses = |class: ErrorClass| {
+            let error = failure(class, "away");
+            let mut pause = Duration::ZERO;
+            [(); 8].map(|()| {
+                pause = next_pause(pause, refresh, Some(&error));
+                pause.as_secs()
+            })
         };
-        let options = RunOptions {
-            yields: true,
-            // A statement has failed for it: the next one shall not.
-            settle: outdated,
-            ..RunOptions::default()
-        };
-        let outcome = tokio::select! {
-            () = stop.cancelled() => return,
-            outcome = AssertUnwindSafe(run(&engine, &mut looks, options, &Quiet)).catch_unwind() => outcome,
-        };
-        // The panic was logged where it happened; the next look is a new try.
-        let Ok(outcome) = outcome else {
-            pause = LONGEST_PAUSE.max(refresh);
-            continue;
-        };
-        pause = match &outcome {
-            Ok(_) => refresh,
-            Err(_) => (2 * pause).clamp(refresh, LONGEST_PAUSE.max(refresh)),
-        };
-        let failed = outcome.is_err();
-        if !failed && let Some(looked) = looked.take() {
-            looked();
-        }
-        match outcome {
-            Ok(report) => {
-                for told in report.noticed.told(&engine.config().file) {
-                    tracing::warn!("{told}");
-                }
-                for (source, file, reason) in &report.quarantined_anew {
-                    tracing::warn!(
-                        source = source.as_str(),
-                        file = file.as_str(),
-                        reason = reason.as_str(),
-                        "file quarantined"
-                    );
-                }
-                for (file, reason) in report.unclaimed {
-                    if unclaimed.insert(file.clone()) {
-                        tracing::warn!(file, reason, "belongs to no source");
-                    }
-                }
-                for departed in &report.departed {
-                    tracing::info!("{departed}");
-                }
-                if let Some(snapshot) = report.snapshot {
-                    tracing::info!(
-                        snapshot,
-                        customers = report.customers,
-                        rows = report.rows,
-                        "snapshot committed"
-                    );
-                }
-            }
-            Err(error) => tracing::error!(
-                %error,
-                detail = error.detail().as_deref(),
-                hint = hint(&error).as_deref(),
-                again_in_seconds = pause.as_secs(),
-                "run failed; what is served stays as it is"
-            ),
-        }
-        // Another process may have committed. Of a lake that is away the run has told.
-        if let Err(error) = engine.refresh().await
-            && !failed
-        {
-            tracing::error!(%error, "the lake cannot be read; what is served stays as it is");
-        }
-        unpriced.look(&engine).await;
+        assert_eq!(pauses(ErrorClass::Unavailable), [10, 20, 30, 30, 30, 30, 30, 30]);
+        assert_eq!(
+            pauses(ErrorClass::UndefinedColumn),
+            [10, 20, 40, 80, 160, 300, 300, 300]
+        );
+        assert_eq!(next_pause(LONGEST_PAUSE, refresh, None), refresh);
+        // Nobody is asked more often than the configuration says.
+        let (seldom, away) = (
+            Duration::from_secs(3_600),
+            failure(ErrorClass::Unavailable, "away"),
+        );
+        assert_eq!(next_pause(seldom, seldom, Some(&away)), seldom);
+    }
+
+    #[test]
+    fn a_failure_is_told_when_it_begins_or_changes() {
+        let mut trouble = Trouble::default();
+        let (away, full) = (
+            failure(ErrorClass::Unavailable, "away"),
+            failure(ErrorClass::DiskFull, "full"),
+        );
+        let told = [&away, &away, &full, &full, &away].map(|error| trouble.begins(error));
+        assert_eq!(told, [true, false, true, false, true]);
+        trouble.over();
+        assert!(trouble.begins(&away));
     }
 }

@@ -55,8 +55,7 @@ impl<'a> Journal<'a> {
         }
     }
 
-    /// Notes a run that has failed before it knew whether there is something to do. Those that fail alike one after the other
-    /// are one row, from the first to the last.
+    /// Notes a run that has failed before it knew whether there is something to do.
     pub(crate) fn failed(
         engine: &'a Engine,
         progress: &'a dyn Progress,
@@ -64,14 +63,8 @@ impl<'a> Journal<'a> {
         began: i64,
         error: &Error,
     ) {
-        let error = error.without_places();
-        let since = looks.failing(&error, began);
-        let id = format!("{}-{since}", engine.release().number() + 1);
-        let journal = Self::new(engine, progress, &id, since, began);
-        journal.ended(|run| {
-            run.state = "failed";
-            run.error = Some(error);
-        });
+        let id = format!("{}-{began}", engine.release().number() + 1);
+        Self::new(engine, progress, &id, began, began).fails(looks, error);
     }
 
     /// Notes that this process runs no more, as another one has unified the lake with another configuration since.
@@ -144,31 +137,39 @@ impl<'a> Journal<'a> {
         state.phases.clone()
     }
 
-    pub(crate) fn finished(self, outcome: &Result<Option<Report>>) {
-        self.ended(|run| match outcome {
-            Ok(Some(report)) => {
+    pub(crate) fn finished(self, looks: &mut Looks, outcome: &Result<Option<Report>>) {
+        match outcome {
+            Ok(Some(report)) => self.ended(|run| {
                 run.state = "committed";
                 run.snapshot = report.snapshot;
                 run.customers = report.customers;
                 run.sources_unfit = listed(report.unfit.iter().map(|(source, _)| source.as_str()));
-            }
-            Ok(None) => {
+            }),
+            Ok(None) => self.ended(|run| {
                 run.state = "failed";
                 run.error = Some("another run committed first".to_owned());
-            }
-            Err(error) => {
-                run.state = "failed";
-                run.error = Some(error.without_places());
-            }
+            }),
+            Err(error) => self.fails(looks, error),
+        }
+    }
+
+    /// It has failed. Runs that fail alike one after the other are one row, from the start of the first to the end of the
+    /// last.
+    fn fails(self, looks: &mut Looks, error: &Error) {
+        self.ended(|run| {
+            (run.id, run.started_at) = looks.failing(error.alike(), &run.id, run.started_at);
+            run.state = "failed";
+            run.error = Some(error.without_places());
         });
     }
 
     fn ended(self, how: impl FnOnce(&mut Run)) {
         let mut run = self.state.into_inner().run;
+        let own = run.id.clone();
         run.finished_at = Some(self.engine.clock().now());
         run.expected_at = None;
         how(&mut run);
-        self.engine.record_run(run);
+        self.engine.record_run_with(&own, run);
     }
 }
 

@@ -50,10 +50,20 @@ pub struct Looks {
     unjudged: HashMap<String, u32>,
     /// The snapshot of another configuration that was last warned of.
     foreign: Option<u64>,
-    /// What the looks fail with, and since when.
-    failing: Option<(String, i64)>,
+    /// What the runs fail with, and the first of those in a row that failed so.
+    failing: Option<Failing>,
     /// The Parquet files that no source takes and why, and when they were looked for.
     unclaimed: Option<(i64, Vec<(Landed, &'static str)>)>,
+}
+
+/// See [`Looks::failing`].
+#[derive(Debug)]
+struct Failing {
+    /// See [`Error::alike`].
+    alike: String,
+    /// The id of the first run.
+    id: String,
+    since: i64,
 }
 
 /// The state of all sources.
@@ -93,17 +103,18 @@ impl Looks {
         first
     }
 
-    /// Notes that a look has failed, and gives when the first one began that failed so, of those in a row.
-    pub(crate) fn failing(&mut self, error: &str, began: i64) -> i64 {
-        let (_, since) = self
-            .failing
-            .take_if(|(known, _)| known == error)
-            .unwrap_or((String::new(), began));
-        self.failing = Some((error.to_owned(), since));
-        since
+    /// Notes that a run has failed, and gives id and beginning of the first one that failed so, of those in a row.
+    pub(crate) fn failing(&mut self, alike: String, id: &str, began: i64) -> (String, i64) {
+        let known = self.failing.take_if(|known| known.alike == alike);
+        let first = self.failing.insert(known.unwrap_or_else(|| Failing {
+            alike,
+            id: id.to_owned(),
+            since: began,
+        }));
+        (first.id.clone(), first.since)
     }
 
-    /// Notes that a look has not failed.
+    /// Notes that a run has not failed.
     pub(crate) fn done(&mut self) {
         self.failing = None;
     }
@@ -147,6 +158,11 @@ impl Looks {
 }
 
 impl Landing {
+    /// Whether no source has a file, not even one that is refused.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sources.iter().all(|source| source.files.is_empty())
+    }
+
     pub(crate) fn changed(&self) -> bool {
         self.files_new + self.files_removed > 0 || self.unclaimed_changed
     }

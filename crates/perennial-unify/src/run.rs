@@ -58,7 +58,8 @@ const FIRST: &str = "it is the first run";
 ///
 /// # Errors
 /// When the lake cannot be read or written, a mapping does not fit its files, or the disk is full. The former snapshot
-/// stays in force, and the files of the failed run are removed.
+/// stays in force, and the files of the failed run are removed. [`Error::Nothing`] when there is neither a file nor a
+/// snapshot: what is not there yet, or is not mounted, is no business without customers.
 pub async fn run(
     engine: &Arc<Engine>,
     looks: &mut Looks,
@@ -143,6 +144,21 @@ async fn attempt(
         }
         return Ok(Some(Report::unchanged(previous)));
     }
+    let gone = |looks: &mut Looks| {
+        let message = format!(
+            "snapshot {}, the newest, is not in the lake any more",
+            base.number()
+        );
+        let error = perennial_engine::Error::new(ErrorClass::MissingFile, message)
+            .with_hint("Is all of the lake there? Where _perennial was removed for good, start again to unify everything anew.")
+            .into();
+        Journal::failed(engine, progress, looks, began, &error);
+        error
+    };
+    // It may be back when the look is done, which then has seen none of its files.
+    if previous.is_some() && engine.lake().is_elsewhere().await {
+        return Err(gone(looks));
+    }
     let afresh = options.full || !same_config;
     progress.phase(LOOK, None);
     let looked = look_at_rest(engine, previous, looks, afresh, options.settle).await;
@@ -155,6 +171,14 @@ async fn attempt(
         );
         return Ok(Some(report(&landing, previous, None, Noticed::default())));
     }
+    if previous.is_none() && landing.is_empty() {
+        return Err(Error::Nothing {
+            lake: engine.lake().url().to_owned(),
+            sources: config.sources.len(),
+            waiting: looks.waiting(),
+            unclaimed: landing.unclaimed.len(),
+        });
+    }
     let moment = moment(&config, previous, now);
     let aged = previous.is_some_and(|previous| aged(&config, previous, moment));
     if !afresh && !aged && !landing.changed() {
@@ -165,15 +189,7 @@ async fn attempt(
         if engine.refresh().await? > base.number() {
             return Ok(None);
         }
-        let message = format!(
-            "snapshot {}, the newest, is not in the lake any more",
-            base.number()
-        );
-        let error = perennial_engine::Error::new(ErrorClass::MissingFile, message)
-            .with_hint("Is all of the lake there? Where _perennial was removed for good, start again to unify everything anew.")
-            .into();
-        Journal::failed(engine, progress, looks, began, &error);
-        return Err(error);
+        return Err(gone(looks));
     }
     let number = previous.map_or(1, |previous| previous.number + 1);
     let mut why = match previous {
@@ -223,7 +239,7 @@ async fn attempt(
             Err(error) => break Err(error),
         }
     };
-    journal.finished(&outcome);
+    journal.finished(looks, &outcome);
     outcome
 }
 

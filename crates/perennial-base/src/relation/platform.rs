@@ -116,7 +116,7 @@ pub(super) const PLATFORM: &[Relation] = &[
             not_null(
                 "started_at",
                 Timestamp,
-                "When it started; of looks at the lake that failed alike one after the other, which are one row, the first",
+                "When it started; of runs and looks at the lake that failed alike one after the other, which are one row, the first",
             ),
             null(
                 "finished_at",

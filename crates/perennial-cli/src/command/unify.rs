@@ -33,15 +33,18 @@ pub(crate) struct Unify {
 impl Unify {
     pub(crate) async fn run(self) -> Result<u8> {
         let engine = open(self.config.load()?).await?;
-        let report = once(
-            &engine,
-            RunOptions {
-                full: self.full,
-                allow_removal: self.allow_removal,
-                ..RunOptions::SETTLED
-            },
-        )
-        .await?;
+        let options = RunOptions {
+            full: self.full,
+            allow_removal: self.allow_removal,
+            ..RunOptions::SETTLED
+        };
+        let outcome = once(&engine, options).await;
+        if let Err(error) = &outcome
+            && let Some(perennial_unify::Error::Nothing { waiting: false, .. }) = error.downcast_ref()
+        {
+            tell_astray(&engine).await;
+        }
+        let report = outcome?;
         let file = &engine.config().file;
         told(file, &report);
         warn_of_renamed(file, &report.renamed);
@@ -59,14 +62,20 @@ impl Unify {
                 "warning: amounts without an exchange rate were not looked for: {error}"
             )),
         }
-        match perennial_unify::sources_astray(&engine).await {
-            Ok(astray) => warn_of_astray(&astray),
-            Err(error) => show::note(&format!(
-                "warning: the paths of {file} were not looked at: {error}"
-            )),
-        }
+        tell_astray(&engine).await;
         warn_of_strays(&report.unclaimed);
         Ok(DONE)
+    }
+}
+
+/// Names the sources whose paths lead to no file.
+async fn tell_astray(engine: &Engine) {
+    match perennial_unify::sources_astray(engine).await {
+        Ok(astray) => warn_of_astray(&astray),
+        Err(error) => show::note(&format!(
+            "warning: the paths of {} were not looked at: {error}",
+            engine.config().file
+        )),
     }
 }
 

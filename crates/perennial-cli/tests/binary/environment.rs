@@ -362,23 +362,24 @@ fn a_configuration_that_may_not_be_read_is_no_fault_of_what_was_asked() {
 }
 
 #[test]
-fn a_lake_that_was_away_is_one_row_of_the_runs() {
+fn a_lake_that_was_away_is_one_row_of_the_runs_and_two_lines_of_the_log() {
     let place = Place::unified();
     place.write(
         "perennial.toml",
         &CONFIG.replace("refresh = \"off\"", "refresh = \"100ms\""),
     );
     place.run(&["unify"]).exits(0);
-    let mut server = Running::start(place.command(&["serve", "--listen", "127.0.0.1:0"]));
+    let serve = ["serve", "--listen", "127.0.0.1:0", "--log", "info"];
+    let mut server = Running::start(place.command(&serve));
     let address = server.line("serving on ");
     let mut client = Client::connect(&address);
     let runs = "SELECT count(*) FROM perennial.runs WHERE state = 'failed'";
     assert_eq!(client.ask(runs), "0");
     fs::rename(place.path("lake"), place.path("away")).unwrap();
-    for _ in 0..3 {
-        server.hears("run failed; what is served stays as it is");
-    }
+    server.hears("run failed; what is served stays as it is, and it is tried again");
+    tried_again(&mut client);
     fs::rename(place.path("away"), place.path("lake")).unwrap();
+    server.hears("what failed is over");
     // There is nothing in its place that would stand in its way, and what it has is served.
     place.land(
         "orders/c.parquet",
@@ -394,6 +395,119 @@ fn a_lake_that_was_away_is_one_row_of_the_runs() {
         told.starts_with("1 true ") && told.contains("the folder of the lake is not there"),
         "{told}"
     );
+    server.signal("TERM");
+    let told = server.end().exits(0).stderr;
+    for said in ["run failed", "what failed is over"] {
+        assert_eq!(told.matches(said).count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn the_folder_that_a_lake_is_mounted_over_takes_its_place_for_nobody() {
+    let place = Place::unified();
+    let refreshed = CONFIG.replace("refresh = \"off\"", "refresh = \"100ms\"");
+    place.write("perennial.toml", &refreshed);
+    let mut server = Running::start(place.command(&["serve", "--listen", "127.0.0.1:0", "--log", "info"]));
+    let mut client = Client::connect(&server.line("serving on "));
+    fs::rename(place.path("lake"), place.path("away")).unwrap();
+    fs::create_dir(place.path("lake")).unwrap();
+    let told = server.hears("snapshot 1, the newest, is not in the lake any more");
+    assert!(told.contains("Is all of the lake there?"), "{told}");
+    assert_eq!(client.ask("SELECT count(*) FROM customers"), "2");
+    fs::rename(place.path("lake"), place.path("over")).unwrap();
+    fs::rename(place.path("away"), place.path("lake")).unwrap();
+    server.hears("what failed is over");
+    assert_eq!(
+        client.ask("SELECT count(*) FROM customer_360 WHERE orders = 1"),
+        "2"
+    );
+    assert_eq!(
+        client.ask("SELECT max(snapshot)::text FROM perennial.snapshots"),
+        "1"
+    );
+}
+
+/// Waits until what fails has failed three times more.
+fn tried_again(client: &mut Client) {
+    let last = "SELECT coalesce(max(finished_at)::text, 'never') FROM perennial.runs WHERE state = 'failed'";
+    for _ in 0..3 {
+        let known = client.ask(last);
+        let another = format!("SELECT (({last}) <> '{known}')::text");
+        client.ask_until(&another, "true");
+    }
+}
+
+#[test]
+fn runs_that_fail_alike_are_one_row_although_each_has_other_files() {
+    let place = Place::unified();
+    place.write(
+        "perennial.toml",
+        &CONFIG.replace("refresh = \"off\"", "refresh = \"100ms\""),
+    );
+    let probe = place.path("lake/_perennial/probe");
+    fs::set_permissions(&probe, Permissions::from_mode(0o555)).unwrap();
+    let mut server = Running::start(place.without_power(&["serve", "--listen", "127.0.0.1:0"]));
+    let mut client = Client::connect(&server.line("serving on "));
+    place.land("orders/b.parquet", &place.parquet(&orders(&[BOB])));
+    tried_again(&mut client);
+    let failed = "SELECT count(*) || ' ' || min(error) FROM perennial.runs WHERE state = 'failed'";
+    let told = client.ask(failed);
+    assert!(
+        told.starts_with("1 not allowed to write \"_perennial/probe/"),
+        "{told}"
+    );
+    fs::set_permissions(&probe, Permissions::from_mode(0o755)).unwrap();
+    client.ask_until("SELECT max(snapshot)::text FROM perennial.snapshots", "2");
+    server.signal("TERM");
+    let told = server.end().exits(0).stderr;
+    assert_eq!(told.matches("run failed").count(), 1, "{told}");
+}
+
+#[test]
+fn a_lake_in_which_nothing_has_landed_is_not_unified() {
+    let place = Place::new();
+    let none = "error: no source has a file in the lake \"./lake\"";
+    for arguments in [&["unify"][..], &["unify", "--full"]] {
+        place
+            .run(arguments)
+            .exits(1)
+            .says(&[none, "hint: Land files there", "mounted"]);
+    }
+    place.run(&["unify", "--config", "nothing.toml"]).exits(1).says(&[
+        "error: no source has a file in the lake \"./nothing\"",
+        "detail: The configuration has no [[source]].",
+    ]);
+    let bytes = place.parquet(&orders(&[ANN, BOB]));
+    place.land("other/a.parquet", &bytes);
+    place.run(&["unify"]).exits(1).says(&[
+        none,
+        "detail: No path of a source leads to 1 Parquet file.",
+        "hint: Correct the paths",
+    ]);
+    assert!(place.written().is_empty(), "{:?}", place.written());
+
+    // A server waits for files.
+    place.write(
+        "perennial.toml",
+        &CONFIG.replace("refresh = \"off\"", "refresh = \"100ms\""),
+    );
+    let mut server = Running::start(place.command(&["serve", "--listen", "127.0.0.1:0"]));
+    let mut client = Client::connect(&server.line("serving on "));
+    server.hears("no source has a file in the lake \"./lake\"; the server waits for files");
+    assert_eq!(client.ask("SELECT count(*) FROM customer_360"), "0");
+    place.land("orders/a.parquet", &bytes);
+    client.ask_until("SELECT count(*) FROM customer_360", "2");
+    assert_eq!(
+        client.ask("SELECT count(*) FROM perennial.runs WHERE state = 'failed'"),
+        "0"
+    );
+    server.signal("TERM");
+    let told = server.end().exits(0).stderr;
+    assert_eq!(told.matches("waits for files").count(), 1, "{told}");
+
+    // What is gone from then on is removed as ever.
+    fs::remove_file(place.path("lake/orders/a.parquet")).unwrap();
+    place.run(&["unify"]).exits(0).says(&["snapshot 2: "]);
 }
 
 #[test]

@@ -204,6 +204,13 @@ fn a_demo_stays_away_from_a_lake_that_it_has_not_made() {
         "hint: Choose another folder with --dir; `perennial serve --config ./perennial.toml` serves this one.",
     ]);
     assert_eq!(fs::read_to_string(place.path("perennial.toml")).unwrap(), CONFIG);
+    // Nor does it settle beside files that it has not made, as it says later to remove its folder.
+    let told = place.run(&[&demo[..], &["lake"]].concat());
+    told.exits(1).says(&[
+        "error: the folder \"lake\" is not empty, and what it has is no demo",
+        "hint: Choose another folder with --dir",
+    ]);
+    assert!(!place.path("lake/perennial.toml").exists());
     assert_eq!(place.written(), written);
 }
 

@@ -60,7 +60,14 @@ pub(crate) struct Runs(Mutex<Vec<Run>>);
 impl Runs {
     /// Takes note of a run; one of the same id is replaced.
     pub(crate) fn record(&self, run: Run) {
+        let own = run.id.clone();
+        self.record_with(&own, run);
+    }
+
+    /// Takes note of a run that was noted as `own`; under another id it is one with that run.
+    pub(crate) fn record_with(&self, own: &str, run: Run) {
         let mut runs = self.0.lock();
+        runs.retain(|known| known.id != own || known.id == run.id);
         match runs.iter_mut().find(|known| known.id == run.id) {
             Some(known) => *known = run,
             None => runs.push(run),
@@ -204,6 +211,9 @@ mod tests {
         own.record(run("a", 1, "failed"));
         assert_eq!(states(), ["failed", "running"]);
         own.record(run("b", 2, "committed"));
+        assert_eq!(states(), ["failed", "committed"]);
+        own.record(run("c", 3, "running"));
+        own.record_with("c", run("a", 1, "failed"));
         assert_eq!(states(), ["failed", "committed"]);
     }
 }

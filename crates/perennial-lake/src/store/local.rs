@@ -24,6 +24,7 @@ use object_store::{
 };
 
 use super::names::object_path;
+use crate::error::AWAY;
 
 /// The store of one local lake; paths are relative to its folder.
 #[derive(Debug)]
@@ -59,7 +60,9 @@ impl LocalStore {
 
     fn walk(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         let root = self.root.clone();
-        let there = stream::once(is_there(root.clone())).try_filter_map(async |()| Ok(None));
+        // What goes while it is listed would look like a folder in which nothing is left.
+        let there = || stream::once(is_there(self.root.clone())).try_filter_map(async |()| Ok(None));
+        let (before, after) = (there(), there());
         let start = match prefix {
             Some(prefix) if !prefix.is_root() => root.join(prefix.as_ref()),
             _ => root.clone(),
@@ -76,7 +79,7 @@ impl LocalStore {
             }
         })
         .try_flatten();
-        there.chain(files).boxed()
+        before.chain(files).chain(after).boxed()
     }
 }
 
@@ -91,9 +94,12 @@ impl ObjectStore for LocalStore {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
         is_there(self.root.clone()).await?;
         if options.mode != PutMode::Create {
-            let result = self.inner.put_opts(location, payload, options).await?;
-            self.sync(location).await?;
-            return Ok(result);
+            let put = async {
+                let result = self.inner.put_opts(location, payload, options).await?;
+                self.sync(location).await?;
+                Ok(result)
+            };
+            return while_there(&self.root, put.await).await;
         }
         // The name must appear last and at once: the content is on the disk before it is linked under its name.
         let number = self.staged.fetch_add(1, Ordering::Relaxed);
@@ -117,7 +123,7 @@ impl ObjectStore for LocalStore {
         if written.is_ok() {
             self.sync(location).await?;
         }
-        written
+        while_there(&self.root, written).await
     }
 
     async fn put_multipart_opts(
@@ -130,13 +136,15 @@ impl ObjectStore for LocalStore {
         Ok(Box::new(DurableUpload {
             upload,
             path: self.inner.path_to_filesystem(location)?,
+            root: self.root.clone(),
         }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.refuse_links(location).await?;
         let pinned = options.if_match.is_some() && !options.head;
-        let found = self.inner.get_opts(location, options).await?;
+        let found = self.inner.get_opts(location, options).await;
+        let found = while_there(&self.root, found).await?;
         if pinned { unwritten(found).await } else { Ok(found) }
     }
 
@@ -144,7 +152,7 @@ impl ObjectStore for LocalStore {
         let joined = self.inner.path_to_filesystem(location)?;
         let (location, ranges) = (location.clone(), ranges.to_vec());
         // One task does all of it: to hand over work costs as much as to read a few pages.
-        blocking(move || {
+        let read = blocking(move || {
             refuse_links(&location, &joined)?;
             let mut file = File::open(&joined).map_err(|error| match error.kind() {
                 ErrorKind::NotFound | ErrorKind::NotADirectory => Error::NotFound {
@@ -165,8 +173,8 @@ impl ObjectStore for LocalStore {
                 Ok(bytes)
             };
             ranges.into_iter().map(read).collect()
-        })
-        .await
+        });
+        while_there(&self.root, read.await).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
@@ -210,7 +218,22 @@ impl ObjectStore for LocalStore {
 /// Refuses to go on without the folder of the lake: a disk that is not mounted has no files only as long as it is away, and
 /// what is written meanwhile would stand in their way when it is back.
 async fn is_there(root: PathBuf) -> Result<()> {
-    blocking(move || std::fs::metadata(root).map(drop).map_err(generic)).await
+    let away = |error: std::io::Error| match error.kind() {
+        ErrorKind::NotFound => Error::Generic {
+            store: "LocalStore",
+            source: AWAY.into(),
+        },
+        _ => generic(error),
+    };
+    blocking(move || std::fs::metadata(root).map(drop).map_err(away)).await
+}
+
+/// The outcome, or without the folder of the lake that it is not there: then the one file is not to blame.
+async fn while_there<T>(root: &FilePath, outcome: Result<T>) -> Result<T> {
+    if outcome.is_err() {
+        is_there(root.to_owned()).await?;
+    }
+    outcome
 }
 
 /// Refuses a path that leads through a link: the folder's own path is canonical, so a canonical path differs from the
@@ -307,8 +330,12 @@ pub(super) fn stale_staged(folder: &FilePath, now: i64, grace: i64) -> Result<us
                 .last_modified
                 .timestamp_micros();
             if now.saturating_sub(written) >= grace {
-                std::fs::remove_file(&path).map_err(generic)?;
-                removed += 1;
+                match std::fs::remove_file(&path) {
+                    Ok(()) => removed += 1,
+                    // Another process was first.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => return Err(generic(error)),
+                }
             }
         }
     }
@@ -320,6 +347,7 @@ pub(super) fn stale_staged(folder: &FilePath, now: i64, grace: i64) -> Result<us
 struct DurableUpload {
     upload: Box<dyn MultipartUpload>,
     path: PathBuf,
+    root: PathBuf,
 }
 
 #[async_trait]
@@ -329,7 +357,8 @@ impl MultipartUpload for DurableUpload {
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        let result = self.upload.complete().await?;
+        let result = self.upload.complete().await;
+        let result = while_there(&self.root, result).await?;
         sync(self.path.clone()).await?;
         Ok(result)
     }
@@ -356,10 +385,12 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
     for entry in entries {
         let entry = entry.map_err(generic)?;
         let path = entry.path();
-        let kind = entry.file_type().map_err(generic)?;
-        if !kind.is_dir() && !kind.is_file() {
-            continue;
-        }
+        let kind = match entry.file_type() {
+            Ok(kind) if kind.is_dir() || kind.is_file() => kind,
+            Ok(_) => continue,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => return Err(generic(error)),
+        };
         let Some(location) = object_path(root, &path) else {
             // `unnameable` tells of it.
             continue;

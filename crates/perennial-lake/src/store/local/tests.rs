@@ -227,3 +227,54 @@ async fn a_folder_that_is_away_has_no_listing_and_is_not_made_again() {
     std::fs::rename(above.path().join("away"), &folder).unwrap();
     assert_eq!(names(&store, None).await, ["shop/a"]);
 }
+
+#[tokio::test]
+async fn without_the_folder_no_single_file_is_to_blame() {
+    let parent = tempfile::tempdir().unwrap();
+    let (folder, away) = (parent.path().join("lake"), parent.path().join("away"));
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a"), "x").unwrap();
+    let store = LocalStore::try_new(&folder).unwrap();
+    let path = Path::from("a");
+    let create = || PutOptions {
+        mode: PutMode::Create,
+        ..PutOptions::default()
+    };
+    let mut upload = store.put_multipart(&Path::from("b")).await.unwrap();
+    std::fs::rename(&folder, &away).unwrap();
+    let failures = [
+        ("read", store.get(&path).await.map(drop)),
+        ("read", store.head(&path).await.map(drop)),
+        (
+            "read",
+            store
+                .get_ranges(&path, std::slice::from_ref(&FIRST))
+                .await
+                .map(drop),
+        ),
+        ("list", store.list(None).try_collect::<Vec<_>>().await.map(drop)),
+        ("list", store.list_with_delimiter(None).await.map(drop)),
+        ("write", store.put(&path, "x".into()).await.map(drop)),
+        (
+            "write",
+            store.put_opts(&path, "x".into(), create()).await.map(drop),
+        ),
+        ("write", upload.complete().await.map(drop)),
+    ];
+    for (operation, failure) in failures {
+        let error = crate::Error::store(operation, "a", &failure.unwrap_err());
+        assert_eq!(
+            error.to_string(),
+            format!("cannot {operation} \"a\": the folder of the lake is not there")
+        );
+    }
+    assert!(!folder.exists(), "nothing is written in its place");
+    std::fs::rename(&away, &folder).unwrap();
+    store.get(&path).await.unwrap();
+    std::fs::remove_file(folder.join("a")).unwrap();
+    let gone = store.get(&path).await.unwrap_err();
+    assert!(matches!(
+        crate::Error::store("read", "a", &gone),
+        crate::Error::NotFound { .. }
+    ));
+}
