@@ -195,7 +195,8 @@ impl Connection {
         backend::error(&mut self.transport.output, error, false);
         if matches!(kind, b'P' | b'B' | b'D' | b'E' | b'C' | b'H') {
             self.skipping = true;
-            return Ok(());
+            // Who waits behind a Flush would wait for ever: up to Sync no message is looked at any more.
+            return self.transport.flush().await;
         }
         self.skipping = false;
         self.ready().await

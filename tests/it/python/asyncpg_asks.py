@@ -58,6 +58,16 @@ async def statements(connection):
         cursor = await connection.cursor("SELECT x FROM generate_series(1, 9) AS t(x)")
         assert [row[0] for row in await cursor.fetch(4)] == [1, 2, 3, 4]
         assert (await cursor.fetchrow())[0] == 5
+    # What is wrong is told when it is asked for, and not at a Sync that the driver sends when it knows.
+    for wrong, told in (
+        ("SELECT emial FROM customers WHERE email = $1", asyncpg.UndefinedColumnError),
+        ("SELCT $1", asyncpg.PostgresSyntaxError),
+    ):
+        try:
+            await connection.fetch(wrong, "a", timeout=60)
+            raise SystemExit(f"{wrong} has an answer")
+        except told:
+            pass
     try:
         async with connection.transaction():
             await connection.fetchval("SELECT 1 / 0")
