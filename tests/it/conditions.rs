@@ -3,7 +3,7 @@
 use perennial_testkit::{RunOptions, Setup};
 
 use crate::check::{lake, three};
-use crate::runs::config;
+use crate::runs::{config, orders};
 
 #[test]
 fn a_metric_that_cannot_be_planned_or_has_a_taken_name_is_named_with_its_place_and_refuses_a_run() {
@@ -96,4 +96,33 @@ fn what_is_said_of_a_trait_that_no_file_has_had_is_not_refused_for_its_type() {
     let one = lake(&[], club, &[("orders/1.parquet", &three())]);
     one.check().unwrap();
     one.try_run(Setup::default(), RunOptions::SETTLED).unwrap();
+}
+
+/// As a value that cannot be worked out fails no other, so do a condition and the other customers.
+#[test]
+fn a_condition_that_fails_over_some_rows_stops_no_run_and_is_told() {
+    let more = "[[segment]]\nname = \"big\"\nwhere = \"10 / orders >= 10\"\n";
+    let rows = orders(&[
+        ("1", "ann@example.org", "paid", "EUR", 0),
+        ("2", "bob@example.org", "open", "EUR", 1),
+        ("3", "cy@example.org", "paid", "EUR", 2),
+        ("4", "cy@example.org", "paid", "EUR", 3),
+    ]);
+    let changes = [("[server]", "[lifecycle]\nunpaid_statuses = [\"open\"]\n[server]")];
+    let one = lake(&changes, more, &[("orders/1.parquet", &rows)]);
+    let report = one.try_run(Setup::default(), RunOptions::SETTLED).unwrap();
+    let told = report.noticed.told("perennial.toml");
+    let [told] = told.as_slice() else {
+        panic!("{told:?}")
+    };
+    assert!(
+        told.ends_with(
+            ": segment \"big\" cannot be worked out for 1 customer, who is no member: division by zero"
+        ),
+        "{told}"
+    );
+    // Ten by one order is ten, and by two orders five.
+    let sql = "SELECT email FROM segment_members JOIN customers USING (customer_id)";
+    let members = one.try_query(Setup::default(), sql).unwrap();
+    assert_eq!(members, [[Some("ann@example.org".to_owned())]]);
 }

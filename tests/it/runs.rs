@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMi
 use arrow::compute::SortOptions;
 use arrow::row::{RowConverter, SortField};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use perennial_testkit::{TestLake, TestServer};
+use perennial_testkit::{Fault, Faults, Operation, RunOptions, Setup, TestLake, TestServer};
 use tokio_postgres::Client;
 
 use crate::support::{connect, lines, one, parquet};
@@ -337,17 +337,27 @@ fn old_snapshots_go_with_their_files() {
 
 #[test]
 fn a_run_that_fails_leaves_nothing() {
-    let more = "[[segment]]\nname = \"impossible\"\nwhere = \"1 / (orders - orders) > 0\"";
     let lake = TestLake::of(
-        &config("", more),
+        &config("", ""),
         &[(
             "orders/1.parquet",
             &orders(&[("1", "ann@example.org", "paid", "EUR", 0)]),
         )],
     );
-    let failed = std::panic::catch_unwind(|| lake.unify()).expect_err("the segment divides by zero");
-    let told = failed.downcast_ref::<String>().unwrap();
-    assert!(told.contains("segment \"impossible\""), "{told}");
+    let puts = |lake: &TestLake, full: Option<usize>| {
+        let faults = Faults::new();
+        if let Some(nth) = full {
+            faults.nth(Operation::Put, nth, Fault::Full);
+        }
+        let outcome = lake.try_run(Setup::failing(&faults), RunOptions::SETTLED);
+        (outcome, faults.requests(Operation::Put))
+    };
+    let (_, all) = puts(&lake.copy(), None);
+    assert!(all > 10, "{all}");
+    // The disk is full when nearly all is written.
+    let (outcome, _) = puts(&lake, Some(all - 3));
+    let told = outcome.unwrap_err();
+    assert!(told.contains("no space left"), "{told}");
     assert_eq!(files(&lake.root().join("_perennial")), Vec::<PathBuf>::new());
 }
 

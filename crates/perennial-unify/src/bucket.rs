@@ -28,6 +28,7 @@ use crate::segments::{Members, Segments};
 use crate::stages::{Collector, PlannedFact, count_gaps, history};
 use crate::summary::{customer_360, without_moving};
 use crate::superseded::superseded;
+use crate::undecided::Failures;
 
 /// What all buckets share.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) output: Arc<Output>,
     pub(crate) before: Before,
     pub(crate) segments: Segments,
+    pub(crate) failures: Failures,
     pub(crate) names: Names,
     /// Ids as text, by customer.
     pub(crate) ids: Vec<[u8; CustomerId::TEXT_LENGTH]>,
@@ -237,7 +239,7 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
         &mut due,
     )?;
     due.write(&shared.output, number).await?;
-    let members = shared.segments.members(&summary)?;
+    let members = shared.segments.members(&summary, &shared.failures)?;
     let summary = without_moving(&summary)?;
     drop(loaded);
     for (name, batch) in [

@@ -17,6 +17,8 @@ pub struct Noticed {
     pub unheard: Vec<Unheard>,
     /// Identifiers of a source of which no value can be used.
     pub useless: Vec<Useless>,
+    /// Conditions that cannot be worked out for some rows.
+    pub undecided: Vec<Undecided>,
 }
 
 /// A source of items or refunds of which most rows name an order that does not exist.
@@ -77,6 +79,21 @@ pub struct Useless {
     pub value: String,
 }
 
+/// A condition of a segment or of a lifecycle fact that cannot be worked out for some rows, which do not fulfil it then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecided {
+    /// `segment` or `lifecycle fact`.
+    pub what: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Where its condition stands in the file.
+    pub at: Spot,
+    /// How many rows: customers of a segment.
+    pub rows: u64,
+    /// Why it cannot for the first of them.
+    pub reason: String,
+}
+
 /// Names that are told one by one.
 const SHOWN: usize = 3;
 
@@ -88,7 +105,13 @@ impl Noticed {
         let facts = self.idle_facts.iter().map(ToString::to_string).map(placed);
         let words = self.unheard.iter().map(ToString::to_string);
         let useless = self.useless.iter().map(ToString::to_string).map(placed);
-        orders.chain(facts).chain(words).chain(useless).collect()
+        let undecided = self.undecided.iter().map(ToString::to_string).map(placed);
+        orders
+            .chain(facts)
+            .chain(words)
+            .chain(useless)
+            .chain(undecided)
+            .collect()
     }
 }
 
@@ -197,6 +220,28 @@ impl fmt::Display for Unheard {
             counted(*words, "word"),
             if *words == 1 { "has" } else { "have" },
             first.join(", "),
+        )
+    }
+}
+
+impl fmt::Display for Undecided {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            name,
+            at,
+            rows,
+            reason,
+        } = self;
+        let (rows, are) = match (*what, *rows) {
+            ("segment", 1) => ("1 customer".to_owned(), "who is no member"),
+            ("segment", rows) => (format!("{rows} customers"), "who are no members"),
+            (_, 1) => ("1 row".to_owned(), "which is no such fact"),
+            (_, rows) => (format!("{rows} rows"), "which are no such facts"),
+        };
+        write!(
+            f,
+            "{at}: {what} \"{name}\" cannot be worked out for {rows}, {are}: {reason}"
         )
     }
 }

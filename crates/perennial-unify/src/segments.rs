@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use datafusion::physical_expr::PhysicalExpr;
 use parking_lot::Mutex;
 use perennial_base::config::SegmentConfig;
 use perennial_base::relation::{PUBLIC, relation};
 
 use crate::columns::{counts, instants, texts, written_schema};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::undecided::{Condition, Failures};
 
 /// A predicate, planned when the columns of `customer_360` are known.
 pub(crate) type PlanPredicate =
@@ -59,29 +60,23 @@ impl Segments {
     }
 
     /// The members among the customers of a bucket.
-    pub(crate) fn members(&self, summary: &RecordBatch) -> Result<Members> {
+    pub(crate) fn members(&self, summary: &RecordBatch, failures: &Failures) -> Result<Members> {
         let mut members = Members::default();
         let ids = summary
             .column(summary.schema().index_of("customer_id")?)
             .as_string::<i32>()
             .clone();
         for (segment, predicate) in self.segments.iter().zip(self.planned(summary)?) {
-            let mask = predicate
-                .evaluate(summary)
-                .and_then(|value| value.into_array(summary.num_rows()))
-                .map_err(|cause| Error::Predicate {
-                    what: "segment",
-                    name: segment.name.clone(),
-                    at: segment.filter.at,
-                    cause: Box::new(cause.into()),
-                })?;
-            let mask = mask.as_boolean();
+            let condition = Condition {
+                what: "segment",
+                name: &segment.name,
+                at: segment.filter.at,
+                predicate: &predicate,
+            };
+            let fulfilled = failures.ask(condition, summary)?;
             let of_segment = members.0.entry(segment.name.clone()).or_default();
-            of_segment.extend(
-                (0..summary.num_rows())
-                    .filter(|row| mask.is_valid(*row) && mask.value(*row))
-                    .map(|row| ids.value(row).to_owned()),
-            );
+            let rows = fulfilled.iter().enumerate().filter(|(_, fulfilled)| **fulfilled);
+            of_segment.extend(rows.map(|(row, _)| ids.value(row).to_owned()));
         }
         Ok(members)
     }

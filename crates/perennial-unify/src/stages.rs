@@ -19,9 +19,10 @@ use perennial_udf_lifecycle::model::{
 use crate::bucket::Shared;
 use crate::columns::{Facts, instants, optional, texts, written_schema};
 use crate::due::Due;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::facts::{OrderFacts, table};
 use crate::superseded::VERSIONED;
+use crate::undecided::Condition;
 
 /// A fact of `[lifecycle.facts]`, planned over its relation.
 #[derive(Debug)]
@@ -95,21 +96,14 @@ impl<'a> Collector<'a> {
                 continue;
             };
             let time = time.as_primitive::<TimestampMicrosecondType>();
-            let holds = planned
-                .predicate
-                .evaluate(&table)
-                .and_then(|value| value.into_array(table.num_rows()))
-                .map_err(|cause| Error::Predicate {
-                    what: "lifecycle fact",
-                    name: planned.name.clone(),
-                    at: planned.at,
-                    cause: Box::new(cause.into()),
-                })?;
-            let holds = holds.as_boolean();
-            let moments = rows.map(|row| {
-                let holds = holds.is_valid(row) && holds.value(row) && time.is_valid(row);
-                holds.then(|| time.value(row))
-            });
+            let condition = Condition {
+                what: "lifecycle fact",
+                name: &planned.name,
+                at: planned.at,
+                predicate: &planned.predicate,
+            };
+            let holds = shared.failures.ask(condition, &table)?.into_iter().zip(rows);
+            let moments = holds.map(|(holds, row)| (holds && time.is_valid(row)).then(|| time.value(row)));
             holding.push((planned.kind, kind, moments.collect()));
         }
         Ok(Self {

@@ -42,6 +42,7 @@ use crate::segments::{Members, Segments};
 use crate::stages::{PlannedFact, fixed_columns, versioned_kinds};
 use crate::stored::{Tables, Touched};
 use crate::superseded;
+use crate::undecided::Failures;
 use crate::values::from_wall_clock;
 use crate::versions::{Known, Warned};
 
@@ -152,6 +153,7 @@ impl Writing<'_> {
                 self.now,
             ),
             segments: Segments::new(self.config.segments.clone(), self.segment_planner()),
+            failures: Failures::default(),
             names: names(self.config, rules),
             ids,
             groups,
@@ -164,6 +166,7 @@ impl Writing<'_> {
                 gaps(&shared, bucket, &mut population)?;
             }
             let population = population.finish();
+            shared.failures.clear();
             model = model.with_population(population);
             shared.model = model;
         }
@@ -223,6 +226,7 @@ impl Writing<'_> {
             },
             unheard,
             useless,
+            undecided: shared.failures.told(),
         })
     }
 
