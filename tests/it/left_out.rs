@@ -236,6 +236,18 @@ fn a_filter_that_leaves_no_row_is_refused_and_one_that_leaves_some_is_not() {
 }
 
 #[test]
+fn a_filter_that_leaves_out_most_rows_is_refused() {
+    let lake = lake();
+    let one = "record_key = \"id\"\nwhere = \"id = '2'\"";
+    let one = config("", WEB).replacen("record_key = \"id\"", one, 1);
+    let why = format!(
+        ":{}: where = id = '2' leaves out 2 of 3 rows of source \"shop\" that are served\nCorrect the condition.",
+        place(&one, "\"id = '2'\"")
+    );
+    is_refused(&lake, &one, &why, "2|20.0000");
+}
+
+#[test]
 fn a_file_that_lands_beside_excuses_neither_a_key_nor_a_filter() {
     let lake = lake();
     lake.land(

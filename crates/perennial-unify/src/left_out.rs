@@ -67,12 +67,14 @@ pub enum Cause {
         /// How many rows of the source are served in the snapshot.
         of: u64,
     },
-    /// The `where` of the source leaves no row.
+    /// The `where` of the source leaves less than half of the rows.
     Filter {
         /// Where it stands in the file.
         at: Spot,
         /// Its expression.
         filter: String,
+        /// How many rows of the source are served in the snapshot.
+        of: u64,
     },
     /// Their source does not map a type of identifier any more.
     Identifier {
@@ -295,7 +297,7 @@ impl LeftOut {
     }
 
     /// What a source serves less than before of files that are there still, as its `record_key` makes versions of most of
-    /// their rows, or its `where` leaves none. Files that have landed beside them count for what is served now: they may
+    /// their rows, or its `where` leaves out most. Files that have landed beside them count for what is served now: they may
     /// have newer versions of all rows. Before files are read no row is known to be either.
     fn by_expression(config: &SourceConfig, before: &SourceManifest, now: &SourceManifest) -> Option<Self> {
         let kept = kept(before, now);
@@ -313,10 +315,13 @@ impl LeftOut {
                 key: key.sql.clone(),
                 of: served,
             },
-            (_, Some(filter)) if served > 0 && left == 0 && more(|file| file.filtered) > 0 => Cause::Filter {
-                at: filter.at,
-                filter: filter.sql.clone(),
-            },
+            (_, Some(filter)) if 2 * left < served && 2 * more(|file| file.filtered) > served => {
+                Cause::Filter {
+                    at: filter.at,
+                    filter: filter.sql.clone(),
+                    of: served,
+                }
+            }
             _ => return None,
         };
         Some(Self {
@@ -397,10 +402,15 @@ impl fmt::Display for LeftOut {
                 "{at}: by record_key = {key}, {} of {of} rows of source \"{source}\" that are served are older versions of others",
                 self.rows
             ),
-            Cause::Filter { at, filter } => write!(
+            Cause::Filter { at, filter, of } if self.rows == *of => write!(
                 f,
                 "{at}: where = {filter} leaves no row of source \"{source}\", of which {rows} {} served",
                 if self.rows == 1 { "is" } else { "are" }
+            ),
+            Cause::Filter { at, filter, of } => write!(
+                f,
+                "{at}: where = {filter} leaves out {} of {of} rows of source \"{source}\" that are served",
+                self.rows
             ),
             Cause::Identifier { at, name, .. } => write!(
                 f,
