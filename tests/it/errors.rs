@@ -437,6 +437,10 @@ async fn a_name_that_is_nearly_right_is_suggested() {
     let client = connect(&server).await;
     for (sql, part) in [
         ("SELECT amuont FROM orders", "amount"),
+        ("SELECT * FROM custmers", "\"customers\""),
+        ("SELECT * FROM public.custmers", "\"customers\""),
+        ("SELECT * FROM snapshots", "\"perennial.snapshots\""),
+        ("SELECT * FROM perennial.snapshot", "\"perennial.snapshots\""),
         (
             "SELECT normalise_emial(email) FROM customer_360",
             "normalise_email",

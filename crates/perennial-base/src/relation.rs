@@ -157,7 +157,7 @@ const UNIFIED: &[Relation] = &[
     Relation {
         schema: PUBLIC,
         name: "customer_360",
-        comment: "One row per customer: golden record, lifecycle stage, value, engagement and satisfaction as of the snapshot",
+        comment: "One row per customer: golden record, lifecycle stage, value, engagement and satisfaction as of the snapshot; without customers whose first record is of the future",
         columns: &[
             CUSTOMER_ID,
             moving(not_null(
@@ -231,7 +231,11 @@ const UNIFIED: &[Relation] = &[
                 Money,
                 "Amounts given back of paid orders, at the rate of the order; null when the rate of one is missing",
             ),
-            null("net_revenue", Money, "gross_revenue less refunded"),
+            null(
+                "net_revenue",
+                Money,
+                "gross_revenue less refunded; null when gross_revenue is",
+            ),
             null(
                 "aov",
                 Money,

@@ -437,7 +437,7 @@ fn column_statistics(
             .as_ref()
             .and_then(|scalar| scalar_value(scalar, data_type))
             .map_or(Precision::Absent, |value| {
-                if is_text(data_type) {
+                if data_type.is_string() {
                     text(value)
                 } else {
                     Precision::Exact(value)
@@ -452,13 +452,6 @@ fn column_statistics(
         max_value: bound(&stats.max),
         ..ColumnStatistics::new_unknown()
     }
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    )
 }
 
 /// A bound of the manifest as a value of the column's type.

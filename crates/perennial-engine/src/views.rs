@@ -1,6 +1,6 @@
 //! The ready-made analyses: views that call a table function with its usual arguments.
 
-use crate::functions::lifecycle::{funnel, time_in_stage, transitions};
+use crate::functions::lifecycle::{lifecycle_funnel, stage_transitions, time_in_stage};
 use crate::functions::{cohort_retention, table::TableFunction};
 
 /// A served view.
@@ -27,13 +27,13 @@ pub const VIEWS: &[View] = &[
     View {
         name: "lifecycle_funnel",
         comment: "One row per stage of the way up: how many customers ever reached it, and how many the next one after it",
-        function: &funnel::FUNCTION,
+        function: &lifecycle_funnel::FUNCTION,
         arguments: "",
     },
     View {
         name: "stage_transitions_monthly",
         comment: "One row per month and pair of stages: how often customers went from one to the other",
-        function: &transitions::FUNCTION,
+        function: &stage_transitions::FUNCTION,
         arguments: "period => 'month'",
     },
     View {

@@ -250,7 +250,7 @@ fn put(array: &ArrayRef, pg_type: &Type, format: Format, style: &OutputStyle) ->
                 arrow::compute::cast(array, values.data_type()).map_err(|_| no_form(pg_type, format))?;
             put(&flat, pg_type, format, style)
         }
-        _ if matches!(*pg_type, Type::JSON) && !plain::stringy(array.data_type()) => json::put(array, style),
+        _ if matches!(*pg_type, Type::JSON) && !array.data_type().is_string() => json::put(array, style),
         DataType::Boolean => Ok(plain::boolean(array, format)),
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
             number::integer(array, pg_type, format)

@@ -137,14 +137,14 @@ impl fmt::Display for MissingRate {
         let amounts = counted(*amounts, what);
         write!(
             f,
-            "{amounts} in {code}, {the_first}of {day}, {has} no exchange rate of the day or before and {stays} NULL: land rates in a source of kind fx_rate"
+            "{amounts} in {code}, {the_first}of {day}, {has} no exchange rate of the day or before and {stays} NULL: "
         )?;
-        if !currency::is_code(code) {
-            f.write_str("; ISO 4217 has no such currency")?;
-            if let Some(near) = currency::nearest(code) {
-                write!(f, ": did you mean \"{near}\"?")?;
+        match currency::nearest(code) {
+            _ if currency::is_code(code) => f.write_str("land rates in a source of kind fx_rate"),
+            Some(near) => write!(f, "ISO 4217 has no such currency; did you mean \"{near}\"?"),
+            None => {
+                f.write_str("ISO 4217 has no such currency; correct currency in the columns of the source")
             }
         }
-        Ok(())
     }
 }

@@ -6,10 +6,10 @@ use perennial_udf_lifecycle::model::StageModel;
 use crate::functions::period::PERIODS;
 use crate::functions::table::{Arguments, Parameter, literal};
 
-pub(crate) mod at;
-pub(crate) mod funnel;
+pub(crate) mod lifecycle_at;
+pub(crate) mod lifecycle_funnel;
+pub(crate) mod stage_transitions;
 pub(crate) mod time_in_stage;
-pub(crate) mod transitions;
 
 const ZONE: Parameter = Parameter {
     name: "zone",

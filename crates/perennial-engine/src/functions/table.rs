@@ -65,9 +65,9 @@ pub struct Parameter {
 /// Every table function.
 pub const TABLE_FUNCTIONS: &[TableFunction] = &[
     cohort_retention::FUNCTION,
-    lifecycle::at::FUNCTION,
-    lifecycle::transitions::FUNCTION,
-    lifecycle::funnel::FUNCTION,
+    lifecycle::lifecycle_at::FUNCTION,
+    lifecycle::stage_transitions::FUNCTION,
+    lifecycle::lifecycle_funnel::FUNCTION,
     lifecycle::time_in_stage::FUNCTION,
     explain_identity::FUNCTION,
 ];

@@ -9,15 +9,14 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, ExprSchema, Result, ScalarValue};
+use datafusion::common::{ExprSchema, Result, ScalarValue};
 use datafusion::logical_expr::expr::{Between, BinaryExpr, Cast, InList};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF, lit};
 use datafusion::optimizer::analyzer::AnalyzerRule;
 
 use crate::description::SystemCatalog;
 use crate::functions::postgres::{intervals, timezone};
+use crate::rules::each_expression;
 use crate::session::settings::{OutputStyle, Zone};
 
 /// See the module.
@@ -92,10 +91,10 @@ impl Casts {
     }
 
     fn cast(&self, inner: &Expr, from: &DataType, to: &DataType) -> Option<Expr> {
-        if is_text(from) {
+        if from.is_string() {
             return self.read(inner, to);
         }
-        if is_text(to) {
+        if to.is_string() {
             return written(from)
                 .then(|| cast_unless(self.writer.call(vec![inner.clone()]), &DataType::Utf8, to));
         }
@@ -130,7 +129,7 @@ impl Casts {
             | DataType::Float64
             | DataType::Date32
             | DataType::Interval(_) => to.clone(),
-            DataType::List(item) if is_text(item.data_type()) || item.data_type().is_primitive() => {
+            DataType::List(item) if item.data_type().is_string() || item.data_type().is_primitive() => {
                 to.clone()
             }
             _ => return None,
@@ -185,13 +184,6 @@ fn is_interval(expr: &Expr, schema: &dyn ExprSchema) -> bool {
     matches!(expr.get_type(schema), Ok(DataType::Interval(_)))
 }
 
-fn is_text(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    )
-}
-
 /// Types that the engine writes otherwise than Postgres.
 fn written(from: &DataType) -> bool {
     match from {
@@ -227,33 +219,13 @@ impl AnalyzerRule for Casts {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|plan| {
-            let mut schema = merge_schema(&plan.inputs());
-            if let LogicalPlan::TableScan(scan) = &plan {
-                schema.merge(&DFSchema::try_from_qualified_schema(
-                    scan.table_name.clone(),
-                    &scan.source.schema(),
-                )?);
+        each_expression(plan, |expr, schema, sorts| {
+            let mut rewritten = expr.transform_up(|expr| self.rewritten(expr, schema))?;
+            if sorts && is_interval(&rewritten.data, schema) {
+                rewritten = Transformed::yes(self.key_of(rewritten.data));
             }
-            let names = NamePreserver::new(&plan);
-            let sorts = matches!(plan, LogicalPlan::Sort(_));
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                let mut rewritten = expr.transform_up(|expr| self.rewritten(expr, &schema))?;
-                if sorts && is_interval(&rewritten.data, &schema) {
-                    rewritten = Transformed::yes(self.key_of(rewritten.data));
-                }
-                Ok(rewritten.update_data(|expr| name.restore(expr)))
-            })
+            Ok(rewritten)
         })
-        .and_then(|plan| {
-            if plan.transformed {
-                plan.map_data(LogicalPlan::recompute_schema)
-            } else {
-                Ok(plan)
-            }
-        })
-        .map(|plan| plan.data)
     }
 }
 

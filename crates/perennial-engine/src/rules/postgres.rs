@@ -9,15 +9,13 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, Result};
 use datafusion::functions_nested::array_has::array_has_any_udf;
 use datafusion::logical_expr::expr::{BinaryExpr, Cast, WindowFunction, WindowFunctionParams};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr, RawWindowExpr};
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF};
 use datafusion::optimizer::analyzer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::functions::postgres::{float, integers, intervals, json, quotient, round};
-use crate::rules::comparisons;
+use crate::rules::{comparisons, each_expression};
 
 /// Operators on dates, times, intervals and quotients, by the types of their sides.
 #[derive(Debug)]
@@ -85,7 +83,7 @@ fn operated(op: &BinaryOperator, one: (&Expr, &DataType), other: (&Expr, &DataTy
     let two = |function: Arc<ScalarUDF>| Some(function.call(vec![left.clone(), right.clone()]));
     let exact = |found: &DataType| found.is_integer() || found.is_decimal();
     if let Some(function) = json::behind(op)
-        && is_text(left_type)
+        && left_type.is_string()
     {
         return two(function);
     }
@@ -136,13 +134,9 @@ fn operated(op: &BinaryOperator, one: (&Expr, &DataType), other: (&Expr, &DataTy
     }
 }
 
-fn is_text(found: &DataType) -> bool {
-    matches!(found, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-}
-
 /// Arithmetic of numbers, and comparisons of booleans and intervals, with a constant in quotes.
 fn beside_literal(op: &BinaryOperator, one: (&Expr, &DataType), other: (&Expr, &DataType)) -> Option<Expr> {
-    let quoted = |(expr, found): (&Expr, &DataType)| is_text(found) && matches!(expr, Expr::Literal(..));
+    let quoted = |(expr, found): (&Expr, &DataType)| found.is_string() && matches!(expr, Expr::Literal(..));
     let taken = |found: &DataType| match op {
         BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply | BinaryOperator::Divide => {
             found.is_integer() || found.is_floating()
@@ -193,30 +187,9 @@ impl AnalyzerRule for Numbers {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|plan| {
-            let mut schema = merge_schema(&plan.inputs());
-            if let LogicalPlan::TableScan(scan) = &plan {
-                schema.merge(&DFSchema::try_from_qualified_schema(
-                    scan.table_name.clone(),
-                    &scan.source.schema(),
-                )?);
-            }
-            let names = NamePreserver::new(&plan);
-            plan.map_expressions(|expr| {
-                let name = names.save(&expr);
-                Ok(expr
-                    .transform_up(|expr| number(expr, &schema))?
-                    .update_data(|expr| name.restore(expr)))
-            })
+        each_expression(plan, |expr, schema, _| {
+            expr.transform_up(|expr| number(expr, schema))
         })
-        .and_then(|plan| {
-            if plan.transformed {
-                plan.map_data(LogicalPlan::recompute_schema)
-            } else {
-                Ok(plan)
-            }
-        })
-        .map(|plan| plan.data)
     }
 }
 

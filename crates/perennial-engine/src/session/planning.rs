@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::catalog::SchemaProvider;
 use datafusion::common::ScalarValue;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
@@ -13,7 +14,7 @@ use datafusion::sql::sqlparser::ast::Statement;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use perennial_base::relation::PUBLIC;
-use perennial_base::{Config, ErrorClass, UserError};
+use perennial_base::{Config, ErrorClass, UserError, nearest};
 
 use crate::catalog::{Relations, SessionCatalog, relation_columns};
 use crate::engine::{Engine, Lane, session_defaults};
@@ -238,7 +239,8 @@ async fn current(
     Ok(planned)
 }
 
-/// The error of a relation that does not exist, with the schema in which there is one of that name.
+/// The error of a relation that does not exist, with the one that was probably meant: of that name in another schema, or of
+/// a name that is near.
 fn elsewhere(error: Error, schemas: &BTreeMap<String, Arc<Relations>>) -> Error {
     let message = error.to_string();
     let missing = error.class() == ErrorClass::UndefinedTable && error.hint().is_none();
@@ -246,13 +248,27 @@ fn elsewhere(error: Error, schemas: &BTreeMap<String, Arc<Relations>>) -> Error 
         .strip_prefix("relation \"")
         .and_then(|rest| rest.strip_suffix("\" does not exist"))
         .filter(|_| missing);
-    let schema = name.and_then(|name| {
+    let Some(name) = name else { return error };
+    let in_schema = || {
         let mut schemas = schemas.iter();
-        schemas.find_map(|(schema, relations)| relations.relation(name).map(|_| schema))
-    });
-    match (schema, name) {
-        (Some(schema), Some(name)) => error.with_hint(format!("Perhaps you meant \"{schema}.{name}\".")),
-        _ => error,
+        let (schema, _) = schemas.find(|(_, relations)| relations.relation(name).is_some())?;
+        Some(format!("{schema}.{name}"))
+    };
+    let near = || {
+        let served = schemas.iter().flat_map(|(schema, relations)| {
+            let named = |name| match schema.as_str() {
+                PUBLIC => name,
+                schema => format!("{schema}.{name}"),
+            };
+            relations.table_names().into_iter().map(named)
+        });
+        let served: Vec<String> = served.collect();
+        let wanted = name.strip_prefix("public.").unwrap_or(name);
+        nearest(wanted, served.iter().map(String::as_str)).map(str::to_owned)
+    };
+    match in_schema().or_else(near) {
+        Some(meant) => error.with_hint(format!("Perhaps you meant \"{meant}\".")),
+        None => error,
     }
 }
 

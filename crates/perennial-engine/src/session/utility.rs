@@ -23,6 +23,7 @@ use crate::session::transaction::Savepoint;
 use crate::session::{
     NoticeKind, Outcome, Prepared, PreparedStatement, Session, TransactionState, unsupported,
 };
+use crate::sql::names::folded;
 use crate::sql::parse::{Parsed, query_of, read_only};
 
 /// Statements that a session may prepare, and cursors that it may open, in SQL: as many as over the wire.
@@ -492,14 +493,6 @@ async fn moved(mut rows: Rows) -> Result<Outcome> {
 
 fn done(tag: &str) -> Result<Outcome> {
     Ok(Outcome::Done(tag.to_owned()))
-}
-
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() {
-        ident.value.clone()
-    } else {
-        ident.value.to_lowercase()
-    }
 }
 
 fn no_cursor(name: &Ident) -> Error {

@@ -4,11 +4,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, ObjectName, Query, Select, SetExpr, Statement, Value, Visit, VisitMut,
-    Visitor, VisitorMut,
+    BinaryOperator, Expr, ObjectName, Query, Select, SetExpr, Statement, Value, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 
 use crate::functions::together::NAME;
+use crate::sql::names::folded;
 use crate::sql::parse::{MAX_DEPTH, MAX_NODES};
 use crate::sql::subquery::call;
 
@@ -134,14 +135,6 @@ struct Named {
     query: *const Query,
     /// None while it is not known, as within itself.
     nodes: usize,
-}
-
-/// A name as Postgres compares it.
-fn folded(name: &Ident) -> String {
-    match name.quote_style {
-        Some(_) => name.value.clone(),
-        None => name.value.to_lowercase(),
-    }
 }
 
 impl Measure {

@@ -155,6 +155,7 @@ fn subquery_name(query: &Query) -> Option<String> {
     }
 }
 
+/// A name as Postgres compares it.
 pub(crate) fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() {
         ident.value.clone()

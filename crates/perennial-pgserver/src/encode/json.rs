@@ -9,7 +9,6 @@ use arrow::datatypes::{DataType, Field};
 use bytes::{BufMut, BytesMut};
 use pgwire::api::Type;
 
-use super::plain::stringy;
 use super::{Column, Put, array, no_form};
 use crate::error::Result;
 use crate::frame::Format;
@@ -49,7 +48,7 @@ impl Value {
     /// A member of a struct: what is JSON text already is put in as it is.
     fn of_field(field: &Field, array: &ArrayRef, style: &OutputStyle) -> Result<Self> {
         let document =
-            matches!(types::pg_type(field), Type::JSON | Type::JSONB) && stringy(array.data_type());
+            matches!(types::pg_type(field), Type::JSON | Type::JSONB) && array.data_type().is_string();
         if !document {
             return Self::new(array, style);
         }

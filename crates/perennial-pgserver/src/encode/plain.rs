@@ -10,13 +10,6 @@ use crate::error::{Error, Result};
 use crate::frame::Format;
 use crate::style::OutputStyle;
 
-pub(super) fn stringy(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    )
-}
-
 pub(super) fn boolean(array: &ArrayRef, format: Format) -> Put {
     let values = array.as_boolean().values().clone();
     match format {

@@ -134,7 +134,7 @@ mod tests {
             .insert("tests/slt/functions/metrics/nps.slt".into(), String::new());
         assert!(every_function_has_a_sql_test(&tree).is_empty());
         tree.files.insert(
-            "crates/perennial-engine/src/functions/lifecycle/at.rs".into(),
+            "crates/perennial-engine/src/functions/lifecycle/lifecycle_at.rs".into(),
             "\npub(crate) const FUNCTION: TableFunction = TableFunction {\n    name: \"lifecycle_at\",\n"
                 .into(),
         );

@@ -326,6 +326,22 @@ mod tests {
         assert_eq!(p_alive(CDNOW, 0.0, 0.0, 100.0), 1.0);
     }
 
+    /// Two purchases in 38.86 weeks, the last after 30.43: as lifetimes has it, in every form of the arguments.
+    #[test]
+    fn a_row_does_not_depend_on_those_beside_it() {
+        let alive = p_alive(CDNOW, 2.0, 30.43, 38.86);
+        assert!((alive - 0.726_578_570_080_673).abs() < 1e-9, "{alive}");
+        let x = floats(&[Some(2.0), Some(0.0), None, Some(2.0)]);
+        let t_x = floats(&[Some(30.43), Some(0.0), Some(1.0), Some(30.43)]);
+        let age = floats(&[Some(38.86); 4]);
+        let expected = floats(&[Some(alive), Some(1.0), None, Some(alive)]);
+        check_scalar(
+            &ScalarUDF::from(BgnbdPAlive::new()),
+            &[model(4, CDNOW), x, t_x, age],
+            &expected,
+        );
+    }
+
     #[test]
     fn nulls_give_null() {
         let x = floats(&[None, Some(0.0), Some(0.0), Some(0.0)]);

@@ -123,12 +123,12 @@ impl Key {
                 .try_as_str()
                 .flatten()
                 .map(|text| Self::Known(text.to_owned())),
-            Expr::Cast(cast) if is_text(cast.field.data_type()) => Self::of(&cast.expr),
+            Expr::Cast(cast) if cast.field.data_type().is_string() => Self::of(&cast.expr),
             Expr::ScalarFunction(call) => call
                 .func
                 .inner()
                 .downcast_ref::<Parameter>()
-                .filter(|parameter| is_text(&parameter.data_type))
+                .filter(|parameter| parameter.data_type.is_string())
                 .map(|parameter| Self::Open(parameter.clone())),
             _ => None,
         }
@@ -150,11 +150,4 @@ impl fmt::Display for Key {
             Self::Open(parameter) => f.write_str(&parameter.name),
         }
     }
-}
-
-fn is_text(data_type: &DataType) -> bool {
-    matches!(
-        data_type,
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View
-    )
 }
