@@ -220,7 +220,7 @@ def facts(run):
         ASOF LEFT JOIN rates r ON r.currency = o.currency AND (time AT TIME ZONE '{ZONE}')::DATE >= date""")
     run.write("refunds", """
         SELECT customer_id, refund_id AS record_key, r.order_id, refunded_at AS time, money(r.amount * rate) AS amount,
-            money(r.amount) AS original_amount, 'shop_refunds' AS source
+            coalesce(currency, 'EUR') AS currency, money(r.amount) AS original_amount, 'shop_refunds' AS source
         FROM shop_refunds r LEFT JOIN placed USING (order_id)""")
     run.write("orders", f"""
         SELECT placed.* EXCLUDE (rate), money(coalesce(back, 0)) AS refunded,
@@ -229,7 +229,8 @@ def facts(run):
             SELECT order_id, sum(amount) AS back FROM refunds WHERE time <= {AS_OF} GROUP BY ALL) USING (order_id)""")
     run.write("order_items", """
         SELECT customer_id, time, i.order_id, product_id, category, quantity::DOUBLE AS quantity,
-            money(unit_price) AS unit_price, 'shop_order_items' AS source
+            money(unit_price * rate) AS unit_price, coalesce(currency, 'EUR') AS currency,
+            money(unit_price) AS original_unit_price, 'shop_order_items' AS source
         FROM shop_order_items i LEFT JOIN placed USING (order_id)""")
     run.db.execute("DROP TABLE placed")
     run.write("subscriptions", owned("billing_subscriptions", "subscription_id, plan, money(mrr) AS mrr, status"))

@@ -191,6 +191,19 @@ async fn revenue_is_what_the_raw_orders_add_up_to() {
 }
 
 #[tokio::test]
+async fn orders_are_worth_their_items_less_the_discount_in_whatever_currency_they_are() {
+    let server = TestServer::start(TestLake::demo_small());
+    let client = connect(&server).await;
+    let orders = "SELECT o.currency, max(abs(o.amount + coalesce(o.discount, 0) - i.value)) < 0.01, bool_and(o.currency = i.currency) \
+                  FROM orders o JOIN (SELECT order_id, currency, sum(quantity * unit_price) AS value FROM order_items GROUP BY 1, 2) AS i \
+                  USING (order_id) GROUP BY 1 ORDER BY 1";
+    assert_eq!(lines(&client, orders).await, ["EUR|t|t", "USD|t|t"]);
+    // A draft is no order, and its items are worth nothing yet.
+    let lost = "SELECT count(*) FROM order_items WHERE unit_price IS NULL AND time IS NOT NULL OR original_unit_price IS NULL";
+    assert_eq!(one(&client, lost).await, "0");
+}
+
+#[tokio::test]
 async fn every_landed_row_is_accounted_for() {
     let server = TestServer::start(TestLake::demo_small());
     let client = connect(&server).await;

@@ -7,7 +7,7 @@ use arrow::array::{
 };
 use perennial_testkit::{TestLake, TestServer};
 
-use crate::support::{connect, lines, one, parquet};
+use crate::support::{connect, lines, number, one, parquet};
 
 /// 2025-01-01 in UTC.
 const NEW_YEAR: i64 = 1_735_689_600_000_000;
@@ -369,6 +369,74 @@ async fn revenue_is_unknown_and_not_zero_while_a_rate_is_missing() {
         .await,
         "25.0000"
     );
+}
+
+#[tokio::test]
+async fn items_and_refunds_are_told_in_the_reporting_currency_beside_what_landed() {
+    let lines_of = "[[source]]\nname = \"lines\"\nkind = \"order_item\"\npath = \"lines/\"\n\
+        columns = { order_id = \"id\", product_id = \"id\", quantity = \"pieces\", unit_price = \"price\" }\n";
+    let sources = [
+        orders_of("shop"),
+        refunds_of("returns"),
+        lines_of.to_owned(),
+        RATES.to_owned(),
+    ];
+    // A dollar is 90 cents until the tenth day, and 80 from then on; of pounds there is no rate, and of Z no order.
+    let placed = orders(&[
+        ("A", "ann@example.org", "usd", 1),
+        ("B", "bob@example.org", "EUR", 1),
+        ("C", "cleo@example.org", "GBP", 1),
+        ("D", "dan@example.org", "", 1),
+        ("E", "eve@example.org", "USD", 10),
+    ]);
+    let first_day = (NEW_YEAR / DAY) as i32;
+    let days_of_rates: ArrayRef = Arc::new(Date32Array::from(vec![first_day, first_day + 10]));
+    let rates = file(vec![
+        ("date", days_of_rates),
+        ("currency", texts(["USD", "USD"])),
+        ("rate", numbers([0.9, 0.8])),
+    ]);
+    let items = file(vec![
+        ("id", texts(["A", "B", "C", "D", "E", "Z"])),
+        ("pieces", numbers([2.0, 1.0, 1.0, 1.0, 3.0, 1.0])),
+        ("price", numbers([10.05, 7.0, 9.0, 0.5, 5.0, 99.0])),
+    ]);
+    // One after the rate has changed, one of no order, and one that was booked before its order was placed.
+    let back = refunds(&[("r1", "A", 4.0, 12), ("r2", "Z", 9.0, 2), ("r3", "E", 5.0, 3)]);
+    let files: [(&str, &[u8]); 4] = [
+        ("shop/1.parquet", &placed),
+        ("rates/1.parquet", &rates),
+        ("lines/1.parquet", &items),
+        ("returns/1.parquet", &back),
+    ];
+    let server = TestServer::start(TestLake::of(&config(&sources.concat()), &files));
+    let client = connect(&server).await;
+    let told = "SELECT order_id, unit_price, currency, original_unit_price FROM order_items ORDER BY 1";
+    assert_eq!(
+        lines(&client, told).await,
+        [
+            "A|9.0450|USD|10.0500",
+            "B|7.0000|EUR|7.0000",
+            "C||GBP|9.0000",
+            "D|0.5000|EUR|0.5000",
+            "E|4.0000|USD|5.0000",
+            "Z||EUR|99.0000"
+        ]
+    );
+    // 2 × 9.045 + 7 + 0.5 + 3 × 4.
+    let sum = "SELECT sum(quantity * unit_price) FROM order_items";
+    assert_eq!(number(&client, sum).await, 37.59);
+    let told = "SELECT record_key, amount, currency, original_amount FROM refunds ORDER BY 1";
+    assert_eq!(
+        lines(&client, told).await,
+        ["r1|3.6000|USD|4.0000", "r2||EUR|9.0000", "r3|4.0000|USD|5.0000"]
+    );
+    client
+        .batch_execute("SET perennial.as_of = '2025-01-06'")
+        .await
+        .unwrap();
+    assert_eq!(lines(&client, told).await, ["r2||EUR|9.0000", "r3||EUR|5.0000"]);
+    assert_eq!(number(&client, sum).await, 25.59);
 }
 
 #[tokio::test]

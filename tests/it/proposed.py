@@ -32,7 +32,8 @@ for question in [
     "SELECT currency, count(*), sum(amount)::decimal(18, 4) FROM orders WHERE paid GROUP BY 1 ORDER BY 1",
     """SELECT round(sum(amount * rate) - (SELECT sum(f.amount * r.rate) FROM shop_refunds f JOIN rated r ON f.order_id = r.id
        WHERE r.paid), 0)::bigint FROM rated WHERE paid""",
-    "SELECT count(*) FROM shop_order_items",
+    """SELECT count(*), round(sum(quantity * round(i.unit_price * rate, 4)), 0)::bigint
+       FROM shop_order_items i LEFT JOIN rated r ON i.order_id = r.id""",
     "SELECT count(*), sum(amount) FROM shop_refunds",
     "SELECT count(DISTINCT event_id) FROM web_events",
     "SELECT name, count(DISTINCT event_id) FROM web_events GROUP BY 1 ORDER BY 1",

@@ -18,7 +18,7 @@ const QUESTIONS: &[&str] = &[
     "SELECT currency, count(*), sum(original_amount) FROM orders GROUP BY 1 ORDER BY 1",
     "SELECT currency, count(*), sum(original_amount) FROM orders WHERE paid GROUP BY 1 ORDER BY 1",
     "SELECT round(sum(amount - coalesce(refunded, 0)))::bigint FROM orders WHERE paid",
-    "SELECT count(*) FROM order_items",
+    "SELECT count(*), round(sum(quantity * unit_price))::bigint FROM order_items",
     "SELECT count(*), sum(original_amount)::numeric(12, 2) FROM refunds",
     "SELECT count(*) FROM events",
     "SELECT name, count(*) FROM events GROUP BY 1 ORDER BY 1",

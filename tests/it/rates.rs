@@ -38,6 +38,11 @@ record_key = "id"
 time = "at"
 columns = { order_id = "order_id", amount = "amount" }
 [[source]]
+name = "lines"
+kind = "order_item"
+path = "lines/"
+columns = { order_id = "order_id", product_id = "'beans'", quantity = "2", unit_price = "price" }
+[[source]]
 name = "ads"
 kind = "spend"
 path = "ads/"
@@ -124,6 +129,11 @@ impl Rated {
             ("at", hours([16 * 24])),
         ]);
         land(&lake, "returns/1.parquet", &given_back);
+        let lines = file(vec![
+            ("order_id", texts(["early", "late", "own", "pound", "lost"])),
+            ("price", numbers([1.5; 5])),
+        ]);
+        land(&lake, "lines/1.parquet", &lines);
         let ads = file(vec![
             ("day", days([9, 10])),
             ("amount", numbers([100.0, 100.0])),
@@ -143,9 +153,21 @@ impl Rated {
 
     /// Runs, and says what the orders and the spend are worth; the same as when everything is worked out.
     fn run(&self, full: bool) -> (Report, String) {
+        let (report, answers) = self.answers(full);
+        (report, answers[..2].concat().join(" "))
+    }
+
+    /// Runs, and says what items and refunds are worth.
+    fn parts(&self, full: bool) -> String {
+        self.answers(full).1[2..4].concat().join(" ")
+    }
+
+    fn answers(&self, full: bool) -> (Report, Vec<Vec<String>>) {
         let queries = [
             "SELECT order_id, amount, refunded, discount FROM orders",
             "SELECT date, amount FROM spend",
+            "SELECT order_id, currency, unit_price, original_unit_price FROM order_items",
+            "SELECT order_id, currency, amount, original_amount FROM refunds",
             "SELECT first_order_at, gross_revenue, net_revenue, customer_id FROM customer_360",
             "SELECT segment, count(*) FROM segment_members GROUP BY 1",
             "SELECT * FROM perennial.fx_rates",
@@ -161,8 +183,7 @@ impl Rated {
         let (report, answers) = self.lake.answers_of(Setup::default(), options(false), &queries);
         assert_eq!(answers, anew);
         assert_eq!(report.full, full, "{:?}", report.why_full);
-        let told = [answers[0].clone(), answers[1].clone()].concat().join(" ");
-        (report, told)
+        (report, answers)
     }
 
     /// The files of a table and how many rows of each are masked.
@@ -194,6 +215,7 @@ fn rates_that_land_change_the_orders_of_their_currency_and_days_and_nothing_else
     let before = [
         "public.orders",
         "public.customer_360",
+        "public.order_items",
         "public.spend",
         "internal.nodes",
     ]
@@ -204,6 +226,7 @@ fn rates_that_land_change_the_orders_of_their_currency_and_days_and_nothing_else
     let after = [
         "public.orders",
         "public.customer_360",
+        "public.order_items",
         "public.spend",
         "internal.nodes",
     ]
@@ -266,6 +289,37 @@ fn of_rates_of_which_none_is_left_nothing_stays_and_they_come_back() {
     rated.land("rates/0.parquet", &rate("USD", 0, 0.5));
     let (_, told) = rated.run(false);
     assert_eq!(told, at_first);
+}
+
+#[test]
+fn items_and_refunds_are_worth_what_the_rate_and_the_currency_of_their_order_make_of_them() {
+    let mut rated = Rated::new();
+    assert_eq!(
+        rated.parts(true),
+        "early|USD|0.7500|1.5000 late|USD|0.7500|1.5000 lost|EUR|∅|1.5000 own|EUR|1.5000|1.5000 pound|GBP|∅|1.5000 \
+         late|USD|2.0000|4.0000"
+    );
+    rated.land("rates/1.parquet", &rate("usd", 10, 0.8));
+    rated.land("rates/2.parquet", &rate("GBP", 0, 2.0));
+    assert_eq!(
+        rated.parts(false),
+        "early|USD|0.7500|1.5000 late|USD|1.2000|1.5000 lost|EUR|∅|1.5000 own|EUR|1.5000|1.5000 pound|GBP|3.0000|1.5000 \
+         late|USD|3.2000|4.0000"
+    );
+    // An order in another currency than was said at first, and one that lands behind its item.
+    let placed = [("own", "USD", 15 * 24), ("lost", "gbp", 3 * 24)];
+    rated.land("shop/2.parquet", &orders(&placed));
+    assert_eq!(
+        rated.parts(false),
+        "early|USD|0.7500|1.5000 late|USD|1.2000|1.5000 lost|GBP|3.0000|1.5000 own|USD|1.2000|1.5000 pound|GBP|3.0000|1.5000 \
+         late|USD|3.2000|4.0000"
+    );
+    rated.lake.remove("shop/2.parquet");
+    assert!(
+        rated
+            .parts(false)
+            .contains("lost|EUR|∅|1.5000 own|EUR|1.5000|1.5000")
+    );
 }
 
 #[test]

@@ -202,7 +202,7 @@ impl Kind {
             required(
                 "unit_price",
                 ColumnType::Money,
-                "Price of a unit in the currency of the order",
+                "Price of a unit, in the currency of the order; served in the reporting currency",
             ),
         ];
         const REFUND: &[CanonicalColumn] = &[

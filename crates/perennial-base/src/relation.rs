@@ -131,6 +131,11 @@ const RECORD_KEY: Column = not_null("record_key", Text, "The record's key in its
 const TIME: Column = not_null("time", Timestamp, "When it happened");
 const CHANNEL: Column = null("channel", Text, "Marketing or sales channel");
 const CAMPAIGN: Column = null("campaign", Text, "Campaign within the channel");
+const CURRENCY_OF_ORDER: Column = not_null(
+    "currency",
+    Text,
+    "Currency of the order, ISO 4217; the reporting currency while the order is not known or names none",
+);
 
 /// The relations of schema `public`.
 const UNIFIED: &[Relation] = &[
@@ -384,11 +389,13 @@ const UNIFIED: &[Relation] = &[
             not_null("product_id", Text, "The product"),
             null("category", Text, "The product's category"),
             not_null("quantity", Float, "Units bought"),
-            not_null(
+            null(
                 "unit_price",
                 Money,
-                "Price of a unit in the currency of the order",
+                "Price of a unit in the reporting currency, at the rate of the order; null while its rate or order is missing",
             ),
+            CURRENCY_OF_ORDER,
+            not_null("original_unit_price", Money, "Price in the original currency"),
             SOURCE,
         ],
         primary_key: &[],
@@ -409,11 +416,8 @@ const UNIFIED: &[Relation] = &[
                 Money,
                 "Given back, in the reporting currency; null while its rate or order is missing",
             ),
-            not_null(
-                "original_amount",
-                Money,
-                "Given back, in the currency of the order",
-            ),
+            CURRENCY_OF_ORDER,
+            not_null("original_amount", Money, "Given back, in the original currency"),
             SOURCE,
         ],
         primary_key: &["source", "record_key"],

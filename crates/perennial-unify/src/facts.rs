@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Decimal128Array, RecordBatch, StringArray, UInt32Array,
+};
 use arrow::compute::take;
 use perennial_base::Kind;
 use perennial_base::relation::{PUBLIC, Relation, relation};
@@ -34,6 +36,8 @@ pub(crate) struct OrderFacts {
     pub(crate) order_of_refund: Vec<Option<u32>>,
     /// When the order was placed.
     placed_at: Vec<i64>,
+    /// What their amounts are in, as the source names it.
+    currency: Option<StringArray>,
     /// The current row of each order, by its customer and key.
     by_key: HashMap<(u32, u128), u32>,
 }
@@ -43,25 +47,51 @@ impl OrderFacts {
     fn order(&self, customer: u32, key: &str) -> Option<u32> {
         self.by_key.get(&(customer, order_hash(key))).copied()
     }
+
+    /// The currency of an order as its source names it.
+    fn named(&self, order: u32) -> Option<&str> {
+        let currency = self.currency.as_ref()?;
+        let named = optional(currency, order as usize).map(str::trim);
+        named.filter(|currency| !currency.is_empty())
+    }
+
+    /// The currency of an order; that of reports when it has none, or there is no order.
+    fn currency<'a>(&'a self, shared: &'a Shared, order: Option<u32>) -> &'a str {
+        let named = order.and_then(|order| self.named(order));
+        named.unwrap_or(shared.rates.reporting())
+    }
+
+    /// An amount of an order in the reporting currency, at the rate of the order's day.
+    fn worth(
+        &self,
+        shared: &Shared,
+        amount: &Decimal128Array,
+        row: usize,
+        order: Option<u32>,
+    ) -> Option<i128> {
+        let order = order?;
+        let amount = amount.is_valid(row).then(|| amount.value(row))?;
+        let placed_at = self.placed_at.get(order as usize)?;
+        let day = day_of(*placed_at, shared.zone).unwrap_or(i32::MAX);
+        shared.rates.convert(amount, self.named(order), day)
+    }
 }
 
 /// Works out orders and their refunds.
 pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result<OrderFacts> {
     let amount = orders.money("amount")?;
-    let currency = orders.text("currency")?;
     let status = orders.text("status")?;
-    let day = |row: usize| day_of(orders.time(row), shared.zone).unwrap_or(i32::MAX);
-    let mut facts = OrderFacts::default();
+    let mut facts = OrderFacts {
+        currency: Some(orders.text("currency")?.clone()),
+        ..OrderFacts::default()
+    };
     for row in 0..orders.len() {
-        let converted = amount
-            .is_valid(row)
-            .then(|| amount.value(row))
-            .and_then(|amount| shared.rates.convert(amount, optional(currency, row), day(row)));
+        facts.placed_at.push(orders.time(row));
+        let converted = facts.worth(shared, amount, row, Some(row as u32));
         facts.amount.push(converted);
         let unpaid =
             optional(status, row).is_some_and(|status| shared.unpaid.contains(&status.trim().to_lowercase()));
         facts.paid.push(!unpaid);
-        facts.placed_at.push(orders.time(row));
         if orders.current(row) {
             // Of two sources that use one key, the first in the configuration holds the order.
             facts
@@ -80,12 +110,7 @@ pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result
     let given_back = refunds.money("amount")?;
     for row in 0..refunds.len() {
         let order = facts.order(refunds.customer(row), order_id.value(row));
-        let converted = order.filter(|_| given_back.is_valid(row)).and_then(|order| {
-            let order = order as usize;
-            shared
-                .rates
-                .convert(given_back.value(row), optional(currency, order), day(order))
-        });
+        let converted = facts.worth(shared, given_back, row, order);
         facts.refund_amount.push(converted);
         facts.order_of_refund.push(order);
         // An older version of a refund is history, and no money.
@@ -159,6 +184,7 @@ pub(crate) fn table(
     let indices = UInt32Array::from(rows.clone());
     let schema = written_schema(relation);
     let each = |of: &dyn Fn(usize) -> Option<i128>| money(rows.iter().map(|row| of(*row as usize)));
+    let order_of = orders_of(kind, facts, orders, &rows)?;
     let mut columns: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
     for field in schema.fields() {
         let column = match (field.name().as_str(), kind) {
@@ -174,18 +200,15 @@ pub(crate) fn table(
                     .map(|row| Some(shared.source_name(facts.source(*row as usize)))),
             ),
             ("time", Kind::OrderItem) => {
-                let order_id = facts.text("order_id")?;
-                instants(rows.iter().map(|row| {
-                    let row = *row as usize;
-                    let order = orders.order(facts.customer(row), order_id.value(row))?;
-                    orders.placed_at.get(order as usize).copied()
-                }))
+                let placed_at = |order: &Option<u32>| orders.placed_at.get((*order)? as usize).copied();
+                instants(order_of.iter().map(placed_at))
             }
             ("time", _) => instants(rows.iter().map(|row| Some(facts.time(*row as usize)))),
             ("updated_at", _) => instants(rows.iter().map(|row| Some(facts.version_at(*row as usize)))),
             ("amount", Kind::Order) => each(&|row| orders.amount.get(row).copied().flatten())?,
             ("amount", Kind::Refund) => each(&|row| orders.refund_amount.get(row).copied().flatten())?,
             ("original_amount", _) => take(facts.column("amount")?, &indices, None)?,
+            ("original_unit_price", _) => take(facts.column("unit_price")?, &indices, None)?,
             ("refunded", Kind::Order) => each(&|row| orders.refunded.get(row).copied().flatten())?,
             ("paid", _) => {
                 let paid = rows
@@ -193,29 +216,36 @@ pub(crate) fn table(
                     .map(|row| orders.paid.get(*row as usize).copied().unwrap_or(false));
                 Arc::new(BooleanArray::from_iter(paid.map(Some)))
             }
-            ("currency", Kind::Order) => {
-                let currency = facts.text("currency")?;
-                texts(rows.iter().map(|row| {
-                    let given = optional(currency, *row as usize)
-                        .map(str::trim)
-                        .filter(|text| !text.is_empty());
-                    Some(given.unwrap_or(shared.rates.reporting()))
-                }))
+            ("currency", Kind::Order | Kind::OrderItem | Kind::Refund) => {
+                texts(order_of.iter().map(|order| Some(orders.currency(shared, *order))))
             }
-            ("discount" | "cost", Kind::Order) => {
+            ("discount" | "cost", Kind::Order) | ("unit_price", Kind::OrderItem) => {
                 let amount = facts.money(field.name())?;
-                let currency = facts.text("currency")?;
-                each(&|row| {
-                    let day = day_of(facts.time(row), shared.zone).unwrap_or(i32::MAX);
-                    let amount = amount.is_valid(row).then(|| amount.value(row))?;
-                    shared.rates.convert(amount, optional(currency, row), day)
-                })?
+                let of = rows.iter().zip(&order_of);
+                money(of.map(|(row, order)| orders.worth(shared, amount, *row as usize, *order)))?
             }
             (name, _) => take(facts.column(name)?, &indices, None)?,
         };
         columns.push(column);
     }
     Ok(RecordBatch::try_new(schema, columns)?)
+}
+
+/// By row, the row of the order that it is part of; nothing of kinds that are part of none.
+fn orders_of(kind: Kind, facts: &Facts, orders: &OrderFacts, rows: &[u32]) -> Result<Vec<Option<u32>>> {
+    let rows = rows.iter();
+    Ok(match kind {
+        Kind::Order => rows.map(|row| Some(*row)).collect(),
+        Kind::OrderItem => {
+            let order_id = facts.text("order_id")?;
+            rows.map(|row| orders.order(facts.customer(*row as usize), order_id.value(*row as usize)))
+                .collect()
+        }
+        Kind::Refund => rows
+            .map(|row| orders.order_of_refund.get(*row as usize).copied().flatten())
+            .collect(),
+        _ => Vec::new(),
+    })
 }
 
 /// Acquisition spend, which belongs to no customer.

@@ -74,7 +74,7 @@ impl Repriced {
         Some(all().map(|days| days.start).min()?..all().map(|days| days.end).max()?)
     }
 
-    /// The groups of the stored orders whose amounts change. No refund is apart from its order.
+    /// The groups of the stored orders whose amounts change. No refund and no item is apart from its order.
     pub(crate) async fn orders(
         &self,
         stored: &Tables,

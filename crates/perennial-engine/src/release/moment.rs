@@ -186,7 +186,7 @@ impl Cut<'_> {
                     ((Some(orders), Some(refunds)), Kind::Order) => {
                         Told::Cut(self.orders(columns, &orders, &refunds))
                     }
-                    ((Some(orders), Some(refunds)), _) => Told::Cut(refunds_of(columns, &orders, &refunds)),
+                    ((Some(orders), Some(refunds)), _) => Told::Cut(self.refunds(columns, &orders, &refunds)),
                     _ => Told::Not(OLD),
                 }
             }
@@ -268,6 +268,25 @@ impl Cut<'_> {
         )
     }
 
+    /// Refunds: of an order that was placed later, nobody knew yet whose it is and in which currency.
+    fn refunds(&self, columns: &SchemaRef, orders: &str, refunds: &str) -> String {
+        let reporting = format!("'{}'", self.config.currency.to_uppercase());
+        let known = [
+            ("customer_id", "NULL"),
+            ("amount", "NULL"),
+            ("currency", &reporting),
+        ];
+        let known = known.map(|(name, otherwise)| {
+            let known = format!("CASE WHEN o.order_id IS NOT NULL THEN r.{name} ELSE {otherwise} END");
+            (name, known)
+        });
+        let columns = select(columns, "r.", &known);
+        format!(
+            "SELECT {columns} FROM ({refunds}) r LEFT JOIN (SELECT DISTINCT customer_id, order_id FROM ({orders})) o \
+             ON o.order_id = r.order_id AND o.customer_id IS NOT DISTINCT FROM r.customer_id"
+        )
+    }
+
     /// Whether a live file of the kind has rows that newer versions have taken the place of.
     fn has_superseded(&self, kind: Kind) -> bool {
         let sources = self.config.sources.iter().filter(|source| source.kind == kind);
@@ -290,21 +309,6 @@ impl Cut<'_> {
 }
 
 const OLD: &str = "The snapshot is of a version that did not keep what records said before; `perennial unify --full` makes one that does.";
-
-/// Refunds: of an order that was placed later, nobody knew yet whose it is.
-fn refunds_of(columns: &SchemaRef, orders: &str, refunds: &str) -> String {
-    let known = |name| {
-        (
-            name,
-            format!("CASE WHEN o.order_id IS NOT NULL THEN r.{name} END"),
-        )
-    };
-    let columns = select(columns, "r.", &["customer_id", "amount"].map(known));
-    format!(
-        "SELECT {columns} FROM ({refunds}) r LEFT JOIN (SELECT DISTINCT customer_id, order_id FROM ({orders})) o \
-         ON o.order_id = r.order_id AND o.customer_id IS NOT DISTINCT FROM r.customer_id"
-    )
-}
 
 /// Columns, each as it is or replaced by an expression.
 fn select(columns: &SchemaRef, of: &str, replaced: &[(&str, String)]) -> String {
