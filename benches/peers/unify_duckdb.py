@@ -229,8 +229,8 @@ def facts(run):
             SELECT order_id, sum(amount) AS back FROM refunds WHERE time <= {AS_OF} GROUP BY ALL) USING (order_id)""")
     run.write("order_items", """
         SELECT customer_id, time, i.order_id, product_id, category, quantity::DOUBLE AS quantity,
-            money(unit_price * rate) AS unit_price, coalesce(currency, 'EUR') AS currency,
-            money(unit_price) AS original_unit_price, 'shop_order_items' AS source
+            money(i.unit_price * rate) AS unit_price, coalesce(currency, 'EUR') AS currency,
+            money(i.unit_price) AS original_unit_price, 'shop_order_items' AS source
         FROM shop_order_items i LEFT JOIN placed USING (order_id)""")
     run.db.execute("DROP TABLE placed")
     run.write("subscriptions", owned("billing_subscriptions", "subscription_id, plan, money(mrr) AS mrr, status"))

@@ -363,11 +363,7 @@ const UNIFIED: &[Relation] = &[
             CAMPAIGN,
             null("discount", Money, "Discount given, in the reporting currency"),
             null("cost", Money, "Cost of the goods, in the reporting currency"),
-            not_null(
-                "updated_at",
-                Timestamp,
-                "When this version of the order became true",
-            ),
+            not_null("updated_at", Timestamp, "When this version became true"),
             SOURCE,
         ],
         primary_key: &["source", "order_id"],
