@@ -509,3 +509,37 @@ async fn a_landed_column_says_what_it_becomes() {
         Some("Source \"shop\" maps its column \"at\" to \"time\".")
     );
 }
+
+/// Seconds that are read as milliseconds lie in 1970, and the other way round in a year of five digits.
+#[test]
+fn times_of_the_future_and_of_long_ago_are_told_with_the_place_of_their_expression() {
+    for (time, said) in [
+        (
+            "at + interval '100 years'",
+            "are of the future, such as 2126-01-01",
+        ),
+        ("at - interval '50 years'", "are before 1990, such as 1976-01-01"),
+    ] {
+        let written = format!("time = \"{time}\"");
+        let lake = lake(
+            &[("time = \"at\"", &written)],
+            "",
+            &[("orders/1.parquet", &three())],
+        );
+        let line = config("", "")
+            .lines()
+            .position(|line| line == "time = \"at\"")
+            .unwrap()
+            + 1;
+        let told = format!(
+            "perennial.toml:{line}:8: by time = {time}, 3 of 3 rows of source \"shop\" {said}: is it read in the unit in which it is written?"
+        );
+        let noticed = lake.check().unwrap().noticed.told("perennial.toml");
+        assert!(noticed.contains(&told), "{noticed:?}");
+        let noticed = lake.unify().noticed.told("perennial.toml");
+        assert!(noticed.contains(&told), "{noticed:?}");
+    }
+    let right = lake(&[], "", &[("orders/1.parquet", &three())]);
+    assert_eq!(right.check().unwrap().noticed.odd_times, []);
+    assert_eq!(right.unify().noticed.odd_times, []);
+}

@@ -126,3 +126,25 @@ fn a_condition_that_fails_over_some_rows_stops_no_run_and_is_told() {
     let members = one.try_query(Setup::default(), sql).unwrap();
     assert_eq!(members, [[Some("ann@example.org".to_owned())]]);
 }
+
+#[test]
+fn a_status_that_no_order_has_is_told_where_one_is_near_that_counts() {
+    let rows = orders(&[
+        ("1", "ann@example.org", "paid", "EUR", 0),
+        ("2", "bob@example.org", "Cancelled", "EUR", 1),
+    ]);
+    for (statuses, told) in [
+        (
+            "\"canceld\"",
+            &[
+                "perennial.toml: no order has the status \"canceld\" of unpaid_statuses, and those with \"cancelled\" count: did you mean \"cancelled\"?",
+            ][..],
+        ),
+        ("\"cancelled\", \"canceled\"", &[]),
+    ] {
+        let lifecycle = format!("[lifecycle]\nunpaid_statuses = [{statuses}]\n[server]");
+        let one = lake(&[("[server]", &lifecycle)], "", &[("orders/1.parquet", &rows)]);
+        let report = one.try_run(Setup::default(), RunOptions::SETTLED).unwrap();
+        assert_eq!(report.noticed.told("perennial.toml"), told);
+    }
+}

@@ -4,9 +4,12 @@ use iso_currency::{Currency, IntoEnumIterator};
 
 use crate::error;
 
+/// What ISO 4217 calls transactions without a currency, and tests.
+const NONE: [&str; 2] = ["XXX", "XTS"];
+
 /// Whether ISO 4217 has a currency of this code, three letters in upper case.
 pub fn is_code(text: &str) -> bool {
-    Currency::from_code(text).is_some()
+    Currency::from_code(text).is_some() && !NONE.contains(&text)
 }
 
 /// The code that a text was probably meant to be.
@@ -35,5 +38,6 @@ mod tests {
             assert!(!is_code(slip), "{slip}");
             assert_eq!(nearest(slip), near, "{slip}");
         }
+        assert!(!is_code("XXX") && !is_code("XTS"));
     }
 }

@@ -1,6 +1,6 @@
 //! One bucket of customers: everything about them is worked out in memory and written.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -29,6 +29,7 @@ use crate::stages::{Collector, PlannedFact, count_gaps, history};
 use crate::summary::{customer_360, without_moving};
 use crate::superseded::superseded;
 use crate::undecided::Failures;
+use crate::unpaid::Unpaid;
 
 /// What all buckets share.
 #[derive(Debug)]
@@ -44,8 +45,7 @@ pub(crate) struct Shared {
     pub(crate) now: i64,
     /// Whether later runs describe later moments.
     pub(crate) moves: bool,
-    /// Statuses of orders that do not count, lower case.
-    pub(crate) unpaid: HashSet<String>,
+    pub(crate) unpaid: Unpaid,
     pub(crate) buckets: Buckets,
     pub(crate) routed: Routed,
     pub(crate) output: Arc<Output>,

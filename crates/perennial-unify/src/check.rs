@@ -39,6 +39,7 @@ use crate::mapping::{Mapping, plain};
 use crate::missing_rates::Missing;
 use crate::money::Rates;
 use crate::noticed::OfNoOrder;
+use crate::odd_times::Times;
 use crate::records::{input, one_file};
 use crate::rules::rules;
 use crate::run::READ_MEMORY;
@@ -284,6 +285,9 @@ impl Checking<'_> {
                     None => counted.push((reason.to_owned(), 1)),
                 }
             }
+            let mut times = Times::default();
+            times.take(&mapped.time, self.engine.clock().now());
+            report.noticed.odd_times.extend(times.told(source, 1));
             let refused = (mapped.places.is_empty() && !counted.is_empty())
                 .then(|| nothing_left(source, &file.path, &counted));
             let (name, path) = (&source.name, &file.path);

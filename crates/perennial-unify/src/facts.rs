@@ -1,6 +1,6 @@
 //! The unified facts of a bucket: events, orders, items, refunds and the rest, each with its customer.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -85,13 +85,16 @@ pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result
         currency: Some(orders.text("currency")?.clone()),
         ..OrderFacts::default()
     };
+    let mut statuses = HashSet::new();
     for row in 0..orders.len() {
         facts.placed_at.push(orders.time(row));
         let converted = facts.worth(shared, amount, row, Some(row as u32));
         facts.amount.push(converted);
-        let unpaid =
-            optional(status, row).is_some_and(|status| shared.unpaid.contains(&status.trim().to_lowercase()));
-        facts.paid.push(!unpaid);
+        let status = optional(status, row).map(|status| status.trim().to_lowercase());
+        facts
+            .paid
+            .push(status.as_ref().is_none_or(|status| !shared.unpaid.has(status)));
+        statuses.extend(status);
         if orders.current(row) {
             // Of two sources that use one key, the first in the configuration holds the order.
             facts
@@ -105,6 +108,7 @@ pub(crate) fn orders(shared: &Shared, orders: &Facts, refunds: &Facts) -> Result
                 .or_insert(row as u32);
         }
     }
+    shared.unpaid.met(statuses);
     facts.refunds = vec![Vec::new(); orders.len()];
     let order_id = refunds.text("order_id")?;
     let given_back = refunds.money("amount")?;

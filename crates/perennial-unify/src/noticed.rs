@@ -19,6 +19,10 @@ pub struct Noticed {
     pub useless: Vec<Useless>,
     /// Conditions that cannot be worked out for some rows.
     pub undecided: Vec<Undecided>,
+    /// Sources most of whose rows are of a time that is probably not meant.
+    pub odd_times: Vec<OddTimes>,
+    /// Statuses that do not count and that no order has, although orders have one that is near.
+    pub unknown_statuses: Vec<UnknownStatus>,
 }
 
 /// A source of items or refunds of which most rows name an order that does not exist.
@@ -79,6 +83,34 @@ pub struct Useless {
     pub value: String,
 }
 
+/// A status of `lifecycle.unpaid_statuses` that no order has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownStatus {
+    /// The status, in lower case.
+    pub status: String,
+    /// The one near it that orders have, and that counts.
+    pub near: String,
+}
+
+/// A source most of whose rows, of those that were read, are of the future or of a time before 1990.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OddTimes {
+    /// The source.
+    pub source: String,
+    /// Where its `time` stands in the file.
+    pub at: Spot,
+    /// The expression of it.
+    pub time: String,
+    /// Rows that were read.
+    pub rows: u64,
+    /// Those of them whose time is odd.
+    pub odd: u64,
+    /// Whether they are of the future.
+    pub late: bool,
+    /// The day of one of them, `YYYY-MM-DD`.
+    pub first: String,
+}
+
 /// A condition of a segment or of a lifecycle fact that cannot be worked out for some rows, which do not fulfil it then.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undecided {
@@ -105,12 +137,19 @@ impl Noticed {
         let facts = self.idle_facts.iter().map(ToString::to_string).map(placed);
         let words = self.unheard.iter().map(ToString::to_string);
         let useless = self.useless.iter().map(ToString::to_string).map(placed);
+        let times = self.odd_times.iter().map(ToString::to_string).map(placed);
+        let statuses = self
+            .unknown_statuses
+            .iter()
+            .map(|unknown| placed(format!(" {unknown}")));
         let undecided = self.undecided.iter().map(ToString::to_string).map(placed);
         orders
             .chain(facts)
             .chain(words)
             .chain(useless)
             .chain(undecided)
+            .chain(times)
+            .chain(statuses)
             .collect()
     }
 }
@@ -220,6 +259,37 @@ impl fmt::Display for Unheard {
             counted(*words, "word"),
             if *words == 1 { "has" } else { "have" },
             first.join(", "),
+        )
+    }
+}
+
+impl fmt::Display for UnknownStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { status, near } = self;
+        write!(
+            f,
+            "no order has the status \"{status}\" of unpaid_statuses, and those with \"{near}\" count: did you mean \"{near}\"?"
+        )
+    }
+}
+
+impl fmt::Display for OddTimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            source,
+            at,
+            time,
+            rows,
+            odd,
+            late,
+            first,
+        } = self;
+        let when = if *late { "of the future" } else { "before 1990" };
+        write!(
+            f,
+            "{at}: by time = {time}, {odd} of {} of source \"{source}\" {} {when}, such as {first}: is it read in the unit in which it is written?",
+            counted(*rows, "row"),
+            if *odd == 1 { "is" } else { "are" }
         )
     }
 }

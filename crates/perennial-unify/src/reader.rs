@@ -56,6 +56,8 @@ pub(crate) struct FileReader {
     pub(crate) read: Arc<Vec<usize>>,
     /// What the values of those may take, every one counted.
     pub(crate) bound: u64,
+    /// When it is read.
+    pub(crate) now: i64,
 }
 
 impl FileReader {
@@ -148,6 +150,7 @@ impl FileReader {
         if rows == 0 {
             return Ok(());
         }
+        counts.times.take(&mapped.time, self.now);
         let sets = self.sets(&mapped.identifiers, rows, normaliser, counts)?;
         let places: Vec<i64> = mapped
             .places

@@ -25,10 +25,11 @@ use crate::error::{Error, Result};
 use crate::groups::Nodes;
 use crate::journal::Journal;
 use crate::mapping::Mapping;
+use crate::odd_times::Times;
 use crate::reader::{CHANGING, FileReader, UNDECODABLE, still};
 use crate::scratch::{Heap, Scratch, Stored};
 use crate::side::{Side, SideBuilder};
-use crate::useless::useless;
+use crate::useless::{read, telling, useless};
 use crate::versions::{Known, Warned, keyed, unkeyed};
 
 /// No signature, no customer.
@@ -111,6 +112,7 @@ pub(crate) struct Counts {
     /// Values of optional expressions that could not be worked out.
     pub(crate) losses: BTreeMap<String, Loss>,
     pub(crate) failed: Option<(Blame, String)>,
+    pub(crate) times: Times,
     /// The bounds of the values that were read, of a file that could be read to its end.
     pub(crate) stats: Vec<ColumnStats>,
 }
@@ -249,6 +251,8 @@ impl Reading<'_> {
         known
             .useless
             .extend(useless(source, self.rules, &staged, &counts, manifest));
+        let times = read(&counts, manifest).fold(Times::default(), |times, file| times.and(file.times));
+        known.odd_times.extend(times.told(source, telling(&staged)));
         number_files(manifest, &pending.read);
         for (counted, file) in counts.into_iter().zip(&manifest.files) {
             if file.state == FileState::Live && !counted.warnings.is_empty() {
@@ -279,6 +283,7 @@ impl Reading<'_> {
     ) -> Result<Vec<Counts>> {
         let mut counts = vec![Counts::default(); manifest.files.len()];
         let read = Arc::new(mapping.reads());
+        let now = self.engine.clock().now();
         let tasks = live
             .iter()
             .filter_map(|at| manifest.files.get(*at).map(|file| (*at, file)))
@@ -298,6 +303,7 @@ impl Reading<'_> {
                     state: self.state.clone(),
                     read: Arc::clone(&read),
                     bound: bound(file.size),
+                    now,
                 };
                 let table = one_file(self.engine, mapping.input(), partitions, file);
                 async move {

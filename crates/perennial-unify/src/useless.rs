@@ -10,6 +10,21 @@ use crate::records::{Counts, Staged};
 /// Values that tell of the mapping, at least, beside files that were read before: a few bad values are a few bad values.
 const FEW: u64 = 10;
 
+/// How many rows tell of the mapping of a source.
+pub(crate) fn telling(staged: &Staged) -> u64 {
+    if staged.stored.contains(&true) { FEW } else { 1 }
+}
+
+/// What was counted in the files that are served.
+pub(crate) fn read<'a>(
+    counts: &'a [Counts],
+    manifest: &'a SourceManifest,
+) -> impl Iterator<Item = &'a Counts> {
+    let files = counts.iter().zip(&manifest.files);
+    let live = files.filter(|(_, file)| file.state == FileState::Live);
+    live.map(|(counted, _)| counted)
+}
+
 /// The types of identifiers of which values were given in the files of a source that were read, and none can be used.
 pub(crate) fn useless(
     source: &SourceConfig,
@@ -18,10 +33,8 @@ pub(crate) fn useless(
     counts: &[Counts],
     manifest: &SourceManifest,
 ) -> Vec<Useless> {
-    let files = counts.iter().zip(&manifest.files);
-    let live = files.filter(|(_, file)| file.state == FileState::Live);
-    let read: Vec<&Counts> = live.map(|(counted, _)| counted).collect();
-    let least = if staged.stored.contains(&true) { FEW } else { 1 };
+    let read: Vec<&Counts> = read(counts, manifest).collect();
+    let least = telling(staged);
     let of_type = |kind: usize| {
         if read.iter().any(|counted| counted.usable.contains(&kind)) {
             return None;

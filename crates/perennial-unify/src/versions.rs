@@ -7,7 +7,7 @@ use perennial_lake::SourceManifest;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Result;
-use crate::noticed::Useless;
+use crate::noticed::{OddTimes, Useless};
 use crate::overrides::Words;
 use crate::records::{Counts, DROPPED, LEADING_COLUMNS, NOBODY, Rows, Staged};
 use crate::scratch::Stored;
@@ -22,6 +22,7 @@ pub(crate) struct Known {
     pub(crate) words: Words,
     pub(crate) warned: Vec<Warned>,
     pub(crate) useless: Vec<Useless>,
+    pub(crate) odd_times: Vec<OddTimes>,
 }
 
 /// The values of a file that identify nobody.

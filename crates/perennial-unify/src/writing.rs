@@ -43,6 +43,7 @@ use crate::stages::{PlannedFact, fixed_columns, versioned_kinds};
 use crate::stored::{Tables, Touched};
 use crate::superseded;
 use crate::undecided::Failures;
+use crate::unpaid::Unpaid;
 use crate::values::from_wall_clock;
 use crate::versions::{Known, Warned};
 
@@ -116,6 +117,7 @@ impl Writing<'_> {
         let words = std::mem::take(&mut known.words);
         let warned = std::mem::take(&mut known.warned);
         let useless = std::mem::take(&mut known.useless);
+        let odd_times = std::mem::take(&mut known.odd_times);
         drop(known);
 
         let rates = self.rates(&routed, buckets.unowned())?;
@@ -136,13 +138,7 @@ impl Writing<'_> {
             zone: self.config.zone,
             now: self.moment,
             moves: self.config.as_of.is_none(),
-            unpaid: self
-                .config
-                .lifecycle
-                .unpaid_statuses
-                .iter()
-                .map(|status| status.to_lowercase())
-                .collect(),
+            unpaid: Unpaid::new(&self.config.lifecycle.unpaid_statuses),
             buckets,
             routed,
             output: Arc::clone(output),
@@ -214,7 +210,8 @@ impl Writing<'_> {
         shared.resolution.intact()?;
         Ok(Noticed {
             // Where everything is worked out, every row was looked at.
-            of_no_order: if self.part.is_none() {
+            // Items of orders behind the moment described are of no order by that alone.
+            of_no_order: if self.part.is_none() && !self.orders_behind() {
                 of_no_order
             } else {
                 Vec::new()
@@ -227,7 +224,21 @@ impl Writing<'_> {
             unheard,
             useless,
             undecided: shared.failures.told(),
+            odd_times,
+            unknown_statuses: if self.part.is_none() {
+                shared.unpaid.unknown()
+            } else {
+                Vec::new()
+            },
         })
+    }
+
+    /// Whether orders are left out as they are of later than the moment described.
+    fn orders_behind(&self) -> bool {
+        let sources = self.config.sources.iter().zip(&self.landing.sources);
+        let mut orders = sources.filter(|(source, _)| source.kind == Kind::Order);
+        let filtered = |landed: &SourceManifest| landed.files.iter().any(|file| file.filtered > 0);
+        self.config.as_of.is_some() && orders.any(|(_, landed)| filtered(landed))
     }
 
     /// The facts that the stages ask for and no customer has.

@@ -73,6 +73,7 @@ fn read_source(
         check_person(reader, section, kind, identifiers.as_deref(), traits.as_deref());
         check_columns(reader, section, kind, columns.as_deref().unwrap_or_default());
         check_written_currency(reader, section, columns.as_deref().unwrap_or_default());
+        check_written_survey(reader, section, columns.as_deref().unwrap_or_default());
         check_schema(reader, section, kind, name, schema);
     }
     for (identifier, _) in identifiers.iter().flatten() {
@@ -285,22 +286,38 @@ fn check_columns(reader: &mut Reader, section: &Section<'_>, kind: Kind, columns
 /// A currency that is written out, as in `currency = "'EUR'"`. That of rows is compared in upper case, and a blank one is
 /// none.
 fn check_written_currency(reader: &mut Reader, section: &Section<'_>, columns: &[(Text<'_>, Expression)]) {
-    let written = columns.iter().find(|(name, _)| name.text == "currency");
-    let Some((_, Expression { sql, at })) = written else {
-        return;
-    };
-    let inner = sql
-        .trim()
-        .strip_prefix('\'')
-        .and_then(|rest| rest.strip_suffix('\''));
-    let code = inner.filter(|inner| !inner.contains('\'')).map(str::trim);
-    if let Some(code) = code.filter(|code| !code.is_empty() && !currency::is_code(&code.to_uppercase())) {
-        let place = Place::Line {
-            line: at.line,
-            column: at.column,
-        };
+    if let Some((code, place)) = written_out(columns, "currency")
+        && !code.is_empty()
+        && !currency::is_code(&code.to_uppercase())
+    {
         check_currency(reader, section, "columns.currency", code, &place);
     }
+}
+
+/// A survey that is written out, as in `survey = "'nps'"`. Others than those of which something is worked out may be served,
+/// but one that is nearly one of them is a slip.
+fn check_written_survey(reader: &mut Reader, section: &Section<'_>, columns: &[(Text<'_>, Expression)]) {
+    const KNOWN: [&str; 3] = ["nps", "csat", "ces"];
+    let Some((survey, place)) = written_out(columns, "survey") else {
+        return;
+    };
+    let known = KNOWN.iter().any(|known| known.eq_ignore_ascii_case(survey));
+    if let Some(near) = nearest(survey, KNOWN).filter(|_| !known) {
+        let reason = format!("is \"{survey}\", of which nothing is worked out");
+        let remedy = format!("did you mean \"{near}\"?");
+        reader.invalid(section, "columns.survey", &place, reason, remedy);
+    }
+}
+
+/// The text of a column that is a constant, and its place.
+fn written_out<'a>(columns: &'a [(Text<'_>, Expression)], name: &str) -> Option<(&'a str, Place)> {
+    let (_, Expression { sql, at }) = columns.iter().find(|(column, _)| column.text == name)?;
+    let inner = sql.trim().strip_prefix('\'')?.strip_suffix('\'')?;
+    let place = Place::Line {
+        line: at.line,
+        column: at.column,
+    };
+    (!inner.contains('\'')).then_some((inner.trim(), place))
 }
 
 /// Whether `columns` is a table or absent, and does not hold `name` with a value that was reported already.

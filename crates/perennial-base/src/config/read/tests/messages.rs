@@ -294,6 +294,28 @@ fn a_currency_that_a_source_writes_out_is_one_of_iso_4217() {
 }
 
 #[test]
+fn a_survey_that_is_nearly_one_of_those_that_count_is_a_slip() {
+    let of = |survey: &str| {
+        format!(
+            "[[source]]\nname = \"asked\"\nkind = \"survey\"\npath = \"asked/\"\ntime = \"at\"\n\
+             identifiers = {{ email = \"mail\" }}\ncolumns = {{ survey = \"{survey}\", score = \"score\" }}\n"
+        )
+    };
+    check(
+        &of("'npx'"),
+        "perennial.toml:9:22: \"columns.survey\" in [[source]] \"asked\" is \"npx\", of which nothing is worked out\n  \
+         hint: did you mean \"nps\"?",
+    );
+    for fits in ["'NPS'", "'onboarding'", "question"] {
+        let config = format!(
+            "[lake]\nurl = \"x\"\n{}\n[server]\nauthentication = \"trust\"\n",
+            of(fits)
+        );
+        assert!(parse(&config).is_ok(), "{fits}: {:?}", parse(&config));
+    }
+}
+
+#[test]
 fn an_identifier_that_is_nearly_one_of_the_list_is_a_slip() {
     let of = |source: &str, list: &str| {
         let order = order("").replace("email = \"email\"", &format!("{source} = \"mail\""));
