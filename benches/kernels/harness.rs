@@ -1,11 +1,12 @@
 //! Calls as an engine plans and makes them, and how the benches measure them.
 
-use std::sync::Arc;
+use std::{hint::black_box, sync::Arc, time::Instant};
 
 use arrow::{
     array::{Array, ArrayRef, BooleanArray, IntervalMonthDayNanoArray, StringViewArray},
     datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano, Schema},
 };
+use bench_support::say;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, measurement::WallTime};
 use datafusion_common::{Result, ScalarValue, config::ConfigOptions, exec_err};
 use datafusion_expr::{
@@ -146,25 +147,58 @@ impl Aggregation {
     }
 }
 
-pub(crate) fn group<'a>(
-    criterion: &'a mut Criterion,
-    name: &str,
-    rows: usize,
-) -> BenchmarkGroup<'a, WallTime> {
-    let mut group = criterion.benchmark_group(name);
-    group.throughput(Throughput::Elements(rows as u64));
-    group
+/// A kernel and what it is measured beside. At its end it prints how many times as long as the peer the kernel takes.
+pub(crate) struct Group<'a> {
+    benches: BenchmarkGroup<'a, WallTime>,
+    name: &'a str,
+    /// By who and case, the least seconds of a run.
+    least: Vec<(String, String, f64)>,
 }
 
-pub(crate) fn measure<O>(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    who: &str,
-    case: &str,
-    mut routine: impl FnMut() -> O,
-) {
-    group.bench_function(BenchmarkId::new(who, case), |bencher| {
-        bencher.iter(&mut routine);
-    });
+pub(crate) fn group<'a>(criterion: &'a mut Criterion, name: &'a str, rows: usize) -> Group<'a> {
+    let mut benches = criterion.benchmark_group(name);
+    benches.throughput(Throughput::Elements(rows as u64));
+    Group {
+        benches,
+        name,
+        least: Vec::new(),
+    }
+}
+
+pub(crate) fn measure<O>(group: &mut Group<'_>, who: &str, case: &str, mut routine: impl FnMut() -> O) {
+    let mut least = f64::INFINITY;
+    group
+        .benches
+        .bench_function(BenchmarkId::new(who, case), |bencher| {
+            bencher.iter_custom(|runs| {
+                let start = Instant::now();
+                for _ in 0..runs {
+                    black_box(routine());
+                }
+                let elapsed = start.elapsed();
+                least = least.min(elapsed.as_secs_f64() / runs as f64);
+                elapsed
+            });
+        });
+    group.least.push((who.to_owned(), case.to_owned(), least));
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        let peer = |case: &str| {
+            let mut found = self.least.iter();
+            found.find(|(who, of, least)| who == "peer" && of == case && least.is_finite())
+        };
+        for (who, case, least) in self.least.iter().filter(|(who, ..)| who != "peer") {
+            if let Some((.., peer)) = peer(case).filter(|_| least.is_finite()) {
+                say(format_args!(
+                    "{}/{who}/{case}: ratio to the peer {:.2}",
+                    self.name,
+                    least / peer
+                ));
+            }
+        }
+    }
 }
 
 pub(crate) fn agree(what: &str, kernel: &ArrayRef, peer: &ArrayRef) -> Result<()> {

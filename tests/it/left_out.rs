@@ -168,6 +168,22 @@ fn a_source_that_is_not_there_any_more_is_refused_unless_another_has_its_files()
     is_refused(&lake, &config("", ""), why, "3|30.0000");
 }
 
+#[test]
+fn names_that_are_exchanged_are_told() {
+    let lake = lake();
+    let exchanged = config("", &WEB.replace("name = \"web\"", "name = \"shop\""));
+    let exchanged = exchanged.replacen("name = \"shop\"", "name = \"web\"", 1);
+    lake.configure(&exchanged);
+    let told = |renamed: &[Renamed]| {
+        let named = renamed.iter().map(|one| (one.from.as_str(), one.to.as_str()));
+        assert_eq!(named.collect::<Vec<_>>(), [("shop", "web"), ("web", "shop")]);
+    };
+    told(&lake.check().unwrap().renamed);
+    told(&lake.try_run(Setup::default(), RUN).unwrap().renamed);
+    assert_eq!(served(&lake), "4|40.0000");
+    assert_eq!(lake.check().unwrap().renamed, []);
+}
+
 /// The configuration whose shop has another kind: an event needs a name, and has no amount.
 fn as_events() -> String {
     let orders = "amount = \"amount\", status = \"state\", currency = \"currency\"";

@@ -213,21 +213,25 @@ pub(crate) fn renamed(config: &Config, previous: Option<&Manifest>, landing: &La
         return Vec::new();
     };
     let taken = taken(config, landing);
-    let gone = previous
-        .sources
-        .iter()
-        .filter(|(name, _)| config.sources.iter().all(|source| source.name != **name));
-    gone.filter_map(|(name, source)| {
+    let has = |name: &str, file: &SourceFile| {
+        let known = previous.sources.get(name);
+        known.is_some_and(|known| known.files.iter().any(|known| known.path == file.path))
+    };
+    let renamed = |(name, source): (&String, &SourceManifest)| {
         let relation = relation_of(&source.kind, name);
-        let mut takers = source
-            .files
-            .iter()
-            .filter(|file| is_served(file))
-            .filter_map(|file| taken.get(file.path.as_str()))
-            .flatten();
-        let (by, _) = takers.find(|(by, now)| {
+        let takers = || {
+            let served = source.files.iter().filter(|file| is_served(file));
+            served.flat_map(|file| {
+                let takers = taken.get(file.path.as_str()).map_or(&[][..], Vec::as_slice);
+                takers.iter().map(move |(by, now)| (by, now, file))
+            })
+        };
+        if takers().any(|(by, ..)| by.name == *name) {
+            return None;
+        }
+        let (by, ..) = takers().find(|(by, now, file)| {
             now.state == FileState::Live
-                && !previous.sources.contains_key(&by.name)
+                && !has(&by.name, file)
                 && relation_of(by.kind.name(), &by.name) == relation
         })?;
         Some(Renamed {
@@ -235,8 +239,8 @@ pub(crate) fn renamed(config: &Config, previous: Option<&Manifest>, landing: &La
             to: by.name.clone(),
             at: by.at,
         })
-    })
-    .collect()
+    };
+    previous.sources.iter().filter_map(renamed).collect()
 }
 
 impl fmt::Display for Renamed {
