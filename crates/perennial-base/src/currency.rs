@@ -4,12 +4,9 @@ use iso_currency::{Currency, IntoEnumIterator};
 
 use crate::error;
 
-/// What ISO 4217 calls transactions without a currency, and tests.
-const NONE: [&str; 2] = ["XXX", "XTS"];
-
 /// Whether ISO 4217 has a currency of this code, three letters in upper case.
 pub fn is_code(text: &str) -> bool {
-    Currency::from_code(text).is_some() && !NONE.contains(&text)
+    Currency::from_code(text).is_some()
 }
 
 /// The code that a text was probably meant to be.
@@ -38,6 +35,5 @@ mod tests {
             assert!(!is_code(slip), "{slip}");
             assert_eq!(nearest(slip), near, "{slip}");
         }
-        assert!(!is_code("XXX") && !is_code("XTS"));
     }
 }
