@@ -205,7 +205,7 @@ impl Settings {
         Ok(value)
     }
 
-    /// Sets what a reset goes back to, which for a placeholder is nothing; answers the value as it is stored.
+    /// Sets what a reset goes back to, which for one that nobody declares, such as `app.tenant`, is nothing; answers the value as it is stored.
     pub(crate) fn set_default(&mut self, name: &str, local: bool) -> Result<String> {
         let name = Self::resolve(name)?;
         let value = self.default_value(&name).unwrap_or_default();
