@@ -6,11 +6,17 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
+use datafusion::execution::SessionState;
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{LexOrdering, PhysicalSortExpr};
-use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet};
 use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion::physical_plan::sorts::streaming_merge::StreamingMergeBuilder;
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, SendableRecordBatchStream};
+use futures::StreamExt;
+use perennial_base::ErrorClass;
 use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile};
 use perennial_engine::release::VALUES;
@@ -24,8 +30,12 @@ const IDENTITIES: &str = "public.identities";
 const SORT: [&str; 2] = ["value", "customer_id"];
 /// Memory of the sort; beyond it, it goes to files.
 const MEMORY: usize = 256 << 20;
-/// How many stretches of the identities are sorted side by side: each takes a part of the memory for itself.
+/// How many stretches of the identities are sorted side by side at most.
 const SORTS: usize = 4;
+/// The part of a sort's memory that stays for merging what it has written to files.
+const MERGING: usize = 4;
+/// Batches of a sorted stretch that wait to be merged.
+const BUFFERED: usize = 2;
 /// Rows of a file of a run over everything.
 const FILE_ROWS: u64 = 1 << 20;
 
@@ -55,24 +65,68 @@ pub(crate) async fn write(
         });
         let files = files.collect::<Result<_>>()?;
         let table = FileTable::new(engine.lake(), Arc::clone(&columns), Vec::new(), files, &[])?;
-        let mut state = engine.work_state(MEMORY)?;
-        let execution = &mut state.config_mut().options_mut().execution;
-        execution.target_partitions = execution.target_partitions.min(SORTS);
-        let plan = table.scan(&state, None, &[], None).await?;
-        let order = SORT
-            .iter()
-            .enumerate()
-            .map(|(at, name)| PhysicalSortExpr::new_default(Arc::new(Column::new(name, at))).nulls_last());
-        if let Some(order) = LexOrdering::new(order) {
-            let plan = SortExec::new(order.clone(), plan).with_preserve_partitioning(true);
-            let plan = SortPreservingMergeExec::new(order, Arc::new(plan));
-            let rows = execute_stream(Arc::new(plan), state.task_ctx())?;
-            let per_file = (!part).then_some(FILE_ROWS);
-            output
-                .stream(VALUES, &columns, &SORT, row_group_rows(VALUES), per_file, rows)
-                .await?;
-        }
+        let rows = in_order(engine, table).await?;
+        let per_file = (!part).then_some(FILE_ROWS);
+        output
+            .stream(VALUES, &columns, &SORT, row_group_rows(VALUES), per_file, rows)
+            .await?;
     }
     tables.extend(output.finish());
     Ok(())
+}
+
+/// The rows of the identities in the order of the index.
+///
+/// Stretches of them are sorted side by side, each with a part of the memory that is its own: of one pool, a sort that still
+/// reads takes what another one needs to merge what it has written to files.
+async fn in_order(engine: &Engine, table: FileTable) -> Result<SendableRecordBatchStream> {
+    let order = SORT
+        .iter()
+        .enumerate()
+        .map(|(at, name)| PhysicalSortExpr::new_default(Arc::new(Column::new(name, at))).nulls_last());
+    let order = LexOrdering::new(order).ok_or_else(|| {
+        perennial_engine::Error::new(ErrorClass::Internal, "the index of values has no order")
+    })?;
+    let side_by_side = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let stretches = side_by_side.min(SORTS);
+    let state = || -> Result<SessionState> {
+        let mut state = engine.work_state(MEMORY / stretches)?;
+        let execution = &mut state.config_mut().options_mut().execution;
+        execution.target_partitions = stretches;
+        execution.sort_spill_reservation_bytes = MEMORY / stretches / MERGING;
+        Ok(state)
+    };
+    let plan = table.scan(&state()?, None, &[], None).await?;
+    let schema = plan.schema();
+    let sorted = SortExec::new(order.clone(), plan).with_preserve_partitioning(true);
+    let sorted: Arc<dyn ExecutionPlan> = Arc::new(sorted);
+    let stretches = 0..sorted.output_partitioning().partition_count();
+    let streams = stretches.map(|stretch| {
+        let (sorted, context) = (Arc::clone(&sorted), state()?.task_ctx());
+        let mut stream = RecordBatchReceiverStreamBuilder::new(Arc::clone(&schema), BUFFERED);
+        let sender = stream.tx();
+        let sorting = async move {
+            let mut rows = sorted.execute(stretch, context)?;
+            while let Some(batch) = rows.next().await {
+                // Nobody takes them any more.
+                if sender.send(batch).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        stream.spawn_on(sorting, engine.cpu());
+        Ok(stream.build())
+    });
+    let streams = streams.collect::<Result<Vec<_>>>()?;
+    let context = state()?.task_ctx();
+    let merged = StreamingMergeBuilder::new()
+        .with_streams(streams)
+        .with_schema(schema)
+        .with_expressions(&order)
+        .with_metrics(BaselineMetrics::new(&ExecutionPlanMetricsSet::new(), 0))
+        .with_batch_size(context.session_config().batch_size())
+        .with_reservation(MemoryConsumer::new("index of values").register(context.memory_pool()))
+        .build()?;
+    Ok(merged)
 }
