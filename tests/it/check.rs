@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array, Float64Array, RecordBatch, StringArray};
-use perennial_testkit::{Doubt, Noticed, RunOptions, Setup, TestLake};
+use perennial_testkit::{Doubt, Noticed, TestLake};
 
 use crate::runs::{config, orders};
 use crate::support::parquet;
@@ -32,7 +32,7 @@ const AMOUNT: &str = "amount = \"amount\"";
 /// The expression of the orders' key.
 const KEY: &str = "record_key = \"id\"";
 /// The expression of the orders' identifier.
-const EMAIL: &str = "email = \"email\"";
+pub(crate) const EMAIL: &str = "email = \"email\"";
 
 #[test]
 fn a_configuration_that_fits_is_told_nothing() {
@@ -306,77 +306,6 @@ fn a_filter_that_leaves_no_row_is_no_mistake_of_the_mapping() {
 }
 
 #[test]
-fn an_identifier_of_which_no_value_can_be_used_is_named_with_one() {
-    // The orders' keys are no addresses; an identifier of any text can be used.
-    let lake = lake(
-        &[(EMAIL, "email = \"id\", user_id = \"email\"")],
-        "",
-        &[("orders/1.parquet", &three())],
-    );
-    let unusable = lake.check().unwrap().unusable;
-    let named: Vec<[&str; 4]> = unusable
-        .iter()
-        .map(|found| [&found.source, &found.path, &found.name, &found.value].map(String::as_str))
-        .collect();
-    assert_eq!(named, [["shop", "orders/1.parquet", "email", "1"]]);
-}
-
-#[test]
-fn a_run_names_an_identifier_of_which_no_value_can_be_used() {
-    let one = lake(
-        &[(EMAIL, "email = \"id\", user_id = \"email\"")],
-        "",
-        &[("orders/1.parquet", &three())],
-    );
-    let run = || {
-        let report = one.try_run(Setup::default(), RunOptions::SETTLED).unwrap();
-        (report.full, report.noticed.told("perennial.toml"))
-    };
-    let line = config("", "")
-        .lines()
-        .position(|line| line.starts_with("identifiers"))
-        .unwrap()
-        + 1;
-    let told = |values: u32, such: &str| {
-        format!(
-            "perennial.toml:{line}:25: none of the {values} values of email of source \"shop\" can be used, such as \"{such}\": correct the mapping or the identifier's normalise"
-        )
-    };
-    assert_eq!(run(), (true, vec![told(3, "1")]));
-    // A part tells of what it has read; that a few values are bad says nothing of the mapping.
-    let land = |path: &str, keys: std::ops::Range<u32>| {
-        let keys: Vec<String> = keys.map(|key| key.to_string()).collect();
-        let rows: Vec<_> = keys
-            .iter()
-            .map(|key| (key.as_str(), "ann@example.org", "paid", "EUR", 0))
-            .collect();
-        one.land(path, &orders(&rows));
-    };
-    land("orders/2.parquet", 20..29);
-    assert_eq!(run(), (false, vec![]));
-    land("orders/3.parquet", 30..40);
-    assert_eq!(run(), (false, vec![told(10, "30")]));
-    // One value that can be used is enough.
-    let mixed = [
-        ("cy@example.org", "ann@example.org", "paid", "EUR", 0),
-        ("50", "ann@example.org", "paid", "EUR", 0),
-    ];
-    one.land("orders/4.parquet", &orders(&mixed));
-    assert_eq!(one.unify().noticed.told("perennial.toml"), Vec::<String>::new());
-}
-
-#[test]
-fn an_identifier_that_is_missing_or_unusable_here_and_there_is_not_named() {
-    // One of three addresses is none; then one is not given, and the first that is given is none.
-    for expression in ["email", "CASE WHEN state = 'open' THEN email END"] {
-        let instead = format!("email = \"{expression}\"");
-        let lake = lake(&[(EMAIL, &instead)], "", &[("orders/1.parquet", &three())]);
-        let unusable = lake.check().unwrap().unusable;
-        assert!(unusable.is_empty(), "{expression}: {unusable:?}");
-    }
-}
-
-#[test]
 fn files_of_no_source_are_named() {
     let good = three();
     let files: [(&str, &[u8]); 5] = [
@@ -508,38 +437,4 @@ async fn a_landed_column_says_what_it_becomes() {
         error.as_db_error().and_then(|error| error.hint()),
         Some("Source \"shop\" maps its column \"at\" to \"time\".")
     );
-}
-
-/// Seconds that are read as milliseconds lie in 1970, and the other way round in a year of five digits.
-#[test]
-fn times_of_the_future_and_of_long_ago_are_told_with_the_place_of_their_expression() {
-    for (time, said) in [
-        (
-            "at + interval '100 years'",
-            "are of the future, such as 2126-01-01",
-        ),
-        ("at - interval '50 years'", "are before 1990, such as 1976-01-01"),
-    ] {
-        let written = format!("time = \"{time}\"");
-        let lake = lake(
-            &[("time = \"at\"", &written)],
-            "",
-            &[("orders/1.parquet", &three())],
-        );
-        let line = config("", "")
-            .lines()
-            .position(|line| line == "time = \"at\"")
-            .unwrap()
-            + 1;
-        let told = format!(
-            "perennial.toml:{line}:8: by time = {time}, 3 of 3 rows of source \"shop\" {said}: is it read in the unit in which it is written?"
-        );
-        let noticed = lake.check().unwrap().noticed.told("perennial.toml");
-        assert!(noticed.contains(&told), "{noticed:?}");
-        let noticed = lake.unify().noticed.told("perennial.toml");
-        assert!(noticed.contains(&told), "{noticed:?}");
-    }
-    let right = lake(&[], "", &[("orders/1.parquet", &three())]);
-    assert_eq!(right.check().unwrap().noticed.odd_times, []);
-    assert_eq!(right.unify().noticed.odd_times, []);
 }

@@ -12,6 +12,12 @@ const FAILURES: &[(&str, u32, &str, &str)] = &[
     ("42601", 12, "syntax error at or near \"5\"", "SELECT TOP 5 1"),
     (
         "42601",
+        10,
+        "syntax error at or near \";\"",
+        "SELECT (1; SELECT 2",
+    ),
+    (
+        "42601",
         8,
         "unterminated quoted string at or near \"'abc\"",
         "SELECT 'abc",
@@ -432,7 +438,7 @@ async fn a_condition_over_stored_rows_fails_as_anywhere_and_behind_its_guards() 
 }
 
 #[tokio::test]
-async fn a_name_that_is_nearly_right_is_suggested() {
+async fn what_is_wrong_has_a_remedy() {
     let server = TestServer::start(TestLake::demo_small());
     let client = connect(&server).await;
     for (sql, part) in [
@@ -446,6 +452,9 @@ async fn a_name_that_is_nearly_right_is_suggested() {
             "normalise_email",
         ),
         ("SET statement_timout = 0", "statement_timeout"),
+        ("SELECT * FORM orders", "\"FROM\" by \"FORM\""),
+        ("SELECT amount / 0 FROM orders", "NULLIF(x, 0)"),
+        ("SELECT amount / (amount - amount) FROM orders", "NULLIF(x, 0)"),
         // What stands in the place of a day is meant for another argument.
         (
             "SELECT * FROM stage_transitions('quarter')",

@@ -264,6 +264,73 @@ fn a_filter_that_leaves_out_most_rows_is_refused() {
 }
 
 #[test]
+fn a_currency_by_which_most_amounts_are_worth_nothing_is_refused() {
+    let lake = lake();
+    // Exchanged: "paid" is no currency, and amounts of none have no rate.
+    let exchanged = config("", WEB).replacen(
+        "status = \"state\", currency = \"currency\"",
+        "status = \"currency\", currency = \"state\"",
+        1,
+    );
+    let why = format!(
+        ":{}: by currency = state, 3 of 3 amounts of source \"shop\" become NULL: PAID has no exchange rate to EUR\nCorrect the currency of the source: ISO 4217 has no such one.",
+        place(&exchanged, "\"state\" }")
+    );
+    is_refused(&lake, &exchanged, &why, "4|10.0000");
+}
+
+#[test]
+fn another_name_of_a_source_excuses_no_currency() {
+    let lake = lake();
+    let renamed = config("", WEB).replace("name = \"shop\"", "name = \"store\"");
+    let renamed = renamed.replacen("currency = \"currency\"", "currency = \"state\"", 1);
+    let why = "by currency = state, 3 of 3 amounts of source \"store\" become NULL: PAID has no exchange rate to EUR";
+    is_refused(&lake, &renamed, why, "4|10.0000");
+}
+
+#[test]
+fn of_versions_of_orders_check_says_what_a_run_says() {
+    // Each order is landed twice; of the newest versions, one of three is in euros then.
+    let updated = config("", "").replacen(
+        "time = \"at\"",
+        "time = \"TIMESTAMPTZ '2026-01-01'\"\nupdated_at = \"at\"",
+        1,
+    );
+    let order = |key, day| (key, "ann@example.org", "paid", "EUR", day);
+    let twice = [
+        order("1", 0),
+        order("2", 0),
+        order("3", 0),
+        order("1", 1),
+        order("2", 1),
+        order("3", 1),
+    ];
+    let lake = TestLake::of(&updated, &[("orders/1.parquet", &orders(&twice))]);
+    lake.unify();
+    let some = "currency = \"CASE id WHEN '1' THEN currency ELSE 'USD' END\"";
+    lake.configure(&updated.replacen("currency = \"currency\"", some, 1));
+    let why = "2 of 3 amounts of source \"shop\" become NULL: USD has no exchange rate to EUR";
+    let errors = lake.check().unwrap_err().join("\n");
+    assert!(errors.contains(why), "{errors}");
+    let refused = lake.try_run(Setup::default(), RUN).unwrap_err();
+    assert!(refused.contains(why), "{refused}");
+}
+
+#[test]
+fn a_reporting_currency_to_which_no_rate_leads_is_refused_and_a_few_amounts_without_one_are_not() {
+    let lake = lake();
+    let abroad = config("", WEB).replace("currency = \"EUR\"", "currency = \"USD\"");
+    let why = "by currency = currency, 3 of 3 amounts of source \"shop\" become NULL: EUR has no exchange rate to USD\nLand rates of EUR to USD, or correct the currency of the source, of the rates or of [money].";
+    is_refused(&lake, &abroad, why, "4|0.0000");
+    lake.configure(&config("", WEB));
+    lake.try_run(Setup::default(), RUN).unwrap();
+    let some = "currency = \"CASE id WHEN '1' THEN 'USD' ELSE currency END\"";
+    lake.configure(&config("", WEB).replacen("currency = \"currency\"", some, 1));
+    lake.try_run(Setup::default(), RUN).unwrap();
+    assert_eq!(served(&lake), "4|30.0000");
+}
+
+#[test]
 fn a_file_that_lands_beside_excuses_neither_a_key_nor_a_filter() {
     let lake = lake();
     lake.land(

@@ -60,7 +60,10 @@ async fn a_wrong_password_an_unknown_role_and_one_without_a_password_are_told_th
             sqlstate: "28P01".to_owned(),
             message: format!("password authentication failed for user \"{user}\""),
             detail: None,
-            hint: None,
+            hint: Some(
+                "The roles and their passwords are those of [[role]] in the server's configuration."
+                    .to_owned(),
+            ),
         };
         assert_eq!(refused, Err(expected), "{user}");
     }

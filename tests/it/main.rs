@@ -30,6 +30,7 @@ mod lookups;
 mod matrix;
 mod money;
 mod nobody;
+mod noticed;
 mod parameters;
 mod pieces;
 mod programs;

@@ -553,14 +553,21 @@ fn what_is_no_currency_is_said_to_be_none() {
         ("3", "ann@example.org", "EUR", 1),
     ];
     let lake = TestLake::of(&config(&orders_of("shop")), &[("shop/1.parquet", &orders(&rows))]);
-    let told = "amounts in EUX, the first of 2025-01-01, have no exchange rate of the day or before and stay NULL: ISO 4217 has no such currency; did you mean \"EUR\"?";
+    let told = |customers: &str| {
+        format!(
+            "amounts in EUX, the first of 2025-01-01, have no exchange rate of the day or before and stay NULL{customers}: ISO 4217 has no such currency; did you mean \"EUR\"?"
+        )
+    };
     let [landed] = &lake.check().unwrap().missing_rates[..] else {
         panic!()
     };
-    assert_eq!(landed.to_string(), format!("2 landed {told}"));
+    assert_eq!(landed.to_string(), format!("2 landed {}", told("")));
     lake.unify();
     let [served] = &lake.missing_rates()[..] else {
         panic!()
     };
-    assert_eq!(served.to_string(), format!("2 {told}"));
+    assert_eq!(
+        served.to_string(),
+        format!("2 {}", told(", as is the revenue of 1 customer"))
+    );
 }

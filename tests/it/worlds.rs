@@ -112,7 +112,7 @@ record_key = "id"
 time = "at"
 updated_at = "updated"
 identifiers = { email = "email" }
-columns = { survey = "'nps'", score = "amount", comment = "word" }
+columns = { survey = "'nps'", score = "floor(amount)", comment = "word" }
 [[source]]
 name = "calls"
 kind = "interaction"

@@ -231,7 +231,7 @@ impl Kind {
             required(
                 "score",
                 ColumnType::Float,
-                "The answer, on the scale of its survey",
+                "The answer, on the scale of its survey; of nps a whole number from 0 to 10",
             ),
             optional("comment", ColumnType::Text, "What the person wrote"),
         ];

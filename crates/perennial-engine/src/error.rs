@@ -148,6 +148,11 @@ impl UserError for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
+            Self::Statement {
+                hint: None,
+                class: ErrorClass::DivisionByZero,
+                ..
+            } => Some("NULLIF(x, 0) in place of a divisor x gives NULL.".to_owned()),
             Self::Statement { hint, .. } => hint.clone(),
             Self::Lake(error) => error.hint(),
             Self::Stopped(StopReason::Memory) => {

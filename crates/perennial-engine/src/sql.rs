@@ -15,6 +15,7 @@ pub(crate) mod partitions;
 pub(crate) mod postgres;
 pub(crate) mod precedence;
 pub(crate) mod sets;
+mod slip;
 pub(crate) mod subquery;
 pub(crate) mod tableoid;
 pub(crate) mod using;

@@ -78,9 +78,10 @@ impl Tally {
         }
     }
 
-    /// How many records were counted for values of a type, and the first in the order of the alphabet that is not one of it.
-    pub fn of_type(&self, identifier_type: usize) -> (u64, Option<&str>) {
-        let (mut records, mut malformed) = (0_u64, None);
+    /// How many records were counted for values of a type, those of them whose value is not one of it, and the first of such
+    /// values in the order of the alphabet.
+    pub fn of_type(&self, identifier_type: usize) -> (u64, u64, Option<&str>) {
+        let (mut records, mut malformed, mut first) = (0_u64, 0_u64, None);
         for ((kind, of_type, _), group) in &self.groups {
             if *of_type != identifier_type {
                 continue;
@@ -91,11 +92,12 @@ impl Tally {
                 .fold(group.rest, |sum, count| sum.saturating_add(*count));
             records = records.saturating_add(counted);
             if *kind == WarningKind::Malformed {
-                let first = group.values.keys().next().map(String::as_str);
-                malformed = malformed.into_iter().chain(first).min();
+                malformed = malformed.saturating_add(counted);
+                let least = group.values.keys().next().map(String::as_str);
+                first = first.into_iter().chain(least).min();
             }
         }
-        (records, malformed)
+        (records, malformed, first)
     }
 
     pub(crate) fn add(
@@ -210,13 +212,13 @@ mod tests {
     #[test]
     fn the_values_of_a_type_are_counted_with_the_first_that_is_none() {
         let mut tally = Tally::default();
-        assert_eq!(tally.of_type(0), (0, None));
+        assert_eq!(tally.of_type(0), (0, 0, None));
         tally.blocked(3, 0, "a", 0, 2);
-        assert_eq!(tally.of_type(0), (2, None));
+        assert_eq!(tally.of_type(0), (2, 0, None));
         tally.malformed(0, "c", 0, 1);
         tally.malformed(0, "b", 1, 4);
         tally.malformed(1, "a", 0, 8);
-        assert_eq!(tally.of_type(0), (7, Some("b")));
+        assert_eq!(tally.of_type(0), (7, 5, Some("b")));
     }
 
     #[test]

@@ -412,6 +412,9 @@ impl UserError for Error {
                 "There is one database, \"{0}\": connect with dbname={0}.",
                 perennial_engine::DATABASE
             )),
+            Self::AuthenticationFailed { .. } => Some(
+                "The roles and their passwords are those of [[role]] in the server's configuration.".to_owned(),
+            ),
             Self::Unsafe {
                 without: "without TLS",
                 ..

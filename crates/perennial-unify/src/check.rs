@@ -43,6 +43,7 @@ use crate::odd_times::Times;
 use crate::records::{input, one_file};
 use crate::rules::rules;
 use crate::run::READ_MEMORY;
+use crate::unpriced::{Priced, has_currencies, unpriced};
 use crate::values::{convert, day_of, instants};
 
 mod words;
@@ -107,12 +108,13 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         }
     }
     rates.finish();
-    for (source, manifest) in config.sources.iter().zip(&landing.sources) {
-        if errors.is_empty()
-            && live(manifest).next().is_some()
-            && let Err(error) = checking.currencies(source, manifest, &rates, &mut missing).await
-        {
-            errors.push(error);
+    let mut priced = Vec::new();
+    for (number, (source, manifest)) in config.sources.iter().zip(&landing.sources).enumerate() {
+        if errors.is_empty() && has_currencies(source) && live(manifest).next().is_some() {
+            match checking.currencies(source, manifest, &rates, &mut missing).await {
+                Ok(amounts) => priced.push((number, amounts)),
+                Err(error) => errors.push(error),
+            }
         }
     }
     report.missing_rates = missing.told(true);
@@ -139,7 +141,16 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
             errors.push(error);
         }
     }
-    let left = left_out(engine, previous, &landing).await.map_err(one)?;
+    let mut left = left_out(engine, previous, &landing).await.map_err(one)?;
+    // Of versions of one order, one is served.
+    let priced = priced.into_iter().map(|(number, priced): (usize, Priced)| {
+        let rows = landing.sources.get(number).into_iter().flat_map(live);
+        let source = config.sources.get(number)?;
+        Some((source, priced.of(rows.map(|file| file.unified).sum())))
+    });
+    let priced = priced.flatten().collect();
+    let unpriced = unpriced(engine, &state, previous, &landing, priced).await;
+    left.extend(unpriced.map_err(one)?);
     let told = |cause: &Cause| matches!(cause, Cause::Refused { by, .. } if faulty.contains(by.as_str()));
     let left = left.into_iter().filter(|left| !told(&left.cause));
     errors.extend(left.map(|left| Error::LeftOut(Box::new(left))));
@@ -302,21 +313,28 @@ impl Checking<'_> {
             let mut normaliser = Normaliser::new(self.rules);
             for (kind, values) in &mapped.identifiers {
                 let mut text = String::new();
-                let usable = |value: &str, text: &mut String| {
-                    normaliser.normalise(*kind, value, text) == Outcome::Value
-                };
-                let mut given = values.iter().flatten().filter(|value| !value.trim().is_empty());
-                let mut usable = usable;
-                if let Some(first) = given.next()
-                    && !usable(first, &mut text)
-                    && !given.any(|value| usable(value, &mut text))
-                {
+                let (mut given, mut usable, mut malformed, mut such) = (0, 0, 0, None);
+                for value in values.iter().flatten().filter(|value| !value.trim().is_empty()) {
+                    given += 1;
+                    match normaliser.normalise(*kind, value, &mut text) {
+                        Outcome::Value => usable += 1,
+                        Outcome::Malformed => {
+                            malformed += 1;
+                            such = such.or(Some(value));
+                        }
+                        Outcome::Blocked { .. } | Outcome::Blank => {}
+                    }
+                }
+                let values = if usable == 0 { given } else { malformed };
+                if let Some(such) = such.filter(|_| 2 * values > given) {
                     let name = self.rules.identifiers().get(*kind).map(|rule| rule.name.clone());
                     report.unusable.push(UnusableIdentifier {
                         source: source.name.clone(),
                         path: file.path.clone(),
                         name: name.unwrap_or_default(),
-                        value: first.to_owned(),
+                        values,
+                        of: given,
+                        value: such.to_owned(),
                     });
                 }
             }
@@ -388,17 +406,15 @@ impl Checking<'_> {
             .await
     }
 
-    /// Asks for the rates of all amounts of a source.
+    /// Asks for the rates of all amounts of a source, and counts those that have one.
     async fn currencies(
         &self,
         source: &SourceConfig,
         manifest: &SourceManifest,
         rates: &Rates,
         missing: &mut Missing,
-    ) -> Result<()> {
-        if !matches!(source.kind, Kind::Order | Kind::Spend) {
-            return Ok(());
-        }
+    ) -> Result<Priced> {
+        let mut priced = Priced::default();
         let last = self
             .config
             .as_of
@@ -408,13 +424,19 @@ impl Checking<'_> {
             let day = batch.column(1).as_primitive::<Date32Type>();
             let known = |row: usize| last.is_none_or(|last| day.value(row) <= last);
             for row in 0..batch.num_rows() {
-                if currency.is_valid(row) && day.is_valid(row) && known(row) {
-                    missing.wants(rates, currency.value(row), day.value(row), 1);
+                if day.is_null(row) || !known(row) {
+                    continue;
+                }
+                let currency = currency.is_valid(row).then(|| currency.value(row));
+                priced.take(rates, currency, day.value(row));
+                if let Some(currency) = currency {
+                    missing.wants(rates, currency, day.value(row), (1, 0));
                 }
             }
             Ok(())
         })
-        .await
+        .await?;
+        Ok(priced)
     }
 
     /// The sources of which most rows are of an order that no source has. In a large lake those of some orders are looked

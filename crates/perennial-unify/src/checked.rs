@@ -24,7 +24,7 @@ pub struct CheckReport {
     pub rejected: Vec<RejectedRows>,
     /// Values of optional expressions among the first rows of a file that could not be worked out.
     pub lost: Vec<LostValues>,
-    /// Identifiers of which no value among the first rows of a file can be used.
+    /// Identifiers of which no value among the first rows of a file can be used, or most are none of their type.
     pub unusable: Vec<UnusableIdentifier>,
     /// Sources of records that the first rows of overrides name and that the configuration does not have.
     pub unknown_sources: Vec<UnknownSource>,
@@ -93,7 +93,7 @@ pub struct LostValues {
     pub reason: String,
 }
 
-/// An identifier of which no value at the start of a file can be used.
+/// An identifier of which no value at the start of a file can be used, or most are none of its type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnusableIdentifier {
     /// The source.
@@ -102,7 +102,11 @@ pub struct UnusableIdentifier {
     pub path: String,
     /// The type of the identifier.
     pub name: String,
-    /// A value.
+    /// How many values cannot be used; where some can, how many are none of the type.
+    pub values: u64,
+    /// How many are given.
+    pub of: u64,
+    /// One that is none of the type.
     pub value: String,
 }
 

@@ -97,10 +97,20 @@ impl Looks {
         if first {
             tracing::warn!(
                 snapshot,
-                "another process has unified the lake with another configuration; this one serves it and runs no more: restart it to read the changed file"
+                "another process has unified the lake with another configuration; this one serves it, and runs no more until the lake is unified with its own again: restart it to read the changed file"
             );
         }
         first
+    }
+
+    /// Says, once, that the newest snapshot is of this process's configuration again after one that was not.
+    pub(crate) fn own(&mut self, snapshot: u64) {
+        if self.foreign.take().is_some() {
+            tracing::warn!(
+                snapshot,
+                "the newest snapshot is of this process's configuration again: runs go on"
+            );
+        }
     }
 
     /// Notes that a run has failed, and gives id and beginning of the first one that failed so, of those in a row.

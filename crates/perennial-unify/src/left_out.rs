@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use perennial_base::config::{Config, SourceConfig, Spot};
-use perennial_base::{Kind, counted, nearest};
+use perennial_base::{Kind, counted, currency, nearest};
 use perennial_engine::Engine;
 use perennial_lake::{Blame, FileState, Lake, Manifest, SourceFile, SourceManifest};
 
@@ -25,7 +25,7 @@ pub struct LeftOut {
     pub source: String,
     /// How many.
     pub files: u64,
-    /// How many rows of them are served.
+    /// How many rows of them are served; of [`Cause::Unpriced`], how many amounts are worth something.
     pub rows: u64,
     /// The first of them by path.
     pub first: String,
@@ -84,6 +84,19 @@ pub enum Cause {
         name: String,
         /// The type that is there instead.
         instead: Option<String>,
+    },
+    /// Most amounts of the source become NULL: the currency that is theirs now has no exchange rate.
+    Unpriced {
+        /// Where the currency of the source stands in the file.
+        at: Spot,
+        /// Its expression.
+        sql: String,
+        /// That of the first of the amounts.
+        currency: String,
+        /// The reporting currency.
+        reporting: String,
+        /// How many amounts are worth something in the snapshot.
+        of: u64,
     },
     /// A source takes them and quarantines them.
     Refused {
@@ -285,6 +298,14 @@ impl LeftOut {
                 ..
             } => format!("Did you mean \"{name}\" by \"{instead}\"?"),
             Cause::Identifier { .. } => "Map it again.".to_owned(),
+            Cause::Unpriced {
+                currency, reporting, ..
+            } => match currency::is_code(currency) {
+                true => format!(
+                    "Land rates of {currency} to {reporting}, or correct the currency of the source, of the rates or of [money]."
+                ),
+                false => "Correct the currency of the source: ISO 4217 has no such one.".to_owned(),
+            },
             Cause::Refused { blame, .. } => match blame {
                 Blame::Rows => "Correct the mapping, or raise max_bad_rows.",
                 Blame::Mapping => "Correct the mapping.",
@@ -295,6 +316,7 @@ impl LeftOut {
         };
         let meant = match &self.cause {
             Cause::Identifier { .. } => "it is meant to go",
+            Cause::Unpriced { .. } => "these amounts are meant to go",
             _ => "these rows are meant to go",
         };
         format!("{correct} If {meant}, run `perennial unify --allow-removal` once.")
@@ -420,6 +442,17 @@ impl fmt::Display for LeftOut {
                 f,
                 "{at}: source \"{source}\" has no identifier \"{name}\" any more, by which its {rows} {} served",
                 if self.rows == 1 { "is" } else { "are" }
+            ),
+            Cause::Unpriced {
+                at,
+                sql,
+                currency,
+                reporting,
+                of,
+            } => write!(
+                f,
+                "{at}: by currency = {sql}, {} of {of} amounts of source \"{source}\" become NULL: {currency} has no exchange rate to {reporting}",
+                self.rows
             ),
             Cause::Refused { at, by, reason, .. } => {
                 write!(f, "{at}: source \"{by}\" refuses {served}: {reason}")

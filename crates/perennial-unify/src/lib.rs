@@ -70,6 +70,7 @@ mod superseded;
 mod survey;
 mod undecided;
 mod unpaid;
+mod unpriced;
 mod useless;
 mod values;
 mod versions;
@@ -93,7 +94,9 @@ pub use keys::{Doubt, DoubtfulKey};
 pub use landing::Looks;
 pub use left_out::{Cause, LeftOut, Renamed};
 pub use missing_rates::{MissingRate, missing_rates};
-pub use noticed::{IdleFact, Noticed, OddTimes, OfNoOrder, Undecided, Unheard, UnknownStatus, Useless};
+pub use noticed::{
+    FewValues, IdleFact, Noticed, OddTimes, OfNoOrder, Undecided, Unheard, UnknownStatus, Useless,
+};
 pub use options::RunOptions;
 pub use progress::{Progress, Quiet};
 pub use report::Report;

@@ -6,11 +6,12 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray,
     new_null_array,
 };
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Date32Type, Field, Schema, SchemaRef};
 use chrono_tz::Tz;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
+use perennial_base::Kind;
 use perennial_base::relation::ColumnType;
 use perennial_engine::schema::data_type;
 
@@ -18,10 +19,12 @@ use crate::error::Result;
 use crate::evaluating::{attempted, evaluate, text};
 use crate::lost::{Casts, Lost, Worked};
 use crate::money::currencies;
-use crate::overrides::verdict;
 use crate::values::{convert, instants, too_large};
 
 mod planning;
+mod sound;
+
+use sound::sound;
 
 /// The expressions of a source over the columns of its files.
 #[derive(Debug)]
@@ -39,7 +42,7 @@ pub(crate) struct Mapping {
     /// Columns of the files that expressions name.
     named: Vec<usize>,
     zone: Tz,
-    timed: bool,
+    kind: Kind,
     /// Nothing later is known: the run describes this moment.
     until: Option<i64>,
 }
@@ -49,8 +52,6 @@ struct MappedColumn {
     name: String,
     target: DataType,
     required: bool,
-    /// Whether it is the word of a person.
-    verdict: bool,
     expr: Option<Optional>,
 }
 
@@ -209,7 +210,7 @@ impl Mapping {
                 .iter()
                 .find(|column| column.target == DataType::Date32);
             if let (false, Some(expr), Some(last)) = (
-                self.timed,
+                self.kind.timed(),
                 dated.and_then(|column| column.expr.as_ref()),
                 crate::values::day_of(until, self.zone),
             ) {
@@ -235,7 +236,7 @@ impl Mapping {
                 "where cannot be worked out",
             );
         }
-        if self.timed {
+        if self.kind.timed() {
             let present = |row: usize| time.as_ref().is_some_and(|time| time.is_valid(row));
             require(&present, "time is NULL or is not a time");
         }
@@ -279,19 +280,10 @@ impl Mapping {
             if column.required {
                 require(&|row| array.is_valid(row), missing(&column.name));
             }
-            if let (true, "rate", Some(rates)) = (
-                column.required,
-                column.name.as_str(),
-                array.as_primitive_opt::<Decimal128Type>(),
-            ) {
-                let sound = |row: usize| rates.is_null(row) || rates.value(row) > 0;
-                require(&sound, "rate is not above zero");
-            }
-            if let (true, Some(words)) = (column.verdict, array.as_string_opt::<i32>()) {
-                let known = |row: usize| words.is_null(row) || verdict(words.value(row)).is_some();
-                require(&known, "verdict is neither same nor different");
-            }
             columns.push(array);
+        }
+        if let Some((what, sound)) = sound(self.kind, &self.columns, &columns) {
+            require(&|row| sound.value(row), what);
         }
         let places: Vec<usize> = (0..rows)
             .filter(|row| kept.get(*row) == Some(&true) && reason.get(*row) == Some(&None))

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::{Date32Type, Int64Type, TimestampMicrosecondType};
+use datafusion::common::ScalarValue;
 use datafusion::datasource::provider_as_source;
-use datafusion::functions_aggregate::expr_fn::{count, min};
-use datafusion::logical_expr::{LogicalPlanBuilder, ident, lit};
+use datafusion::functions_aggregate::expr_fn::{count, min, sum};
+use datafusion::logical_expr::{LogicalPlanBuilder, ident, lit, when};
 use datafusion::physical_plan::collect;
 use perennial_base::{counted, currency};
 use perennial_engine::Engine;
@@ -29,6 +30,8 @@ pub struct MissingRate {
     pub day: String,
     /// How many amounts need it.
     pub amounts: u64,
+    /// How many customers have such a paid order, so that their revenue is NULL; 0 of landed amounts.
+    pub customers: u64,
     /// Whether the amounts are those of landed rows, of which some may be older versions of others, and not of what is
     /// served.
     pub landed: bool,
@@ -48,7 +51,12 @@ pub async fn missing_rates(engine: &Arc<Engine>) -> Result<Vec<MissingRate>> {
     let stored = Tables::new(engine, &state, Some(manifest)).await?;
     let rates = rates_before(&stored, config, manifest).await?;
     let mut missing = Missing::default();
-    for (table, day) in [("public.orders", "time"), ("public.spend", "date")] {
+    let payer = when(ident("paid"), ident("customer_id")).end()?;
+    let facts = [
+        ("public.orders", "time", payer),
+        ("public.spend", "date", lit(ScalarValue::Utf8(None))),
+    ];
+    for (table, day, payer) in facts {
         let Some(table) = manifest.tables.get(table) else {
             continue;
         };
@@ -56,21 +64,26 @@ pub async fn missing_rates(engine: &Arc<Engine>) -> Result<Vec<MissingRate>> {
         // Where no amount is NULL the files say so, and are not read.
         let plan = LogicalPlanBuilder::scan("facts", rows, None)?
             .filter(ident("amount").is_null())?
-            .aggregate([ident("currency")], [min(ident(day)), count(lit(1))])?
+            // By customer first: the different ones of millions are counted beside the disk.
+            .aggregate(
+                [ident("currency"), payer.alias("payer")],
+                [min(ident(day)).alias("day"), count(lit(1)).alias("amounts")],
+            )?
+            .aggregate(
+                [ident("currency")],
+                [min(ident("day")), sum(ident("amounts")), count(ident("payer"))],
+            )?
             .build()?;
         let plan = state.create_physical_plan(&plan).await?;
         for batch in collect(plan, state.task_ctx()).await? {
             let currencies = batch.column(0).as_string::<i32>();
-            let amounts = batch.column(2).as_primitive::<Int64Type>();
+            let [amounts, customers] = [2, 3].map(|at| batch.column(at).as_primitive::<Int64Type>());
             for row in 0..batch.num_rows() {
                 // An amount may be NULL although there is a rate: with it, it is too large.
                 let day = day_at(&batch, row, config.zone);
-                missing.wants(
-                    &rates,
-                    currencies.value(row),
-                    day,
-                    amounts.value(row).unsigned_abs(),
-                );
+                let count = |of: &Int64Array| of.value(row).unsigned_abs();
+                let counts = (count(amounts), count(customers));
+                missing.wants(&rates, currencies.value(row), day, counts);
             }
         }
     }
@@ -88,25 +101,27 @@ fn day_at(batch: &RecordBatch, row: usize, zone: chrono_tz::Tz) -> i32 {
     }
 }
 
-/// By currency the first day for which a rate was wanted and not there, and for how many amounts.
+/// By currency the first day for which a rate was wanted and not there, for how many amounts, and of how many customers.
 #[derive(Debug, Default)]
-pub(crate) struct Missing(BTreeMap<String, (i32, u64)>);
+pub(crate) struct Missing(BTreeMap<String, (i32, u64, u64)>);
 
 impl Missing {
-    /// Notes that so many amounts of a currency want a rate, where there is none.
-    pub(crate) fn wants(&mut self, rates: &Rates, currency: &str, day: i32, amounts: u64) {
+    /// Notes that so many amounts of a currency, of so many customers, want a rate, where there is none.
+    pub(crate) fn wants(&mut self, rates: &Rates, currency: &str, day: i32, counts: (u64, u64)) {
         if let Some(currency) = rates.without(currency, day) {
-            let (first, sum) = self.0.entry(currency.to_uppercase()).or_insert((day, 0));
-            (*first, *sum) = (day.min(*first), *sum + amounts);
+            let wanted = self.0.entry(currency.to_uppercase()).or_insert((day, 0, 0));
+            *wanted = (day.min(wanted.0), wanted.1 + counts.0, wanted.2 + counts.1);
         }
     }
 
     /// What was noted, of amounts as they have `landed` or as they are served.
     pub(crate) fn told(self, landed: bool) -> Vec<MissingRate> {
-        let named = self.0.into_iter().map(|(currency, (day, amounts))| MissingRate {
+        let named = self.0.into_iter();
+        let named = named.map(|(currency, (day, amounts, customers))| MissingRate {
             currency,
             day: day_name(day),
             amounts,
+            customers,
             landed,
         });
         named.collect()
@@ -127,6 +142,7 @@ impl fmt::Display for MissingRate {
             currency: code,
             day,
             amounts,
+            customers,
             landed,
         } = self;
         let what = if *landed { "landed amount" } else { "amount" };
@@ -137,8 +153,12 @@ impl fmt::Display for MissingRate {
         let amounts = counted(*amounts, what);
         write!(
             f,
-            "{amounts} in {code}, {the_first}of {day}, {has} no exchange rate of the day or before and {stays} NULL: "
+            "{amounts} in {code}, {the_first}of {day}, {has} no exchange rate of the day or before and {stays} NULL"
         )?;
+        if *customers > 0 {
+            write!(f, ", as is the revenue of {}", counted(*customers, "customer"))?;
+        }
+        f.write_str(": ")?;
         match currency::nearest(code) {
             _ if currency::is_code(code) => f.write_str("land rates in a source of kind fx_rate"),
             Some(near) => write!(f, "ISO 4217 has no such currency; did you mean \"{near}\"?"),

@@ -15,8 +15,10 @@ pub struct Noticed {
     pub idle_facts: Vec<IdleFact>,
     /// Words of persons about what does not exist.
     pub unheard: Vec<Unheard>,
-    /// Identifiers of a source of which no value can be used.
+    /// Identifiers of a source of which no value can be used, or most are none of their type.
     pub useless: Vec<Useless>,
+    /// Identifiers of a source that have a handful of values in thousands of rows.
+    pub few_values: Vec<FewValues>,
     /// Conditions that cannot be worked out for some rows.
     pub undecided: Vec<Undecided>,
     /// Sources most of whose rows are of a time that is probably not meant.
@@ -68,7 +70,7 @@ pub struct Unheard {
     pub near: Option<String>,
 }
 
-/// A type of identifier of which no value of a source can be used, of those that a run has read.
+/// A type of identifier of which no value of a source can be used, or most are none of it, of those that a run has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Useless {
     /// The source.
@@ -77,10 +79,29 @@ pub struct Useless {
     pub name: String,
     /// Where its expression stands in the file.
     pub at: Spot,
-    /// How many values were given.
+    /// How many values cannot be used; where some can, how many are none of the type.
     pub values: u64,
+    /// How many were given.
+    pub of: u64,
     /// One of those that are none of the type.
     pub value: String,
+}
+
+/// A type of identifier of which a source has a handful of values in thousands of rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FewValues {
+    /// The source.
+    pub source: String,
+    /// The type of the identifier.
+    pub name: String,
+    /// Where its expression stands in the file.
+    pub at: Spot,
+    /// The expression.
+    pub sql: String,
+    /// Rows with a value.
+    pub rows: u64,
+    /// Different values.
+    pub different: u64,
 }
 
 /// A status of `lifecycle.unpaid_statuses` that no order has.
@@ -137,6 +158,7 @@ impl Noticed {
         let facts = self.idle_facts.iter().map(ToString::to_string).map(placed);
         let words = self.unheard.iter().map(ToString::to_string);
         let useless = self.useless.iter().map(ToString::to_string).map(placed);
+        let few = self.few_values.iter().map(ToString::to_string).map(placed);
         let times = self.odd_times.iter().map(ToString::to_string).map(placed);
         let statuses = self
             .unknown_statuses
@@ -147,6 +169,7 @@ impl Noticed {
             .chain(facts)
             .chain(words)
             .chain(useless)
+            .chain(few)
             .chain(undecided)
             .chain(times)
             .chain(statuses)
@@ -323,19 +346,42 @@ impl fmt::Display for Useless {
             name,
             at,
             values,
+            of,
             value,
         } = self;
-        match values {
-            1 => write!(
+        match (values, of) {
+            (1, 1) => write!(
                 f,
                 "{at}: the one value of {name} of source \"{source}\", \"{value}\", cannot be used"
             ),
+            (values, of) if values == of => write!(
+                f,
+                "{at}: none of the {of} values of {name} of source \"{source}\" can be used, such as \"{value}\""
+            ),
             _ => write!(
                 f,
-                "{at}: none of the {values} values of {name} of source \"{source}\" can be used, such as \"{value}\""
+                "{at}: {values} of the {of} values of {name} of source \"{source}\" are none, such as \"{value}\""
             ),
         }?;
         f.write_str(": correct the mapping or the identifier's normalise")
+    }
+}
+
+impl fmt::Display for FewValues {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            source,
+            name,
+            at,
+            sql,
+            rows,
+            different,
+        } = self;
+        write!(
+            f,
+            "{at}: by {name} = {sql}, {rows} rows of source \"{source}\" have {}, each of which is taken for one person: correct the mapping if it is none",
+            counted(*different, "different value")
+        )
     }
 }
 

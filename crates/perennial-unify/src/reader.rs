@@ -225,7 +225,7 @@ impl FileReader {
                 match normaliser.normalise(*kind, array.value(row), &mut value) {
                     Outcome::Value => {
                         batch.push(*kind, &value);
-                        usable.insert(*kind);
+                        usable.entry(*kind).or_default().take(&value);
                     }
                     Outcome::Blocked { entry } => warnings.blocked(entry, *kind, &value, self.number, 1),
                     Outcome::Malformed => warnings.malformed(*kind, &value, self.number, 1),

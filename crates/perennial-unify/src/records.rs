@@ -1,6 +1,6 @@
 //! From landed files to records: rows in canonical form, their versions, and the identifiers that point to people.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -29,7 +29,7 @@ use crate::odd_times::Times;
 use crate::reader::{CHANGING, FileReader, UNDECODABLE, still};
 use crate::scratch::{Heap, Scratch, Stored};
 use crate::side::{Side, SideBuilder};
-use crate::useless::{read, telling, useless};
+use crate::useless::{Used, read, telling, useless};
 use crate::versions::{Known, Warned, keyed, unkeyed};
 
 /// No signature, no customer.
@@ -107,8 +107,8 @@ pub(crate) struct Counts {
     pub(crate) revived: u64,
     /// Identifiers that identify nobody: they are told of a file that stays.
     pub(crate) warnings: Tally,
-    /// The types of identifiers of which a value can be used.
-    pub(crate) usable: BTreeSet<usize>,
+    /// By type of identifier, the values that can be used.
+    pub(crate) usable: BTreeMap<usize, Used>,
     /// Values of optional expressions that could not be worked out.
     pub(crate) losses: BTreeMap<String, Loss>,
     pub(crate) failed: Option<(Blame, String)>,
@@ -248,9 +248,9 @@ impl Reading<'_> {
                 file.losses.clone_from(&counted.losses);
             }
         }
-        known
-            .useless
-            .extend(useless(source, self.rules, &staged, &counts, manifest));
+        let (useless, few_values) = useless(source, self.rules, &staged, &counts, manifest);
+        known.useless.extend(useless);
+        known.few_values.extend(few_values);
         let times = read(&counts, manifest).fold(Times::default(), |times, file| times.and(file.times));
         known.odd_times.extend(times.told(source, telling(&staged)));
         number_files(manifest, &pending.read);

@@ -5,8 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray};
-use arrow::compute::filter_record_batch;
+use arrow::array::AsArray;
 use arrow::datatypes::{Date32Type, Schema, TimestampMicrosecondType, UInt32Type};
 use datafusion::common::ScalarValue;
 use datafusion::datasource::provider_as_source;
@@ -184,15 +183,7 @@ pub(crate) async fn rates_before(stored: &Tables, config: &Config, previous: &Ma
 pub(crate) fn rates_now<'a>(config: &Config, staged: impl Iterator<Item = &'a Staged>) -> Result<Rates> {
     let mut rates = Rates::new(&config.currency);
     for staged in staged.filter(|staged| staged.kind == Kind::FxRate) {
-        for (heap, side) in staged.heaps.iter().zip(&staged.sides) {
-            let mut side = side.read();
-            for batch in heap.batches(None) {
-                let batch = batch?;
-                let beside = side.next(batch.num_rows())?;
-                let current: BooleanArray = beside.iter().map(|(_, newer)| Some(*newer == 0)).collect();
-                rates.add(&filter_record_batch(&batch, &current)?)?;
-            }
-        }
+        staged.newest(&["date", "currency", "rate"], |batch| rates.add(batch))?;
     }
     rates.finish();
     Ok(rates)

@@ -37,6 +37,7 @@ use crate::report::{Report, knew, named, quarantined, report};
 use crate::rules::{graph, rules};
 use crate::scratch::Scratch;
 use crate::stored::{Tables, Touched};
+use crate::unpriced::keep_priced;
 use crate::versions::Known;
 use crate::writing::{Part, Writing};
 
@@ -143,6 +144,9 @@ async fn attempt(
             Journal::outdated(engine, progress, began, previous.number);
         }
         return Ok(Some(Report::unchanged(previous)));
+    }
+    if same_config {
+        looks.own(base.number());
     }
     let gone = |looks: &mut Looks| {
         let message = format!(
@@ -366,6 +370,9 @@ impl Committing<'_> {
         }
         // What is refused for its rows is known now.
         keep_served(engine, self.previous, &landing, removes).await?;
+        if !removes {
+            keep_priced(engine, &state, self.previous, &landing, &staged).await?;
+        }
         let increment = self
             .touched(&reading, &stored, pending, &mut landing, &mut known, &mut staged)
             .await?;

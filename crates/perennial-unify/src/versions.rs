@@ -1,5 +1,7 @@
 //! The versions of each record, and whose it is.
 
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
 use hashbrown::HashMap;
 use perennial_base::Kind;
 use perennial_identity::{GraphBuilder, SetId, SignatureId, Tally};
@@ -7,7 +9,7 @@ use perennial_lake::SourceManifest;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::Result;
-use crate::noticed::{OddTimes, Useless};
+use crate::noticed::{FewValues, OddTimes, Useless};
 use crate::overrides::Words;
 use crate::records::{Counts, DROPPED, LEADING_COLUMNS, NOBODY, Rows, Staged};
 use crate::scratch::Stored;
@@ -22,7 +24,33 @@ pub(crate) struct Known {
     pub(crate) words: Words,
     pub(crate) warned: Vec<Warned>,
     pub(crate) useless: Vec<Useless>,
+    pub(crate) few_values: Vec<FewValues>,
     pub(crate) odd_times: Vec<OddTimes>,
+}
+
+impl Staged {
+    /// Gives columns of the rows that are the newest of their record, and are left in, batch by batch.
+    ///
+    /// # Errors
+    /// When a column is not there, when rows cannot be read back, and the first of `each`.
+    pub(crate) fn newest(
+        &self,
+        columns: &[&str],
+        mut each: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let columns = columns.iter().map(|name| self.schema.index_of(name));
+        let columns: Vec<usize> = columns.collect::<std::result::Result<_, _>>()?;
+        for (heap, side) in self.heaps.iter().zip(&self.sides) {
+            let mut side = side.read();
+            for batch in heap.batches(Some(&columns)) {
+                let batch = batch?;
+                let beside = side.next(batch.num_rows())?;
+                let newest: BooleanArray = beside.iter().map(|(_, newer)| Some(*newer == 0)).collect();
+                each(&filter_record_batch(&batch, &newest)?)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The values of a file that identify nobody.

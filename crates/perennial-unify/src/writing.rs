@@ -117,6 +117,7 @@ impl Writing<'_> {
         let words = std::mem::take(&mut known.words);
         let warned = std::mem::take(&mut known.warned);
         let useless = std::mem::take(&mut known.useless);
+        let few_values = std::mem::take(&mut known.few_values);
         let odd_times = std::mem::take(&mut known.odd_times);
         drop(known);
 
@@ -223,6 +224,7 @@ impl Writing<'_> {
             },
             unheard,
             useless,
+            few_values,
             undecided: shared.failures.told(),
             odd_times,
             unknown_statuses: if self.part.is_none() {

@@ -1,5 +1,7 @@
 //! The text of a configuration as a tree in which every key and value knows its place.
 
+use std::collections::HashSet;
+
 use toml::de::{DeTable, DeValue};
 
 use super::errors::{ConfigProblem, Place, Problem};
@@ -46,23 +48,38 @@ impl Value {
     }
 }
 
+/// What is said of a value that is none.
+const NO_VALUE: &str = "neither a number nor a text: texts stand in quotes";
+
 /// Parses `text`; entries of tables are in the order of the file.
 ///
 /// # Errors
-/// Every place at which the text is not TOML.
+/// Every line that is not TOML, by the first place in it that is not.
 pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Vec<ConfigProblem>> {
     let lines = Lines::new(text);
     let (table, errors) = DeTable::parse_recoverable(text);
     if errors.is_empty() {
         return Ok(entries(table.get_ref(), &lines));
     }
-    let problem = |error: &toml::de::Error| ConfigProblem {
-        place: error.span().map_or(Place::Whole, |span| lines.place(span.start)),
-        problem: Problem::Grammar {
-            reason: error.message().to_owned(),
-        },
-    };
-    Err(errors.iter().map(problem).collect())
+    let mut problems: Vec<ConfigProblem> = Vec::new();
+    let mut told = HashSet::new();
+    for error in errors {
+        let place = error.span().map_or(Place::Whole, |span| lines.place(span.start));
+        // The parser goes on within the line, and takes the rest of one slip for others.
+        if let Place::Line { line, .. } = place
+            && !told.insert(line)
+        {
+            continue;
+        }
+        let reason = match error.message() {
+            // Of what begins with a point, as ./lake does.
+            message if message.starts_with("invalid mantissa") => NO_VALUE.to_owned(),
+            message => message.to_owned(),
+        };
+        let problem = Problem::Grammar { reason };
+        problems.push(ConfigProblem { place, problem });
+    }
+    Err(problems)
 }
 
 fn entries(table: &DeTable<'_>, lines: &Lines<'_>) -> Vec<Entry> {

@@ -91,11 +91,17 @@ fn told(file: &str, report: CheckReport) -> Result<()> {
         source,
         path,
         name,
+        values,
+        of,
         value,
     } in &report.unusable
     {
+        let (few, are) = match values == of {
+            true => ("no".to_owned(), "can be used"),
+            false => (format!("{values} of {of} values of"), "are none"),
+        };
         show::note(&format!(
-            "warning: no {name} at the start of {path} of {source} can be used, such as \"{value}\": correct the mapping or the identifier's normalise"
+            "warning: {few} {name} at the start of {path} of {source} {are}, such as \"{value}\": correct the mapping or the identifier's normalise"
         ));
     }
     for UnknownSource {

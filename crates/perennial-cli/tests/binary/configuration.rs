@@ -436,7 +436,7 @@ fn what_is_doubtful_is_told_again_while_nothing_is_new() {
         ])),
     );
     place.write("perennial.toml", &with("record_key = \"id\"\n", ""));
-    let rate = "3 amounts in USD, the first of 2026-01-02, have no exchange rate of the day or before and stay NULL: land rates in a source of kind fx_rate";
+    let rate = "3 amounts in USD, the first of 2026-01-02, have no exchange rate of the day or before and stay NULL, as is the revenue of 2 customers: land rates in a source of kind fx_rate";
     let first = place.run(&["unify"]).exits(0).says(&["snapshot 1: ", rate]);
     assert_eq!(first.stderr.matches(rate).count(), 1, "{}", first.stderr);
     place.run(&["unify"]).exits(0).says(&["nothing is new", rate]);

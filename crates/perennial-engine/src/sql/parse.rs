@@ -14,6 +14,7 @@ use crate::sql::depth::{balance, within_bounds};
 use crate::sql::dialect::Bounded;
 use crate::sql::fetch::{null_tests, written_out};
 use crate::sql::precedence::distinct_from;
+use crate::sql::slip::remedy;
 
 /// Nesting that the parser follows before it gives up.
 pub(crate) const MAX_DEPTH: usize = 1_000;
@@ -177,11 +178,11 @@ fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
     }
     // What few tokens make is not deep.
     let statement = if tokens.len() < DEEP_TOKENS {
-        tree(sql, tokens)?
+        tree(sql, end, tokens)?
     } else if tokens.len() > MAX_TOKENS {
         return Err(too_complex());
     } else {
-        stacker::grow(DEEP_STACK, || tree(sql, tokens))?
+        stacker::grow(DEEP_STACK, || tree(sql, end, tokens))?
     };
     Ok(Parsed(Arc::new((text, statement))))
 }
@@ -209,8 +210,8 @@ fn nesting(tokens: &[TokenWithSpan]) -> usize {
     deepest
 }
 
-/// The tree of one statement. One that is too deep is also taken apart here, where the stack is large enough for it.
-fn tree(sql: &str, mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
+/// The tree of one statement, which ends at a byte of the text. One that is too deep is also taken apart here, where the stack is large enough for it.
+fn tree(sql: &str, end: usize, mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
     let dialect = Bounded::of(tokens.len());
     let behind_top = without_top(&mut tokens);
     let with_remedy = |error: Error| {
@@ -218,7 +219,10 @@ fn tree(sql: &str, mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         if behind_top.iter().any(|at| Some(position(sql, *at)) == place) {
             error.with_hint("Postgres has no TOP: write LIMIT and the number at the end of the query.")
         } else {
-            error
+            match place.and_then(|place| remedy(sql, place)) {
+                Some(remedy) if error.hint().is_none() => error.with_hint(remedy),
+                _ => error,
+            }
         }
     };
     let mut parser = Parser::new(&dialect)
@@ -229,7 +233,7 @@ fn tree(sql: &str, mut tokens: Vec<TokenWithSpan>) -> Result<Statement> {
         Err(ParserError::RecursionLimitExceeded) => return Err(too_complex()),
         Err(_) if dialect.is_exhausted() => return Err(too_complex()),
         Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
-            return Err(with_remedy(syntax_error(sql, &message, &parser)));
+            return Err(with_remedy(syntax_error(sql, end, &message, &parser)));
         }
     };
     let next = parser.peek_token();
@@ -275,7 +279,7 @@ fn too_complex() -> Error {
 }
 
 /// The parser says what it expected; Postgres names the token that did not fit.
-fn syntax_error(sql: &str, message: &str, parser: &Parser<'_>) -> Error {
+fn syntax_error(sql: &str, end: usize, message: &str, parser: &Parser<'_>) -> Error {
     match location(message) {
         Some(at) => {
             let from = offset(sql, at);
@@ -292,14 +296,14 @@ fn syntax_error(sql: &str, message: &str, parser: &Parser<'_>) -> Error {
                     format!("syntax error at or near \"{}\"", source_of(rest, &token)),
                 )
                 .with_position(position(sql, at)),
-                _ => end_of_input(sql),
+                _ => end_of_input(sql, end),
             }
         }
-        None if message.contains("EOF") => end_of_input(sql),
+        None if message.contains("EOF") => end_of_input(sql, end),
         None => {
             let token = parser.peek_token();
             if token.token == Token::EOF {
-                end_of_input(sql).with_detail(format!("{message}."))
+                end_of_input(sql, end).with_detail(format!("{message}."))
             } else {
                 at_token(sql, &token)
             }
@@ -328,8 +332,15 @@ fn at_token(sql: &str, token: &TokenWithSpan) -> Error {
 /// What a statement is told that ends too early.
 pub(crate) const END_OF_INPUT: &str = "syntax error at end of input";
 
-fn end_of_input(sql: &str) -> Error {
-    Error::new(ErrorClass::Syntax, END_OF_INPUT).with_position(sql.chars().count() + 1)
+/// Of a statement that ends at a byte: with the text, or at the `;` behind it.
+fn end_of_input(sql: &str, end: usize) -> Error {
+    let rest = sql.get(end..).unwrap_or_default().trim_start();
+    let behind = sql.chars().count() + 1;
+    let (message, place) = match rest.starts_with(';') {
+        true => ("syntax error at or near \";\"", behind - rest.chars().count()),
+        false => (END_OF_INPUT, behind),
+    };
+    Error::new(ErrorClass::Syntax, message).with_position(place)
 }
 
 /// The place that the parser's message ends with: `… at Line: 1, Column: 8`.
@@ -422,6 +433,7 @@ mod tests {
         fails("select 1 +", "syntax error at end of input", 11);
         fails("select\n  *\nfrom x)", "syntax error at or near \")\"", 18);
         fails("select 'ä', , 1", "syntax error at or near \",\"", 13);
+        fails("select (2 ; select 1", "syntax error at or near \";\"", 11);
     }
 
     // As in PostgreSQL 15, where TOP is no keyword.
@@ -435,7 +447,8 @@ mod tests {
             let hint = parse(sql).unwrap_err().hint().unwrap();
             assert!(hint.contains("LIMIT"), "{hint}");
         }
-        assert_eq!(parse("SELECT 1 5").unwrap_err().hint(), None);
+        let hint = parse("SELECT 1 5").unwrap_err().hint();
+        assert!(hint.is_some_and(|hint| !hint.contains("LIMIT")));
         for sql in [
             "SELECT top FROM t",
             "SELECT 1 FROM t AS top",

@@ -105,7 +105,6 @@ impl<'a> Planning<'a> {
                     name: name.clone(),
                     target,
                     required: false,
-                    verdict: false,
                     expr: Some(expr),
                 }));
             }
@@ -121,7 +120,6 @@ impl<'a> Planning<'a> {
                 name: column.name.to_owned(),
                 target,
                 required: column.required,
-                verdict: source.kind == Kind::IdentityOverride && column.name == "verdict",
                 expr: planned.map(|(expr, _)| expr),
             });
         }
@@ -172,7 +170,7 @@ impl<'a> Planning<'a> {
             rest,
             named: named.into_iter().collect(),
             zone: source.zone.unwrap_or(zone),
-            timed: source.kind.timed(),
+            kind: source.kind,
             until,
         };
         (mapping, self.problems)

@@ -339,6 +339,12 @@ fn grammar_and_other_values() {
     let errors = parse("[lake]\nurl = \"x\nrefresh = \"10s\"\n").expect_err("not TOML");
     assert_eq!(errors.class(), ErrorClass::Syntax);
     assert!(errors.to_string().starts_with("perennial.toml:2:"), "{errors}");
+    // One slip is one error, whatever the parser makes of the rest of its line.
+    let errors = parse("[lake]\nurl = ./lake\nrefresh = \"10s\n").expect_err("not TOML");
+    assert_eq!(
+        errors.to_string(),
+        "perennial.toml:2:7: neither a number nor a text: texts stand in quotes\nperennial.toml:3:15: invalid basic string, expected `\"`"
+    );
     check(
         "[time]\nzone = 5",
         "perennial.toml:4:8: \"zone\" in [time] must be a text, not a number\n  hint: put the value in double quotes",
