@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use perennial_testkit::{TestLake, TestServer};
+use perennial_testkit::{Bounds, RunOptions, Setup, TestLake, TestServer};
 
 use crate::support::{connect, lines, one, parquet};
 
@@ -162,4 +162,48 @@ async fn the_first_rows_of_an_order_are_the_first_of_all() {
         .await;
         assert_eq!(first, all[..limit], "{limit}");
     }
+}
+
+/// Files that runs over new files have added stand in no order with each other, as those of nobody do, of which a large
+/// lake has a hundred. A sort of their rows takes as many parts of its memory as there are threads, and not files.
+#[tokio::test]
+async fn a_sort_of_many_files_takes_the_memory_of_a_few() {
+    const FILES: usize = 12;
+    let config = CONFIG.replace("[server]", "[server]\nthreads = 2\nstatement_memory = \"48MB\"");
+    let lake = TestLake::of(&config, &[]);
+    let keep_apart = RunOptions {
+        bounds: Bounds {
+            added_files: FILES,
+            replaced: u64::MAX,
+            touched: 100,
+            small: 0,
+        },
+        ..RunOptions::SETTLED
+    };
+    for file in 0..FILES {
+        let keys: Vec<String> = (0..50).map(|row| format!("{file:02}-{row:02}")).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let path = format!("orders/{file}.parquet");
+        lake.land(
+            &path,
+            &orders(&keys, |row| Some(format!("p{file}{row}@example.org"))),
+        );
+        lake.try_run(Setup::default(), keep_apart).unwrap();
+    }
+    let stored = lake.manifest().tables["public.orders"].files.len();
+    assert!(stored >= FILES, "{stored}");
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+    let found = lines(&client, "SELECT order_id FROM orders ORDER BY amount, order_id").await;
+    let expected = (0..FILES).flat_map(|file| (0..50).map(move |row| format!("{file:02}-{row:02}")));
+    assert_eq!(found, expected.collect::<Vec<_>>());
+    // The order in which files are stored is not lost where it is asked for.
+    let by_customer = lines(&client, "SELECT customer_id FROM orders ORDER BY customer_id").await;
+    assert!(by_customer.len() == found.len() && by_customer.is_sorted());
+    let plan = lines(
+        &client,
+        "EXPLAIN SELECT customer_id FROM orders ORDER BY customer_id",
+    )
+    .await;
+    assert!(!plan.join("\n").contains("SortExec"), "{plan:?}");
 }

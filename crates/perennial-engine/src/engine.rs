@@ -39,6 +39,8 @@ pub use releases::LeaseGuard;
 
 /// The part of the memory that is kept for decoded pages of look-ups: one in so many bytes.
 const PAGES_SHARE: usize = 16;
+/// The part of its share of a statement's memory that a sort sets aside to merge what it has spilled.
+const MERGING: usize = 8;
 /// Rows of a batch.
 const BATCH_ROWS: usize = 8_192;
 
@@ -110,7 +112,8 @@ impl Engine {
         runtime.register_object_store(store.as_ref(), lake.store());
         let threads = config.server.threads.unwrap_or_else(available_threads);
         let lanes = Lanes::new(threads)?;
-        let template = template(&runtime, threads, pages)?;
+        let merging = (statement / threads / MERGING).min(10 << 20);
+        let template = template(&runtime, threads, pages, merging)?;
         let functions = functions::descriptions(&template);
         let snapshots = Snapshots::new(lake.as_ref().clone());
         let clock = options.clock.unwrap_or_else(|| Arc::new(SystemClock));
@@ -287,8 +290,8 @@ fn runtime_env(config: &Config, memory: usize) -> Result<Arc<RuntimeEnv>> {
         .build_arc()?)
 }
 
-/// Options, functions and planners that all sessions share.
-fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<SessionState> {
+/// Options, functions and planners that all sessions share. Each sort sets `merging` bytes aside for what it has spilled.
+fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize, merging: usize) -> Result<SessionState> {
     let mut options = ConfigOptions::new();
     options.sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
     options.sql_parser.collect_spans = true;
@@ -299,6 +302,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<S
     options.catalog.default_schema = SEARCH_PATH.to_owned();
     options.catalog.information_schema = false;
     options.execution.target_partitions = threads;
+    options.execution.sort_spill_reservation_bytes = merging;
     options.execution.time_zone = Some("UTC".to_owned());
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = false;
@@ -314,6 +318,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize) -> Result<S
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
         .with_physical_optimizer_rules(crate::rules::guarded::around_pushdown())
+        .with_physical_optimizer_rule(Arc::new(crate::rules::many_files::ManyFiles))
         .with_physical_optimizer_rule(Arc::new(crate::rules::ordered_scan::OrderedScans))
         .with_physical_optimizer_rule(Arc::new(crate::rules::few_rows::FewRows))
         .with_physical_optimizer_rule(Arc::new(crate::rules::yielding::YieldingJoins))

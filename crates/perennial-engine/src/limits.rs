@@ -11,11 +11,17 @@ use datafusion::execution::memory_pool::{
 };
 use perennial_base::Config;
 
-/// The budget of one statement inside of the process's pool: operators that can spill share it fairly.
+/// The budget of one statement inside of the process's pool: operators that can spill share it fairly, and leave others a
+/// part. What a sort has written to files it merges in memory that it cannot give back, and another sort that still reads
+/// would take all that is left meanwhile.
 #[derive(Debug)]
 pub(crate) struct StatementPool {
     process: Arc<ProcessPool>,
     statement: FairSpillPool,
+    limit: usize,
+    /// What operators that can spill have reserved, and all others.
+    spillable: AtomicUsize,
+    fixed: AtomicUsize,
 }
 
 /// What all statements together have reserved.
@@ -55,7 +61,24 @@ impl StatementPool {
         Self {
             process,
             statement: FairSpillPool::new(limit),
+            limit,
+            spillable: AtomicUsize::new(0),
+            fixed: AtomicUsize::new(0),
         }
+    }
+
+    fn reserved_by(&self, consumer: &MemoryConsumer) -> &AtomicUsize {
+        match consumer.can_spill() {
+            true => &self.spillable,
+            false => &self.fixed,
+        }
+    }
+
+    /// Whether an operator may have more: one that can spill, of three quarters of what others leave.
+    fn leaves_room(&self, consumer: &MemoryConsumer, additional: usize) -> bool {
+        let others = self.limit.saturating_sub(self.fixed.load(Ordering::Relaxed));
+        let spillable = self.spillable.load(Ordering::Relaxed);
+        !consumer.can_spill() || spillable.saturating_add(additional) <= others - others / 4
     }
 }
 
@@ -81,14 +104,26 @@ impl MemoryPool for StatementPool {
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         self.statement.grow(reservation, additional);
         self.process.grow(additional);
+        self.reserved_by(reservation.consumer())
+            .fetch_add(additional, Ordering::Relaxed);
     }
 
     fn shrink(&self, reservation: &MemoryReservation, bytes: usize) {
         self.statement.shrink(reservation, bytes);
         self.process.shrink(bytes);
+        self.reserved_by(reservation.consumer())
+            .fetch_sub(bytes, Ordering::Relaxed);
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
+        let consumer = reservation.consumer();
+        if !self.leaves_room(consumer, additional) {
+            return Err(DataFusionError::ResourcesExhausted(format!(
+                "{additional} more bytes for {} would leave others less than a quarter of {} bytes",
+                consumer.name(),
+                self.limit
+            )));
+        }
         if !self.process.try_grow(additional) {
             return Err(DataFusionError::ResourcesExhausted(format!(
                 "{} more bytes for {} would take all statements together above {} bytes",
@@ -99,7 +134,10 @@ impl MemoryPool for StatementPool {
         }
         self.statement
             .try_grow(reservation, additional)
-            .inspect_err(|_| self.process.shrink(additional))
+            .inspect_err(|_| self.process.shrink(additional))?;
+        self.reserved_by(consumer)
+            .fetch_add(additional, Ordering::Relaxed);
+        Ok(())
     }
 
     fn reserved(&self) -> usize {
@@ -149,4 +187,30 @@ fn installed_memory() -> Option<u64> {
     let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
     let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
     kilobytes.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sort_that_reads_leaves_room_to_one_that_merges() {
+        let process = ProcessPool::new(usize::MAX);
+        let pool: Arc<dyn MemoryPool> = Arc::new(StatementPool::new(process, 1_000));
+        let consumer =
+            |name: &str, spills: bool| MemoryConsumer::new(name).with_can_spill(spills).register(&pool);
+        let (merging, reading) = (consumer("merge", false), consumer("sort", true));
+        merging.try_grow(200).unwrap();
+        let taken = (0..1_000).take_while(|_| reading.try_grow(1).is_ok()).count();
+        // Of the 800 that are left.
+        assert_eq!(taken, 600);
+        merging.try_grow(200).unwrap();
+        assert!(merging.try_grow(1).is_err());
+        // What it has written to files is free again.
+        reading.free();
+        merging.try_grow(600).unwrap();
+        assert!(reading.try_grow(1).is_err());
+        drop((merging, reading));
+        assert_eq!(pool.reserved(), 0);
+    }
 }

@@ -242,27 +242,9 @@ impl FileTable {
                 && file.extensions.get::<Apart>().is_none()
         };
         let (files, rest): (Vec<_>, Vec<_>) = files.into_iter().partition(valued);
-        let mut groups = Self::shared(files, partitions);
+        let mut groups = shared(files, partitions);
         groups.extend(rest.into_iter().map(|file| FileGroup::new(vec![file])));
         groups
-    }
-
-    fn shared(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
-        let total: u64 = files.iter().map(PartitionedFile::effective_size).sum();
-        let share = total.div_ceil(partitions.max(1) as u64).max(1);
-        let mut groups: Vec<Vec<PartitionedFile>> = Vec::new();
-        let mut filled = u64::MAX;
-        for file in files {
-            if filled >= share && groups.len() < partitions.max(1) {
-                groups.push(Vec::new());
-                filled = 0;
-            }
-            filled = filled.saturating_add(file.effective_size());
-            if let Some(group) = groups.last_mut() {
-                group.push(file);
-            }
-        }
-        groups.into_iter().map(FileGroup::new).collect()
     }
 }
 
@@ -338,6 +320,25 @@ impl TableProvider for FileTable {
     fn statistics(&self) -> Option<Statistics> {
         Some(self.statistics.clone())
     }
+}
+
+/// Shares files among so many groups of about equal size, in their order.
+pub(crate) fn shared(files: Vec<PartitionedFile>, partitions: usize) -> Vec<FileGroup> {
+    let total: u64 = files.iter().map(PartitionedFile::effective_size).sum();
+    let share = total.div_ceil(partitions.max(1) as u64).max(1);
+    let mut groups: Vec<Vec<PartitionedFile>> = Vec::new();
+    let mut filled = u64::MAX;
+    for file in files {
+        if filled >= share && groups.len() < partitions.max(1) {
+            groups.push(Vec::new());
+            filled = 0;
+        }
+        filled = filled.saturating_add(file.effective_size());
+        if let Some(group) = groups.last_mut() {
+            group.push(file);
+        }
+    }
+    groups.into_iter().map(FileGroup::new).collect()
 }
 
 fn planned(schema: &TableSchema, file: StoredFile) -> PartitionedFile {

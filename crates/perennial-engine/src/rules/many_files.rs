@@ -1,0 +1,84 @@
+//! A scan of many files whose order nobody needs has as many streams as there are threads.
+//!
+//! A table in an order is read in streams of files that follow each other in it. Files that do not, which are those of
+//! nobody and those of runs over new files, are streams of their own: a large table has a hundred. Each stream has its
+//! buffers, and sorts that spill share the memory of their statement among as many.
+
+use std::sync::Arc;
+
+use datafusion::common::Result;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::datasource::physical_plan::{FileScanConfig, FileScanConfigBuilder};
+use datafusion::datasource::source::DataSourceExec;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::sorts::partial_sort::PartialSortExec;
+use datafusion::physical_plan::tree_node::PlanContext;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+
+use crate::provider::shared;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct ManyFiles;
+
+impl PhysicalOptimizerRule for ManyFiles {
+    fn optimize(
+        &self,
+        plan: Arc<dyn ExecutionPlan>,
+        config: &ConfigOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let streams = config.execution.target_partitions;
+        // Of an answer in several streams no order is promised.
+        let ordered = plan.output_partitioning().partition_count() == 1;
+        let mut plan = PlanContext::<bool>::new_default(plan);
+        plan.data = ordered;
+        let plan = plan.transform_down(|mut node| {
+            let partial = node.plan.is::<PartialSortExec>();
+            let required = node.plan.required_input_ordering();
+            let maintained = node.plan.maintains_input_order();
+            for (at, child) in node.children.iter_mut().enumerate() {
+                let required = partial || required.get(at).is_none_or(Option::is_some);
+                child.data = required || node.data && maintained.get(at).is_none_or(|maintained| *maintained);
+            }
+            let fewer = if node.data {
+                None
+            } else {
+                in_streams(&node.plan, streams)
+            };
+            Ok(match fewer {
+                Some(plan) => {
+                    node.plan = plan;
+                    Transformed::yes(node)
+                }
+                None => Transformed::no(node),
+            })
+        })?;
+        Ok(plan.data.plan)
+    }
+
+    fn name(&self) -> &'static str {
+        "many_files"
+    }
+
+    fn schema_check(&self) -> bool {
+        true
+    }
+}
+
+/// A scan of more streams in so many of them, without an order.
+fn in_streams(plan: &Arc<dyn ExecutionPlan>, streams: usize) -> Option<Arc<dyn ExecutionPlan>> {
+    let scan = plan.downcast_ref::<DataSourceExec>()?;
+    let files = scan.data_source().downcast_ref::<FileScanConfig>()?;
+    if files.file_groups.len() <= streams {
+        return None;
+    }
+    let groups = files.file_groups.iter();
+    let all = groups.flat_map(|group| group.iter().cloned()).collect();
+    let config = FileScanConfigBuilder::from(files.clone())
+        .with_file_groups(shared(all, streams))
+        .with_output_ordering(Vec::new())
+        .with_preserve_order(false)
+        .build();
+    Some(DataSourceExec::from_data_source(config))
+}
