@@ -254,6 +254,39 @@ fn stages_that_nobody_can_be_in_are_told_with_their_line() {
     );
 }
 
+/// A row is read once: with what changes from run to run it would be another row by when it was read.
+#[test]
+fn what_another_run_would_read_differently_is_an_error_with_its_place() {
+    let config = config("", "");
+    let line = |text: &str| 1 + config.lines().position(|line| line.starts_with(text)).unwrap();
+    for (usual, instead, at) in [
+        (
+            KEY,
+            "record_key = \"random()::text\"",
+            format!("{}:14: record_key", line(KEY)),
+        ),
+        (
+            AMOUNT,
+            "amount = \"extract(epoch FROM now())\"",
+            format!("{}:22: columns.amount", line("columns")),
+        ),
+    ] {
+        let lake = lake(&[(usual, instead)], "", &[("orders/1.parquet", &three())]);
+        let errors = lake.check().unwrap_err();
+        let name = if usual == KEY { "random" } else { "now" };
+        let told =
+            format!("perennial.toml:{at} of source \"shop\": {name}() gives another value at each run");
+        assert!(errors[0].contains(&told), "{errors:?}");
+    }
+    let filter = format!("{KEY}\nwhere = \"at < now()\"");
+    let lake = lake(&[(KEY, &filter)], "", &[("orders/1.parquet", &three())]);
+    let errors = lake.check().unwrap_err();
+    assert!(
+        errors[0].contains("where of source \"shop\": now() gives another value"),
+        "{errors:?}"
+    );
+}
+
 #[test]
 fn a_fact_may_not_ask_for_what_is_known_only_now() {
     let facts = "[lifecycle.facts]\nclosing = \"orders where refunded > 0\"\n";

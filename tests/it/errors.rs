@@ -454,6 +454,11 @@ async fn what_is_wrong_has_a_remedy() {
         ("SET statement_timout = 0", "statement_timeout"),
         ("SELECT * FORM orders", "\"FROM\" by \"FORM\""),
         ("SELECT amount / 0 FROM orders", "NULLIF(x, 0)"),
+        ("SELECT count(*) FROM orders JOIN refunds", "CROSS JOIN"),
+        (
+            "SELECT count(*) FROM orders o LEFT JOIN refunds r WHERE o.order_id = r.order_id",
+            "CROSS JOIN",
+        ),
         ("SELECT amount / (amount - amount) FROM orders", "NULLIF(x, 0)"),
         // What stands in the place of a day is meant for another argument.
         (

@@ -220,7 +220,22 @@ pub fn counted(number: impl Into<u64>, what: &str) -> String {
 /// The name in `known` that `name` was probably meant to be, if one is near enough to suggest: a third of the letters of the
 /// shorter of the two may be wrong, and of names of one or two letters none.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_within(name, known, |letters| letters / 3)
+}
+
+/// The same of columns, of which there are few to choose from: half of the letters may be wrong, and three at most, as in
+/// Postgres (`updateFuzzyAttrMatchState`).
+pub fn nearest_column<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_within(name, known, |letters| (letters / 2).min(3))
+}
+
+fn nearest_within<'a>(
+    name: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    wrong: impl Fn(usize) -> usize,
+) -> Option<&'a str> {
     let name = name.to_lowercase();
+    let letters = name.chars().count();
     known
         .into_iter()
         .map(|candidate| {
@@ -229,7 +244,7 @@ pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
                 candidate,
             )
         })
-        .filter(|(distance, candidate)| *distance <= candidate.chars().count().min(name.chars().count()) / 3)
+        .filter(|(distance, candidate)| *distance <= wrong(candidate.chars().count().min(letters)))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -248,5 +263,9 @@ mod tests {
         assert_eq!(nearest("knd", ["kind", "name"]), Some("kind"));
         assert_eq!(nearest("mod", ["cos", "md5", "round"]), None);
         assert_eq!(nearest("ab", ["abs", "a", "cb"]), None);
+        // Of columns more may be wrong.
+        assert_eq!(nearest("amnt", ["amount", "time"]), None);
+        assert_eq!(nearest_column("amnt", ["amount", "time"]), Some("amount"));
+        assert_eq!(nearest_column("colour", known), None);
     }
 }

@@ -2,7 +2,7 @@
 
 use datafusion::arrow::error::ArrowError;
 use datafusion::common::{DataFusionError, SchemaError};
-use perennial_base::error::{ErrorClass, UserError, nearest};
+use perennial_base::error::{ErrorClass, UserError, nearest, nearest_column};
 use perennial_udf_kit::FunctionError;
 
 mod calls;
@@ -276,7 +276,7 @@ fn translate_schema(error: &SchemaError) -> Error {
                 format!("column {shown} does not exist"),
             );
             let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
-            match nearest(&field.name, names) {
+            match nearest_column(&field.name, names) {
                 Some(near) if near != field.name => {
                     error.with_hint(format!("Perhaps you meant to reference the column \"{near}\"."))
                 }

@@ -7,7 +7,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{Cast, Expr, TryCast, lit};
+use datafusion::logical_expr::{Cast, Expr, TryCast, Volatility, lit};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, ExprWithAlias, SelectItem, SetExpr, Statement};
@@ -90,8 +90,25 @@ pub async fn selected(engine: &Engine, sql: &str, relation: &str, columns: &Sche
 /// Plans an expression for evaluation on batches of a schema.
 ///
 /// # Errors
-/// Types that do not go together, and functions that cannot be run.
+/// Types that do not go together, functions that cannot be run, and functions such as `now()` and `random()`, with which a
+/// row would be another one at each run.
 pub fn physical(state: &SessionState, expr: Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
+    let mut moving = None;
+    expr.apply(|part| {
+        if let Expr::ScalarFunction(call) = part
+            && call.func.signature().volatility != Volatility::Immutable
+        {
+            moving = Some(call.func.name().to_owned());
+            return Ok(TreeNodeRecursion::Stop);
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if let Some(name) = moving {
+        return Err(
+            Error::new(ErrorClass::InvalidArgument, format!("{name}() gives another value at each run"))
+                .with_hint("A row is read once, whenever it lands. In a segment, as_of_at is the moment that the snapshot describes, and recency_days and tenure_days move with it."),
+        );
+    }
     let context = SimplifyContext::builder()
         .with_schema(Arc::new(schema.clone()))
         .with_config_options(Arc::clone(state.config_options()))

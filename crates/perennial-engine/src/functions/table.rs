@@ -301,9 +301,13 @@ fn read<'a>(
             )));
         }
         if !parameter.choices.is_empty() && !parameter.choices.contains(&value.as_str()) {
+            let (name, function) = (parameter.name, function.name);
             return Err(Error::new(
                 ErrorClass::InvalidArgument,
-                format!("invalid {} \"{value}\" of {}", parameter.name, function.name),
+                match value.as_str() {
+                    "" => format!("{name} of {function} is NULL or empty"),
+                    value => format!("invalid {name} \"{value}\" of {function}"),
+                },
             )
             .with_hint(format!("Use one of: {}.", parameter.choices.join(", "))));
         }

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use perennial_base::Config;
+use perennial_base::ErrorClass;
 
 use crate::error::{Error, Result, specified_twice};
 use crate::functions::postgres::equals_any;
@@ -94,6 +95,10 @@ impl VisitorMut for Rules<'_> {
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Error> {
         if let Some(name) = named_twice(select) {
             return ControlFlow::Break(specified_twice(&name));
+        }
+        if using::unconditional(select) {
+            let error = Error::new(ErrorClass::Syntax, "a JOIN has neither ON nor USING");
+            return ControlFlow::Break(error.with_hint("Write CROSS JOIN for all pairs of rows."));
         }
         name_columns(select);
         if self.context.reading.is_some() {

@@ -43,6 +43,20 @@ const PARTS: [(Keyword, &str); 7] = [
     (Keyword::OFFSET, "OFFSET"),
 ];
 
+/// Words behind which a bracket is none of a call.
+const NO_CALLS: [Keyword; 10] = [
+    Keyword::ALL,
+    Keyword::ANY,
+    Keyword::AS,
+    Keyword::EXISTS,
+    Keyword::FILTER,
+    Keyword::FROM,
+    Keyword::IN,
+    Keyword::JOIN,
+    Keyword::OVER,
+    Keyword::USING,
+];
+
 /// What to do about a statement that does not fit at a token, which stands at a place counted in characters from 1; behind
 /// the last one for a statement that ends too early.
 pub(super) fn remedy(sql: &str, place: usize) -> Option<String> {
@@ -91,16 +105,19 @@ pub(super) fn remedy(sql: &str, place: usize) -> Option<String> {
     match keyword(at) {
         _ if *last == Token::Comma => Some("Is the comma before it one too many?".to_owned()),
         // The parser takes a word behind a comma for a name.
-        _ if behind == Some(&Token::Comma) && keyword(last) == Some(Keyword::FROM) => {
-            Some("Is the comma before FROM one too many?".to_owned())
-        }
+        _ if behind == Some(&Token::Comma) && begins_a_part(last) => Some(format!(
+            "Is the comma before {} one too many?",
+            last.to_string().to_uppercase()
+        )),
         Some(Keyword::GROUP | Keyword::ORDER | Keyword::PARTITION) if !followed => Some(format!(
             "\"{at}\" is followed by BY; a column of that name stands in quotes."
         )),
         _ if is_operand(last) && is_operand(at) => {
             Some("Is a comma or an operator missing before it?".to_owned())
         }
-        Some(_) if open > 0 => Some("Is a closing bracket missing before it?".to_owned()),
+        Some(_) if begins_a_part(at) && calls(&before) => {
+            Some("Is a closing bracket missing before it?".to_owned())
+        }
         _ => None,
     }
 }
@@ -123,6 +140,29 @@ fn later(at: &Token, before: &[Token]) -> Option<&'static str> {
         }
     }
     PARTS.get(found?).map(|(_, name)| *name)
+}
+
+/// Whether a token begins a part of a query.
+fn begins_a_part(token: &Token) -> bool {
+    PARTS.iter().any(|(word, _)| keyword(token) == Some(*word))
+}
+
+/// Whether the innermost open bracket is that of a call, and of no query.
+fn calls(before: &[Token]) -> bool {
+    let mut depth = 0;
+    for (at, token) in before.iter().enumerate().rev() {
+        match token {
+            Token::RParen => depth += 1,
+            Token::LParen if depth > 0 => depth -= 1,
+            Token::LParen => {
+                let behind = at.checked_sub(1).and_then(|behind| before.get(behind));
+                let called = matches!(behind, Some(Token::Word(word)) if !NO_CALLS.contains(&word.keyword));
+                return called && before.get(at + 1).and_then(keyword) != Some(Keyword::SELECT);
+            }
+            _ => {}
+        }
+    }
+    false
 }
 
 /// How many brackets are open.
@@ -152,7 +192,10 @@ fn near(token: &Token, behind: Option<&Token>) -> Option<&'static str> {
         None => false,
     };
     let unknown = word.quote_style.is_none() && word.keyword == Keyword::NoKeyword;
-    nearest(&word.value, WORDS).filter(|_| unknown && !named)
+    let meant = nearest(&word.value, WORDS).filter(|_| unknown && !named)?;
+    // A name may be such a word in the plural, as orders and values are.
+    let plural = word.value.to_uppercase().strip_suffix('S') == Some(meant);
+    (!plural).then_some(meant)
 }
 
 /// The word of the language that a token is.
@@ -212,6 +255,7 @@ mod tests {
         let between = "Is a comma or an operator missing before it?";
         check("SELECT a b c FROM t", Some(between));
         check("SELECT a \"form\" c FROM t", Some(between));
+        check("SELECT a FROM t WHERE orders 5", Some(between));
         check("SELECT 1 IN (1 2)", Some(between));
     }
 
@@ -234,6 +278,10 @@ mod tests {
             Some("\"ORDER\" is followed by BY; a column of that name stands in quotes."),
         );
         check("SELECT a, FROM t", Some("Is the comma before FROM one too many?"));
+        check(
+            "SELECT sum(a) OVER (PARTITION BY c, ORDER BY d) FROM t",
+            Some("Is the comma before ORDER one too many?"),
+        );
         check(
             "SELECT a, 1, FROM t",
             Some("Is the comma before FROM one too many?"),

@@ -342,6 +342,16 @@ fn only(columns: &[(String, Expr)], name: &str) -> Option<Expr> {
     }
 }
 
+/// Whether a join other than a cross join has no condition: the planner makes pairs of all rows of it, or nothing.
+pub(super) fn unconditional(select: &Select) -> bool {
+    let joins = select.from.iter().flat_map(|item| &item.joins);
+    let mut operators = joins.map(|join| &join.join_operator);
+    operators.any(|operator| {
+        !matches!(operator, JoinOperator::CrossJoin(_))
+            && matches!(constraint(operator), Some(JoinConstraint::None))
+    })
+}
+
 fn merges(item: &TableWithJoins) -> bool {
     item.joins.iter().any(|join| {
         matches!(
