@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, StringArray};
-use perennial_testkit::{Renamed, RunOptions, Setup, TestLake};
+use perennial_testkit::{FixedClock, Renamed, RunOptions, Setup, TestLake};
 
 use crate::runs::{config, orders};
 use crate::support::parquet;
+use crate::worlds::NEW_YEAR;
 
 const RUN: RunOptions = RunOptions::SETTLED;
 const REMOVING: RunOptions = RunOptions {
@@ -286,6 +287,25 @@ fn another_name_of_a_source_excuses_no_currency() {
     let renamed = renamed.replacen("currency = \"currency\"", "currency = \"state\"", 1);
     let why = "by currency = state, 3 of 3 amounts of source \"store\" become NULL: PAID has no exchange rate to EUR";
     is_refused(&lake, &renamed, why, "4|10.0000");
+}
+
+/// An export that is written just before a server starts with a changed file.
+#[test]
+fn files_that_are_not_at_rest_are_not_taken_away_by_another_configuration() {
+    let lake = lake();
+    lake.configure(&config("", WEB).replacen("record_key = \"id\"", "record_key = \"email\"", 1));
+    write_anew(&lake);
+    // At this moment of the past no file has come to rest.
+    let early = || Setup {
+        clock: Some(Arc::new(FixedClock::new(NEW_YEAR))),
+        ..Setup::default()
+    };
+    let looking = RunOptions { settle: false, ..RUN };
+    let report = lake.try_run(early(), looking).unwrap();
+    assert_eq!((report.snapshot, served(&lake).as_str()), (None, "4|40.0000"));
+    // When they have, it is looked at as at any other time.
+    let refused = lake.try_run(Setup::default(), RUN).unwrap_err();
+    assert!(refused.contains("are older versions of others"), "{refused}");
 }
 
 #[test]

@@ -79,9 +79,10 @@ impl Tally {
     }
 
     /// How many records were counted for values of a type, those of them whose value is not one of it, and the first of such
-    /// values in the order of the alphabet.
+    /// values in the order of the alphabet; where there is none, the first that is on the block list.
     pub fn of_type(&self, identifier_type: usize) -> (u64, u64, Option<&str>) {
-        let (mut records, mut malformed, mut first) = (0_u64, 0_u64, None);
+        let (mut records, mut malformed) = (0_u64, 0_u64);
+        let (mut first, mut blocked) = (None, None);
         for ((kind, of_type, _), group) in &self.groups {
             if *of_type != identifier_type {
                 continue;
@@ -91,13 +92,17 @@ impl Tally {
                 .values()
                 .fold(group.rest, |sum, count| sum.saturating_add(*count));
             records = records.saturating_add(counted);
-            if *kind == WarningKind::Malformed {
-                malformed = malformed.saturating_add(counted);
-                let least = group.values.keys().next().map(String::as_str);
-                first = first.into_iter().chain(least).min();
+            let least = group.values.keys().next().map(String::as_str);
+            match kind {
+                WarningKind::Malformed => {
+                    malformed = malformed.saturating_add(counted);
+                    first = first.into_iter().chain(least).min();
+                }
+                WarningKind::Blocked { .. } => blocked = blocked.into_iter().chain(least).min(),
+                _ => {}
             }
         }
-        (records, malformed, first)
+        (records, malformed, first.or(blocked))
     }
 
     pub(crate) fn add(
@@ -214,7 +219,7 @@ mod tests {
         let mut tally = Tally::default();
         assert_eq!(tally.of_type(0), (0, 0, None));
         tally.blocked(3, 0, "a", 0, 2);
-        assert_eq!(tally.of_type(0), (2, 0, None));
+        assert_eq!(tally.of_type(0), (2, 0, Some("a")));
         tally.malformed(0, "c", 0, 1);
         tally.malformed(0, "b", 1, 4);
         tally.malformed(1, "a", 0, 8);

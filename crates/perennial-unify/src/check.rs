@@ -313,7 +313,8 @@ impl Checking<'_> {
             let mut normaliser = Normaliser::new(self.rules);
             for (kind, values) in &mapped.identifiers {
                 let mut text = String::new();
-                let (mut given, mut usable, mut malformed, mut such) = (0, 0, 0, None);
+                let (mut given, mut usable, mut malformed) = (0, 0, 0);
+                let (mut such, mut blocked) = (None, None);
                 for value in values.iter().flatten().filter(|value| !value.trim().is_empty()) {
                     given += 1;
                     match normaliser.normalise(*kind, value, &mut text) {
@@ -322,11 +323,12 @@ impl Checking<'_> {
                             malformed += 1;
                             such = such.or(Some(value));
                         }
-                        Outcome::Blocked { .. } | Outcome::Blank => {}
+                        Outcome::Blocked { .. } => blocked = blocked.or(Some(value)),
+                        Outcome::Blank => {}
                     }
                 }
                 let values = if usable == 0 { given } else { malformed };
-                if let Some(such) = such.filter(|_| 2 * values > given) {
+                if let Some(such) = such.or(blocked).filter(|_| 2 * values > given) {
                     let name = self.rules.identifiers().get(*kind).map(|rule| rule.name.clone());
                     report.unusable.push(UnusableIdentifier {
                         source: source.name.clone(),

@@ -248,7 +248,7 @@ fn tell(report: Report, file: &str, unclaimed: &mut HashSet<String>) {
         }
     }
     for departed in &report.departed {
-        tracing::info!("{departed}");
+        tracing::warn!("{departed}");
     }
     if let Some(snapshot) = report.snapshot {
         tracing::info!(

@@ -95,7 +95,7 @@ pub enum Cause {
         currency: String,
         /// The reporting currency.
         reporting: String,
-        /// How many amounts are worth something in the snapshot.
+        /// How many amounts would be served that are worth something in the snapshot.
         of: u64,
     },
     /// A source takes them and quarantines them.

@@ -168,7 +168,8 @@ async fn attempt(
     let looked = look_at_rest(engine, previous, looks, afresh, options.settle).await;
     let (landing, now) =
         looked.inspect_err(|error| Journal::failed(engine, progress, looks, began, error))?;
-    if looks.postpone(&landing) && !options.settle && !afresh {
+    // Nor is a file that is not at rest one that another configuration takes away.
+    if looks.postpone(&landing) && !options.settle {
         tracing::info!(
             file = landing.rewriting,
             "a file is being written anew; the run waits for it"

@@ -69,10 +69,11 @@ impl Priced {
         most.map(|(currency, _)| currency.as_str())
     }
 
-    /// Whether most of the amounts that were worth something are not any more, as they lack a rate that they had.
-    fn loses(&self, before: &Before) -> bool {
+    /// How many amounts are worth nothing any more, as they lack a rate that they had; none where those are not most.
+    fn lost(&self, before: &Before) -> Option<u64> {
         let newly = self.without.saturating_sub(before.without);
-        2 * self.with < before.with && 2 * newly > before.with
+        let lost = newly.min(before.with.saturating_sub(self.with));
+        (2 * self.with < before.with && 2 * newly > self.with + self.without).then_some(lost)
     }
 }
 
@@ -146,16 +147,16 @@ pub(crate) async fn unpriced(
         let (Some(written), Some(currency)) = (source.column("currency"), priced.currency()) else {
             continue;
         };
-        if !priced.loses(&before) {
+        let Some(lost) = priced.lost(&before) else {
             continue;
-        }
+        };
         let files = previous.sources.get(called).map(|source| source.files.as_slice());
         let live = |file: &&SourceFile| file.state == FileState::Live;
         let mut files = files.unwrap_or_default().iter().filter(live);
         let first = files.next().map(|file| file.path.clone());
         found.push(LeftOut {
             source: source.name.clone(),
-            rows: before.with - priced.with,
+            rows: lost,
             files: u64::from(first.is_some()) + files.count() as u64,
             first: first.unwrap_or_default(),
             cause: Cause::Unpriced {
@@ -163,7 +164,7 @@ pub(crate) async fn unpriced(
                 sql: written.sql.clone(),
                 currency: currency.to_owned(),
                 reporting: config.currency.clone(),
-                of: before.with,
+                of: priced.with + lost,
             },
         });
     }
@@ -242,22 +243,24 @@ mod tests {
 
     #[test]
     fn what_was_worth_nothing_before_is_not_lost_now() {
-        let check = |now: [u64; 2], before: [u64; 2], expected: bool| {
+        let check = |now: [u64; 2], before: [u64; 2], expected: Option<u64>| {
             let [with, without] = before;
-            let loses = priced(now[0], now[1]).loses(&Before { with, without });
-            assert_eq!(loses, expected, "{now:?} {before:?}");
+            let lost = priced(now[0], now[1]).lost(&Before { with, without });
+            assert_eq!(lost, expected, "{now:?} {before:?}");
         };
         // Exchanged columns.
-        check([0, 100], [100, 0], true);
-        check([49, 51], [100, 0], true);
-        check([50, 50], [100, 0], false);
+        check([0, 100], [100, 0], Some(100));
+        check([49, 51], [100, 0], Some(51));
+        check([50, 50], [100, 0], None);
         // An earlier moment, before rates begin: what follows it is not there, and the rest had no rate before.
-        check([0, 1_000], [300, 1_000], false);
+        check([0, 1_000], [300, 1_000], None);
+        // And one by which those that are left lose theirs.
+        check([0, 40], [100, 0], Some(40));
         // A condition that leaves out what has one.
-        check([45, 60], [100, 60], false);
+        check([45, 60], [100, 60], None);
         // Orders in another currency that land beside.
-        check([100, 1_000], [100, 0], false);
-        check([0, 0], [0, 0], false);
+        check([100, 1_000], [100, 0], None);
+        check([0, 0], [0, 0], None);
     }
 
     #[test]

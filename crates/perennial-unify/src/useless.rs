@@ -18,6 +18,8 @@ const FEW: u64 = 10;
 const DIFFERENT: usize = 16;
 /// How many rows each of them has then, on average: a customer has less.
 const ROWS_PER_VALUE: u64 = 1_000;
+/// How many rows the only value of a source has that is taken for one customer, who then has all of it.
+const ROWS_OF_ONE: u64 = 100;
 
 /// The values of a type that can be used.
 #[derive(Debug, Default, Clone)]
@@ -64,7 +66,7 @@ struct Given<'a> {
     used: Used,
     /// Values that cannot be used.
     unusable: u64,
-    /// Those of them that are none of the type, and one of these.
+    /// Those of them that are none of the type, and one of these, or of those that are blocked.
     malformed: u64,
     such: Option<&'a str>,
 }
@@ -116,7 +118,10 @@ impl<'a> Given<'a> {
     fn few(&self, source: &str, name: &str, written: &Expression, newest: u64) -> Option<FewValues> {
         let different = self.used.different.len();
         let rows = self.used.rows.min(newest);
-        let few = (1..=DIFFERENT).contains(&different) && rows >= ROWS_PER_VALUE * different as u64;
+        let few = match different {
+            1 => rows >= ROWS_OF_ONE,
+            _ => (2..=DIFFERENT).contains(&different) && rows >= ROWS_PER_VALUE * different as u64,
+        };
         few.then(|| FewValues {
             source: source.to_owned(),
             name: name.to_owned(),
@@ -193,8 +198,9 @@ mod tests {
         };
         let many = u64::MAX;
         check(&[], many, None);
-        check(&[used(0..1, 999)], many, None);
-        check(&[used(0..1, 600), used(0..1, 400)], many, Some(1));
+        check(&[used(0..1, 99)], many, None);
+        check(&[used(0..1, 60), used(0..1, 40)], many, Some(1));
+        check(&[used(0..2, 999)], many, None);
         check(&[used(0..8, 1_000), used(8..16, 1_000)], many, Some(16));
         check(&[used(0..8, 2_000), used(8..17, 2_000)], many, None);
         check(&[used(0..17, 2_000), used(0..17, 2_000)], many, None);
