@@ -4,6 +4,7 @@ use super::source::Draft;
 use super::sql::{column_sql, expression, quote, time_sql};
 use super::words::{self, Concept, plain};
 use super::{ColumnFacts, ColumnShape, FolderFacts, KeyQuestion, RepeatedKey};
+use crate::config::render::string;
 use crate::kind::Kind;
 
 /// Share of the keys with several rows whose other columns stay as they are, from which the rows are taken for versions.
@@ -189,9 +190,9 @@ impl<'a> Draft<'a> {
         };
         let remedy = match keys.first().filter(|column| column.null_ratio == 0.0) {
             Some(column) => format!(
-                "; where the rows with one value are versions of one row, write record_key = {:?}, and in updated_at what \
+                "; where the rows with one value are versions of one row, write record_key = {}, and in updated_at what \
                  orders them",
-                quote(&column.name)
+                string(&quote(&column.name))
             ),
             None => String::new(),
         };

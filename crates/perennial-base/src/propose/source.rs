@@ -199,7 +199,7 @@ impl<'a> Draft<'a> {
         let named = self.facts.columns.iter().find(|column| named_moment(column));
         let unread = match named.and_then(|column| Some((column, column.samples.first()?))) {
             Some((column, sample)) => format!(
-                "; {:?} is named like a time and holds {sample:?}, which is no form that is read by itself: write what makes \
+                "; \"{}\" is named like a time and holds \"{sample}\", which is no form that is read by itself: write what makes \
                  a time of it, such as time = \"to_timestamp({}, '%d/%m/%Y')\"",
                 column.name,
                 quote(&column.name)

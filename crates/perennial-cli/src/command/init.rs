@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use perennial_base::Config;
-use perennial_base::config::RoleConfig;
+use perennial_base::config::{RoleConfig, render};
 use perennial_base::propose::propose;
 use perennial_engine::{Engine, EngineOptions};
 use perennial_lake::Lake;
@@ -50,7 +50,7 @@ impl Init {
         let url = url_from(&self.lake, &base)?;
         // What is wrong with the argument is said of the argument, not of a configuration that is not there yet.
         Lake::open(&url, &base)?;
-        let text = format!("[lake]\nurl = {url:?}\n");
+        let text = format!("[lake]\nurl = {}\n", render::string(&url));
         let config = Config::parse(&text, &base, &|_| None)?;
         let lake = || InLake(self.lake.clone());
         let engine = Engine::open(Arc::new(config), EngineOptions::default())

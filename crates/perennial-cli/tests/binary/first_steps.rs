@@ -73,6 +73,23 @@ fn the_commands_of_the_readme_lead_from_files_to_answers() {
     assert_eq!(place.answers("SELECT currency FROM orders"), ["EUR"]);
 }
 
+/// As folders are called on a Mac, where an é is an e and its accent, and in Thailand.
+#[test]
+fn init_takes_a_folder_whose_name_has_marks_of_their_own() {
+    let place = Place::new();
+    let bytes = place.parquet("SELECT * FROM (VALUES ('o1', 'ann@example.org', 10.0, TIMESTAMPTZ '2026-01-05 00:00:00Z')) AS t (order_id, email, amount, ordered_at)");
+    for (number, name) in ["kunde\u{301}n", "ข้อมูล"].into_iter().enumerate() {
+        let folder = place.path(name).join("orders");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("1.parquet"), &bytes).unwrap();
+        let out = format!("{number}.toml");
+        place.run(&["init", &format!("./{name}"), "--out", &out]).exits(0);
+        place.run(&["check", "--config", &out]).exits(0);
+        let text = fs::read_to_string(place.path(&out)).unwrap();
+        assert!(text.contains(&format!("url = \"./{name}\"")), "{text}");
+    }
+}
+
 #[test]
 fn init_says_what_it_is_not_sure_of() {
     let place = Place::new();
