@@ -23,7 +23,8 @@ pub(crate) struct Frame {
     pub(crate) body: Bytes,
 }
 
-/// Why the stream cannot be read on.
+/// Why the stream cannot be read on: a part of the crate's error, which the reader of frames gives without the rest of it.
+#[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// A length that no message can have.
