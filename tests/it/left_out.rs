@@ -528,6 +528,32 @@ fn an_identifier_that_a_source_has_no_more_is_refused() {
 }
 
 #[test]
+fn an_identifier_that_is_mapped_to_what_identifies_nobody_is_refused() {
+    let lake = lake();
+    let rubbish = config("", WEB).replacen("email = \"email\"", "email = \"state\"", 1);
+    let why = format!(
+        ":{}: by email = state, source \"shop\" has no value of the identifier \"email\" that can be used, by which its 3 rows are served\nCorrect the mapping or the identifier's normalise.",
+        place(&rubbish, "\"state\" }")
+    );
+    is_refused(&lake, &rubbish, &why, "4|40.0000");
+    // Of what identified nobody nothing is taken away.
+    lake.configure(&rubbish.replacen("email = \"state\"", "email = \"currency\"", 1));
+    lake.try_run(Setup::default(), RUN).unwrap();
+    lake.land(
+        "orders/5.parquet",
+        &orders(&[("5", "ann@example.org", "ann@example.org", "bob@example.org", 5)]),
+    );
+    lake.try_run(Setup::default(), RUN).unwrap();
+    // Since then one is known by it.
+    lake.configure(&rubbish.replacen("email = \"state\"", "email = \"id\"", 1));
+    let refused = lake.try_run(Setup::default(), RUN).unwrap_err();
+    assert!(
+        refused.contains("by email = id, source \"shop\" has no value"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn what_goes_from_the_lake_goes_with_any_configuration() {
     let lake = lake();
     lake.remove("web/1.parquet");

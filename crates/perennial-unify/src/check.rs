@@ -136,7 +136,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
         if serves
             && source.kind != Kind::Table
             && !faulty.contains(source.name.as_str())
-            && let Err(error) = count(engine, &state, source, manifest).await
+            && let Err(error) = count(engine, &state, &rules, source, manifest).await
         {
             errors.push(error);
         }

@@ -1,7 +1,7 @@
 //! What becomes of the rows of a source, counted before a run reads them: `check` says with it what a run would refuse.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::array::Array;
@@ -13,6 +13,7 @@ use futures::StreamExt;
 use perennial_base::Kind;
 use perennial_base::config::SourceConfig;
 use perennial_engine::Engine;
+use perennial_identity::{Normaliser, Outcome, Rules};
 use perennial_lake::{Blame, FileState, SourceFile, SourceManifest};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
@@ -37,23 +38,31 @@ struct Counted {
 }
 
 /// Counts what becomes of the rows of a source's live files, as a run does: filtered, rejected, superseded and unified ones;
-/// a file of which too many are bad is quarantined. Nothing is read but the columns on which that depends.
+/// a file of which too many are bad is quarantined, and the identifiers of which no value can be used are named. Nothing is
+/// read but the columns on which that depends.
 ///
 /// # Errors
 /// When the mapping does not fit the files, or they cannot be read.
 pub(crate) async fn count(
     engine: &Engine,
     state: &SessionState,
+    rules: &Rules,
     source: &SourceConfig,
     manifest: &mut SourceManifest,
 ) -> Result<()> {
     let config = engine.config();
+    let mut unused: BTreeSet<usize> = source
+        .identifiers
+        .iter()
+        .filter_map(|(name, _)| rules.index_of(name))
+        .collect();
+    let mut normaliser = Normaliser::new(rules);
+    let mut text = String::new();
     let required = |name: &str| {
         let mut columns = source.kind.columns().iter();
         columns.any(|column| column.required && column.name == name)
     };
     let needed = SourceConfig {
-        identifiers: Vec::new(),
         traits: Vec::new(),
         columns: source
             .columns
@@ -64,8 +73,11 @@ pub(crate) async fn count(
         ..source.clone()
     };
     let (columns, mut partitions) = input(manifest);
-    let planned =
-        |columns: &SchemaRef| Mapping::try_new(state, &needed, columns, config.zone, config.as_of, |_| None);
+    let planned = |columns: &SchemaRef| {
+        Mapping::try_new(state, &needed, columns, config.zone, config.as_of, |name| {
+            rules.index_of(name)
+        })
+    };
     let columns = Arc::new(columns.project(planned(&columns)?.named())?);
     let mapping = planned(&columns)?;
     // A partition that the mapping does not read is in no schema any more.
@@ -98,6 +110,12 @@ pub(crate) async fn count(
             let mapped = mapping.apply(&batch?)?;
             file.filtered += mapped.filtered;
             of_file.good += mapped.places.len() as u64;
+            for (kind, values) in &mapped.identifiers {
+                let mut usable = |value| normaliser.normalise(*kind, value, &mut text) == Outcome::Value;
+                if unused.contains(kind) && values.iter().flatten().any(&mut usable) {
+                    unused.remove(kind);
+                }
+            }
             let hashes = hashes(source.kind, &mapped).into_iter().zip(mapped.updated);
             versions.extend(hashes.filter(|(hash, _)| hash.is_multiple_of(every)));
             for reason in mapped.rejected {
@@ -128,6 +146,8 @@ pub(crate) async fn count(
             }
         }
     }
+    let names = unused.iter().filter_map(|kind| rules.identifiers().get(*kind));
+    manifest.unused_identifiers = names.map(|rule| rule.name.clone()).collect();
     for (file, counted) in manifest.files.iter_mut().zip(counted) {
         if live(file) {
             let older = u128::from(counted.good) * u128::from(counted.older);

@@ -85,6 +85,15 @@ pub enum Cause {
         /// The type that is there instead.
         instead: Option<String>,
     },
+    /// No value of a type of identifier of the source identifies anybody any more.
+    Useless {
+        /// Where its expression stands in the file.
+        at: Spot,
+        /// The type.
+        name: String,
+        /// The expression.
+        sql: String,
+    },
     /// Most amounts of the source become NULL: the currency that is theirs now has no exchange rate.
     Unpriced {
         /// Where the currency of the source stands in the file.
@@ -298,6 +307,7 @@ impl LeftOut {
                 ..
             } => format!("Did you mean \"{name}\" by \"{instead}\"?"),
             Cause::Identifier { .. } => "Map it again.".to_owned(),
+            Cause::Useless { .. } => "Correct the mapping or the identifier's normalise.".to_owned(),
             Cause::Unpriced {
                 currency, reporting, ..
             } => match currency::is_code(currency) {
@@ -315,7 +325,7 @@ impl LeftOut {
             .to_owned(),
         };
         let meant = match &self.cause {
-            Cause::Identifier { .. } => "it is meant to go",
+            Cause::Identifier { .. } | Cause::Useless { .. } => "it is meant to go",
             Cause::Unpriced { .. } => "these amounts are meant to go",
             _ => "these rows are meant to go",
         };
@@ -359,7 +369,7 @@ impl LeftOut {
         })
     }
 
-    /// What identified the rows of files that are there still, and is mapped no more.
+    /// What identified the rows of files that are there still, and is mapped no more, or to what identifies nobody.
     fn by_identifiers(config: &SourceConfig, before: &SourceManifest, now: &SourceManifest) -> Vec<Self> {
         let kept: Vec<&SourceFile> = kept(before, now)
             .into_iter()
@@ -378,7 +388,22 @@ impl LeftOut {
                 instead: instead.map(|(name, _)| name.clone()),
             }
         });
+        let used = |source: &SourceManifest, name: &String| {
+            source.identifiers.contains(name) && !source.unused_identifiers.contains(name)
+        };
+        // Where no row is left, none has a value.
+        let rows = live(now).any(|file| file.unified > 0);
+        let useless = config
+            .identifiers
+            .iter()
+            .filter(|(name, _)| rows && used(before, name) && !used(now, name))
+            .map(|(name, written)| Cause::Useless {
+                at: written.at,
+                name: name.clone(),
+                sql: written.sql.clone(),
+            });
         causes
+            .chain(useless)
             .filter_map(|cause| Self::of(&config.name, &kept, cause))
             .collect()
     }
@@ -441,6 +466,11 @@ impl fmt::Display for LeftOut {
             Cause::Identifier { at, name, .. } => write!(
                 f,
                 "{at}: source \"{source}\" has no identifier \"{name}\" any more, by which its {rows} {} served",
+                if self.rows == 1 { "is" } else { "are" }
+            ),
+            Cause::Useless { at, name, sql } => write!(
+                f,
+                "{at}: by {name} = {sql}, source \"{source}\" has no value of the identifier \"{name}\" that can be used, by which its {rows} {} served",
                 if self.rows == 1 { "is" } else { "are" }
             ),
             Cause::Unpriced {

@@ -248,9 +248,15 @@ impl Reading<'_> {
                 file.losses.clone_from(&counted.losses);
             }
         }
-        let (useless, few_values) = useless(source, self.rules, &staged, &counts, manifest);
-        known.useless.extend(useless);
-        known.few_values.extend(few_values);
+        let doubtful = useless(source, self.rules, &staged, &counts, manifest);
+        known.useless.extend(doubtful.useless);
+        known.few_values.extend(doubtful.few);
+        if self.part {
+            let unused = |name: &String| doubtful.unused.contains(name);
+            manifest.unused_identifiers.retain(unused);
+        } else {
+            manifest.unused_identifiers = doubtful.unused;
+        }
         let times = read(&counts, manifest).fold(Times::default(), |times, file| times.and(file.times));
         known.odd_times.extend(times.told(source, telling(&staged)));
         number_files(manifest, &pending.read);

@@ -133,21 +133,30 @@ impl<'a> Given<'a> {
     }
 }
 
-/// The types of identifiers of a source whose values in the files that were read are useless, and few.
+/// What the values of a source's identifiers say of its mapping, in the files that were read.
+#[derive(Debug, Default)]
+pub(crate) struct Doubtful {
+    pub(crate) useless: Vec<Useless>,
+    pub(crate) few: Vec<FewValues>,
+    /// The types of which no value is used.
+    pub(crate) unused: Vec<String>,
+}
+
+/// See [`Doubtful`].
 pub(crate) fn useless(
     source: &SourceConfig,
     rules: &Rules,
     staged: &Staged,
     counts: &[Counts],
     manifest: &SourceManifest,
-) -> (Vec<Useless>, Vec<FewValues>) {
+) -> Doubtful {
     let read: Vec<&Counts> = read(counts, manifest).collect();
     let whole = !staged.stored.contains(&true);
     let live = manifest.files.iter().filter(|file| file.state == FileState::Live);
     let newest = live.map(|file| file.unified).sum();
     // A machine, or a large account, has as many events as it likes.
     let counts_people = whole && source.kind != Kind::Event;
-    let (mut useless, mut few) = (Vec::new(), Vec::new());
+    let mut doubtful = Doubtful::default();
     for kind in &staged.types {
         let name = rules.identifiers().get(*kind).map(|rule| &rule.name);
         let mapped = source.identifiers.iter().find(|(known, _)| Some(known) == name);
@@ -155,14 +164,15 @@ pub(crate) fn useless(
             continue;
         };
         let given = Given::of(*kind, &read);
-        useless.extend(given.useless(&source.name, name, written, whole));
-        few.extend(
-            given
-                .few(&source.name, name, written, newest)
-                .filter(|_| counts_people),
-        );
+        let useless = given.useless(&source.name, name, written, whole);
+        doubtful.useless.extend(useless);
+        let few = given.few(&source.name, name, written, newest);
+        doubtful.few.extend(few.filter(|_| counts_people));
+        if given.used.rows == 0 {
+            doubtful.unused.push(name.clone());
+        }
     }
-    (useless, few)
+    doubtful
 }
 
 #[cfg(test)]
