@@ -455,6 +455,7 @@ async fn what_is_wrong_has_a_remedy() {
         ("SELECT * FORM orders", "\"FROM\" by \"FORM\""),
         ("SELECT amount / 0 FROM orders", "NULLIF(x, 0)"),
         ("SELECT count(*) FROM orders JOIN refunds", "CROSS JOIN"),
+        ("SELECT count(*) FROM (orders JOIN refunds)", "CROSS JOIN"),
         (
             "SELECT count(*) FROM orders o LEFT JOIN refunds r WHERE o.order_id = r.order_id",
             "CROSS JOIN",

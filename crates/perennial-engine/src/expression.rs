@@ -19,6 +19,9 @@ use crate::session::planning::{parameter_names, plans_over, sort_of};
 use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::{END_OF_INPUT, parse};
 
+/// Functions that tell the time.
+const OF_THE_CLOCK: [&str; 3] = ["now", "current_date", "current_time"];
+
 /// Plans one SQL expression over a schema.
 ///
 /// # Errors
@@ -95,11 +98,12 @@ pub async fn selected(engine: &Engine, sql: &str, relation: &str, columns: &Sche
 pub fn physical(state: &SessionState, expr: Expr, schema: &DFSchema) -> Result<Arc<dyn PhysicalExpr>> {
     let mut moving = None;
     expr.apply(|part| {
-        if let Expr::ScalarFunction(call) = part
-            && call.func.signature().volatility != Volatility::Immutable
-        {
-            moving = Some(call.func.name().to_owned());
-            return Ok(TreeNodeRecursion::Stop);
+        if let Expr::ScalarFunction(call) = part {
+            let volatile = call.func.signature().volatility == Volatility::Volatile;
+            if volatile || OF_THE_CLOCK.contains(&call.func.name()) {
+                moving = Some(call.func.name().to_owned());
+                return Ok(TreeNodeRecursion::Stop);
+            }
         }
         Ok(TreeNodeRecursion::Continue)
     })?;

@@ -19,8 +19,9 @@ pub(crate) struct StatementPool {
     process: Arc<ProcessPool>,
     statement: FairSpillPool,
     limit: usize,
-    /// What operators that can spill have reserved, and all others.
-    spillable: AtomicUsize,
+    /// How many operators can spill.
+    spillers: AtomicUsize,
+    /// What all others have reserved.
     fixed: AtomicUsize,
 }
 
@@ -62,23 +63,26 @@ impl StatementPool {
             process,
             statement: FairSpillPool::new(limit),
             limit,
-            spillable: AtomicUsize::new(0),
+            spillers: AtomicUsize::new(0),
             fixed: AtomicUsize::new(0),
         }
     }
 
-    fn reserved_by(&self, consumer: &MemoryConsumer) -> &AtomicUsize {
-        match consumer.can_spill() {
-            true => &self.spillable,
-            false => &self.fixed,
+    /// Notes that an operator that cannot spill has more, or less.
+    fn note(&self, consumer: &MemoryConsumer, change: impl Fn(&AtomicUsize)) {
+        if !consumer.can_spill() {
+            change(&self.fixed);
         }
     }
 
-    /// Whether an operator may have more: one that can spill, of three quarters of what others leave.
-    fn leaves_room(&self, consumer: &MemoryConsumer, additional: usize) -> bool {
+    /// Whether an operator may have more: one that can spill, three quarters of its share of what others leave.
+    fn leaves_room(&self, reservation: &MemoryReservation, additional: usize) -> bool {
         let others = self.limit.saturating_sub(self.fixed.load(Ordering::Relaxed));
-        let spillable = self.spillable.load(Ordering::Relaxed);
-        !consumer.can_spill() || spillable.saturating_add(additional) <= others - others / 4
+        let spillers = self.spillers.load(Ordering::Relaxed).max(1);
+        let share = (others - others / 4) / spillers;
+        !reservation.consumer().can_spill()
+            || additional == 0
+            || reservation.size().saturating_add(additional) <= share
     }
 }
 
@@ -95,31 +99,37 @@ impl MemoryPool for StatementPool {
 
     fn register(&self, consumer: &MemoryConsumer) {
         self.statement.register(consumer);
+        let spills = usize::from(consumer.can_spill());
+        self.spillers.fetch_add(spills, Ordering::Relaxed);
     }
 
     fn unregister(&self, consumer: &MemoryConsumer) {
         self.statement.unregister(consumer);
+        let spills = usize::from(consumer.can_spill());
+        self.spillers.fetch_sub(spills, Ordering::Relaxed);
     }
 
     fn grow(&self, reservation: &MemoryReservation, additional: usize) {
         self.statement.grow(reservation, additional);
         self.process.grow(additional);
-        self.reserved_by(reservation.consumer())
-            .fetch_add(additional, Ordering::Relaxed);
+        self.note(reservation.consumer(), |fixed| {
+            fixed.fetch_add(additional, Ordering::Relaxed);
+        });
     }
 
     fn shrink(&self, reservation: &MemoryReservation, bytes: usize) {
         self.statement.shrink(reservation, bytes);
         self.process.shrink(bytes);
-        self.reserved_by(reservation.consumer())
-            .fetch_sub(bytes, Ordering::Relaxed);
+        self.note(reservation.consumer(), |fixed| {
+            fixed.fetch_sub(bytes, Ordering::Relaxed);
+        });
     }
 
     fn try_grow(&self, reservation: &MemoryReservation, additional: usize) -> Result<()> {
         let consumer = reservation.consumer();
-        if !self.leaves_room(consumer, additional) {
+        if !self.leaves_room(reservation, additional) {
             return Err(DataFusionError::ResourcesExhausted(format!(
-                "{additional} more bytes for {} would leave others less than a quarter of {} bytes",
+                "{additional} more bytes for {} would be more than three quarters of its share of {} bytes",
                 consumer.name(),
                 self.limit
             )));
@@ -135,8 +145,9 @@ impl MemoryPool for StatementPool {
         self.statement
             .try_grow(reservation, additional)
             .inspect_err(|_| self.process.shrink(additional))?;
-        self.reserved_by(consumer)
-            .fetch_add(additional, Ordering::Relaxed);
+        self.note(consumer, |fixed| {
+            fixed.fetch_add(additional, Ordering::Relaxed);
+        });
         Ok(())
     }
 
@@ -210,7 +221,12 @@ mod tests {
         reading.free();
         merging.try_grow(600).unwrap();
         assert!(reading.try_grow(1).is_err());
-        drop((merging, reading));
+        // Each has its share, whatever the others took before.
+        merging.free();
+        let other = consumer("sort", true);
+        assert!(reading.try_grow(375).is_ok() && reading.try_grow(1).is_err());
+        assert!(other.try_grow(375).is_ok() && other.try_grow(1).is_err());
+        drop((merging, reading, other));
         assert_eq!(pool.reserved(), 0);
     }
 }

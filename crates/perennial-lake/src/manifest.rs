@@ -223,9 +223,9 @@ pub struct SourceManifest {
     /// The types of identifiers that its rows are mapped to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identifiers: Vec<String>,
-    /// Those of them of which no value identifies anybody.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unused_identifiers: Vec<String>,
+    /// Those of them of which no value identifies anybody, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unused_identifiers: Option<Vec<String>>,
     /// Every file seen, whatever its state.
     pub files: Vec<SourceFile>,
     /// The number that the next file of the source gets; numbers are from 1.

@@ -28,7 +28,7 @@ use crate::stored::{Tables, group_field};
 
 const IDENTITIES: &str = "public.identities";
 const SORT: [&str; 2] = ["value", "customer_id"];
-/// Memory of the sort; beyond it, it goes to files.
+/// Memory of the sorts together; beyond it, they go to files. Merging them takes that of one more.
 const MEMORY: usize = 256 << 20;
 /// How many stretches of the identities are sorted side by side at most.
 const SORTS: usize = 4;

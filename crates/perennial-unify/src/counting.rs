@@ -105,6 +105,7 @@ pub(crate) async fn count(
         let mut rejected: BTreeMap<&str, u64> = BTreeMap::new();
         let mut of_file = Counted::default();
         let mut versions: Vec<(u64, i64)> = Vec::new();
+        let mut used = Vec::new();
         file.filtered = 0;
         while let Some(batch) = rows.next().await {
             let mapped = mapping.apply(&batch?)?;
@@ -112,8 +113,8 @@ pub(crate) async fn count(
             of_file.good += mapped.places.len() as u64;
             for (kind, values) in &mapped.identifiers {
                 let mut usable = |value| normaliser.normalise(*kind, value, &mut text) == Outcome::Value;
-                if unused.contains(kind) && values.iter().flatten().any(&mut usable) {
-                    unused.remove(kind);
+                if unused.contains(kind) && !used.contains(kind) && values.iter().flatten().any(&mut usable) {
+                    used.push(*kind);
                 }
             }
             let hashes = hashes(source.kind, &mapped).into_iter().zip(mapped.updated);
@@ -128,6 +129,7 @@ pub(crate) async fn count(
             file.refuse(Blame::Rows, reason);
             continue;
         }
+        unused.retain(|kind| !used.contains(kind));
         of_file.compared = versions.len() as u64;
         if let Some(slot) = counted.get_mut(at) {
             *slot = of_file;
@@ -147,7 +149,7 @@ pub(crate) async fn count(
         }
     }
     let names = unused.iter().filter_map(|kind| rules.identifiers().get(*kind));
-    manifest.unused_identifiers = names.map(|rule| rule.name.clone()).collect();
+    manifest.unused_identifiers = Some(names.map(|rule| rule.name.clone()).collect());
     for (file, counted) in manifest.files.iter_mut().zip(counted) {
         if live(file) {
             let older = u128::from(counted.good) * u128::from(counted.older);

@@ -487,7 +487,7 @@ impl Judge<'_> {
             kind: source.kind.name().to_owned(),
             partitions,
             identifiers: source.identifiers.iter().map(|(name, _)| name.clone()).collect(),
-            unused_identifiers: known.map_or_else(Vec::new, |known| known.unused_identifiers.clone()),
+            unused_identifiers: known.and_then(|known| known.unused_identifiers.clone()),
             contract,
             unfit,
             files,

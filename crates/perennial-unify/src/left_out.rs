@@ -388,15 +388,22 @@ impl LeftOut {
                 instead: instead.map(|(name, _)| name.clone()),
             }
         });
-        let used = |source: &SourceManifest, name: &String| {
-            source.identifiers.contains(name) && !source.unused_identifiers.contains(name)
+        // What was used is known, and of all files that are there still.
+        let known = before
+            .unused_identifiers
+            .as_ref()
+            .zip(now.unused_identifiers.as_ref());
+        let known = known.filter(|_| live(before).count() == self::kept(before, now).len());
+        let gone = |name: &String| {
+            known.is_some_and(|(before, now)| !before.contains(name) && now.contains(name))
+                && before.identifiers.contains(name)
         };
         // Where no row is left, none has a value.
         let rows = live(now).any(|file| file.unified > 0);
         let useless = config
             .identifiers
             .iter()
-            .filter(|(name, _)| rows && used(before, name) && !used(now, name))
+            .filter(|(name, _)| rows && gone(name))
             .map(|(name, written)| Cause::Useless {
                 at: written.at,
                 name: name.clone(),

@@ -22,6 +22,7 @@ use perennial_lake::{Blame, ColumnStats, Contract, FileState, Loss, SourceFile, 
 use crate::bad_rows::too_bad;
 use crate::bounded::bound;
 use crate::error::{Error, Result};
+use crate::gone::is_gone;
 use crate::groups::Nodes;
 use crate::journal::Journal;
 use crate::mapping::Mapping;
@@ -251,12 +252,15 @@ impl Reading<'_> {
         let doubtful = useless(source, self.rules, &staged, &counts, manifest);
         known.useless.extend(doubtful.useless);
         known.few_values.extend(doubtful.few);
-        if self.part {
-            let unused = |name: &String| doubtful.unused.contains(name);
-            manifest.unused_identifiers.retain(unused);
-        } else {
-            manifest.unused_identifiers = doubtful.unused;
-        }
+        manifest.unused_identifiers = match manifest.unused_identifiers.take() {
+            _ if !self.part => Some(doubtful.unused),
+            // What has gone may be all that there was of one.
+            _ if manifest.files.iter().any(is_gone) => None,
+            known => known.map(|mut known| {
+                known.retain(|name| doubtful.unused.contains(name));
+                known
+            }),
+        };
         let times = read(&counts, manifest).fold(Times::default(), |times, file| times.and(file.times));
         known.odd_times.extend(times.told(source, telling(&staged)));
         number_files(manifest, &pending.read);

@@ -73,7 +73,8 @@ impl Priced {
     fn lost(&self, before: &Before) -> Option<u64> {
         let newly = self.without.saturating_sub(before.without);
         let lost = newly.min(before.with.saturating_sub(self.with));
-        (2 * self.with < before.with && 2 * newly > self.with + self.without).then_some(lost)
+        let left = (self.with + self.without).min(before.with);
+        (2 * self.with < before.with && 2 * newly > left).then_some(lost)
     }
 }
 
@@ -252,6 +253,7 @@ mod tests {
         check([0, 100], [100, 0], Some(100));
         check([49, 51], [100, 0], Some(51));
         check([50, 50], [100, 0], None);
+        check([0, 1_100], [100, 1_000], Some(100));
         // An earlier moment, before rates begin: what follows it is not there, and the rest had no rate before.
         check([0, 1_000], [300, 1_000], None);
         // And one by which those that are left lose theirs.

@@ -12,9 +12,16 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::datasource::physical_plan::{FileScanConfig, FileScanConfigBuilder};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::sorts::partial_sort::PartialSortExec;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::tree_node::PlanContext;
-use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use datafusion::physical_plan::udaf::AggregateFunctionExpr;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, InputOrderMode};
 
 use crate::provider::shared;
 
@@ -34,12 +41,9 @@ impl PhysicalOptimizerRule for ManyFiles {
         let mut plan = PlanContext::<bool>::new_default(plan);
         plan.data = ordered;
         let plan = plan.transform_down(|mut node| {
-            let partial = node.plan.is::<PartialSortExec>();
-            let required = node.plan.required_input_ordering();
-            let maintained = node.plan.maintains_input_order();
-            for (at, child) in node.children.iter_mut().enumerate() {
-                let required = partial || required.get(at).is_none_or(Option::is_some);
-                child.data = required || node.data && maintained.get(at).is_none_or(|maintained| *maintained);
+            let needed = needs_order(&node.plan, node.data);
+            for child in &mut node.children {
+                child.data = needed;
             }
             let fewer = if node.data {
                 None
@@ -64,6 +68,30 @@ impl PhysicalOptimizerRule for ManyFiles {
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+/// Whether a node may rely on the order of its inputs, or hands it on to one that may. Operators use an order without a
+/// word where they find one: of all but those that are known not to, it is taken for granted.
+fn needs_order(plan: &Arc<dyn ExecutionPlan>, above: bool) -> bool {
+    if let Some(sort) = plan.downcast_ref::<SortExec>() {
+        // The first rows of what is sorted in part are found early.
+        return sort.fetch().is_some();
+    }
+    if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+        let ordered = |aggregate: &Arc<AggregateFunctionExpr>| !aggregate.order_bys().is_empty();
+        return *aggregate.input_order_mode() != InputOrderMode::Linear
+            || aggregate.aggr_expr().iter().any(ordered);
+    }
+    if let Some(repartition) = plan.downcast_ref::<RepartitionExec>() {
+        return repartition.preserve_order();
+    }
+    if plan.is::<CoalescePartitionsExec>() {
+        return false;
+    }
+    if plan.is::<FilterExec>() || plan.is::<ProjectionExec>() || plan.is::<CooperativeExec>() {
+        return above;
+    }
+    true
 }
 
 /// A scan of more streams in so many of them, without an order.

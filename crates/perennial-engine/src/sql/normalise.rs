@@ -62,6 +62,11 @@ pub(crate) fn normalise(statement: &mut Statement, context: &Context<'_>) -> Res
     }
 }
 
+fn unconditional() -> Error {
+    Error::new(ErrorClass::Syntax, "a JOIN has neither ON nor USING")
+        .with_hint("Write CROSS JOIN for all pairs of rows.")
+}
+
 struct Rules<'a> {
     context: &'a Context<'a>,
     names: Names,
@@ -96,9 +101,8 @@ impl VisitorMut for Rules<'_> {
         if let Some(name) = named_twice(select) {
             return ControlFlow::Break(specified_twice(&name));
         }
-        if using::unconditional(select) {
-            let error = Error::new(ErrorClass::Syntax, "a JOIN has neither ON nor USING");
-            return ControlFlow::Break(error.with_hint("Write CROSS JOIN for all pairs of rows."));
+        if using::unconditional(&select.from) {
+            return ControlFlow::Break(unconditional());
         }
         name_columns(select);
         if self.context.reading.is_some() {
@@ -124,6 +128,11 @@ impl VisitorMut for Rules<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Error> {
         from::plain(factor);
+        if let TableFactor::NestedJoin { table_with_joins, .. } = factor
+            && using::unconditional([&**table_with_joins])
+        {
+            return ControlFlow::Break(unconditional());
+        }
         if let TableFactor::Table {
             name, args: Some(_), ..
         } = factor

@@ -343,8 +343,8 @@ fn only(columns: &[(String, Expr)], name: &str) -> Option<Expr> {
 }
 
 /// Whether a join other than a cross join has no condition: the planner makes pairs of all rows of it, or nothing.
-pub(super) fn unconditional(select: &Select) -> bool {
-    let joins = select.from.iter().flat_map(|item| &item.joins);
+pub(super) fn unconditional<'a>(from: impl IntoIterator<Item = &'a TableWithJoins>) -> bool {
+    let joins = from.into_iter().flat_map(|item| &item.joins);
     let mut operators = joins.map(|join| &join.join_operator);
     operators.any(|operator| {
         !matches!(operator, JoinOperator::CrossJoin(_))
