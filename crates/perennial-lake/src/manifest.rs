@@ -223,7 +223,7 @@ pub struct SourceManifest {
     /// The types of identifiers that its rows are mapped to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub identifiers: Vec<String>,
-    /// Those of them of which no value identifies anybody, where that is known.
+    /// Those of them of which no value is one of its type, where that is known; what is blocked is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unused_identifiers: Option<Vec<String>>,
     /// Every file seen, whatever its state.

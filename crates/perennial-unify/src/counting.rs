@@ -112,7 +112,10 @@ pub(crate) async fn count(
             file.filtered += mapped.filtered;
             of_file.good += mapped.places.len() as u64;
             for (kind, values) in &mapped.identifiers {
-                let mut usable = |value| normaliser.normalise(*kind, value, &mut text) == Outcome::Value;
+                let mut usable = |value| {
+                    let outcome = normaliser.normalise(*kind, value, &mut text);
+                    matches!(outcome, Outcome::Value | Outcome::Blocked { .. })
+                };
                 if unused.contains(kind) && !used.contains(kind) && values.iter().flatten().any(&mut usable) {
                     used.push(*kind);
                 }

@@ -168,7 +168,8 @@ pub(crate) fn useless(
         doubtful.useless.extend(useless);
         let few = given.few(&source.name, name, written, newest);
         doubtful.few.extend(few.filter(|_| counts_people));
-        if given.used.rows == 0 {
+        // What is blocked is a value, that somebody does not want.
+        if given.used.rows == 0 && given.unusable == given.malformed {
             doubtful.unused.push(name.clone());
         }
     }
