@@ -50,7 +50,7 @@ fn served(lake: &TestLake) -> String {
 }
 
 /// Line and column of a text of the configuration.
-fn place(config: &str, text: &str) -> String {
+pub(crate) fn place(config: &str, text: &str) -> String {
     let at = config.find(text).unwrap();
     let before: Vec<&str> = config[..at].split('\n').collect();
     let column = before.last().unwrap().chars().count() + 1;

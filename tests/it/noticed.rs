@@ -3,18 +3,12 @@
 use perennial_testkit::{RunOptions, Setup};
 
 use crate::check::{EMAIL, lake, three};
+use crate::left_out::place;
 use crate::runs::{Order, config, orders};
 
 const ANN: &str = "ann@example.org";
 /// An order whose key is an address.
 const ADDRESS: Order<'_> = ("cy@example.org", ANN, "paid", "EUR", 0);
-
-/// Where the identifiers of the orders stand in their configuration.
-fn place() -> String {
-    let config = config("", "");
-    let line = config.lines().position(|line| line.starts_with("identifiers"));
-    format!("perennial.toml:{}:25", line.unwrap() + 1)
-}
 
 #[test]
 fn an_identifier_of_which_no_value_can_be_used_is_named_with_one() {
@@ -43,10 +37,10 @@ fn a_run_names_an_identifier_of_which_no_value_can_be_used() {
         let report = one.try_run(Setup::default(), RunOptions::SETTLED).unwrap();
         (report.full, report.noticed.told("perennial.toml"))
     };
-    let place = place();
+    let place = place(&config("", ""), "\"email\" }");
     let told = |values: u32, such: &str| {
         format!(
-            "{place}: none of the {values} values of email of source \"shop\" can be used, such as \"{such}\": correct the mapping or the identifier's normalise"
+            "perennial.toml:{place}: none of the {values} values of email of source \"shop\" can be used, such as \"{such}\": correct the mapping or the identifier's normalise"
         )
     };
     assert_eq!(run(), (true, vec![told(3, "1")]));
@@ -106,11 +100,11 @@ fn an_identifier_with_a_handful_of_values_in_thousands_of_rows_is_told() {
         let lake = lake(&[], "", &[("orders/1.parquet", &rows(count))]);
         lake.unify().noticed.told("perennial.toml")
     };
-    let place = place();
+    let place = place(&config("", ""), "\"email\" }");
     assert_eq!(
         noticed(2_000),
         [format!(
-            "{place}: by email = email, 2000 rows of source \"shop\" have 2 different values, each of which is taken for one person: correct the mapping if it is none"
+            "perennial.toml:{place}: by email = email, 2000 rows of source \"shop\" have 2 different values, each of which is taken for one person: correct the mapping if it is none"
         )]
     );
     assert_eq!(noticed(1_999), Vec::<String>::new());

@@ -100,7 +100,7 @@ pub enum Cause {
         at: Spot,
         /// Its expression.
         sql: String,
-        /// That of the first of the amounts.
+        /// That of most of the amounts without a rate.
         currency: String,
         /// The reporting currency.
         reporting: String,

@@ -91,7 +91,7 @@ impl<'a> Given<'a> {
         given
     }
 
-    /// That no value can be used and one of them is none of the type, or most are none of it.
+    /// That no value can be used, or that most are none of the type.
     fn useless(&self, source: &str, name: &str, written: &Expression, whole: bool) -> Option<Useless> {
         let of = self.used.rows + self.unusable;
         let values = match self.used.rows {
