@@ -239,6 +239,28 @@ fn a_key_of_profiles_has_the_versions_of_its_times() {
 }
 
 #[test]
+fn exports_of_the_same_records_are_versions_by_their_files() {
+    let order = |key, state, day| (key, "ann@example.org", state, "EUR", day);
+    let first = [order("1", "open", 0), order("2", "open", 1)];
+    let again = [
+        order("1", "paid", 0),
+        order("2", "open", 1),
+        order("3", "open", 2),
+    ];
+    let corrected = [order("1", "paid", 0), order("2", "open", 3)];
+    let twice = [order("1", "paid", 0), order("1", "open", 0)];
+    for (second, doubtful) in [(&again[..], 0), (&corrected[..], 1), (&twice[..], 1)] {
+        let files = [
+            ("orders/1.parquet", &orders(&first)[..]),
+            ("orders/2.parquet", &orders(second)),
+            ("orders/3.parquet", &orders(second)),
+        ];
+        let lake = lake(&[], "", &files);
+        assert_eq!(lake.check().unwrap().doubtful_keys.len(), doubtful, "{second:?}");
+    }
+}
+
+#[test]
 fn stages_that_nobody_can_be_in_are_told_with_their_line() {
     let stages = "[[lifecycle.stage]]\nname = \"buyer\"\norders = { at_least = 1 }\n[[lifecycle.stage]]\nname = \"loyal\"\n\
                   orders = { at_least = 4 }\n[[lifecycle.stage]]\nname = \"rest\"\n";
@@ -382,7 +404,7 @@ fn rates(rows: &[(&str, i32)]) -> Vec<u8> {
 
 /// The currencies named, each with its day and the number of its amounts.
 fn missing(lake: &TestLake) -> Vec<String> {
-    let missing = lake.check().unwrap().missing_rates;
+    let missing = lake.check().unwrap().rates.missing;
     missing
         .iter()
         .map(|rate| format!("{} {} {}", rate.currency, rate.day, rate.amounts))
@@ -428,6 +450,34 @@ fn currencies_with_rates_are_not_named() {
         &[("orders/1.parquet", &abroad()), ("rates/1.parquet", &known)],
     );
     assert_eq!(missing(&lake), Vec::<String>::new());
+}
+
+#[test]
+fn rates_that_lead_to_another_currency_are_told() {
+    // A table that has a rate of the euro other than 1 is not one to the euro.
+    let known = rates(&[("USD", 0), ("GBP", 0), ("EUR", 3)]);
+    let lake = lake(
+        &[(KEY, NO_DRAFTS)],
+        RATES,
+        &[("orders/1.parquet", &abroad()), ("rates/1.parquet", &known)],
+    );
+    let foreign = lake.check().unwrap().rates.foreign.unwrap();
+    assert_eq!(
+        (
+            foreign.currency.as_str(),
+            foreign.day.as_str(),
+            foreign.rate.as_str()
+        ),
+        ("EUR", "2026-01-04", "0.5")
+    );
+    lake.unify();
+    assert_eq!(lake.rate_doubts().foreign, Some(foreign));
+    lake.land("rates/1.parquet", &rates(&[("USD", 0), ("GBP", 0)]));
+    lake.unify();
+    assert_eq!(
+        (lake.rate_doubts().foreign, lake.check().unwrap().rates.foreign),
+        (None, None)
+    );
 }
 
 #[test]

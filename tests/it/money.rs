@@ -349,7 +349,7 @@ async fn revenue_is_unknown_and_not_zero_while_a_rate_is_missing() {
     ]);
     server.lake().land("rates/1.parquet", &rates);
     server.lake().unify();
-    assert_eq!(server.lake().missing_rates(), []);
+    assert_eq!(server.lake().rate_doubts().missing, []);
     server.engine().refresh().await.unwrap();
     assert_eq!(
         revenue("bounded").await,
@@ -558,12 +558,12 @@ fn what_is_no_currency_is_said_to_be_none() {
             "amounts in EUX, the first of 2025-01-01, have no exchange rate of the day or before and stay NULL{customers}: ISO 4217 has no such currency; did you mean \"EUR\"?"
         )
     };
-    let [landed] = &lake.check().unwrap().missing_rates[..] else {
+    let [landed] = &lake.check().unwrap().rates.missing[..] else {
         panic!()
     };
     assert_eq!(landed.to_string(), format!("2 landed {}", told("")));
     lake.unify();
-    let [served] = &lake.missing_rates()[..] else {
+    let [served] = &lake.rate_doubts().missing[..] else {
         panic!()
     };
     assert_eq!(

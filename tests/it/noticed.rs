@@ -199,3 +199,17 @@ fn times_of_the_future_and_of_long_ago_are_told_with_the_place_of_their_expressi
     assert_eq!(right.check().unwrap().noticed.odd_times, []);
     assert_eq!(right.unify().noticed.odd_times, []);
 }
+
+#[test]
+fn a_moment_before_everything_leaves_nobody_and_is_told() {
+    let told = |as_of: &str| {
+        let moment = format!("[time]\nas_of = \"{as_of}\"");
+        let lake = lake(&[], &moment, &[("orders/1.parquet", &three())]);
+        let report = lake.unify();
+        (report.customers, report.noticed.told("perennial.toml"))
+    };
+    let nobody = "perennial.toml: there is no customer, as every row is of later than [time] as_of: write a later moment, or take it out to describe the present";
+    assert_eq!(told("2020-01-01"), (0, vec![nobody.to_owned()]));
+    let (customers, told) = told("2026-06-01");
+    assert!(customers > 0 && told.is_empty(), "{told:?}");
+}

@@ -39,7 +39,7 @@ pub(crate) fn taken(lake: &TestLake) -> String {
         .check()
         .unwrap_or_else(|errors| panic!("{errors:?}\n{proposed}"));
     assert!(
-        report.quarantined.is_empty() && report.rejected.is_empty() && report.missing_rates.is_empty(),
+        report.quarantined.is_empty() && report.rejected.is_empty() && report.rates.missing.is_empty(),
         "{report:?}\n{proposed}"
     );
     proposed

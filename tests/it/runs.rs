@@ -310,7 +310,7 @@ fn a_run_says_which_currencies_have_no_rate() {
         )],
     );
     lake.unify();
-    let missing = lake.missing_rates();
+    let missing = lake.rate_doubts().missing;
     let named: Vec<_> = missing
         .iter()
         .map(|rate| (rate.currency.as_str(), rate.day.as_str(), rate.amounts))

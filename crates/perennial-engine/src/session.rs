@@ -103,6 +103,12 @@ impl Prepared {
         self.0.output.as_ref()
     }
 
+    /// Whether it reads relations that have rows only when a run has committed, as it was planned last.
+    pub fn reads_the_lake(&self) -> bool {
+        let plan = self.0.plan.as_ref();
+        plan.is_some_and(|plan| plan.lock().reads_the_lake())
+    }
+
     /// The statement's text.
     pub fn text(&self) -> &str {
         self.0.parsed.text()

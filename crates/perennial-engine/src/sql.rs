@@ -6,6 +6,7 @@ mod dialect;
 pub(crate) mod fetch;
 pub(crate) mod floats;
 pub(crate) mod from;
+mod innermost;
 pub(crate) mod literals;
 pub(crate) mod names;
 pub(crate) mod normalise;

@@ -11,7 +11,7 @@ use perennial_engine::{DATABASE, Engine, EngineOptions};
 use perennial_lake::StoreWrapper;
 use perennial_lake::testing::Faults;
 use perennial_pgserver::{PgCatalog, ServeOptions, Server};
-use perennial_unify::{CheckReport, Looks, MissingRate, Quiet, Report, RunOptions};
+use perennial_unify::{CheckReport, Looks, Quiet, RateDoubts, Report, RunOptions};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -312,16 +312,16 @@ impl TestLake {
         checked.map_err(|errors| errors.iter().map(shown).collect())
     }
 
-    /// The currencies of served amounts that have no rate, as `unify` and `serve` tell.
-    pub fn missing_rates(&self) -> Vec<MissingRate> {
+    /// What is in doubt about exchange rates and served amounts, as `unify` and `serve` tell.
+    pub fn rate_doubts(&self) -> RateDoubts {
         let config = self.config();
         apart(move || async move {
             let engine = told(
                 "the engine cannot be opened",
                 open(config, Setup::default()).await,
             );
-            let missing = perennial_unify::missing_rates(&engine).await;
-            told("the amounts cannot be read", missing)
+            let doubts = perennial_unify::rate_doubts(&engine).await;
+            told("the amounts cannot be read", doubts)
         })
     }
 }

@@ -36,10 +36,10 @@ use crate::keys::doubtful_key;
 use crate::landing::{Landing, Looks, look};
 use crate::left_out::{Cause, left_out, renamed};
 use crate::mapping::{Mapping, plain};
-use crate::missing_rates::Missing;
 use crate::money::Rates;
 use crate::noticed::OfNoOrder;
 use crate::odd_times::Times;
+use crate::rate_doubts::{Missing, RateDoubts, foreign};
 use crate::records::{input, one_file};
 use crate::rules::rules;
 use crate::run::READ_MEMORY;
@@ -117,7 +117,10 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
             }
         }
     }
-    report.missing_rates = missing.told(true);
+    report.rates = RateDoubts {
+        missing: missing.told(true),
+        foreign: foreign(&rates),
+    };
     if errors.is_empty() {
         report.noticed.of_no_order = checking.of_no_order(&landing).await.map_err(one)?;
         report.noticed.unheard = checking.unheard(&landing).await.map_err(one)?;

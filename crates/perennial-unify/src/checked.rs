@@ -8,8 +8,8 @@ use crate::conditions::UnknownStage;
 use crate::identifiers::LoneIdentifier;
 use crate::keys::DoubtfulKey;
 use crate::left_out::Renamed;
-use crate::missing_rates::MissingRate;
 use crate::noticed::Noticed;
+use crate::rate_doubts::RateDoubts;
 
 /// See the module.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -38,8 +38,8 @@ pub struct CheckReport {
     pub astray: Vec<Astray>,
     /// Parquet files that no source takes: path and reason.
     pub of_no_source: Vec<(String, String)>,
-    /// Currencies of landed amounts that have no rate.
-    pub missing_rates: Vec<MissingRate>,
+    /// What is in doubt about exchange rates and landed amounts.
+    pub rates: RateDoubts,
     /// What a run would notice, too: sources of which most rows are of no order, and words of persons about records that do
     /// not exist.
     pub noticed: Noticed,

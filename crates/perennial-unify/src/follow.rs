@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::Error;
 use crate::landing::Looks;
-use crate::missing_rates::missing_rates;
 use crate::options::RunOptions;
 use crate::progress::Quiet;
+use crate::rate_doubts::rate_doubts;
 use crate::report::Report;
 use crate::run::{random, run};
 
@@ -202,7 +202,7 @@ impl Trouble {
     }
 }
 
-/// The currencies of served amounts that have no rate, each of which is told once while it has none.
+/// The currencies whose rates are in doubt, each of which is told once while they are.
 #[derive(Debug, Default)]
 struct Unpriced {
     told: HashSet<String>,
@@ -217,12 +217,15 @@ impl Unpriced {
             return;
         }
         self.snapshot = newest;
-        match missing_rates(engine).await {
-            Ok(missing) => {
-                for rate in missing.iter().filter(|rate| !self.told.contains(&rate.currency)) {
-                    tracing::warn!("{rate}");
+        match rate_doubts(engine).await {
+            Ok(doubts) => {
+                let new = doubts
+                    .told()
+                    .filter(|(currency, _)| !self.told.contains(*currency));
+                for (_, told) in new {
+                    tracing::warn!("{told}");
                 }
-                self.told = missing.into_iter().map(|rate| rate.currency).collect();
+                self.told = doubts.told().map(|(currency, _)| currency.to_owned()).collect();
             }
             Err(error) => tracing::warn!(%error, "amounts without an exchange rate were not looked for"),
         }

@@ -17,11 +17,13 @@ use perennial_base::Kind;
 use perennial_base::config::{Expression, SourceConfig};
 use perennial_engine::Engine;
 use perennial_engine::expression::{expression, lenient};
+use perennial_engine::provider::FileTable;
 use perennial_engine::release::source_table;
-use perennial_lake::{FileState, SourceManifest};
+use perennial_lake::{FileState, SourceFile, SourceManifest};
 
 use crate::error::Result;
 use crate::mapping::Mapping;
+use crate::records::{input, one_file};
 use crate::repeats::hashed;
 
 /// Rows of a sample, about. Of a larger source there are two: the first rows, which have any key of fewer values more than
@@ -65,7 +67,8 @@ pub enum Doubt {
 ///
 /// Rows with one key are versions of one record. Which of them counts has to be told by `updated_at`, or by `time` where
 /// every change has a time of its own; rows that say different things at one time, or at no time, are probably of different
-/// records. Rows that say the same have landed twice. And most rows of a source are hardly versions of the others.
+/// records. Rows that say the same have landed twice. And most rows of a source are hardly versions of the others, unless
+/// each of its files is an export of the same records.
 ///
 /// # Errors
 /// When the files cannot be read.
@@ -114,6 +117,10 @@ pub(crate) async fn doubtful_key(
         // Where a row lies is nothing that it says.
         .filter(|name| !manifest.partitions.contains(name))
         .collect();
+    let repeats = samples.iter().any(|sample| sample.older() > 0);
+    if repeats && scan.exports(every).await? {
+        return Ok(None);
+    }
     for sample in samples.iter().filter(|sample| !sample.repeated.is_empty()) {
         if let Some(differing) = scan.differing(sample, &said).await? {
             let [_, updated, time] = scan.leading;
@@ -307,9 +314,50 @@ impl Scan<'_> {
         }))
     }
 
+    /// Whether each of several files is an export of the same records, all of them or those that have changed: no file has
+    /// a key twice, and what happened has one time in all of them. The last file counts then, as it is meant to.
+    async fn exports(&self, every: u64) -> Result<bool> {
+        let state = matches!(self.source.kind, Kind::Profile | Kind::Subscription);
+        let time = self.source.time.as_ref().filter(|_| !state);
+        if !state && time.is_none() {
+            return Ok(false);
+        }
+        let scan = Scan {
+            leading: [self.leading[0], None, time],
+            ..*self
+        };
+        let (columns, partitions) = input(self.manifest);
+        let mut times: HashMap<u64, u64> = HashMap::new();
+        let mut taken = 0;
+        let live = |file: &&SourceFile| file.state == FileState::Live;
+        for file in self.manifest.files.iter().filter(live) {
+            let mut keys = HashSet::new();
+            let table = one_file(self.engine, &columns, &partitions, file)?;
+            let mut rows = scan.of_table(table, &[]).await?;
+            while let Some(batch) = rows.next().await {
+                let batch = batch?;
+                let hashes = Hashes::of(&batch)?;
+                for (key, unit) in (0..batch.num_rows()).filter_map(|row| hashes.of_row(row, every)) {
+                    if !keys.insert(key) || *times.entry(key).or_insert(unit) != unit {
+                        return Ok(false);
+                    }
+                }
+            }
+            taken += keys.len();
+        }
+        // Of a large source those of some keys are looked at, among which may be none that two files have.
+        Ok(taken > times.len())
+    }
+
     /// What leads, and these columns, of all rows that the source's filter leaves.
     async fn rows(&self, columns: &[String]) -> Result<SendableRecordBatchStream> {
-        let table: Arc<dyn TableProvider> = Arc::new(source_table(self.engine.lake(), self.manifest)?);
+        self.of_table(source_table(self.engine.lake(), self.manifest)?, columns)
+            .await
+    }
+
+    /// The same of a table with the columns of the source.
+    async fn of_table(&self, table: FileTable, columns: &[String]) -> Result<SendableRecordBatchStream> {
+        let table: Arc<dyn TableProvider> = Arc::new(table);
         let schema = DFSchema::try_from(table.schema())?;
         let planned = |written: &Expression| -> Result<Expr> {
             Ok(expression(self.state, &written.sql, &schema).and_then(lenient)?)

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::datatypes::{Date32Type, Decimal128Type};
+use arrow::datatypes::{Date32Type, Decimal128Type, DecimalType};
 
 use crate::error::Result;
 
@@ -42,6 +42,14 @@ impl Rates {
     pub(crate) fn currencies(&self) -> impl Iterator<Item = &str> {
         let known = self.by_currency.keys().map(String::as_str);
         known.filter(|currency| !currency.eq_ignore_ascii_case(&self.reporting))
+    }
+
+    /// The first day on which the currency of reports has a rate to itself that is not 1, and the rate.
+    pub(crate) fn of_itself(&self) -> Option<(i32, String)> {
+        let mut rates = self.by_currency.get(&self.reporting)?.iter();
+        let (day, rate) = rates.find(|(_, rate)| *rate != 10_i128.pow(RATE_SCALE))?;
+        let rate = Decimal128Type::format_decimal(*rate, Decimal128Type::MAX_PRECISION, RATE_SCALE as i8);
+        Some((*day, rate.trim_end_matches('0').to_owned()))
     }
 
     /// The days on which a rate of a currency begins to hold.
@@ -175,6 +183,18 @@ mod tests {
         assert_eq!(rates.convert(100 * UNIT, Some("USD"), 9), None);
         assert_eq!(rates.convert(100 * UNIT, Some("GBP"), 20), None);
         assert_eq!(rates.convert(100 * UNIT, None, 9), Some(100 * UNIT));
+    }
+
+    #[test]
+    fn a_rate_of_the_reporting_currency_has_to_be_one() {
+        let one = 10_i128.pow(RATE_SCALE);
+        assert_eq!(rates().of_itself(), None);
+        let to_itself = |rates: &[(i32, i128)]| Rates::of("EUR", "EUR", rates).of_itself();
+        assert_eq!(to_itself(&[(1, one), (2, one)]), None);
+        assert_eq!(
+            to_itself(&[(1, one), (2, 10_842_000_000)]),
+            Some((2, "1.0842".to_owned()))
+        );
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub struct Noticed {
     pub odd_times: Vec<OddTimes>,
     /// Statuses that do not count and that no order has, although orders have one that is near.
     pub unknown_statuses: Vec<UnknownStatus>,
+    /// Whether `[time] as_of` lies before all rows that would make a customer, so that there is none.
+    pub nobody_yet: bool,
 }
 
 /// A source of items or refunds of which most rows name an order that does not exist.
@@ -147,6 +149,9 @@ pub struct Undecided {
     pub reason: String,
 }
 
+/// What is told of a moment before everything.
+const NOBODY_YET: &str = "there is no customer, as every row is of later than [time] as_of: write a later moment, or take it out to describe the present";
+
 /// Names that are told one by one.
 const SHOWN: usize = 3;
 
@@ -165,7 +170,10 @@ impl Noticed {
             .iter()
             .map(|unknown| placed(format!(" {unknown}")));
         let undecided = self.undecided.iter().map(ToString::to_string).map(placed);
-        orders
+        let nobody = self.nobody_yet.then(|| placed(format!(" {NOBODY_YET}")));
+        nobody
+            .into_iter()
+            .chain(orders)
             .chain(facts)
             .chain(words)
             .chain(useless)

@@ -125,6 +125,7 @@ impl Writing<'_> {
         let mut model = self.model.clone();
         let named_facts = self.named_facts(&model)?;
         let (count, with_nobody) = (buckets.len(), buckets.with_nobody());
+        let nobody = resolution.customers().is_empty();
         let ids = resolution
             .customers()
             .iter()
@@ -210,9 +211,10 @@ impl Writing<'_> {
             .await?;
         shared.resolution.intact()?;
         Ok(Noticed {
+            nobody_yet: nobody && self.part.is_none() && self.behind(None),
             // Where everything is worked out, every row was looked at.
             // Items of orders behind the moment described are of no order by that alone.
-            of_no_order: if self.part.is_none() && !self.orders_behind() {
+            of_no_order: if self.part.is_none() && !self.behind(Some(Kind::Order)) {
                 of_no_order
             } else {
                 Vec::new()
@@ -235,12 +237,12 @@ impl Writing<'_> {
         })
     }
 
-    /// Whether orders are left out as they are of later than the moment described.
-    fn orders_behind(&self) -> bool {
+    /// Whether rows, those of a kind or of any, are left out as they are of later than the moment described.
+    fn behind(&self, kind: Option<Kind>) -> bool {
         let sources = self.config.sources.iter().zip(&self.landing.sources);
-        let mut orders = sources.filter(|(source, _)| source.kind == Kind::Order);
+        let mut of_kind = sources.filter(|(source, _)| kind.is_none_or(|kind| source.kind == kind));
         let filtered = |landed: &SourceManifest| landed.files.iter().any(|file| file.filtered > 0);
-        self.config.as_of.is_some() && orders.any(|(_, landed)| filtered(landed))
+        self.config.as_of.is_some() && of_kind.any(|(_, landed)| filtered(landed))
     }
 
     /// The facts that the stages ask for and no customer has.

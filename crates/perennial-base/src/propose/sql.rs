@@ -167,6 +167,12 @@ pub(super) fn value_sql(canonical: &str, column: &ColumnFacts) -> (String, Optio
             Some("numbers stored as text".to_owned()),
         );
     }
+    if canonical == "granted" && column.shape != ColumnShape::Bool {
+        return (
+            format!("CAST({name} AS BOOLEAN)"),
+            Some("yes and no, as text or numbers".to_owned()),
+        );
+    }
     if canonical == "date" && column.shape != ColumnShape::Date {
         return (
             format!("CAST({} AS DATE)", time_sql(column).0),

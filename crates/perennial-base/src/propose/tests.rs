@@ -409,22 +409,26 @@ fn every_kind_is_recognised() {
         Some("created_at"),
         ["email=email", "", "channel=channel, direction=direction"],
     );
-    check(
-        folder(
-            "consent/",
-            10,
-            vec![
-                email(),
-                time(),
-                text("purpose", &["ads"]),
-                column("granted", ColumnShape::Bool, &[]),
-            ],
+    for (granted, sql) in [
+        (column("granted", ColumnShape::Bool, &[]), "granted"),
+        (text("granted", &["yes", "NO"]), "CAST(granted AS BOOLEAN)"),
+        (
+            column("granted", ColumnShape::Int, &["0", "1"]),
+            "CAST(granted AS BOOLEAN)",
         ),
-        Kind::Consent,
-        None,
-        Some("created_at"),
-        ["email=email", "", "purpose=purpose, granted=granted"],
-    );
+    ] {
+        check(
+            folder(
+                "consent/",
+                10,
+                vec![email(), time(), text("purpose", &["ads"]), granted],
+            ),
+            Kind::Consent,
+            None,
+            Some("created_at"),
+            ["email=email", "", &format!("purpose=purpose, granted={sql}")],
+        );
+    }
     check(
         folder(
             "ads/",

@@ -309,10 +309,16 @@ fn fits(concept: Concept, column: &ColumnFacts) -> bool {
         | Concept::Mrr
         | Concept::Rate => numeric,
         Concept::Score => numeric && within_scale(column),
-        Concept::Granted => shape == ColumnShape::Bool,
+        Concept::Granted => match shape {
+            ColumnShape::Bool => true,
+            ColumnShape::Int | ColumnShape::Text => mostly(column, yes_or_no),
+            _ => false,
+        },
         Concept::Occurred | Concept::Updated => time_form(column).is_some(),
         Concept::Currency => mostly(column, currency_like) || column.samples.is_empty(),
         // A person's name is no id.
+        // Whatever it is called, an address is one.
+        Concept::UserId | Concept::CrmId | Concept::AnonymousId if mostly(column, email_like) => false,
         Concept::UserId if ["customer", "kunde"].contains(&plain(&column.name).as_str()) => {
             shape == ColumnShape::Int || mostly(column, id_like)
         }
@@ -362,12 +368,22 @@ pub(super) fn currency_like(text: &str) -> bool {
     text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_alphabetic())
 }
 
-/// Whether no value lies outside of 0 to 10.
+/// Whether a text is one that Postgres reads as a boolean.
+fn yes_or_no(text: &str) -> bool {
+    const WORDS: [&str; 12] = [
+        "true", "t", "yes", "y", "on", "1", "false", "f", "no", "n", "off", "0",
+    ];
+    WORDS.iter().any(|word| word.eq_ignore_ascii_case(text))
+}
+
+/// Whether no value lies outside of 0 to 10, or hardly any: a few answers that are none are bad rows.
 fn within_scale(column: &ColumnFacts) -> bool {
-    [&column.min, &column.max].into_iter().flatten().all(|text| {
+    let within = |text: &str| {
         text.parse::<f64>()
             .is_ok_and(|number| (0.0..=10.0).contains(&number))
-    })
+    };
+    let bounds = [&column.min, &column.max];
+    bounds.into_iter().flatten().all(|text| within(text)) || mostly(column, within)
 }
 
 #[cfg(test)]
@@ -387,6 +403,34 @@ mod tests {
         ] {
             assert_eq!(plain(name), expected);
         }
+    }
+
+    #[test]
+    fn values_tell_what_a_name_leaves_open() {
+        let column = |name: &str, shape, samples: &[&str], max: &str| ColumnFacts {
+            name: name.to_owned(),
+            shape,
+            distinct_ratio: None,
+            null_ratio: 0.0,
+            unique_over_all_rows: Some(false),
+            samples: samples.iter().map(|text| (*text).to_owned()).collect(),
+            min: None,
+            max: Some(max.to_owned()),
+        };
+        let text = |name, samples| concepts(&column(name, ColumnShape::Text, samples, "z"));
+        for name in ["customer", "user_id", "contact_id", "who"] {
+            assert_eq!(
+                text(name, &["a@example.org", "b@example.org"]),
+                [Concept::Email],
+                "{name}"
+            );
+        }
+        assert_eq!(text("customer", &["C-17"]), [Concept::UserId]);
+        assert_eq!(text("consent", &["Y", "n"]), [Concept::Granted]);
+        assert_eq!(text("consent", &["by phone", "by letter"]), []);
+        let score = |samples: &[&str], max| concepts(&column("score", ColumnShape::Int, samples, max));
+        assert_eq!(score(&["10", "9", "7", "0", "11"], "11"), [Concept::Score]);
+        assert_eq!(score(&["10", "35", "71", "0", "88"], "99"), []);
     }
 
     #[test]

@@ -127,7 +127,7 @@ fn told(file: &str, report: CheckReport) -> Result<()> {
     warn_of_doubts(file, &cautions);
     warn_of_astray(&report.astray);
     warn_of_strays(&report.of_no_source);
-    warn_of_rates(&report.missing_rates);
+    warn_of_rates(&report.rates);
     warn_of_noticed(file, &report.noticed);
     show::line("the configuration fits the files")
 }

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clap::{Args, ValueEnum};
+use perennial_base::ErrorClass;
 use perennial_engine::{DATABASE, Engine, Login, Outcome, Rows};
 
 use crate::command::{ConfigArgument, open};
@@ -66,17 +67,16 @@ async fn of(engine: &Arc<Engine>, sql: &str, format: Format) -> Result<()> {
         pid: 1,
     };
     let session = engine.session(login)?;
-    if engine.release().number() == 0 && !engine.config().sources.is_empty() {
-        show::note(
-            "nothing has been unified yet, so the relations have no rows: run `perennial unify` first",
-        );
-    }
     let in_statement = || InStatement(sql.to_owned());
     let statements = session.parse(sql).await.with_context(in_statement)?;
     let [statement] = statements.as_slice() else {
         bail!("give exactly one statement, not {}", statements.len())
     };
     let prepared = session.prepare(statement, &[]).await.with_context(in_statement)?;
+    // No rows would be taken for an answer.
+    if engine.release().manifest().is_none() && prepared.reads_the_lake() {
+        return Err(nothing_yet(engine).into());
+    }
     let outcome = session.run(&prepared, Vec::new()).await;
     match outcome.with_context(in_statement)? {
         Outcome::Rows(rows) => {
@@ -93,6 +93,16 @@ async fn of(engine: &Arc<Engine>, sql: &str, format: Format) -> Result<()> {
         _ => bail!("COPY is for clients; use --format"),
     }
     Ok(())
+}
+
+/// That there is no snapshot to read.
+fn nothing_yet(engine: &Engine) -> perennial_engine::Error {
+    let lake = engine.lake().url();
+    perennial_engine::Error::new(
+        ErrorClass::NotInState,
+        format!("nothing has been unified yet in the lake \"{lake}\""),
+    )
+    .with_hint("Run `perennial unify` first; if that was done, look whether this is the lake, and its volume is there.")
 }
 
 /// Why standard output takes no more, when that is the error.

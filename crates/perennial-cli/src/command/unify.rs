@@ -13,7 +13,7 @@ use crate::command::warnings::{
     warn_of_astray, warn_of_doubts, warn_of_noticed, warn_of_rates, warn_of_renamed, warn_of_strays,
 };
 use crate::command::{ConfigArgument, open};
-use crate::exit::{DONE, InLake};
+use crate::exit::{DONE, INPUT, InLake};
 use crate::show;
 use crate::terminal::Bar;
 
@@ -56,16 +56,39 @@ impl Unify {
             }
             Err(error) => show::note(&format!("warning: {file} was not looked at for doubts: {error}")),
         }
-        match perennial_unify::missing_rates(&engine).await {
-            Ok(missing) => warn_of_rates(&missing),
+        match perennial_unify::rate_doubts(&engine).await {
+            Ok(doubts) => warn_of_rates(&doubts),
             Err(error) => show::note(&format!(
                 "warning: amounts without an exchange rate were not looked for: {error}"
             )),
         }
         tell_astray(&engine).await;
         warn_of_strays(&report.unclaimed);
-        Ok(DONE)
+        match shut_out(&engine).as_slice() {
+            [] => Ok(DONE),
+            // Who runs this by the clock reads the exit code alone.
+            sources => {
+                let what = if sources.len() == 1 { "source" } else { "sources" };
+                let named = sources.join(", ");
+                show::problem(&format!("no file of {what} {named} is served"), None, None);
+                Ok(INPUT)
+            }
+        }
     }
+}
+
+/// The sources that have files, of which none is served.
+fn shut_out(engine: &Engine) -> Vec<String> {
+    let release = engine.release();
+    let sources = release
+        .manifest()
+        .into_iter()
+        .flat_map(|manifest| &manifest.sources);
+    let shut = sources.filter(|(_, source)| {
+        let any = |state| source.files.iter().any(|file| file.state == state);
+        any(FileState::Quarantined) && !any(FileState::Live)
+    });
+    shut.map(|(name, _)| format!("\"{name}\"")).collect()
 }
 
 /// Names the sources whose paths lead to no file.
@@ -97,11 +120,14 @@ fn warn_of_keys(engine: &Engine, said: &[DoubtfulKey]) {
         let (Some(key), Some(known)) = (&source.record_key, manifest.sources.get(&source.name)) else {
             continue;
         };
-        let live = known.files.iter().filter(|file| file.state == FileState::Live);
-        let (rows, superseded) = live.fold((0, 0), |(rows, superseded), file| {
+        let live = || known.files.iter().filter(|file| file.state == FileState::Live);
+        let (rows, superseded) = live().fold((0, 0), |(rows, superseded), file| {
             (rows + file.landed, superseded + file.superseded)
         });
-        if superseded > rows / 2 && said.iter().all(|doubtful| doubtful.source != source.name) {
+        // Of exports of the same records all files but the newest are older versions.
+        let newest = live().max_by_key(|file| file.id);
+        let newest = newest.is_some_and(|file| file.superseded > file.landed / 2);
+        if superseded > rows / 2 && newest && said.iter().all(|doubtful| doubtful.source != source.name) {
             show::note(&format!(
                 "warning: {superseded} of {rows} rows of {} are older versions of others by record_key = {}: is it the key of a record?",
                 source.name, key.sql

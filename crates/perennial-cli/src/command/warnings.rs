@@ -2,8 +2,7 @@
 
 use perennial_base::counted;
 use perennial_unify::{
-    Astray, Cautions, Doubt, DoubtfulKey, Instead, LoneIdentifier, MissingRate, Noticed, Renamed,
-    UnknownStage,
+    Astray, Cautions, Doubt, DoubtfulKey, Instead, LoneIdentifier, Noticed, RateDoubts, Renamed, UnknownStage,
 };
 
 use crate::show;
@@ -29,10 +28,10 @@ pub(crate) fn warn_of_doubts(file: &str, cautions: &Cautions) {
     }
 }
 
-/// Says which currencies of amounts have no rate.
-pub(crate) fn warn_of_rates(missing: &[MissingRate]) {
-    for rate in missing {
-        show::note(&format!("warning: {rate}"));
+/// Says what is in doubt about exchange rates.
+pub(crate) fn warn_of_rates(doubts: &RateDoubts) {
+    for (_, told) in doubts.told() {
+        show::note(&format!("warning: {told}"));
     }
 }
 

@@ -175,16 +175,29 @@ fn files_of_two_kinds_in_one_folder_are_two_sources_where_their_names_tell_them_
 }
 
 #[test]
-fn a_query_before_the_first_run_says_that_there_was_none() {
+fn a_query_before_the_first_run_is_an_error_and_no_empty_answer() {
     let place = Place::new();
     let bytes = place.parquet(&crate::support::orders(&[crate::support::ANN]));
     place.land("orders/a.parquet", &bytes);
     let note = "nothing has been unified yet";
-    let told = place
-        .run(&["query", "SELECT * FROM customers"])
-        .exits(0)
-        .says(&[note, "`perennial unify`"]);
-    assert!(told.stdout.contains("(0 rows)"), "{}", told.stdout);
+    for sql in [
+        "SELECT * FROM customers",
+        "SELECT 1 WHERE EXISTS (SELECT 1 FROM public.orders)",
+        "SELECT * FROM cohort_retention('month')",
+    ] {
+        let told = place.run(&["query", sql]).exits(1);
+        let told = told.says(&[note, "`perennial unify`", "\"./lake\""]);
+        assert_eq!(told.stdout, "", "{sql}");
+    }
+    // What does not come from a run is there before it.
+    for sql in [
+        "SELECT 1",
+        "SELECT count(*) FROM perennial.functions",
+        "SELECT count(*) FROM pg_catalog.pg_class",
+    ] {
+        let told = place.run(&["query", sql]).exits(0);
+        assert!(!told.stderr.contains(note), "{}", told.stderr);
+    }
     place.run(&["unify"]).exits(0);
     let told = place.run(&["query", "SELECT * FROM customers"]).exits(0);
     assert!(!told.stderr.contains(note), "{}", told.stderr);

@@ -11,7 +11,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use arrow::datatypes::SchemaRef;
 use chrono::DateTime;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{ParamValues, Result as PlanResult, ScalarValue};
+use datafusion::common::{ParamValues, Result as PlanResult, ScalarValue, TableReference};
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
 use datafusion::logical_expr::{Expr, Limit, LogicalPlan, Volatility, WindowFunctionDefinition};
@@ -30,6 +30,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use parking_lot::Mutex;
+use perennial_base::relation::{PERENNIAL, PUBLIC, relation};
 
 use crate::error::Result;
 use crate::keyed::KeyScan;
@@ -84,6 +85,25 @@ impl Planned {
             optimised: OnceLock::new(),
             standing: OnceLock::new(),
         }
+    }
+
+    /// Whether it reads a table of the lake, and not of the catalog and of the platform alone.
+    pub(super) fn reads_the_lake(&self) -> bool {
+        let of_the_lake = |table: &TableReference| match table.schema() {
+            Some(schema) => ![PERENNIAL, "pg_catalog", "information_schema"].contains(&schema),
+            None => relation(PUBLIC, table.table()).is_some(),
+        };
+        let mut reads = false;
+        // The walk ends early by its own account alone.
+        let _ = self.plan.apply_with_subqueries(|node| {
+            reads |= matches!(node, LogicalPlan::TableScan(scan) if of_the_lake(&scan.table_name));
+            Ok(if reads {
+                TreeNodeRecursion::Stop
+            } else {
+                TreeNodeRecursion::Continue
+            })
+        });
+        reads
     }
 
     /// The standing plan with these values, if there is one and no other execution has it.

@@ -76,6 +76,15 @@ impl Dialect for Bounded {
         false
     }
 
+    // A star has no name, and there are no factorials since Postgres 14.
+    fn supports_select_wildcard_with_alias(&self) -> bool {
+        false
+    }
+
+    fn supports_factorial_operator(&self) -> bool {
+        false
+    }
+
     as_in_postgres! {
         identifier_quote_style(identifier: &str) -> Option<char>;
         is_delimited_identifier_start(start: char) -> bool;
@@ -93,7 +102,6 @@ impl Dialect for Bounded {
         supports_create_index_with_clause() -> bool;
         supports_explain_with_utility_options() -> bool;
         supports_listen_notify() -> bool;
-        supports_factorial_operator() -> bool;
         supports_bitwise_shift_operators() -> bool;
         supports_comment_on() -> bool;
         supports_load_extension() -> bool;
@@ -109,7 +117,6 @@ impl Dialect for Bounded {
         supports_interval_options() -> bool;
         supports_insert_table_alias() -> bool;
         supports_create_table_like_parenthesized() -> bool;
-        supports_select_wildcard_with_alias() -> bool;
         supports_comma_separated_trim() -> bool;
         supports_xml_expressions() -> bool;
         supports_comment_optimizer_hint() -> bool;

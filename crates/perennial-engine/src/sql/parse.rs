@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::sql::depth::{balance, within_bounds};
 use crate::sql::dialect::Bounded;
 use crate::sql::fetch::{null_tests, written_out};
+use crate::sql::innermost::parts;
 use crate::sql::precedence::distinct_from;
 use crate::sql::slip::remedy;
 
@@ -225,21 +226,15 @@ fn tree(sql: &str, end: usize, mut tokens: Vec<TokenWithSpan>) -> Result<Stateme
             }
         }
     };
-    let mut parser = Parser::new(&dialect)
-        .with_recursion_limit(PARSER_DEPTH)
-        .with_tokens_with_locations(null_tests(written_out(tokens)));
-    let mut statement = match parser.parse_statement() {
+    let tokens = null_tests(written_out(tokens));
+    let (parsed, tokens) = parsed(sql, end, &dialect, tokens, Parser::parse_statement);
+    let mut statement = match parsed {
         Ok(statement) => statement,
-        Err(ParserError::RecursionLimitExceeded) => return Err(too_complex()),
-        Err(_) if dialect.is_exhausted() => return Err(too_complex()),
-        Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
-            return Err(with_remedy(syntax_error(sql, end, &message, &parser)));
+        Err(error) if error.class() != ErrorClass::Syntax || tokens.len() >= DEEP_TOKENS => {
+            return Err(with_remedy(error));
         }
+        Err(error) => return Err(with_remedy(first_inside(sql, end, &tokens).unwrap_or(error))),
     };
-    let next = parser.peek_token();
-    if next.token != Token::EOF {
-        return Err(with_remedy(at_token(sql, &next)));
-    }
     distinct_from(&mut statement);
     balance(&mut statement);
     if within_bounds(&statement) {
@@ -247,6 +242,55 @@ fn tree(sql: &str, end: usize, mut tokens: Vec<TokenWithSpan>) -> Result<Stateme
     } else {
         Err(too_complex())
     }
+}
+
+/// What tokens are that are to be one thing, and the tokens.
+fn parsed<'d, T>(
+    sql: &str,
+    end: usize,
+    dialect: &'d Bounded,
+    tokens: Vec<TokenWithSpan>,
+    parse: impl FnOnce(&mut Parser<'d>) -> std::result::Result<T, ParserError>,
+) -> (Result<T>, Vec<TokenWithSpan>) {
+    let mut parser = Parser::new(dialect)
+        .with_recursion_limit(PARSER_DEPTH)
+        .with_tokens_with_locations(tokens);
+    let tree = match parse(&mut parser) {
+        Ok(tree) => match parser.peek_token() {
+            next if next.token == Token::EOF => Ok(tree),
+            next => Err(at_token(sql, &next)),
+        },
+        Err(ParserError::RecursionLimitExceeded) => Err(too_complex()),
+        Err(_) if dialect.is_exhausted() => Err(too_complex()),
+        Err(ParserError::ParserError(message) | ParserError::TokenizerError(message)) => {
+            Err(syntax_error(sql, end, &message, &parser))
+        }
+    };
+    (tree, parser.into_tokens())
+}
+
+/// What is wrong inside of the first query in brackets or CASE that is no such thing by itself, of a text that does not parse.
+fn first_inside(sql: &str, end: usize, tokens: &[TokenWithSpan]) -> Option<Error> {
+    parts(tokens).into_iter().find_map(|part| {
+        let dialect = Bounded::of(part.tokens.len());
+        let case = |parser: &mut Parser<'_>| {
+            parser.next_token();
+            parser.parse_case_expr()
+        };
+        let error = match part.is_case {
+            true => parsed(sql, end, &dialect, part.tokens, case).0.err(),
+            false => parsed(sql, end, &dialect, part.tokens, Parser::parse_statement)
+                .0
+                .err(),
+        };
+        let behind = end_of_input(sql, end).position();
+        // A word that is missing is missed where the part ends.
+        let error = error.filter(|error| error.class() == ErrorClass::Syntax);
+        error.map(|error| match error.position() == behind {
+            true => at_token(sql, &part.closing),
+            false => error,
+        })
+    })
 }
 
 /// `TOP` is a name in Postgres, of a column or table as may be; the parser has it as a keyword of another database.
@@ -425,15 +469,28 @@ mod tests {
     #[test]
     fn syntax_errors_name_the_token_and_its_place() {
         fails("selec 1", "syntax error at or near \"selec\"", 1);
-        fails(
-            "select * fro customers",
-            "syntax error at or near \"customers\"",
-            14,
-        );
+        fails("select * fro customers", "syntax error at or near \"fro\"", 10);
         fails("select 1 +", "syntax error at end of input", 11);
         fails("select\n  *\nfrom x)", "syntax error at or near \")\"", 18);
         fails("select 'ä', , 1", "syntax error at or near \",\"", 13);
+        fails("select * orders", "syntax error at or near \"orders\"", 10);
         fails("select (2 ; select 1", "syntax error at or near \";\"", 11);
+    }
+
+    // As PostgreSQL 15 has them, too.
+    #[test]
+    fn syntax_errors_inside_of_subqueries_and_cases_have_their_place() {
+        let near = |token: &str| format!("syntax error at or near \"{token}\"");
+        for (sql, token, at) in [
+            ("select * from (select a form t) q", "t", 30),
+            ("select * from (select a from t where) q", ")", 37),
+            ("select (select max(a) from (select b c d from t) x)", "d", 40),
+            ("select case when a = 1 then 2 els 3 end from t", "els", 31),
+            ("select case when a then end from t", "end", 25),
+            ("select a from t where b in (select 1 union all values)", ")", 54),
+        ] {
+            fails(sql, &near(token), at);
+        }
     }
 
     // As in PostgreSQL 15, where TOP is no keyword.

@@ -102,6 +102,9 @@ pub(super) fn remedy(sql: &str, place: usize) -> Option<String> {
         return Some(format!("It stands before {later}."));
     }
     let last = last?;
+    if *at == Token::ExclamationMark || *last == Token::ExclamationMark {
+        return Some("\"!=\" is written without a space.".to_owned());
+    }
     match keyword(at) {
         _ if *last == Token::Comma => Some("Is the comma before it one too many?".to_owned()),
         // The parser takes a word behind a comma for a name.
@@ -288,6 +291,7 @@ mod tests {
         );
         check("SELECT (1, )", Some("Is the comma before it one too many?"));
         check("SELECT 1 = = 2", None);
+        check("SELECT 1 ! = 2", Some("\"!=\" is written without a space."));
     }
 
     #[test]

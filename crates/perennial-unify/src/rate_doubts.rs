@@ -1,4 +1,5 @@
-//! Amounts that stay NULL, as no exchange rate of their day or before has landed.
+//! What is probably wrong about exchange rates: amounts stay NULL, as no rate of their day or before has landed, or the rates
+//! lead to another currency than that of reports.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,6 +22,36 @@ use crate::run::READ_MEMORY;
 use crate::stored::Tables;
 use crate::values::day_of;
 
+/// See the module.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct RateDoubts {
+    /// The currencies of amounts that have no rate, in the order of the alphabet.
+    pub missing: Vec<MissingRate>,
+    /// The currency of reports, where it has a rate that is not 1.
+    pub foreign: Option<ForeignRates>,
+}
+
+impl RateDoubts {
+    /// What there is to say, each with the currency of which it is said.
+    pub fn told(&self) -> impl Iterator<Item = (&str, String)> {
+        let foreign = self.foreign.iter();
+        let foreign = foreign.map(|foreign| (foreign.currency.as_str(), foreign.to_string()));
+        let missing = self.missing.iter();
+        foreign.chain(missing.map(|missing| (missing.currency.as_str(), missing.to_string())))
+    }
+}
+
+/// Rates of the currency of reports to itself that are not 1: all rates beside them lead to another currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForeignRates {
+    /// The currency of reports.
+    pub currency: String,
+    /// The first day of such a rate, `YYYY-MM-DD`.
+    pub day: String,
+    /// The rate.
+    pub rate: String,
+}
+
 /// A currency without a rate: amounts in it are NULL until one lands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MissingRate {
@@ -37,15 +68,15 @@ pub struct MissingRate {
     pub landed: bool,
 }
 
-/// The currencies of amounts of the newest snapshot that have no rate, in the order of the alphabet.
+/// What is in doubt about the rates and amounts of the newest snapshot.
 ///
 /// # Errors
 /// When the snapshot cannot be read.
-pub async fn missing_rates(engine: &Arc<Engine>) -> Result<Vec<MissingRate>> {
+pub async fn rate_doubts(engine: &Arc<Engine>) -> Result<RateDoubts> {
     let config = engine.config();
     let release = engine.release();
     let Some(manifest) = release.manifest() else {
-        return Ok(Vec::new());
+        return Ok(RateDoubts::default());
     };
     let state = engine.work_state(READ_MEMORY)?;
     let stored = Tables::new(engine, &state, Some(manifest)).await?;
@@ -87,7 +118,20 @@ pub async fn missing_rates(engine: &Arc<Engine>) -> Result<Vec<MissingRate>> {
             }
         }
     }
-    Ok(missing.told(false))
+    Ok(RateDoubts {
+        missing: missing.told(false),
+        foreign: foreign(&rates),
+    })
+}
+
+/// That the currency of reports has a rate which is not 1.
+pub(crate) fn foreign(rates: &Rates) -> Option<ForeignRates> {
+    let (day, rate) = rates.of_itself()?;
+    Some(ForeignRates {
+        currency: rates.reporting().to_owned(),
+        day: day_name(day),
+        rate,
+    })
 }
 
 /// The day of a row in the second column; the last of all for an instant beyond the calendar.
@@ -134,6 +178,16 @@ fn day_name(day: i32) -> String {
         || "an unknown day".to_owned(),
         |day| day.format("%Y-%m-%d").to_string(),
     )
+}
+
+impl fmt::Display for ForeignRates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { currency, day, rate } = self;
+        write!(
+            f,
+            "the exchange rate of {currency} to itself, the currency of [money], is {rate} on {day} and not 1: the rates lead to another currency, and all that is converted by them is wrong; correct [money] currency, or land rates to {currency}"
+        )
+    }
 }
 
 impl fmt::Display for MissingRate {
