@@ -240,24 +240,42 @@ fn a_key_of_profiles_has_the_versions_of_its_times() {
 
 #[test]
 fn exports_of_the_same_records_are_versions_by_their_files() {
-    let order = |key, state, day| (key, "ann@example.org", state, "EUR", day);
-    let first = [order("1", "open", 0), order("2", "open", 1)];
-    let again = [
-        order("1", "paid", 0),
-        order("2", "open", 1),
-        order("3", "open", 2),
+    let order = |key, state| (key, "ann@example.org", state, "EUR", 0);
+    let first = [order("1", "open"), order("2", "open"), order("3", "open")];
+    let changed = [
+        order("1", "paid"),
+        order("2", "open"),
+        order("3", "open"),
+        order("4", "open"),
     ];
-    let corrected = [order("1", "paid", 0), order("2", "open", 3)];
-    let twice = [order("1", "paid", 0), order("1", "open", 0)];
-    for (second, doubtful) in [(&again[..], 0), (&corrected[..], 1), (&twice[..], 1)] {
-        let files = [
-            ("orders/1.parquet", &orders(&first)[..]),
-            ("orders/2.parquet", &orders(second)),
-            ("orders/3.parquet", &orders(second)),
-        ];
-        let lake = lake(&[], "", &files);
+    let twice = [
+        order("1", "open"),
+        order("2", "open"),
+        order("3", "open"),
+        order("3", "paid"),
+    ];
+    // Another shop that numbers from 1.
+    let others = first.map(|(key, _, state, currency, day)| (key, "bob@example.org", state, currency, day));
+    for (second, doubtful) in [(&changed[..], 0), (&twice[..], 1), (&others[..], 1)] {
+        let lake = lake(&[], "", &[("orders/1.parquet", &orders(&first))]);
+        lake.land("orders/2.parquet", &orders(second));
         assert_eq!(lake.check().unwrap().doubtful_keys.len(), doubtful, "{second:?}");
     }
+    // By its name the first export is the last one.
+    let lake = lake(&[], "", &[]);
+    for (path, rows, seconds) in [
+        ("orders/9.parquet", &first[..], 1),
+        ("orders/10.parquet", &changed, 2),
+    ] {
+        lake.land(path, &orders(rows));
+        let file = std::fs::File::options()
+            .append(true)
+            .open(lake.root().join(path))
+            .unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_700_000_000 + seconds))
+            .unwrap();
+    }
+    assert_eq!(lake.check().unwrap().doubtful_keys.len(), 1);
 }
 
 #[test]

@@ -8,7 +8,8 @@ use arrow::array::{
 };
 use perennial_testkit::{TestLake, TestServer};
 
-use crate::support::{connect, lines, parquet};
+use crate::identity;
+use crate::support::{connect, lines, one, parquet};
 
 /// `[time] as_of`: 2025-07-01 in UTC.
 const NOW: i64 = 1_751_328_000_000_000;
@@ -322,4 +323,26 @@ async fn whoever_comes_later_is_nobody_yet_and_what_was_bought_then_is_of_no_ord
     );
     let counted = "SELECT source, rows_landed, rows_unified, rows_filtered FROM perennial.files ORDER BY 1";
     assert_eq!(lines(&client, counted).await, ["lines|3|3|0", "zeta|3|1|2"]);
+}
+
+#[tokio::test]
+async fn white_space_around_a_trait_is_no_part_of_it() {
+    let with_trait = identity::config("survivorship = { first_name = \"most_frequent\" }", "").replacen(
+        "phone = \"phone\" }",
+        "phone = \"phone\" }\ntraits = { first_name = \"first\" }",
+        1,
+    );
+    let profiles = identity::table(&[
+        ("id", &["k1", "k2", "k3"]),
+        ("email", &["ann@x.de"; 3]),
+        ("phone", &[""; 3]),
+        ("at", &["2026-01-01", "2026-01-02", "2026-01-03"]),
+        ("first", &["Nele ", "\tNele", "Nelly"]),
+    ]);
+    let server = TestServer::start(TestLake::of(&with_trait, &[("crm/1.parquet", &profiles)]));
+    let client = connect(&server).await;
+    let served = "SELECT '<' || first_name || '>' FROM customers";
+    assert_eq!(one(&client, served).await, "<Nele>");
+    let lineage = "SELECT '<' || value || '>', record_key FROM trait_lineage";
+    assert_eq!(lines(&client, lineage).await, ["<Nele>|k2"]);
 }

@@ -50,7 +50,7 @@ normalise = "phone:DE"
 "#;
 
 /// A file of text columns; an empty text is NULL.
-fn table(columns: &[(&str, &[&str])]) -> Vec<u8> {
+pub(crate) fn table(columns: &[(&str, &[&str])]) -> Vec<u8> {
     let column = |values: &[&str]| -> ArrayRef {
         let values = values.iter().map(|value| (!value.is_empty()).then_some(*value));
         Arc::new(values.collect::<StringArray>())

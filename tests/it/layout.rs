@@ -164,35 +164,6 @@ async fn the_first_rows_of_an_order_are_the_first_of_all() {
     }
 }
 
-/// A page far behind in an order, of more rows before it than there is memory for.
-#[tokio::test]
-async fn a_page_far_behind_is_sorted_beside_the_disk() {
-    const ROWS: usize = 300_000;
-    let config = CONFIG.replace("[server]", "[server]\nthreads = 2\nstatement_memory = \"24MB\"");
-    let keys: Vec<String> = (0..ROWS).map(|row| format!("o{row:06}")).collect();
-    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    let landed = orders(&keys, |row| Some(format!("c{}@example.org", row % 1_000)));
-    let server = TestServer::start(TestLake::of(&config, &[("orders/a.parquet", &landed)]));
-    let client = connect(&server).await;
-    let behind = ROWS - 3;
-    let page = format!(
-        "SELECT order_id, customer_id, source, status FROM orders ORDER BY order_id OFFSET {behind} LIMIT 2"
-    );
-    assert_eq!(
-        lines(&client, &format!("SELECT order_id FROM ({page}) AS page")).await,
-        ["o299997", "o299998"]
-    );
-    let plan = lines(&client, &format!("EXPLAIN {page}")).await.join("\n");
-    assert!(plan.contains("SortExec") && !plan.contains("TopK"), "{plan}");
-    // Few rows are kept in memory as before.
-    let plan = lines(
-        &client,
-        "EXPLAIN SELECT order_id FROM orders ORDER BY order_id LIMIT 5",
-    )
-    .await;
-    assert!(plan.join("\n").contains("TopK"), "{plan:?}");
-}
-
 /// Files that runs over new files have added stand in no order with each other, as those of nobody do, of which a large
 /// lake has a hundred. A sort of their rows takes as many parts of its memory as there are threads, and not files.
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use perennial_testkit::{TestLake, TestServer};
 
-use crate::support::{Bytes, connect};
+use crate::support::{Bytes, code, connect, lines};
 
 /// Type, text, binary: `SELECT encode(<type>send(<text>::<type>), 'hex')` of PostgreSQL 15.20 with TimeZone UTC.
 const VALUES: &[(&str, &str, &str)] = &[
@@ -181,4 +181,57 @@ async fn the_type_of_a_parameter_is_that_of_what_it_stands_beside() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The answer with values is that of the same statement with constants.
+#[tokio::test]
+async fn arguments_of_table_functions_may_be_parameters() {
+    let server = TestServer::start(TestLake::demo_small());
+    let client = connect(&server).await;
+    let sql = "SELECT sum(value)::text || ' of ' || count(*) FROM cohort_retention($1, mode => $2, \"from\" => $4::text) WHERE period <= $3";
+    let statement = client.prepare(sql).await.unwrap();
+    let from = "2024-01-01";
+    for (period, mode, most) in [
+        ("quarter", "rolling", 3_i64),
+        ("year", "bounded", 1),
+        ("quarter", "bounded", 2),
+    ] {
+        let found = client
+            .query_one(&statement, &[&period, &mode, &most, &from])
+            .await
+            .unwrap();
+        let constants = sql
+            .replace("$1", &format!("'{period}'"))
+            .replace("$2", &format!("'{mode}'"))
+            .replace("$3", &most.to_string())
+            .replace("$4", "'2024-01-01'");
+        assert_eq!(
+            [found.get::<_, String>(0)],
+            lines(&client, &constants).await[..],
+            "{constants}"
+        );
+    }
+    let wrong = client
+        .query(&statement, &[&"fortnight", &"bounded", &1_i64, &from])
+        .await
+        .unwrap_err();
+    assert_eq!(code(&wrong), "22023");
+    // What the value decides the columns by was described before it came.
+    let by_measure = client
+        .prepare("SELECT value FROM cohort_retention('year', measure => $1)")
+        .await
+        .unwrap();
+    assert!(!client.query(&by_measure, &[&"orders"]).await.unwrap().is_empty());
+    let other = client.query(&by_measure, &[&"revenue"]).await.unwrap_err();
+    assert_eq!(code(&other), "0A000");
+    lines(
+        &client,
+        "PREPARE retained AS SELECT count(*) FROM cohort_retention($1)",
+    )
+    .await;
+    let (prepared, written) = (
+        "EXECUTE retained('year')",
+        "SELECT count(*) FROM cohort_retention('year')",
+    );
+    assert_eq!(lines(&client, prepared).await, lines(&client, written).await);
 }

@@ -207,6 +207,11 @@ with psycopg.connect(sys.argv[1]) as connection:
         cursor.itersize = 10
         cursor.execute("SELECT x FROM generate_series(1, 95) AS t(x)")
         assert sum(row[0] for row in cursor) == 95 * 96 // 2
+    for binary in (False, True):
+        with connection.cursor(name="later", binary=binary) as cursor:
+            cursor.execute("SELECT customer_id, orders FROM customer_360 WHERE orders >= %s AND lifecycle_stage <> %s ORDER BY 1", (2, "churned"))
+            some = cursor.fetchmany(3)
+            assert len(some) == 3 and all(orders >= 2 for _, orders in some), some
     with connection.cursor() as cursor:
         with cursor.copy("COPY (SELECT x, 'r' || x FROM generate_series(1, 5) AS t(x)) TO STDOUT") as copy:
             copy.set_types(["int8", "text"])

@@ -2,6 +2,7 @@
 
 use perennial_testkit::{TestLake, TestServer};
 use tokio_postgres::Client;
+use tokio_postgres::error::ErrorPosition;
 
 use crate::support::{code, connect, execute, one};
 
@@ -194,6 +195,42 @@ async fn cursors_give_their_rows_in_portions() {
     check(run(&client, "FETCH c").await, "34000");
     execute(&client, "ROLLBACK").await;
     check(run(&client, "DECLARE c CURSOR FOR SELECT 1").await, "25P01");
+}
+
+#[tokio::test]
+async fn the_query_of_a_cursor_takes_parameters() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let declare = "DECLARE c CURSOR FOR SELECT x FROM generate_series(1, 9) AS t(x) WHERE x > $1 ORDER BY x";
+    execute(&client, "BEGIN").await;
+    client.execute(declare, &[&6_i64]).await.unwrap();
+    assert_eq!(
+        crate::support::lines(&client, "FETCH ALL FROM c").await,
+        ["7", "8", "9"]
+    );
+    execute(&client, "COMMIT").await;
+    // A COPY has none, in Postgres either.
+    let copied = client.prepare("COPY (SELECT $1::text) TO STDOUT").await;
+    check(copied.map(|_| ()), "42P02");
+}
+
+#[tokio::test]
+async fn what_is_wrong_inside_of_a_statement_has_its_place_in_the_whole() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    execute(&client, "BEGIN; SAVEPOINT s").await;
+    for around in [
+        "DECLARE c CURSOR FOR {}",
+        "COPY ({}) TO STDOUT",
+        "PREPARE p AS {}",
+    ] {
+        let sql = around.replace("{}", "SELECT 1,   nope FROM customers");
+        let error = client.batch_execute(&sql).await.unwrap_err();
+        let place = error.as_db_error().and_then(|error| error.position()).cloned();
+        let expected = sql.find("nope").map(|at| ErrorPosition::Original(at as u32 + 1));
+        assert_eq!(place, expected, "{sql}");
+        execute(&client, "ROLLBACK TO s").await;
+    }
 }
 
 #[tokio::test]

@@ -120,7 +120,12 @@ pub(crate) fn report(error: &anyhow::Error) -> u8 {
         }
         None => {
             let cause = error.chain().skip(1).next_back().map(ToString::to_string);
-            show::problem(&error.to_string(), cause.as_deref(), None);
+            let full = matches!(
+                kind_of_system(error),
+                Some(ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge)
+            );
+            let hint = full.then_some("Make room on the disk, or write to one that has some.");
+            show::problem(&error.to_string(), cause.as_deref(), hint);
             code_of_system(error)
         }
     }
@@ -162,13 +167,17 @@ fn code(class: ErrorClass) -> u8 {
     }
 }
 
+/// What the operating system refuses, where it does.
+fn kind_of_system(error: &anyhow::Error) -> Option<ErrorKind> {
+    let mut causes = error.chain();
+    causes
+        .find_map(|cause| cause.downcast_ref::<io::Error>())
+        .map(io::Error::kind)
+}
+
 /// The exit code of what the operating system refuses: a name that leads nowhere is the user's.
 fn code_of_system(error: &anyhow::Error) -> u8 {
-    let kind = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<io::Error>())
-        .map(io::Error::kind);
-    match kind {
+    match kind_of_system(error) {
         None
         | Some(
             ErrorKind::NotFound

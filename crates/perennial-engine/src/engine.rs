@@ -112,7 +112,8 @@ impl Engine {
         runtime.register_object_store(store.as_ref(), lake.store());
         let threads = config.server.threads.unwrap_or_else(available_threads);
         let lanes = Lanes::new(threads)?;
-        let template = template(&runtime, threads, pages, statement)?;
+        let merging = (statement / threads / MERGING).min(10 << 20);
+        let template = template(&runtime, threads, pages, merging)?;
         let functions = functions::descriptions(&template);
         let snapshots = Snapshots::new(lake.as_ref().clone());
         let clock = options.clock.unwrap_or_else(|| Arc::new(SystemClock));
@@ -289,13 +290,8 @@ fn runtime_env(config: &Config, memory: usize) -> Result<Arc<RuntimeEnv>> {
         .build_arc()?)
 }
 
-/// Options, functions and planners that all sessions share, whose statements have so many bytes.
-fn template(
-    runtime: &Arc<RuntimeEnv>,
-    threads: usize,
-    pages: usize,
-    statement: usize,
-) -> Result<SessionState> {
+/// Options, functions and planners that all sessions share. Each sort sets `merging` bytes aside for what it has spilled.
+fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize, merging: usize) -> Result<SessionState> {
     let mut options = ConfigOptions::new();
     options.sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
     options.sql_parser.collect_spans = true;
@@ -306,7 +302,7 @@ fn template(
     options.catalog.default_schema = SEARCH_PATH.to_owned();
     options.catalog.information_schema = false;
     options.execution.target_partitions = threads;
-    options.execution.sort_spill_reservation_bytes = (statement / threads / MERGING).min(10 << 20);
+    options.execution.sort_spill_reservation_bytes = merging;
     options.execution.time_zone = Some("UTC".to_owned());
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = false;
@@ -322,9 +318,6 @@ fn template(
         .with_runtime_env(Arc::clone(runtime))
         .with_default_features()
         .with_physical_optimizer_rules(crate::rules::guarded::around_pushdown())
-        .with_physical_optimizer_rule(Arc::new(crate::rules::large_top::LargeTop {
-            room: statement / 2,
-        }))
         .with_physical_optimizer_rule(Arc::new(crate::rules::many_files::ManyFiles))
         .with_physical_optimizer_rule(Arc::new(crate::rules::ordered_scan::OrderedScans))
         .with_physical_optimizer_rule(Arc::new(crate::rules::few_rows::FewRows))

@@ -14,7 +14,6 @@ pub(crate) mod dependent_join;
 pub(crate) mod few_rows;
 pub(crate) mod floats;
 pub(crate) mod guarded;
-pub(crate) mod large_top;
 pub(crate) mod look_ups;
 pub(crate) mod many_files;
 pub(crate) mod ordered_scan;

@@ -88,6 +88,10 @@ pub(crate) struct PreparedStatement {
     pub(crate) parsed: Parsed,
     pub(crate) parameters: Vec<DataType>,
     pub(crate) output: Option<SchemaRef>,
+    /// Whether values of parameters decide what the plan is: the kept one is for its columns alone.
+    pub(crate) late: bool,
+    /// What stands inside of a DECLARE, COPY or PREPARE.
+    pub(crate) inner: Option<Prepared>,
     /// The newest plan of a query; none of other statements.
     pub(crate) plan: Option<Mutex<Arc<Planned>>>,
 }

@@ -1,12 +1,12 @@
 //! Statements as text and as trees: splitting, parsing, and what Postgres' grammar has that the planner lacks.
 
+mod brackets;
 pub(crate) mod calls;
 pub(crate) mod depth;
 mod dialect;
 pub(crate) mod fetch;
 pub(crate) mod floats;
 pub(crate) mod from;
-mod innermost;
 pub(crate) mod literals;
 pub(crate) mod names;
 pub(crate) mod normalise;

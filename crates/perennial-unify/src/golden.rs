@@ -246,6 +246,19 @@ fn links(shared: &Shared, customers: Range<u32>, past: &Past) -> Result<RecordBa
     )?)
 }
 
+/// Text without the white space around it, which says nothing of a person; other values as they are.
+fn without_margins(column: &ArrayRef) -> ArrayRef {
+    match column.as_string_opt::<i32>() {
+        Some(texts) => Arc::new(
+            texts
+                .iter()
+                .map(|text| text.map(str::trim))
+                .collect::<StringArray>(),
+        ),
+        None => Arc::clone(column),
+    }
+}
+
 /// Traits of the customers, one value each, and the lineage of the values.
 fn traits(
     shared: &Shared,
@@ -258,8 +271,8 @@ fn traits(
     let mut lineage: Vec<(usize, Chosen)> = Vec::new();
     let mut as_text: Vec<StringArray> = Vec::new();
     for (at, field) in names.iter().enumerate() {
-        let column = profiles.column(field.name())?;
-        let text = cast(column, &DataType::Utf8)?.as_string::<i32>().clone();
+        let column = without_margins(profiles.column(field.name())?);
+        let text = cast(&column, &DataType::Utf8)?.as_string::<i32>().clone();
         let (rule, order) = shared.rule(field.name());
         let mut winners: Vec<Option<u32>> = Vec::with_capacity(customers.len());
         let mut from = 0;
@@ -292,7 +305,7 @@ fn traits(
                 ));
             }
         }
-        let values = take(column, &UInt32Array::from(winners), None)?;
+        let values = take(&column, &UInt32Array::from(winners), None)?;
         let comment = format!("Trait {}, chosen by the rule {}", field.name(), rule.name());
         columns.push((
             Arc::new(commented(field.name(), field.data_type().clone(), comment)),

@@ -118,7 +118,7 @@ pub(crate) async fn doubtful_key(
         .filter(|name| !manifest.partitions.contains(name))
         .collect();
     let repeats = samples.iter().any(|sample| sample.older() > 0);
-    if repeats && scan.exports(every).await? {
+    if repeats && scan.exports(every, &said).await? {
         return Ok(None);
     }
     for sample in samples.iter().filter(|sample| !sample.repeated.is_empty()) {
@@ -214,11 +214,26 @@ struct Differing {
     compared: u64,
 }
 
-/// The rows of one key and version: what the first says, how many there are, and whether another says something else.
+/// The rows of one key, or key and version: what the first says, how many there are, and whether another says something else.
 struct Said {
     said: u64,
     rows: u64,
     differ: bool,
+}
+
+impl Said {
+    fn new(said: u64) -> Self {
+        Self {
+            said,
+            rows: 0,
+            differ: false,
+        }
+    }
+
+    fn take(&mut self, said: u64) {
+        self.rows += 1;
+        self.differ |= self.said != said;
+    }
 }
 
 /// Key, and key with version, of the rows of a batch.
@@ -293,13 +308,8 @@ impl Scan<'_> {
                 if !sample.repeated.contains(&unit) {
                     continue;
                 }
-                let known = first.entry(unit).or_insert(Said {
-                    said,
-                    rows: 0,
-                    differ: false,
-                });
-                known.rows += 1;
-                known.differ |= known.said != said;
+                let known = first.entry(unit).or_insert(Said::new(said));
+                known.take(said);
                 if known.differ && value.is_none() {
                     value = hashes.text(row);
                 }
@@ -315,38 +325,40 @@ impl Scan<'_> {
     }
 
     /// Whether each of several files is an export of the same records, all of them or those that have changed: no file has
-    /// a key twice, and what happened has one time in all of them. The last file counts then, as it is meant to.
-    async fn exports(&self, every: u64) -> Result<bool> {
-        let state = matches!(self.source.kind, Kind::Profile | Kind::Subscription);
-        let time = self.source.time.as_ref().filter(|_| !state);
-        if !state && time.is_none() {
+    /// a key twice, and of keys that several files have most say the same in all of them. The last file by its path counts,
+    /// so that files have to have landed in that order, unless something else tells the newest.
+    async fn exports(&self, every: u64, said: &[String]) -> Result<bool> {
+        let live = |file: &&SourceFile| file.state == FileState::Live;
+        let files: Vec<&SourceFile> = self.manifest.files.iter().filter(live).collect();
+        let in_order = files.is_sorted_by_key(|file| file.last_modified);
+        if !in_order && self.source.updated_at.is_none() {
             return Ok(false);
         }
-        let scan = Scan {
-            leading: [self.leading[0], None, time],
-            ..*self
-        };
         let (columns, partitions) = input(self.manifest);
-        let mut times: HashMap<u64, u64> = HashMap::new();
-        let mut taken = 0;
-        let live = |file: &&SourceFile| file.state == FileState::Live;
-        for file in self.manifest.files.iter().filter(live) {
+        let mut known: HashMap<u64, Said> = HashMap::new();
+        for file in files {
             let mut keys = HashSet::new();
             let table = one_file(self.engine, &columns, &partitions, file)?;
-            let mut rows = scan.of_table(table, &[]).await?;
+            let mut rows = self.of_table(table, said).await?;
             while let Some(batch) = rows.next().await {
                 let batch = batch?;
                 let hashes = Hashes::of(&batch)?;
-                for (key, unit) in (0..batch.num_rows()).filter_map(|row| hashes.of_row(row, every)) {
-                    if !keys.insert(key) || *times.entry(key).or_insert(unit) != unit {
+                let said = batch.columns().get(LEADING..).unwrap_or_default();
+                for (row, said) in hashed(said, batch.num_rows())?.into_iter().enumerate() {
+                    let Some((key, _)) = hashes.of_row(row, every) else {
+                        continue;
+                    };
+                    if !keys.insert(key) {
                         return Ok(false);
                     }
+                    known.entry(key).or_insert(Said::new(said)).take(said);
                 }
             }
-            taken += keys.len();
         }
+        let several = || known.values().filter(|said| said.rows > 1);
         // Of a large source those of some keys are looked at, among which may be none that two files have.
-        Ok(taken > times.len())
+        let differ = several().filter(|said| said.differ).count();
+        Ok(several().count() > 2 * differ)
     }
 
     /// What leads, and these columns, of all rows that the source's filter leaves.

@@ -47,9 +47,11 @@ impl Rates {
     /// The first day on which the currency of reports has a rate to itself that is not 1, and the rate.
     pub(crate) fn of_itself(&self) -> Option<(i32, String)> {
         let mut rates = self.by_currency.get(&self.reporting)?.iter();
-        let (day, rate) = rates.find(|(_, rate)| *rate != 10_i128.pow(RATE_SCALE))?;
+        let one = 10_i128.pow(RATE_SCALE);
+        // What was worked out over a third currency is one but for rounding.
+        let (day, rate) = rates.find(|(_, rate)| (rate - one).abs() > one / 1_000)?;
         let rate = Decimal128Type::format_decimal(*rate, Decimal128Type::MAX_PRECISION, RATE_SCALE as i8);
-        Some((*day, rate.trim_end_matches('0').to_owned()))
+        Some((*day, rate.trim_end_matches('0').trim_end_matches('.').to_owned()))
     }
 
     /// The days on which a rate of a currency begins to hold.
@@ -195,6 +197,8 @@ mod tests {
             to_itself(&[(1, one), (2, 10_842_000_000)]),
             Some((2, "1.0842".to_owned()))
         );
+        assert_eq!(to_itself(&[(1, one - 1)]), None);
+        assert_eq!(to_itself(&[(1, 2 * one)]), Some((1, "2".to_owned())));
     }
 
     #[test]

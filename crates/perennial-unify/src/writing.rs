@@ -8,7 +8,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch};
 use datafusion::common::DFSchema;
 use datafusion::execution::SessionState;
 use perennial_base::Kind;
-use perennial_base::config::{Config, SegmentConfig, SurvivorshipRule as WrittenRule};
+use perennial_base::config::{Config, SegmentConfig, SourceConfig, SurvivorshipRule as WrittenRule};
 use perennial_base::relation::{PERENNIAL, PUBLIC, relation, unified};
 use perennial_engine::Engine;
 use perennial_engine::expression::predicate;
@@ -241,8 +241,10 @@ impl Writing<'_> {
     fn behind(&self, kind: Option<Kind>) -> bool {
         let sources = self.config.sources.iter().zip(&self.landing.sources);
         let mut of_kind = sources.filter(|(source, _)| kind.is_none_or(|kind| source.kind == kind));
+        // What a `where` leaves out is counted with them.
         let filtered = |landed: &SourceManifest| landed.files.iter().any(|file| file.filtered > 0);
-        self.config.as_of.is_some() && of_kind.any(|(_, landed)| filtered(landed))
+        let by_time = |source: &SourceConfig| kind.is_some() || source.filter.is_none();
+        self.config.as_of.is_some() && of_kind.any(|(source, landed)| by_time(source) && filtered(landed))
     }
 
     /// The facts that the stages ask for and no customer has.

@@ -220,6 +220,14 @@ pub(super) fn of_folder(facts: &FolderFacts) -> Vec<(Concept, &str)> {
         .iter()
         .flat_map(|column| concepts(column).into_iter().map(move |concept| (concept, column)))
         .collect();
+    // An id that is an address is one, where no other column has them.
+    if !found.iter().any(|(concept, _)| *concept == Concept::Email) {
+        for (concept, column) in &mut found {
+            if *concept == Concept::UserId && mostly(column, email_like) {
+                *concept = Concept::Email;
+            }
+        }
+    }
     let moment = |concept: &Concept| matches!(concept, Concept::Occurred | Concept::Updated);
     if !found.iter().any(|(concept, _)| moment(concept)) {
         // Whatever it is called, it is the only moment there is.
@@ -317,8 +325,6 @@ fn fits(concept: Concept, column: &ColumnFacts) -> bool {
         Concept::Occurred | Concept::Updated => time_form(column).is_some(),
         Concept::Currency => mostly(column, currency_like) || column.samples.is_empty(),
         // A person's name is no id.
-        // Whatever it is called, an address is one.
-        Concept::UserId | Concept::CrmId | Concept::AnonymousId if mostly(column, email_like) => false,
         Concept::UserId if ["customer", "kunde"].contains(&plain(&column.name).as_str()) => {
             shape == ColumnShape::Int || mostly(column, id_like)
         }
@@ -418,13 +424,7 @@ mod tests {
             max: Some(max.to_owned()),
         };
         let text = |name, samples| concepts(&column(name, ColumnShape::Text, samples, "z"));
-        for name in ["customer", "user_id", "contact_id", "who"] {
-            assert_eq!(
-                text(name, &["a@example.org", "b@example.org"]),
-                [Concept::Email],
-                "{name}"
-            );
-        }
+        assert_eq!(text("who", &["a@example.org"]), [Concept::Email]);
         assert_eq!(text("customer", &["C-17"]), [Concept::UserId]);
         assert_eq!(text("consent", &["Y", "n"]), [Concept::Granted]);
         assert_eq!(text("consent", &["by phone", "by letter"]), []);

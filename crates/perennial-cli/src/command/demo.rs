@@ -1,6 +1,6 @@
 //! `perennial demo`: a made-up business, made, unified and served.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -40,6 +40,14 @@ pub(crate) struct Demo {
 
 impl Demo {
     pub(crate) async fn run(self) -> Result<u8> {
+        if !self.no_serve {
+            // A port that is taken is told before the work.
+            let refused = |source| perennial_pgserver::Error::Listen {
+                address: self.listen.to_string(),
+                source,
+            };
+            TcpListener::bind(self.listen).map_err(refused)?;
+        }
         let mut signals = Signals::new()?;
         let file = self.dir.join("perennial.toml");
         if file.exists() {

@@ -77,12 +77,13 @@ impl Init {
         };
         let proposal = propose(&survey.folders, engine.clock().now());
         let toml = proposal.to_toml(&url, &[admin]);
-        // First the password: a file without it lets nobody in.
-        show::line(&format!("admin password: {password}"))?;
-        if let Err(error) = std::fs::write(&self.out, toml) {
-            // Half a configuration would be in the way of the next try.
+        let written = std::fs::write(&self.out, toml)
+            .with_context(|| format!("\"{}\" cannot be written", self.out.display()))
+            .and_then(|()| show::line(&format!("admin password: {password}")));
+        if let Err(error) = written {
+            // Half a configuration, or one whose password nobody knows, would be in the way of the next try.
             let _ = std::fs::remove_file(&self.out);
-            return Err(error).with_context(|| format!("\"{}\" cannot be written", self.out.display()));
+            return Err(error);
         }
         for source in &proposal.sources {
             show::note(&format!(

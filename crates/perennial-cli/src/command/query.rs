@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use clap::{Args, ValueEnum};
 use perennial_base::ErrorClass;
-use perennial_engine::{DATABASE, Engine, Login, Outcome, Rows};
+use perennial_engine::{DATABASE, Engine, Login, Outcome, Prepared, Rows};
 
 use crate::command::{ConfigArgument, open};
 use crate::exit::{DONE, InStatement};
@@ -72,11 +72,15 @@ async fn of(engine: &Arc<Engine>, sql: &str, format: Format) -> Result<()> {
     let [statement] = statements.as_slice() else {
         bail!("give exactly one statement, not {}", statements.len())
     };
-    let prepared = session.prepare(statement, &[]).await.with_context(in_statement)?;
-    // No rows would be taken for an answer.
-    if engine.release().manifest().is_none() && prepared.reads_the_lake() {
-        return Err(nothing_yet(engine).into());
+    let prepared = session.prepare(statement, &[]).await;
+    if engine.release().manifest().is_none() && !engine.config().sources.is_empty() {
+        // No rows would be taken for an answer.
+        if prepared.as_ref().is_ok_and(Prepared::reads_the_lake) {
+            return Err(nothing_yet(engine).into());
+        }
+        show::note("nothing has been unified yet: run `perennial unify` first");
     }
+    let prepared = prepared.with_context(in_statement)?;
     let outcome = session.run(&prepared, Vec::new()).await;
     match outcome.with_context(in_statement)? {
         Outcome::Rows(rows) => {

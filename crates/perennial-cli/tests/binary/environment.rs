@@ -18,6 +18,12 @@ fn a_port_in_use_is_named() {
         "hint: Another process listens there: end it, or choose another address with --listen or server.listen.",
     ]);
     assert_eq!(place.answers(CUSTOMERS), BOTH);
+    // A demo tells it before it makes one.
+    let told = place
+        .run(&["demo", "--dir", "demo", "--listen", &address])
+        .exits(3);
+    told.says(&[&format!("error: cannot listen on {address}: ")]);
+    assert!(!place.path("demo").exists());
 }
 
 #[test]
@@ -264,6 +270,7 @@ fn an_answer_that_does_not_reach_its_end_is_an_error() {
         Told::by(place.script(&full)).exits(3).says(&[
             "error: the answer cannot be written to standard output",
             "detail: No space left on device",
+            "hint: Make room on the disk",
         ]);
         // A reader that has seen enough is none.
         let mut child = place
@@ -284,6 +291,14 @@ fn an_answer_that_does_not_reach_its_end_is_an_error() {
     Told::by(place.script("exec \"$0\" init ./lake --out new.toml > /dev/full"))
         .exits(3)
         .says(&["error: the answer cannot be written to standard output"]);
+    assert!(!place.path("new.toml").exists());
+    // Nor is one of use whose configuration is not there.
+    let told = Told::by(place.script("trap '' XFSZ; ulimit -f 0; exec \"$0\" init ./lake --out new.toml"));
+    let told = told.exits(3).says(&[
+        "error: \"new.toml\" cannot be written",
+        "hint: Make room on the disk",
+    ]);
+    assert_eq!(told.stdout, "");
     assert!(!place.path("new.toml").exists());
 }
 

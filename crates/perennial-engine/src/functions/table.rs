@@ -1,6 +1,7 @@
 //! Table functions over the unified relations. Each is called with values and stands for a query, which is put
 //! in its place before planning: so it prunes, distributes and obeys access control like any other query.
-//! Where an argument is a moment, an expression without columns may stand, such as `now() - interval '1 year'` or `$1`.
+//! Where an argument is a moment, an expression without columns may stand, such as `now() - interval '1 year'`; a parameter
+//! of the statement (`$1`) may stand for any argument.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -17,6 +18,8 @@ use crate::functions::period::local;
 use crate::functions::{cohort_retention, explain_identity, lifecycle};
 use crate::sql::from::not_counted;
 use crate::sql::parse::parse_query;
+
+pub(crate) mod late;
 
 /// One table function.
 #[derive(Debug)]

@@ -2,13 +2,14 @@
 
 use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast::{
-    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Ident, Statement,
+    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Ident, Query, Statement,
 };
 use perennial_base::ErrorClass;
 
 use crate::error::{Error, Result};
 use crate::rows::Rows;
 use crate::session::unsupported;
+use crate::sql::parse::parse_query;
 
 /// The form of the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +51,7 @@ pub struct CopyOptions {
 }
 
 /// The query of a COPY statement.
-pub(crate) fn query_text(statement: &Statement) -> Result<String> {
+pub(crate) fn query(statement: &Statement) -> Result<Box<Query>> {
     let Statement::Copy {
         source, to, target, ..
     } = statement
@@ -73,8 +74,8 @@ pub(crate) fn query_text(statement: &Statement) -> Result<String> {
             );
         }
     }
-    Ok(match source {
-        CopySource::Query(query) => query.to_string(),
+    let text = match source {
+        CopySource::Query(query) => return Ok(query.clone()),
         CopySource::Table { table_name, columns } if columns.is_empty() => {
             format!("SELECT * FROM {table_name}")
         }
@@ -82,7 +83,8 @@ pub(crate) fn query_text(statement: &Statement) -> Result<String> {
             let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
             format!("SELECT {} FROM {table_name}", columns.join(", "))
         }
-    })
+    };
+    Ok(Box::new(parse_query(&text)?))
 }
 
 /// The options of a COPY statement over columns of a schema.

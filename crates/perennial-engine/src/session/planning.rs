@@ -20,6 +20,7 @@ use crate::catalog::{Relations, SessionCatalog, relation_columns};
 use crate::engine::{Engine, Lane, session_defaults};
 use crate::error::{Error, Result, StopReason};
 use crate::functions;
+use crate::functions::table::late::write_late;
 use crate::landed::called;
 use crate::release::Release;
 use crate::rows::{Plan, Rows, panicked};
@@ -100,16 +101,24 @@ impl Session {
     /// Plans on a lane, whose threads have deep stacks.
     pub(super) async fn plan(&self, parsed: &Parsed, declared: &[Option<DataType>]) -> Result<Prepared> {
         if !utility::is_query(parsed.statement())? {
-            return self.plan_utility(parsed).await;
+            return self.plan_utility(parsed, declared).await;
         }
         let release = self.selected().await?;
         let basis = self.basis(&release);
         let state = self.state(&release, &basis)?;
         let reading = self.reading(&basis);
         let config = Arc::clone(release.config(self.engine.config()));
-        let (declared, source) = (declared.to_vec(), parsed.clone());
+        let mut statement = parsed.statement().clone();
+        let late = write_late(&mut statement, None)?;
+        let mut declared = declared.to_vec();
+        for index in &late {
+            declared.resize(declared.len().max(index + 1), None);
+            if let Some(text) = declared.get_mut(*index) {
+                text.get_or_insert(DataType::Utf8);
+            }
+        }
+        let source = parsed.clone();
         let planning = async move {
-            let mut statement = source.statement().clone();
             normalised(&mut statement, &state, &config, reading.as_ref())
                 .map_err(|error| parameters::placed_by_name(error, source.text()))?;
             parameters::plan(&state, statement, &declared, source.text()).await
@@ -124,6 +133,8 @@ impl Session {
             parsed: parsed.clone(),
             parameters,
             output: Some(Arc::clone(&output)),
+            late: !late.is_empty(),
+            inner: None,
             plan: Some(Mutex::new(Arc::new(Planned::new(plan, output, basis)))),
         })))
     }
@@ -184,7 +195,8 @@ impl Session {
             Some((standing, output)) => (Plan::Standing(standing), output),
             None => {
                 let planning = async move {
-                    let planned = current(&statement, &state, basis, &config, reading.as_ref()).await?;
+                    let planned =
+                        current(&statement, &state, basis, &config, reading.as_ref(), &values).await?;
                     let physical = planned.physical(&state, started, values).await?;
                     Ok((Plan::Once(physical), Arc::clone(&planned.output)))
                 };
@@ -212,16 +224,18 @@ async fn current(
     basis: Basis,
     config: &Config,
     reading: Option<&Reading>,
+    values: &[ScalarValue],
 ) -> Result<Arc<Planned>> {
     let slot = prepared
         .plan
         .as_ref()
         .ok_or_else(|| unsupported("running this statement as a query"))?;
     let known = Arc::clone(&slot.lock());
-    if known.basis == basis {
+    if known.basis == basis && !prepared.late {
         return Ok(known);
     }
     let mut ast = prepared.parsed.statement().clone();
+    write_late(&mut ast, Some(values))?;
     normalised(&mut ast, state, config, reading)?;
     let declared: Vec<_> = prepared.parameters.iter().cloned().map(Some).collect();
     let (plan, _) = parameters::plan(state, ast, &declared, prepared.parsed.text()).await?;
@@ -229,13 +243,18 @@ async fn current(
     if let Some(described) = &prepared.output
         && !same_columns(described, &output)
     {
-        return Err(Error::new(
-            ErrorClass::Unsupported,
-            "cached plan must not change result type",
-        ));
+        let error = Error::new(ErrorClass::Unsupported, "cached plan must not change result type");
+        return Err(match prepared.late {
+            true => error.with_hint(
+                "Write the argument of the table function that decides its columns as a constant.",
+            ),
+            false => error,
+        });
     }
     let planned = Arc::new(Planned::new(plan, output, basis));
-    *slot.lock() = Arc::clone(&planned);
+    if !prepared.late {
+        *slot.lock() = Arc::clone(&planned);
+    }
     Ok(planned)
 }
 

@@ -11,10 +11,12 @@ use std::sync::{Arc, OnceLock, Weak};
 use arrow::datatypes::SchemaRef;
 use chrono::DateTime;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{ParamValues, Result as PlanResult, ScalarValue, TableReference};
+use datafusion::common::{ParamValues, Result as PlanResult, ScalarValue};
+use datafusion::datasource::cte_worktable::CteWorkTable;
+use datafusion::datasource::source_as_provider;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::expr::{AggregateFunction, ScalarFunction, WindowFunction};
-use datafusion::logical_expr::{Expr, Limit, LogicalPlan, Volatility, WindowFunctionDefinition};
+use datafusion::logical_expr::{Expr, Limit, LogicalPlan, TableScan, Volatility, WindowFunctionDefinition};
 use datafusion::optimizer::eliminate_filter::EliminateFilter;
 use datafusion::optimizer::propagate_empty_relation::PropagateEmptyRelation;
 use datafusion::optimizer::simplify_expressions::SimplifyExpressions;
@@ -87,20 +89,25 @@ impl Planned {
         }
     }
 
-    /// Whether it reads a table of the lake, and not of the catalog and of the platform alone.
+    /// Whether its rows come from a table of the lake, and not from the catalog and the platform alone.
     pub(super) fn reads_the_lake(&self) -> bool {
-        let of_the_lake = |table: &TableReference| match table.schema() {
-            Some(schema) => ![PERENNIAL, "pg_catalog", "information_schema"].contains(&schema),
-            None => relation(PUBLIC, table.table()).is_some(),
+        let of_the_lake = |scan: &TableScan| {
+            let named = match scan.table_name.schema() {
+                Some(schema) => ![PERENNIAL, "pg_catalog", "information_schema"].contains(&schema),
+                None => relation(PUBLIC, scan.table_name.table()).is_some(),
+            };
+            let table = source_as_provider(&scan.source);
+            // A query that reads itself may have the name of a relation.
+            named && !table.is_ok_and(|table| table.is::<CteWorkTable>())
         };
         let mut reads = false;
         // The walk ends early by its own account alone.
         let _ = self.plan.apply_with_subqueries(|node| {
-            reads |= matches!(node, LogicalPlan::TableScan(scan) if of_the_lake(&scan.table_name));
-            Ok(if reads {
-                TreeNodeRecursion::Stop
-            } else {
-                TreeNodeRecursion::Continue
+            reads |= matches!(node, LogicalPlan::TableScan(scan) if of_the_lake(scan));
+            Ok(match node {
+                _ if reads => TreeNodeRecursion::Stop,
+                LogicalPlan::Explain(_) => TreeNodeRecursion::Jump,
+                _ => TreeNodeRecursion::Continue,
             })
         });
         reads

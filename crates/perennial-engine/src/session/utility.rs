@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    CloseCursor, Declare, DiscardObject, Expr, FetchDirection, Ident, ObjectName, Reset, Statement,
+    CloseCursor, Declare, DiscardObject, Expr, FetchDirection, Ident, ObjectName, Query, Reset, Statement,
     TransactionMode,
 };
 use perennial_base::ErrorClass;
@@ -124,7 +124,27 @@ fn write_refused(statement: &Statement) -> Error {
 
 impl Session {
     /// The shape of a statement that is not a query.
-    pub(crate) async fn plan_utility(&self, parsed: &Parsed) -> Result<Prepared> {
+    pub(crate) async fn plan_utility(
+        &self,
+        parsed: &Parsed,
+        declared: &[Option<DataType>],
+    ) -> Result<Prepared> {
+        // A cursor's parameters are those of its query; other statements have none of their own.
+        let is_cursor = matches!(parsed.statement(), Statement::Declare { .. });
+        let inner = match inner(parsed.statement())? {
+            Some(inner) => {
+                let (inner, types) = (parsed.inner(inner), if is_cursor { declared } else { &[] });
+                Some(Box::pin(self.plan(&inner, types)).await?)
+            }
+            None => None,
+        };
+        if let (Statement::Copy { .. }, Some(inner)) = (parsed.statement(), &inner)
+            && !inner.parameters().is_empty()
+        {
+            let message = "there is no parameter $1";
+            return Err(Error::new(ErrorClass::UndefinedParameter, message));
+        }
+        let parameters = inner.as_ref().filter(|_| is_cursor).map(Prepared::parameters);
         let output = match parsed.statement() {
             Statement::ShowVariable { variable } => Some(show_schema(&variable_name(variable))),
             Statement::Fetch { name, into, .. } => {
@@ -137,15 +157,20 @@ impl Session {
         };
         Ok(Prepared(Arc::new(PreparedStatement {
             parsed: parsed.clone(),
-            parameters: Vec::new(),
+            parameters: parameters.unwrap_or_default().to_vec(),
             output,
+            late: false,
+            inner,
             plan: None,
         })))
     }
 
     /// Runs a statement that is not a query.
-    pub(crate) async fn utility(&self, prepared: &Prepared, _: Vec<ScalarValue>) -> Result<Outcome> {
+    pub(crate) async fn utility(&self, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<Outcome> {
         let statement = prepared.0.parsed.statement();
+        if let Some(inner) = &prepared.0.inner {
+            return self.with_inner(statement, inner, values).await;
+        }
         match statement {
             Statement::Set(set) => {
                 let before = self.shared.settings.lock().all_values();
@@ -203,7 +228,6 @@ impl Session {
                 }
                 done("RELEASE")
             }
-            Statement::Declare { stmts } => self.declare(stmts).await,
             Statement::Fetch {
                 name,
                 direction,
@@ -227,7 +251,6 @@ impl Session {
                 done("CLOSE CURSOR")
             }
             Statement::Discard { object_type } => self.discard(object_type),
-            Statement::Prepare { name, statement, .. } => self.prepare_named(name, statement).await,
             Statement::Execute { name, parameters, .. } => {
                 self.execute_named(name.as_ref(), parameters).await
             }
@@ -245,8 +268,21 @@ impl Session {
             Statement::LISTEN { .. } => done("LISTEN"),
             Statement::UNLISTEN { .. } => done("UNLISTEN"),
             Statement::NOTIFY { .. } => done("NOTIFY"),
-            Statement::Copy { .. } => self.copy_out(statement).await,
             _ => Err(write_refused(statement)),
+        }
+    }
+
+    /// Runs a statement around another one.
+    async fn with_inner(
+        &self,
+        statement: &Statement,
+        inner: &Prepared,
+        values: Vec<ScalarValue>,
+    ) -> Result<Outcome> {
+        match statement {
+            Statement::Declare { stmts } => self.declare(stmts, inner, values).await,
+            Statement::Prepare { name, .. } => self.prepare_named(name, inner),
+            _ => self.copy_out(statement, inner).await,
         }
     }
 
@@ -312,22 +348,14 @@ impl Session {
         Ok(())
     }
 
-    async fn declare(&self, declarations: &[Declare]) -> Result<Outcome> {
-        let [
-            Declare {
-                names,
-                for_query: Some(query),
-                hold,
-                ..
-            },
-        ] = declarations
-        else {
-            return Err(unsupported("DECLARE of anything but one cursor"));
-        };
-        let [name] = names.as_slice() else {
-            return Err(unsupported("DECLARE of several cursors"));
-        };
-        let hold = hold.unwrap_or(false);
+    async fn declare(
+        &self,
+        declarations: &[Declare],
+        query: &Prepared,
+        values: Vec<ScalarValue>,
+    ) -> Result<Outcome> {
+        let (declaration, name, _) = cursor(declarations)?;
+        let hold = declaration.hold.unwrap_or(false);
         if !hold {
             self.in_transaction("DECLARE CURSOR")?;
         }
@@ -338,15 +366,15 @@ impl Session {
                 format!("cursor \"{name}\" already exists"),
             ));
         }
-        let query = query.to_string();
+        let bytes = query.text().len();
         {
             let cursors = self.cursors.lock();
             let held = cursors.values().map(|cursor| cursor.bytes);
-            room("cursors", cursors.len(), held.sum::<usize>() + query.len())?;
+            room("cursors", cursors.len(), held.sum::<usize>() + bytes)?;
         }
-        let rows = self.rows_of(&query).await?;
+        let rows = self.start(query, values).await?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let cursor = Cursor::new(rows, hold, number, query.len());
+        let cursor = Cursor::new(rows, hold, number, bytes);
         self.cursors.lock().insert(name, cursor);
         done("DECLARE CURSOR")
     }
@@ -368,9 +396,8 @@ impl Session {
         Ok(Rows::fetch(fetch, self.canceller(), self.own_request()))
     }
 
-    async fn copy_out(&self, statement: &Statement) -> Result<Outcome> {
-        let sql = copy::query_text(statement)?;
-        let rows = self.rows_of(&sql).await?;
+    async fn copy_out(&self, statement: &Statement, query: &Prepared) -> Result<Outcome> {
+        let rows = self.start(query, Vec::new()).await?;
         let options = copy::options(statement, rows.schema())?;
         Ok(Outcome::Copy(CopyOut {
             rows: rows.with_tag("COPY"),
@@ -402,27 +429,19 @@ impl Session {
             .ok_or_else(|| no_statement(&name))
     }
 
-    async fn prepare_named(&self, name: &Ident, statement: &Statement) -> Result<Outcome> {
+    fn prepare_named(&self, name: &Ident, statement: &Prepared) -> Result<Outcome> {
         let name = folded(name);
-        if self.statements.lock().contains_key(&name) {
+        let mut statements = self.statements.lock();
+        if statements.contains_key(&name) {
             return Err(Error::new(
                 ErrorClass::DuplicateStatement,
                 format!("prepared statement \"{name}\" already exists"),
             ));
         }
-        let text = statement.to_string();
-        {
-            let statements = self.statements.lock();
-            let held = statements.values().map(|prepared| prepared.text().len());
-            let bytes = held.sum::<usize>() + text.len();
-            room("prepared statements", statements.len(), bytes)?;
-        }
-        let parsed = self.read(&text).await?;
-        let [parsed] = parsed.as_slice() else {
-            return Err(unsupported("PREPARE of this statement"));
-        };
-        let prepared = Box::pin(self.prepare(parsed, &[])).await?;
-        self.statements.lock().insert(name, prepared);
+        let held = statements.values().map(|prepared| prepared.text().len());
+        let bytes = held.sum::<usize>() + statement.text().len();
+        room("prepared statements", statements.len(), bytes)?;
+        statements.insert(name, statement.clone());
         done("PREPARE")
     }
 
@@ -466,6 +485,31 @@ impl Session {
             .zip(types)
             .map(|(column, data_type)| Ok(ScalarValue::try_from_array(column, 0)?.cast_to(data_type)?))
             .collect()
+    }
+}
+
+/// What stands inside of a statement that is no query.
+fn inner(statement: &Statement) -> Result<Option<Statement>> {
+    Ok(match statement {
+        Statement::Declare { stmts } => {
+            let (_, _, query) = cursor(stmts)?;
+            Some(Statement::Query(Box::new(query.clone())))
+        }
+        Statement::Prepare { statement, .. } => Some(statement.as_ref().clone()),
+        Statement::Copy { .. } => Some(Statement::Query(copy::query(statement)?)),
+        _ => None,
+    })
+}
+
+/// The one cursor of a DECLARE, its name and its query.
+fn cursor(declarations: &[Declare]) -> Result<(&Declare, &Ident, &Query)> {
+    let [declaration] = declarations else {
+        return Err(unsupported("DECLARE of anything but one cursor"));
+    };
+    match (declaration.names.as_slice(), &declaration.for_query) {
+        ([name], Some(query)) => Ok((declaration, name, query)),
+        (_, Some(_)) => Err(unsupported("DECLARE of several cursors")),
+        _ => Err(unsupported("DECLARE of anything but one cursor")),
     }
 }
 

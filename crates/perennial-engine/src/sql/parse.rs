@@ -10,10 +10,10 @@ use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Toke
 use perennial_base::{ErrorClass, UserError};
 
 use crate::error::{Error, Result};
+use crate::sql::brackets::{doubled, nesting, parts};
 use crate::sql::depth::{balance, within_bounds};
 use crate::sql::dialect::Bounded;
 use crate::sql::fetch::{null_tests, written_out};
-use crate::sql::innermost::parts;
 use crate::sql::precedence::distinct_from;
 use crate::sql::slip::remedy;
 
@@ -21,6 +21,8 @@ use crate::sql::slip::remedy;
 pub(crate) const MAX_DEPTH: usize = 1_000;
 /// The parser's own limit, of which a bracket takes several; `nesting` is the bound that holds.
 const PARSER_DEPTH: usize = 8 * MAX_DEPTH;
+/// Queries behind two brackets each that may nest: what is in them is read twice for each.
+const MAX_DOUBLED: usize = 12;
 /// Expressions and queries that a statement may consist of.
 pub(crate) const MAX_NODES: usize = 200_000;
 /// Bytes of a request's text.
@@ -45,6 +47,11 @@ impl Parsed {
 
     pub(crate) fn statement(&self) -> &Statement {
         &self.0.1
+    }
+
+    /// A statement that stands inside of this one; places are those of the whole text.
+    pub(crate) fn inner(&self, statement: Statement) -> Self {
+        Self(Arc::new((self.text().to_owned(), statement)))
     }
 }
 
@@ -174,7 +181,7 @@ fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
     let text = sql.get(start..end.max(start)).unwrap_or(sql).to_owned();
 
     // The parser comes back from its limit by trying what else the tokens might be, at each level anew.
-    if nesting(&tokens) > MAX_DEPTH {
+    if nesting(&tokens) > MAX_DEPTH || doubled(&tokens) > MAX_DOUBLED {
         return Err(too_complex());
     }
     // What few tokens make is not deep.
@@ -186,29 +193,6 @@ fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
         stacker::grow(DEEP_STACK, || tree(sql, end, tokens))?
     };
     Ok(Parsed(Arc::new((text, statement))))
-}
-
-/// How deep brackets, CASEs and signs before an operand nest.
-fn nesting(tokens: &[TokenWithSpan]) -> usize {
-    let (mut open, mut signs, mut deepest) = (0_usize, 0, 0);
-    for token in tokens {
-        match &token.token {
-            Token::Whitespace(_) => continue,
-            Token::LParen | Token::LBracket => open += 1,
-            Token::RParen | Token::RBracket => open = open.saturating_sub(1),
-            Token::Word(word) if word.keyword == Keyword::CASE => open += 1,
-            Token::Word(word) if word.keyword == Keyword::END => open = open.saturating_sub(1),
-            _ => {}
-        }
-        let sign = match &token.token {
-            Token::Minus | Token::Plus | Token::Tilde => true,
-            Token::Word(word) => word.keyword == Keyword::NOT,
-            _ => false,
-        };
-        signs = if sign { signs + 1 } else { 0 };
-        deepest = deepest.max(open + signs);
-    }
-    deepest
 }
 
 /// The tree of one statement, which ends at a byte of the text. One that is too deep is also taken apart here, where the stack is large enough for it.
@@ -227,13 +211,13 @@ fn tree(sql: &str, end: usize, mut tokens: Vec<TokenWithSpan>) -> Result<Stateme
         }
     };
     let tokens = null_tests(written_out(tokens));
-    let (parsed, tokens) = parsed(sql, end, &dialect, tokens, Parser::parse_statement);
-    let mut statement = match parsed {
+    let (tree, tokens) = read(sql, end, &dialect, tokens, Parser::parse_statement);
+    let mut statement = match tree {
         Ok(statement) => statement,
         Err(error) if error.class() != ErrorClass::Syntax || tokens.len() >= DEEP_TOKENS => {
             return Err(with_remedy(error));
         }
-        Err(error) => return Err(with_remedy(first_inside(sql, end, &tokens).unwrap_or(error))),
+        Err(error) => return Err(with_remedy(innermost(sql, end, &tokens, error))),
     };
     distinct_from(&mut statement);
     balance(&mut statement);
@@ -245,7 +229,7 @@ fn tree(sql: &str, end: usize, mut tokens: Vec<TokenWithSpan>) -> Result<Stateme
 }
 
 /// What tokens are that are to be one thing, and the tokens.
-fn parsed<'d, T>(
+fn read<'d, T>(
     sql: &str,
     end: usize,
     dialect: &'d Bounded,
@@ -269,28 +253,37 @@ fn parsed<'d, T>(
     (tree, parser.into_tokens())
 }
 
-/// What is wrong inside of the first query in brackets or CASE that is no such thing by itself, of a text that does not parse.
-fn first_inside(sql: &str, end: usize, tokens: &[TokenWithSpan]) -> Option<Error> {
-    parts(tokens).into_iter().find_map(|part| {
-        let dialect = Bounded::of(part.tokens.len());
-        let case = |parser: &mut Parser<'_>| {
-            parser.next_token();
-            parser.parse_case_expr()
-        };
+/// The error of a text that does not parse, where it is: the parser gives up at the beginning of a query in brackets, or of a
+/// CASE, that it does not understand, and Postgres names the first token inside that does not fit.
+fn innermost(sql: &str, end: usize, tokens: &[TokenWithSpan], outer: Error) -> Error {
+    // One bound for all parts together, as for a statement.
+    let dialect = Bounded::of(tokens.len());
+    let case = |parser: &mut Parser<'_>| {
+        parser.next_token();
+        parser.parse_case_expr()
+    };
+    let mut found = outer;
+    for part in parts(tokens) {
+        if found.position() < Some(position(sql, part.opening.span.start)) {
+            // What is wrong stands before it.
+            break;
+        }
+        let tokens = part.tokens.to_vec();
         let error = match part.is_case {
-            true => parsed(sql, end, &dialect, part.tokens, case).0.err(),
-            false => parsed(sql, end, &dialect, part.tokens, Parser::parse_statement)
-                .0
-                .err(),
+            true => read(sql, end, &dialect, tokens, case).0.err(),
+            false => read(sql, end, &dialect, tokens, Parser::parse_statement).0.err(),
         };
-        let behind = end_of_input(sql, end).position();
-        // A word that is missing is missed where the part ends.
-        let error = error.filter(|error| error.class() == ErrorClass::Syntax);
-        error.map(|error| match error.position() == behind {
-            true => at_token(sql, &part.closing),
-            false => error,
-        })
-    })
+        match error {
+            Some(error) if error.class() != ErrorClass::Syntax => break,
+            // A word that is missing is missed where the part ends.
+            Some(error) if error.position() == end_of_input(sql, end).position() => {
+                found = at_token(sql, part.closing);
+            }
+            Some(error) => found = error,
+            None => {}
+        }
+    }
+    found
 }
 
 /// `TOP` is a name in Postgres, of a column or table as may be; the parser has it as a keyword of another database.
@@ -488,6 +481,17 @@ mod tests {
             ("select case when a = 1 then 2 els 3 end from t", "els", 31),
             ("select case when a then end from t", "end", 25),
             ("select a from t where b in (select 1 union all values)", ")", 54),
+            // Of two errors the first one.
+            ("selec a from (select b c d from t) q", "selec", 1),
+            ("select * from (select a b c from (select 1 2 3) y) z", "c", 27),
+            ("select 1 from (select 1) a, (select b c d from t) q", "d", 41),
+            // Words that are names here.
+            (
+                "select case when e.end > 1 then 2 end, t.case from t wher e.x = 1",
+                "e",
+                59,
+            ),
+            ("select sum(values) from orders where 1 1", "1", 40),
         ] {
             fails(sql, &near(token), at);
         }
@@ -521,6 +525,27 @@ mod tests {
         let texts: Vec<_> = statements.iter().map(Parsed::text).collect();
         assert_eq!(texts, ["select ';'", "show all"]);
         assert!(parse("  ; ;").unwrap().is_empty());
+    }
+
+    #[test]
+    fn no_text_takes_long() {
+        let doubled = |depth: usize, item: &str, join: &str| {
+            let (open, close) = (format!("((select {item} from "), format!(") q {join})"));
+            format!(
+                "select {item} from {}t{}",
+                open.repeat(depth),
+                close.repeat(depth)
+            )
+        };
+        for item in ["*", "1"] {
+            assert!(parse(&doubled(4, item, "join t using (a)")).is_ok());
+            let error = parse(&doubled(60, item, "join t using (a)")).unwrap_err();
+            assert_eq!(error.class(), ErrorClass::TooComplex);
+            // With an error before it, and with one at each level.
+            let error = parse(&format!("select 1 1, ({})", doubled(12, item, ""))).unwrap_err();
+            assert_eq!(error.to_string(), "syntax error at or near \"1\"");
+            assert!(parse(&doubled(12, item, "x y z")).is_err());
+        }
     }
 
     #[test]

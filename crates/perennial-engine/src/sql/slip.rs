@@ -75,9 +75,10 @@ pub(super) fn remedy(sql: &str, place: usize) -> Option<String> {
         }
     };
     let at = at.filter(|token| *token != Token::SemiColon);
-    let followed = rest
-        .next()
-        .is_some_and(|next| keyword(&next.token) == Some(Keyword::BY));
+    let next = rest.next().map(|next| next.token);
+    let followed = next
+        .as_ref()
+        .is_some_and(|next| keyword(next) == Some(Keyword::BY));
     let open = open(&before);
     let (last, behind) = (before.last(), before.len().checked_sub(2));
     let behind = behind.and_then(|behind| before.get(behind));
@@ -102,7 +103,7 @@ pub(super) fn remedy(sql: &str, place: usize) -> Option<String> {
         return Some(format!("It stands before {later}."));
     }
     let last = last?;
-    if *at == Token::ExclamationMark || *last == Token::ExclamationMark {
+    if *at == Token::ExclamationMark && next == Some(Token::Eq) {
         return Some("\"!=\" is written without a space.".to_owned());
     }
     match keyword(at) {

@@ -197,7 +197,7 @@ pub const SECTIONS: &[SectionSpec] = &[
                 ValueType::Sql,
                 "`time`",
                 "",
-                "Orders the versions of one key, such as a time or a partition column; of equal ones the last by file and row counts",
+                "Orders the versions of one key, such as a time or a partition column; of equal ones the last counts, by the path of the file and the place in it",
             ),
             key(
                 "zone",

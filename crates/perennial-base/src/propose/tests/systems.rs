@@ -405,3 +405,24 @@ fn a_table_is_served_with_all_its_columns_and_says_where() {
     );
     assert!(!text.contains("not mapped"), "{text}");
 }
+
+#[test]
+fn an_id_of_addresses_is_an_address_unless_another_column_has_them() {
+    let id = || text("user_id", &["a@example.org"]);
+    let check = |columns, identifiers: &str| {
+        let tickets = folder("helpdesk/", 10, columns);
+        check(
+            tickets,
+            Kind::Interaction,
+            None,
+            Some("created_at"),
+            [identifiers, "", ""],
+        );
+    };
+    check(vec![id(), at("created_at")], "email=user_id");
+    let email = text("email", &["x@example.org"]);
+    check(
+        vec![id(), email, at("created_at")],
+        "user_id=user_id, email=email",
+    );
+}
