@@ -234,4 +234,19 @@ async fn arguments_of_table_functions_may_be_parameters() {
         "SELECT count(*) FROM cohort_retention('year')",
     );
     assert_eq!(lines(&client, prepared).await, lines(&client, written).await);
+    let customer = lines(
+        &client,
+        "SELECT customer_id FROM identity_links ORDER BY 1 LIMIT 1",
+    )
+    .await
+    .remove(0);
+    let explained = "SELECT count(*)::text FROM explain_identity($1)";
+    let found = client
+        .query_one(explained, &[&customer])
+        .await
+        .unwrap()
+        .get::<_, String>(0);
+    let written = explained.replace("$1", &format!("'{customer}'"));
+    assert_eq!(lines(&client, &written).await, [found.as_str()]);
+    assert_ne!(found, "0");
 }

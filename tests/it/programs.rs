@@ -212,6 +212,13 @@ with psycopg.connect(sys.argv[1]) as connection:
             cursor.execute("SELECT customer_id, orders FROM customer_360 WHERE orders >= %s AND lifecycle_stage <> %s ORDER BY 1", (2, "churned"))
             some = cursor.fetchmany(3)
             assert len(some) == 3 and all(orders >= 2 for _, orders in some), some
+    # What it sends often it prepares; the columns are those of the cursor that has the name now.
+    connection.prepare_threshold = 0
+    for query, expected in (("SELECT 1::int8", (1,)), ("SELECT DATE '2026-01-31', 'x'", (datetime.date(2026, 1, 31), "x"))):
+        connection.execute("DECLARE f CURSOR FOR " + query)
+        assert connection.execute("FETCH 1 FROM f").fetchone() == expected
+        connection.execute("CLOSE f")
+    connection.prepare_threshold = 5
     with connection.cursor() as cursor:
         with cursor.copy("COPY (SELECT x, 'r' || x FROM generate_series(1, 5) AS t(x)) TO STDOUT") as copy:
             copy.set_types(["int8", "text"])

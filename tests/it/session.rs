@@ -222,6 +222,8 @@ async fn what_is_wrong_inside_of_a_statement_has_its_place_in_the_whole() {
     for around in [
         "DECLARE c CURSOR FOR {}",
         "COPY ({}) TO STDOUT",
+        "COPY customers (customer_id, nope) TO STDOUT",
+        "COPY   nope TO STDOUT",
         "PREPARE p AS {}",
     ] {
         let sql = around.replace("{}", "SELECT 1,   nope FROM customers");
@@ -241,6 +243,9 @@ async fn statements_are_prepared_in_sql() {
     assert_eq!(one(&client, "EXECUTE twice(21)").await, "42");
     check(run(&client, "PREPARE twice AS SELECT 1").await, "42P05");
     execute(&client, "DEALLOCATE twice").await;
+    // A statement inside of a statement inside of a statement …
+    let nested = format!("PREPARE a {}AS SELECT 1", "AS PREPARE a ".repeat(2_000));
+    check(run(&client, &nested).await, "0A000");
     check(run(&client, "EXECUTE twice(21)").await, "26000");
 }
 

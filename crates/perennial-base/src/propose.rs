@@ -150,6 +150,7 @@ pub fn propose(folders: &[FolderFacts], now: i64) -> Proposal {
     let sources: Vec<ProposedSource> = drafts.iter().map(source::Draft::finish).collect();
     let identifiers = identity::identifiers(&drafts, &sources);
     notes.extend(drafts.iter().filter_map(source::Draft::mixed_note));
+    notes.extend(drafts.iter().filter_map(source::Draft::exports_note));
     notes.extend(source::alike(&drafts));
     notes.extend(identity::notes(&sources));
     notes.extend(drafts.iter().filter_map(kinds::close_to_orders));

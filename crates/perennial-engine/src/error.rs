@@ -112,6 +112,15 @@ impl Error {
         self
     }
 
+    /// Takes away where in the statement, of one that was not sent.
+    #[must_use]
+    pub(crate) fn without_position(mut self) -> Self {
+        if let Self::Statement { position, .. } = &mut self {
+            *position = None;
+        }
+        self
+    }
+
     /// Adds where in the statement.
     #[must_use]
     pub fn with_position(mut self, at: usize) -> Self {
@@ -423,7 +432,7 @@ fn undefined_function(name: &str, message: &str) -> Error {
         .any(|function| function.name == name)
     {
         return error.with_hint(format!(
-            "It gives a table and stands in FROM, with constants as arguments: SELECT * FROM {name}(…)."
+            "It gives a table and stands in FROM: SELECT * FROM {name}(…)."
         ));
     }
     // The planner names the nearest of all functions, however far that is.

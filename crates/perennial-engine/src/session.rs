@@ -22,6 +22,7 @@ use crate::session::facts::Facts;
 use crate::session::planning::CachedState;
 use crate::session::plans::Planned;
 use crate::session::settings::{Given, OutputStyle, Settings};
+use crate::sql::names::folded;
 use crate::sql::parse::Parsed;
 
 pub(crate) mod copy;
@@ -311,6 +312,19 @@ impl Session {
             .lock()
             .get(name)
             .map(|cursor| Arc::clone(cursor.schema()))
+    }
+
+    /// The columns that a prepared statement would give now: those of a FETCH or EXECUTE are of what it names.
+    pub fn columns(&self, prepared: &Prepared) -> Option<SchemaRef> {
+        let current = match prepared.0.parsed.statement() {
+            Statement::Fetch { name, into: None, .. } => self.cursor(&folded(name)),
+            Statement::Execute { name, .. } => {
+                let named = self.statement(name.as_ref()).ok();
+                named.and_then(|named| named.output().cloned())
+            }
+            _ => None,
+        };
+        current.or_else(|| prepared.output().cloned())
     }
 
     /// What session functions answer.

@@ -95,8 +95,7 @@ pub(crate) async fn doubtful_key(
             source.time.as_ref().filter(|_| changes),
         ],
     };
-    let live = manifest.files.iter().filter(|file| file.state == FileState::Live);
-    let landed: u64 = live.map(|file| file.landed).sum();
+    let landed: u64 = live_files(manifest).map(|file| file.landed).sum();
     let every = landed.div_ceil(COMPARED).max(1);
     let mut samples = vec![Sample::new(1, COMPARED)];
     if every > 1 {
@@ -118,10 +117,13 @@ pub(crate) async fn doubtful_key(
         .filter(|name| !manifest.partitions.contains(name))
         .collect();
     let repeats = samples.iter().any(|sample| sample.older() > 0);
-    if repeats && scan.exports(every, &said).await? {
-        return Ok(None);
-    }
-    for sample in samples.iter().filter(|sample| !sample.repeated.is_empty()) {
+    let exports = repeats && scan.exports(every, &said).await?;
+    // The last file by its path counts, which is the newest where they have landed in that order.
+    let ordered = exports && live_files(manifest).is_sorted_by_key(|file| file.last_modified);
+    let unordered = samples
+        .iter()
+        .filter(|sample| !ordered && !sample.repeated.is_empty());
+    for sample in unordered {
         if let Some(differing) = scan.differing(sample, &said).await? {
             let [_, updated, time] = scan.leading;
             let by = [("updated_at", updated), ("time", time)];
@@ -141,11 +143,15 @@ pub(crate) async fn doubtful_key(
     let mostly_older = |sample: &Sample| sample.older() > sample.compared / 2;
     let doubtful = samples
         .into_iter()
-        .find(|sample| source.kind != Kind::Subscription && mostly_older(sample));
+        .find(|sample| source.kind != Kind::Subscription && !exports && mostly_older(sample));
     Ok(doubtful.and_then(|sample| {
         let (older, compared) = (sample.older(), sample.compared);
         Some(found(sample.value?, Doubt::Versions(older), compared))
     }))
+}
+
+fn live_files(manifest: &SourceManifest) -> impl Iterator<Item = &SourceFile> {
+    manifest.files.iter().filter(|file| file.state == FileState::Live)
 }
 
 /// What the keys of some rows are. It takes memory for at most as many rows as it has room for.
@@ -325,21 +331,23 @@ impl Scan<'_> {
     }
 
     /// Whether each of several files is an export of the same records, all of them or those that have changed: no file has
-    /// a key twice, and of keys that several files have most say the same in all of them. The last file by its path counts,
-    /// so that files have to have landed in that order, unless something else tells the newest.
+    /// a key twice, and most of those that several files have are of the same person, or moment, in all of them.
     async fn exports(&self, every: u64, said: &[String]) -> Result<bool> {
-        let live = |file: &&SourceFile| file.state == FileState::Live;
-        let files: Vec<&SourceFile> = self.manifest.files.iter().filter(live).collect();
-        let in_order = files.is_sorted_by_key(|file| file.last_modified);
-        if !in_order && self.source.updated_at.is_none() {
-            return Ok(false);
-        }
+        // Whose a record is, and when it happened, changes least of all that it says.
+        let key = self.source.record_key.as_ref().map(|key| key.sql.as_str());
+        let state = matches!(self.source.kind, Kind::Profile | Kind::Subscription);
+        let people = self.source.identifiers.iter().map(|(_, written)| written);
+        let lasting: Vec<&Expression> = people
+            .chain(self.source.time.as_ref().filter(|_| !state))
+            .filter(|written| Some(written.sql.as_str()) != key)
+            .collect();
+        let said = if lasting.is_empty() { said } else { &[] };
         let (columns, partitions) = input(self.manifest);
         let mut known: HashMap<u64, Said> = HashMap::new();
-        for file in files {
+        for file in live_files(self.manifest) {
             let mut keys = HashSet::new();
             let table = one_file(self.engine, &columns, &partitions, file)?;
-            let mut rows = self.of_table(table, said).await?;
+            let mut rows = self.of_table(table, said, &lasting).await?;
             while let Some(batch) = rows.next().await {
                 let batch = batch?;
                 let hashes = Hashes::of(&batch)?;
@@ -363,12 +371,17 @@ impl Scan<'_> {
 
     /// What leads, and these columns, of all rows that the source's filter leaves.
     async fn rows(&self, columns: &[String]) -> Result<SendableRecordBatchStream> {
-        self.of_table(source_table(self.engine.lake(), self.manifest)?, columns)
+        self.of_table(source_table(self.engine.lake(), self.manifest)?, columns, &[])
             .await
     }
 
-    /// The same of a table with the columns of the source.
-    async fn of_table(&self, table: FileTable, columns: &[String]) -> Result<SendableRecordBatchStream> {
+    /// The same of a table with the columns of the source, and then these expressions.
+    async fn of_table(
+        &self,
+        table: FileTable,
+        columns: &[String],
+        expressions: &[&Expression],
+    ) -> Result<SendableRecordBatchStream> {
         let table: Arc<dyn TableProvider> = Arc::new(table);
         let schema = DFSchema::try_from(table.schema())?;
         let planned = |written: &Expression| -> Result<Expr> {
@@ -381,6 +394,9 @@ impl Scan<'_> {
             exprs.push(expr.alias(format!("leading column {place}")));
         }
         exprs.extend(columns.iter().map(ident));
+        for (place, written) in expressions.iter().enumerate() {
+            exprs.push(planned(written)?.alias(format!("expression {place}")));
+        }
         let source = provider_as_source(table);
         let mut plan = LogicalPlanBuilder::scan(self.source.name.as_str(), source, None)?;
         if let Some(filter) = &self.source.filter {

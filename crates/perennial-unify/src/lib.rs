@@ -94,7 +94,8 @@ pub use keys::{Doubt, DoubtfulKey};
 pub use landing::Looks;
 pub use left_out::{Cause, LeftOut, Renamed};
 pub use noticed::{
-    FewValues, IdleFact, Noticed, OddTimes, OfNoOrder, Undecided, Unheard, UnknownStatus, Useless,
+    FewValues, IdleFact, NothingLeft, Noticed, OddTimes, OfNoOrder, Undecided, Unheard, UnknownStatus,
+    Useless,
 };
 pub use options::RunOptions;
 pub use progress::{Progress, Quiet};

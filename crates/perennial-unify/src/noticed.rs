@@ -25,8 +25,23 @@ pub struct Noticed {
     pub odd_times: Vec<OddTimes>,
     /// Statuses that do not count and that no order has, although orders have one that is near.
     pub unknown_statuses: Vec<UnknownStatus>,
+    /// Sources of which `where` leaves no row.
+    pub nothing_left: Vec<NothingLeft>,
     /// Whether `[time] as_of` lies before all rows that would make a customer, so that there is none.
     pub nobody_yet: bool,
+}
+
+/// A source with rows of which `where` leaves none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NothingLeft {
+    /// The source.
+    pub source: String,
+    /// Where its `where` stands in the file.
+    pub at: Spot,
+    /// The condition.
+    pub sql: String,
+    /// Its rows.
+    pub rows: u64,
 }
 
 /// A source of items or refunds of which most rows name an order that does not exist.
@@ -171,8 +186,10 @@ impl Noticed {
             .map(|unknown| placed(format!(" {unknown}")));
         let undecided = self.undecided.iter().map(ToString::to_string).map(placed);
         let nobody = self.nobody_yet.then(|| placed(format!(" {NOBODY_YET}")));
+        let nothing = self.nothing_left.iter().map(ToString::to_string).map(placed);
         nobody
             .into_iter()
+            .chain(nothing)
             .chain(orders)
             .chain(facts)
             .chain(words)
@@ -221,6 +238,22 @@ impl Unheard {
                 self.names.pop_last();
             }
         }
+    }
+}
+
+impl fmt::Display for NothingLeft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            source,
+            at,
+            sql,
+            rows,
+        } = self;
+        write!(
+            f,
+            "{at}: by where = {sql}, nothing is left of the {} of source \"{source}\": correct the condition",
+            counted(*rows, "row")
+        )
     }
 }
 

@@ -15,7 +15,7 @@ use perennial_engine::expression::predicate;
 use perennial_engine::release::{past_table_name, table_name};
 use perennial_identity::survivorship::SurvivorshipRule;
 use perennial_identity::{Resolution, Rules};
-use perennial_lake::{Manifest, SourceManifest};
+use perennial_lake::{FileState, Manifest, SourceManifest};
 use perennial_udf_lifecycle::model::{Kind as FactKind, StageModel};
 use tokio::task::JoinSet;
 
@@ -30,7 +30,7 @@ use crate::groups::{Labels, of_customers};
 use crate::journal::Journal;
 use crate::landing::Landing;
 use crate::money::Rates;
-use crate::noticed::{IdleFact, Noticed, Unheard};
+use crate::noticed::{IdleFact, NothingLeft, Noticed, Unheard};
 use crate::output::{Output, name_of, sort_of};
 use crate::overrides::{self, Words};
 use crate::past::Before;
@@ -211,6 +211,11 @@ impl Writing<'_> {
             .await?;
         shared.resolution.intact()?;
         Ok(Noticed {
+            nothing_left: if self.part.is_none() {
+                self.nothing_left()
+            } else {
+                Vec::new()
+            },
             nobody_yet: nobody && self.part.is_none() && self.behind(None),
             // Where everything is worked out, every row was looked at.
             // Items of orders behind the moment described are of no order by that alone.
@@ -245,6 +250,26 @@ impl Writing<'_> {
         let filtered = |landed: &SourceManifest| landed.files.iter().any(|file| file.filtered > 0);
         let by_time = |source: &SourceConfig| kind.is_some() || source.filter.is_none();
         self.config.as_of.is_some() && of_kind.any(|(source, landed)| by_time(source) && filtered(landed))
+    }
+
+    /// The sources of which `where` leaves no row; what is of later than the moment described is counted with those.
+    fn nothing_left(&self) -> Vec<NothingLeft> {
+        let sources = self.config.sources.iter().zip(&self.landing.sources);
+        let sources = sources.filter(|_| self.config.as_of.is_none());
+        let left = sources.filter_map(|(source, landed)| {
+            let written = source.filter.as_ref()?;
+            let live = landed.files.iter().filter(|file| file.state == FileState::Live);
+            let (rows, filtered) = live.fold((0, 0), |(rows, filtered), file| {
+                (rows + file.landed, filtered + file.filtered)
+            });
+            (rows > 0 && filtered == rows).then(|| NothingLeft {
+                source: source.name.clone(),
+                at: written.at,
+                sql: written.sql.clone(),
+                rows,
+            })
+        });
+        left.collect()
     }
 
     /// The facts that the stages ask for and no customer has.

@@ -202,6 +202,30 @@ impl<'a> Draft<'a> {
         );
     }
 
+    /// That rows of several files may be the same ones again, of which each counts.
+    pub(super) fn exports_note(&self) -> Option<String> {
+        let counted = matches!(self.config.kind, Kind::Order | Kind::Profile);
+        let keyless = self.config.record_key.is_none() && self.facts.files > 1;
+        let repeats = |column: &&ColumnFacts| {
+            key_like(column, &self.concepts)
+                && self.own(column)
+                && column.null_ratio == 0.0
+                && column.unique_over_all_rows == Some(false)
+        };
+        let column = self
+            .facts
+            .columns
+            .iter()
+            .find(repeats)
+            .filter(|_| counted && keyless)?;
+        Some(format!(
+            "{}: \"{}\" is not unique, and every row counts: where each file is an export of the same rows, write record_key = {}.",
+            self.config.name,
+            column.name,
+            string(&quote(&column.name))
+        ))
+    }
+
     /// The key of contracts: their id, else that of the rows, else the person, who is taken to have one at a time.
     fn map_contract(&mut self) {
         if let Some(column) = self.free(Concept::SubscriptionId) {

@@ -184,6 +184,9 @@ pub(super) fn value_sql(canonical: &str, column: &ColumnFacts) -> (String, Optio
         return (name, Some(why));
     }
     let why = match canonical {
+        "rate" => Some(format!(
+            "taken for what one unit of the currency is worth in that of [money]; where it is the other way round, write 1.0 / {name}"
+        )),
         "amount" if plain_name != "amount" => Some("by its name and numbers".to_owned()),
         _ => None,
     };

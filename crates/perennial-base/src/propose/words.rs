@@ -324,6 +324,8 @@ fn fits(concept: Concept, column: &ColumnFacts) -> bool {
         },
         Concept::Occurred | Concept::Updated => time_form(column).is_some(),
         Concept::Currency => mostly(column, currency_like) || column.samples.is_empty(),
+        // An address is one, whatever it is called.
+        Concept::CrmId | Concept::AnonymousId if mostly(column, email_like) => false,
         // A person's name is no id.
         Concept::UserId if ["customer", "kunde"].contains(&plain(&column.name).as_str()) => {
             shape == ColumnShape::Int || mostly(column, id_like)
@@ -424,7 +426,13 @@ mod tests {
             max: Some(max.to_owned()),
         };
         let text = |name, samples| concepts(&column(name, ColumnShape::Text, samples, "z"));
-        assert_eq!(text("who", &["a@example.org"]), [Concept::Email]);
+        for name in ["who", "contact_id", "visitor_id"] {
+            assert_eq!(
+                text(name, &["a@example.org", "b@example.org"]),
+                [Concept::Email],
+                "{name}"
+            );
+        }
         assert_eq!(text("customer", &["C-17"]), [Concept::UserId]);
         assert_eq!(text("consent", &["Y", "n"]), [Concept::Granted]);
         assert_eq!(text("consent", &["by phone", "by letter"]), []);

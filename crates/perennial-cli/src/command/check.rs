@@ -9,7 +9,8 @@ use perennial_unify::{
 };
 
 use crate::command::warnings::{
-    SHOWN, warn_of_astray, warn_of_doubts, warn_of_noticed, warn_of_rates, warn_of_renamed, warn_of_strays,
+    SHOWN, nothing_served, warn_of_astray, warn_of_doubts, warn_of_noticed, warn_of_rates, warn_of_renamed,
+    warn_of_strays,
 };
 use crate::command::{ConfigArgument, open};
 use crate::exit::{self, DONE, INPUT};
@@ -26,10 +27,7 @@ impl Check {
     pub(crate) async fn run(self) -> Result<u8> {
         let engine = open(self.config.load()?).await?;
         match perennial_unify::check(&engine).await {
-            Ok(report) => {
-                told(&engine.config().file, report)?;
-                Ok(DONE)
-            }
+            Ok(report) => told(&engine.config().file, report),
             Err(errors) => {
                 let mut worst = INPUT;
                 for error in &errors {
@@ -41,8 +39,15 @@ impl Check {
     }
 }
 
-/// Tells what was found in a configuration that fits.
-fn told(file: &str, report: CheckReport) -> Result<()> {
+/// Tells what was found in a configuration that fits, and gives the exit code.
+fn told(file: &str, report: CheckReport) -> Result<u8> {
+    let shut_out: Vec<String> = report
+        .sources
+        .iter()
+        .filter(|source| source.files == 0)
+        .filter(|source| report.quarantined.iter().any(|file| file.source == source.name))
+        .map(|source| format!("\"{}\"", source.name))
+        .collect();
     for CheckedSource { name, files, rows } in &report.sources {
         show::line(&format!(
             "{name}: {}, {}",
@@ -129,5 +134,10 @@ fn told(file: &str, report: CheckReport) -> Result<()> {
     warn_of_strays(&report.of_no_source);
     warn_of_rates(&report.rates);
     warn_of_noticed(file, &report.noticed);
-    show::line("the configuration fits the files")
+    if shut_out.is_empty() {
+        show::line("the configuration fits the files")?;
+        return Ok(DONE);
+    }
+    show::problem(&nothing_served(&shut_out), None, None);
+    Ok(INPUT)
 }

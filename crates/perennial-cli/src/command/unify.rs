@@ -10,7 +10,8 @@ use perennial_lake::FileState;
 use perennial_unify::{DoubtfulKey, Looks, Report, RunOptions};
 
 use crate::command::warnings::{
-    warn_of_astray, warn_of_doubts, warn_of_noticed, warn_of_rates, warn_of_renamed, warn_of_strays,
+    nothing_served, warn_of_astray, warn_of_doubts, warn_of_noticed, warn_of_rates, warn_of_renamed,
+    warn_of_strays,
 };
 use crate::command::{ConfigArgument, open};
 use crate::exit::{DONE, INPUT, InLake};
@@ -68,9 +69,7 @@ impl Unify {
             [] => Ok(DONE),
             // Who runs this by the clock reads the exit code alone.
             sources => {
-                let what = if sources.len() == 1 { "source" } else { "sources" };
-                let named = sources.join(", ");
-                show::problem(&format!("no file of {what} {named} is served"), None, None);
+                show::problem(&nothing_served(sources), None, None);
                 Ok(INPUT)
             }
         }

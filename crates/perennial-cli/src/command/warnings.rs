@@ -10,6 +10,12 @@ use crate::show;
 /// Files of no source that are named one by one.
 pub(crate) const SHOWN: usize = 10;
 
+/// What is said of sources, by their names in quotes, that have files of which none is served.
+pub(crate) fn nothing_served(sources: &[String]) -> String {
+    let what = if sources.len() == 1 { "source" } else { "sources" };
+    format!("no file of {what} {} can be served", sources.join(", "))
+}
+
 /// A warning about a place of the configuration, which `told` begins with.
 fn warn_of_place(file: &str, told: &str) {
     show::note(&format!("warning: {file}:{told}"));

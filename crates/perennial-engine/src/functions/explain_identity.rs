@@ -1,7 +1,7 @@
 //! `explain_identity(customer_id)`: why records are one customer, who was kept apart, and what became of the id.
 //!
 //! # Signature
-//! `explain_identity(customer_id text) → table`: the id is a constant.
+//! `explain_identity(customer_id text) → table`: the id is a constant or a parameter of the statement.
 //! # Shape
 //! One row per reason, in the order of time; none for an id that was never published.
 //! # Units
@@ -11,7 +11,7 @@
 //! that were *refused* those of `perennial.identity_conflicts` with the customer on either side, and rows that *changed*
 //! those of `identity_changes` with the id or the customer on either side.
 //! # Errors
-//! Invalid argument for a text, or NULL, that no customer_id can be, and for an argument that is no constant; undefined
+//! Invalid argument for a text, or NULL, that no customer_id can be, and for an argument that is neither a constant nor a parameter; undefined
 //! function for another number of arguments.
 //! # Cost
 //! At most one scan of each relation that is named above, and of `identity_redirects`.

@@ -2,7 +2,8 @@
 
 use arrow::datatypes::SchemaRef;
 use datafusion::sql::sqlparser::ast::{
-    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Ident, Query, Statement,
+    CopyLegacyCsvOption, CopyLegacyOption, CopyOption, CopySource, CopyTarget, Expr, Ident, Query,
+    SelectItem, SetExpr, Statement, TableFactor,
 };
 use perennial_base::ErrorClass;
 
@@ -74,17 +75,23 @@ pub(crate) fn query(statement: &Statement) -> Result<Box<Query>> {
             );
         }
     }
-    let text = match source {
+    let (table_name, columns) = match source {
         CopySource::Query(query) => return Ok(query.clone()),
-        CopySource::Table { table_name, columns } if columns.is_empty() => {
-            format!("SELECT * FROM {table_name}")
-        }
-        CopySource::Table { table_name, columns } => {
-            let columns: Vec<String> = columns.iter().map(ToString::to_string).collect();
-            format!("SELECT {} FROM {table_name}", columns.join(", "))
-        }
+        CopySource::Table { table_name, columns } => (table_name, columns),
     };
-    Ok(Box::new(parse_query(&text)?))
+    // Names keep the places at which they were written.
+    let mut query = parse_query("SELECT * FROM copied")?;
+    if let SetExpr::Select(select) = query.body.as_mut() {
+        if !columns.is_empty() {
+            let columns = columns.iter().cloned().map(Expr::Identifier);
+            select.projection = columns.map(SelectItem::UnnamedExpr).collect();
+        }
+        if let Some(TableFactor::Table { name, .. }) = select.from.first_mut().map(|from| &mut from.relation)
+        {
+            *name = table_name.clone();
+        }
+    }
+    Ok(Box::new(query))
 }
 
 /// The options of a COPY statement over columns of a schema.

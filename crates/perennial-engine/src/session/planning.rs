@@ -243,12 +243,13 @@ async fn current(
     if let Some(described) = &prepared.output
         && !same_columns(described, &output)
     {
-        let error = Error::new(ErrorClass::Unsupported, "cached plan must not change result type");
         return Err(match prepared.late {
-            true => error.with_hint(
-                "Write the argument of the table function that decides its columns as a constant.",
-            ),
-            false => error,
+            true => Error::new(
+                ErrorClass::Unsupported,
+                "the value of a parameter decides the types of the columns",
+            )
+            .with_hint("Write the argument of the table function that decides them as a constant."),
+            false => Error::new(ErrorClass::Unsupported, "cached plan must not change result type"),
         });
     }
     let planned = Arc::new(Planned::new(plan, output, basis));

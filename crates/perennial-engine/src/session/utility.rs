@@ -141,7 +141,7 @@ impl Session {
         if let (Statement::Copy { .. }, Some(inner)) = (parsed.statement(), &inner)
             && !inner.parameters().is_empty()
         {
-            let message = "there is no parameter $1";
+            let message = format!("there is no parameter ${}", inner.parameters().len());
             return Err(Error::new(ErrorClass::UndefinedParameter, message));
         }
         let parameters = inner.as_ref().filter(|_| is_cursor).map(Prepared::parameters);
@@ -420,7 +420,7 @@ impl Session {
         done(&format!("DISCARD {what}"))
     }
 
-    fn statement(&self, name: Option<&ObjectName>) -> Result<Prepared> {
+    pub(crate) fn statement(&self, name: Option<&ObjectName>) -> Result<Prepared> {
         let name = name.map(ToString::to_string).unwrap_or_default();
         self.statements
             .lock()
@@ -460,7 +460,9 @@ impl Session {
             )));
         }
         let values = self.values_of(arguments, prepared.parameters()).await?;
-        Box::pin(self.run(&prepared, values)).await
+        // Places in what was prepared are none in what was sent.
+        let outcome = Box::pin(self.run(&prepared, values)).await;
+        outcome.map_err(Error::without_position)
     }
 
     /// The values of constant expressions, as the types wanted.
@@ -495,7 +497,12 @@ fn inner(statement: &Statement) -> Result<Option<Statement>> {
             let (_, _, query) = cursor(stmts)?;
             Some(Statement::Query(Box::new(query.clone())))
         }
-        Statement::Prepare { statement, .. } => Some(statement.as_ref().clone()),
+        // What is none goes no deeper, however deep the text does.
+        Statement::Prepare { statement, .. } if is_query(statement)? => Some(statement.as_ref().clone()),
+        Statement::Prepare { .. } => {
+            let hint = "Write SELECT, VALUES or EXPLAIN behind AS.";
+            return Err(unsupported("PREPARE of a statement that is no query").with_hint(hint));
+        }
         Statement::Copy { .. } => Some(Statement::Query(copy::query(statement)?)),
         _ => None,
     })

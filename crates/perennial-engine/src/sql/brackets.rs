@@ -32,12 +32,12 @@ pub(super) fn nesting(tokens: &[TokenWithSpan]) -> usize {
 pub(super) fn doubled(tokens: &[TokenWithSpan]) -> usize {
     let mut open: Vec<bool> = Vec::new();
     let (mut deep, mut deepest) = (0_usize, 0);
-    let mut last: [Option<&Token>; 2] = [None, None];
+    let mut last: [Option<&Token>; 3] = [None; 3];
     for token in significant(tokens) {
         match token {
             Token::LParen => open.push(false),
             Token::RParen => deep -= usize::from(open.pop().unwrap_or(false)),
-            token if begins_a_query(token) && last == [Some(&Token::LParen); 2] => {
+            token if begins_a_query(token) && last[1..] == [Some(&Token::LParen); 2] && !called(last[0]) => {
                 if let Some(innermost) = open.last_mut() {
                     *innermost = true;
                     deep += 1;
@@ -46,9 +46,15 @@ pub(super) fn doubled(tokens: &[TokenWithSpan]) -> usize {
             }
             _ => {}
         }
-        last = [last[1], Some(token)];
+        last = [last[1], last[2], Some(token)];
     }
     deepest
+}
+
+/// Whether what stands before a bracket is the name of a function, whose arguments the parser reads once.
+fn called(before: Option<&Token>) -> bool {
+    let table = |word: Keyword| matches!(word, Keyword::FROM | Keyword::JOIN | Keyword::LATERAL);
+    matches!(before, Some(Token::Word(word)) if !table(word.keyword))
 }
 
 /// A query in brackets, without these, or a CASE with its END.
@@ -57,8 +63,8 @@ pub(super) struct Part<'a> {
     /// The bracket before a query, or the CASE.
     pub(super) opening: &'a TokenWithSpan,
     pub(super) tokens: &'a [TokenWithSpan],
-    /// The bracket behind a query, or the END.
-    pub(super) closing: &'a TokenWithSpan,
+    /// The bracket behind a query, or the END; none of what is not closed.
+    pub(super) closing: Option<&'a TokenWithSpan>,
     pub(super) is_case: bool,
 }
 
@@ -88,7 +94,7 @@ pub(super) fn parts(tokens: &[TokenWithSpan]) -> Vec<Part<'_>> {
                         Part {
                             opening,
                             tokens: inside,
-                            closing: token,
+                            closing: Some(token),
                             is_case: false,
                         },
                     ));
@@ -103,7 +109,7 @@ pub(super) fn parts(tokens: &[TokenWithSpan]) -> Vec<Part<'_>> {
                     Part {
                         opening,
                         tokens: case,
-                        closing: token,
+                        closing: Some(token),
                         is_case: true,
                     },
                 ));
@@ -111,6 +117,20 @@ pub(super) fn parts(tokens: &[TokenWithSpan]) -> Vec<Part<'_>> {
             _ => {}
         }
         last = Some(&token.token);
+    }
+    for (from, opening, is_case) in open {
+        let inside = tokens.get(from + usize::from(!is_case)..).unwrap_or_default();
+        if is_case || significant(inside).next().is_some_and(begins_a_query) {
+            parts.push((
+                from,
+                Part {
+                    opening,
+                    tokens: inside,
+                    closing: None,
+                    is_case,
+                },
+            ));
+        }
     }
     parts.sort_by_key(|(from, _)| *from);
     parts.into_iter().map(|(_, part)| part).collect()

@@ -264,8 +264,8 @@ fn innermost(sql: &str, end: usize, tokens: &[TokenWithSpan], outer: Error) -> E
     };
     let mut found = outer;
     for part in parts(tokens) {
-        if found.position() < Some(position(sql, part.opening.span.start)) {
-            // What is wrong stands before it.
+        if found.position() <= Some(position(sql, part.opening.span.start)) {
+            // What is wrong stands before it, or is that it stands there.
             break;
         }
         let tokens = part.tokens.to_vec();
@@ -277,9 +277,11 @@ fn innermost(sql: &str, end: usize, tokens: &[TokenWithSpan], outer: Error) -> E
             Some(error) if error.class() != ErrorClass::Syntax => break,
             // A word that is missing is missed where the part ends.
             Some(error) if error.position() == end_of_input(sql, end).position() => {
-                found = at_token(sql, part.closing);
+                found = part.closing.map_or(error, |closing| at_token(sql, closing));
             }
             Some(error) => found = error,
+            // It lacks its bracket and nothing else.
+            None if part.closing.is_none() => found = end_of_input(sql, end),
             None => {}
         }
     }
@@ -480,9 +482,11 @@ mod tests {
             ("select (select max(a) from (select b c d from t) x)", "d", 40),
             ("select case when a = 1 then 2 els 3 end from t", "els", 31),
             ("select case when a then end from t", "end", 25),
+            ("select case when a then b else 'c' from t", "from", 36),
             ("select a from t where b in (select 1 union all values)", ")", 54),
             // Of two errors the first one.
             ("selec a from (select b c d from t) q", "selec", 1),
+            ("select 1 frm (select 1 2 3) q", "(", 14),
             ("select * from (select a b c from (select 1 2 3) y) z", "c", 27),
             ("select 1 from (select 1) a, (select b c d from t) q", "d", 41),
             // Words that are names here.
@@ -495,6 +499,8 @@ mod tests {
         ] {
             fails(sql, &near(token), at);
         }
+        let open = "select * from (select * from orders";
+        fails(open, END_OF_INPUT, open.len() + 1);
     }
 
     // As in PostgreSQL 15, where TOP is no keyword.
@@ -538,13 +544,17 @@ mod tests {
             )
         };
         for item in ["*", "1"] {
-            assert!(parse(&doubled(4, item, "join t using (a)")).is_ok());
-            let error = parse(&doubled(60, item, "join t using (a)")).unwrap_err();
-            assert_eq!(error.class(), ErrorClass::TooComplex);
+            let joined = |depth| parse(&doubled(depth, item, "join t using (a)"));
+            assert!(joined(if item == "*" { MAX_DOUBLED } else { 8 }).is_ok());
+            assert_eq!(
+                joined(MAX_DOUBLED + 1).unwrap_err().class(),
+                ErrorClass::TooComplex
+            );
             // With an error before it, and with one at each level.
             let error = parse(&format!("select 1 1, ({})", doubled(12, item, ""))).unwrap_err();
             assert_eq!(error.to_string(), "syntax error at or near \"1\"");
-            assert!(parse(&doubled(12, item, "x y z")).is_err());
+            let error = parse(&doubled(4, item, "x y z")).unwrap_err();
+            assert_eq!(error.to_string(), "syntax error at or near \"x\"");
         }
     }
 

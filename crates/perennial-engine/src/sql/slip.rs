@@ -116,6 +116,10 @@ pub(super) fn remedy(sql: &str, place: usize) -> Option<String> {
         Some(Keyword::GROUP | Keyword::ORDER | Keyword::PARTITION) if !followed => Some(format!(
             "\"{at}\" is followed by BY; a column of that name stands in quotes."
         )),
+        // Behind a star of all columns; a product would fit.
+        _ if *last == Token::Mul && is_operand(at) => {
+            Some("Is FROM or a comma missing before it?".to_owned())
+        }
         _ if is_operand(last) && is_operand(at) => {
             Some("Is a comma or an operator missing before it?".to_owned())
         }
@@ -292,6 +296,7 @@ mod tests {
         );
         check("SELECT (1, )", Some("Is the comma before it one too many?"));
         check("SELECT 1 = = 2", None);
+        check("SELECT * orders", Some("Is FROM or a comma missing before it?"));
         check("SELECT 1 ! = 2", Some("\"!=\" is written without a space."));
     }
 

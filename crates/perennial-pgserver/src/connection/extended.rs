@@ -139,7 +139,8 @@ impl Connection {
                 &style,
             )?);
         }
-        if let Some(output) = prepared.as_ref().and_then(Prepared::output) {
+        let columns = |prepared| self.session.columns(prepared);
+        if let Some(output) = prepared.as_ref().and_then(columns) {
             expand(&result_formats, output.fields().len())?;
         }
         let portal = Portal {
@@ -187,9 +188,10 @@ impl Connection {
                 }
             },
         };
-        match prepared.as_ref().and_then(Prepared::output) {
+        let columns = |prepared| self.session.columns(prepared);
+        match prepared.as_ref().and_then(columns) {
             Some(schema) => {
-                let shapes = Shape::of(schema);
+                let shapes = Shape::of(&schema);
                 let formats = expand(formats, shapes.len())?;
                 backend::row_description(out, &shapes, &formats)
             }

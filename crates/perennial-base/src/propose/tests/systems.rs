@@ -426,3 +426,21 @@ fn an_id_of_addresses_is_an_address_unless_another_column_has_them() {
         "user_id=user_id, email=email",
     );
 }
+
+#[test]
+fn rows_of_several_files_that_may_be_the_same_again_are_told() {
+    let told = |files| {
+        let columns = vec![
+            text("order_id", &["o1", "o2"]),
+            text("email", &["a@example.org"]),
+            column("total", ColumnShape::Float, &["10"]),
+            at("created_at"),
+        ];
+        let mut orders = folder("orders/", 200, columns);
+        orders.files = files;
+        propose(&[orders], NOW).notes
+    };
+    let note = "orders: \"order_id\" is not unique, and every row counts: where each file is an export of the same rows, write record_key = \"order_id\".";
+    assert!(told(12).contains(&note.to_owned()), "{:?}", told(12));
+    assert!(!told(1).contains(&note.to_owned()));
+}

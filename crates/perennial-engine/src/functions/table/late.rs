@@ -13,6 +13,9 @@ use datafusion::sql::sqlparser::ast::{
 use crate::error::{Error, Result};
 use crate::functions::table::{Parameter, TABLE_FUNCTIONS};
 
+/// What stands for the id of a customer, which alone has neither a default nor choices.
+const NOBODY: &str = "0000000000000000";
+
 /// Writes the values of parameters where they stand for constants of table functions, or values that are allowed there.
 /// Gives which parameters those are, from 0.
 ///
@@ -42,7 +45,7 @@ impl Late<'_> {
     fn text(&self, index: usize, of: &Parameter) -> Result<Option<String>> {
         let Some(values) = self.values else {
             let allowed = of.default.or(of.choices.first().copied());
-            return Ok(Some(allowed.unwrap_or_default().to_owned()));
+            return Ok(Some(allowed.unwrap_or(NOBODY).to_owned()));
         };
         match values
             .get(index)
