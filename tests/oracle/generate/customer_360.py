@@ -102,7 +102,8 @@ table("sighting", " UNION ALL ".join(
 # ------------------------------------------------------------------------------------------------ traits
 
 table("profile", """
-    SELECT *, epoch_us(said_at) AS moment FROM (
+    SELECT * REPLACE (trim(first_name) AS first_name, trim(last_name) AS last_name, trim(city) AS city, trim(country) AS country),
+           epoch_us(said_at) AS moment FROM (
         SELECT 'crm_contacts' AS source, contact_id AS record_key, modified_at AT TIME ZONE 'UTC' AS said_at, fname AS first_name, lname AS last_name,
                dob AS birth_date, city, upper(country) AS country FROM contacts
         QUALIFY row_number() OVER (PARTITION BY contact_id ORDER BY modified_at DESC, filename DESC, file_row_number DESC) = 1
