@@ -12,9 +12,9 @@ mod systems;
 /// 2026-07-01, in microseconds since 1970.
 const NOW: i64 = 1_782_864_000_000_000;
 
-struct Column(ColumnFacts);
+pub(super) struct Column(pub(super) ColumnFacts);
 
-fn column(name: &str, shape: ColumnShape, samples: &[&str]) -> Column {
+pub(super) fn column(name: &str, shape: ColumnShape, samples: &[&str]) -> Column {
     Column(ColumnFacts {
         name: name.to_owned(),
         shape,

@@ -397,6 +397,7 @@ fn within_scale(column: &ColumnFacts) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::propose::tests::column;
 
     #[test]
     fn names_become_plain() {
@@ -415,15 +416,9 @@ mod tests {
 
     #[test]
     fn values_tell_what_a_name_leaves_open() {
-        let column = |name: &str, shape, samples: &[&str], max: &str| ColumnFacts {
-            name: name.to_owned(),
-            shape,
-            distinct_ratio: None,
-            null_ratio: 0.0,
-            unique_over_all_rows: Some(false),
-            samples: samples.iter().map(|text| (*text).to_owned()).collect(),
-            min: None,
+        let column = |name, shape, samples: &[&str], max: &str| ColumnFacts {
             max: Some(max.to_owned()),
+            ..column(name, shape, samples).0
         };
         let text = |name, samples| concepts(&column(name, ColumnShape::Text, samples, "z"));
         for name in ["who", "contact_id", "visitor_id"] {

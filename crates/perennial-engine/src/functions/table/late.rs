@@ -96,7 +96,7 @@ impl VisitorMut for Late<'_> {
                 _ => continue,
             };
             let constant = parameter.filter(|parameter| !parameter.expression);
-            let (Some(parameter), Some(index)) = (constant, placeholder(expr)) else {
+            let (Some(parameter), Some(index)) = (constant, number(expr)) else {
                 continue;
             };
             let value = match self.text(index, parameter) {
@@ -111,7 +111,7 @@ impl VisitorMut for Late<'_> {
 }
 
 /// The number, from 0, of the parameter that an expression is.
-fn placeholder(expr: &Expr) -> Option<usize> {
+fn number(expr: &Expr) -> Option<usize> {
     match expr {
         Expr::Value(value) => match &value.value {
             Value::Placeholder(name) => {
@@ -120,7 +120,7 @@ fn placeholder(expr: &Expr) -> Option<usize> {
             }
             _ => None,
         },
-        Expr::Cast { expr, .. } | Expr::Nested(expr) => placeholder(expr),
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => number(expr),
         _ => None,
     }
 }
