@@ -213,3 +213,27 @@ fn a_moment_before_everything_leaves_nobody_and_is_told() {
     let (customers, told) = told("2026-06-01");
     assert!(customers > 0 && told.is_empty(), "{told:?}");
 }
+
+#[test]
+fn a_filter_that_leaves_nothing_is_told_in_a_first_run() {
+    let told = |state: &str| {
+        let filtered = format!("record_key = \"id\"\nwhere = \"state = '{state}'\"");
+        let lake = lake(
+            &[("record_key = \"id\"", &filtered)],
+            "",
+            &[("orders/1.parquet", &three())],
+        );
+        lake.unify().noticed.told("perennial.toml")
+    };
+    let [nothing] = &told("PAID")[..] else {
+        panic!("{:?}", told("PAID"))
+    };
+    assert!(
+        nothing.starts_with("perennial.toml:")
+            && nothing.ends_with(
+                ": by where = state = 'PAID', nothing is left of the 3 rows of source \"shop\": correct the condition"
+            ),
+        "{nothing}"
+    );
+    assert_eq!(told("paid"), [""; 0]);
+}
