@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use perennial_testkit::{Clock, FixedClock, RunOptions, Setup, TestLake};
+use arrow::array::{ArrayRef, RecordBatch, StringArray, TimestampMicrosecondArray};
+use perennial_testkit::{Clock, FixedClock, RunOptions, Setup, TestLake, TestServer};
 
 use crate::runs::{config, orders};
+use crate::support::{code, connect, execute, lines, parquet};
 use crate::worlds::land;
 
 /// 2026-01-01 in UTC.
@@ -162,4 +164,101 @@ fn a_fact_of_the_future_is_due_at_its_moment() {
         answers[0][0],
         "ada@example.com|2|2026-01-21 00:00:00+00|2026-01-21 00:00:00+00"
     );
+}
+
+const BEYOND: &str = r#"
+[lake]
+url = "./lake"
+refresh = "off"
+[money]
+currency = "EUR"
+[[source]]
+name = "shop"
+kind = "order"
+path = "shop/"
+record_key = "id"
+time = "at"
+updated_at = "updated"
+identifiers = { email = "id" }
+columns = { amount = "1" }
+max_bad_rows = 0.9
+[[source]]
+name = "ads"
+kind = "spend"
+path = "ads/"
+columns = { date = "at", channel = "'web'", amount = "1" }
+max_bad_rows = 0.9
+[[identity.identifier]]
+type = "email"
+[server]
+authentication = "trust"
+"#;
+
+/// Systems write 0001-01-01, 9999-12-31 and infinity for "never": such a row is rejected, and told, and disturbs nobody.
+#[tokio::test]
+async fn a_time_at_which_nothing_can_have_happened_is_a_bad_row() {
+    const SECOND: i64 = 1_000_000;
+    // 1900-01-01 and 2200-01-01, by `date -u -d 1900-01-01 +%s`.
+    let (first, last) = (-2_208_988_800 * SECOND, 7_258_118_400 * SECOND);
+    let year_1 = -62_135_596_800 * SECOND;
+    let rows: [(&str, i64, i64); 8] = [
+        ("good", NEW_YEAR, i64::MAX),
+        ("first", first, first),
+        ("last", last - 1, last - 1),
+        ("minus infinity", -i64::MAX, NEW_YEAR),
+        ("infinity", i64::MAX, NEW_YEAR),
+        ("year 1", year_1, NEW_YEAR),
+        ("early", first - 1, NEW_YEAR),
+        ("late", last, NEW_YEAR),
+    ];
+    let times = |of: fn(&(&str, i64, i64)) -> i64| -> ArrayRef {
+        let times: TimestampMicrosecondArray = rows.iter().map(|row| Some(of(row))).collect();
+        Arc::new(times.with_timezone("UTC"))
+    };
+    let file = RecordBatch::try_from_iter([
+        (
+            "id",
+            Arc::new(rows.iter().map(|row| Some(row.0)).collect::<StringArray>()) as ArrayRef,
+        ),
+        ("at", times(|row| row.1)),
+        ("updated", times(|row| row.2)),
+    ]);
+    let file = parquet(&file.unwrap());
+    let lake = TestLake::of(BEYOND, &[("shop/a.parquet", &file), ("ads/a.parquet", &file)]);
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+    let sql = "SELECT source, state, rows_landed, rows_unified, rows_rejected, rejections, values_lost FROM perennial.files \
+               ORDER BY 1";
+    assert_eq!(
+        lines(&client, sql).await,
+        [
+            "ads|live|8|3|5|{\"date is NULL or is not a date\":2,\"date is out of range: it goes from 1900-01-01 to 2199-12-31\":3}|0",
+            "shop|live|8|3|5|{\"time is out of range: it goes from 1900-01-01 to 2199-12-31\":5}|1",
+        ]
+    );
+    let orders = "SELECT order_id, updated_at = time FROM orders ORDER BY 1";
+    assert_eq!(lines(&client, orders).await, ["first|t", "good|t", "last|t"]);
+    // Whatever is served answers.
+    let relations = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname IN ('public', 'perennial') \
+                     UNION ALL SELECT schemaname || '.' || viewname FROM pg_views \
+                     WHERE schemaname IN ('public', 'perennial')";
+    let relations = lines(&client, relations).await;
+    assert!(relations.len() > 30, "{relations:?}");
+    for relation in relations {
+        lines(&client, &format!("SELECT * FROM {relation}")).await;
+    }
+    execute(&client, "SET perennial.as_of = '1900-01-01'").await;
+    lines(&client, "SELECT * FROM orders").await;
+    execute(&client, "RESET perennial.as_of").await;
+    for moment in ["0001-06-01", "1600-01-01", "9999-12-31"] {
+        let sql = format!("SELECT * FROM lifecycle_at('{moment}')");
+        assert_eq!(lines(&client, &sql).await, Vec::<String>::new(), "{moment}");
+    }
+    for moment in ["1899-12-31", "0001-01-01"] {
+        let error = client
+            .batch_execute(&format!("SET perennial.as_of = '{moment}'"))
+            .await
+            .unwrap_err();
+        assert_eq!(code(&error), "22008");
+    }
 }

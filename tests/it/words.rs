@@ -1,5 +1,7 @@
 //! What persons say of records, in runs that work out no more than what new files touch.
 
+use std::fs;
+
 use perennial_testkit::TestLake;
 
 use crate::identity::{DESK, TYPES, WHO, config, rows, words};
@@ -250,4 +252,66 @@ fn a_word_that_is_none_takes_no_other_with_it() {
     assert_eq!(checked.quarantined[0].reason, reason);
     let (report, _) = lake.answers(false, &[]);
     assert_eq!(report.quarantined[0].2, reason);
+}
+
+/// Who leaves a customer without taking an identifier along is told, too, and `profiles` says whose each record is.
+#[test]
+fn a_record_that_leaves_with_no_identifier_of_its_own_is_told_as_a_split() {
+    let desk =
+        |identity: &str| config(identity, TYPES).replace("[identity]\n", &format!("{DESK}[identity]\n"));
+    let lake = TestLake::of(&desk(""), &[]);
+    let records = "SELECT record_key, customer_id, time FROM profiles ORDER BY 1".to_owned();
+    let changes =
+        "SELECT snapshot, change, customer_id, other_customer_id, cause FROM identity_changes ORDER BY 1, 3";
+    let look = || {
+        let (report, answers) = lake.answers(false, &[records.clone(), changes.to_owned()]);
+        let of: Vec<String> = answers[0]
+            .iter()
+            .map(|row| row.split('|').nth(1).unwrap().to_owned())
+            .collect();
+        (report.full, of, answers[1].clone())
+    };
+    let people = [
+        "a ann@x.de 030111222 2026-01-01",
+        "b ann@x.de - 2026-01-02",
+        "c zoe@x.de - 2026-01-03",
+    ];
+    land(&lake, "crm/a.parquet", &rows(&people));
+    let (_, before, told) = look();
+    assert_eq!((before.len(), &before[0], told.len()), (3, &before[1], 0));
+
+    land(
+        &lake,
+        "desk/a.parquet",
+        &words(&["t1 crm a crm b different 2026-02-01"]),
+    );
+    let (full, apart, told) = look();
+    assert!(!full && apart[0] == before[0] && apart[1] != before[1] && apart[2] == before[2]);
+    let split = |snapshot: u64, cause: &str| format!("{snapshot}|split|{}|{}|{cause}", apart[1], before[0]);
+    assert_eq!(told, [split(2, "override")]);
+
+    // The word is taken back, and a rule takes its place.
+    fs::remove_file(lake.root().join("desk/a.parquet")).unwrap();
+    let (_, together, told) = look();
+    let merged = format!("3|merged|{}|{}|override", before[0], apart[1]);
+    assert_eq!(
+        (&together, told),
+        (&before, vec![split(2, "override"), merged.clone()])
+    );
+    lake.configure(&desk("blocked = [\"ann@x.de\"]"));
+    let (full, blocked, told) = look();
+    assert!(full && blocked == apart, "{blocked:?}");
+    assert_eq!(told, [split(2, "override"), merged, split(4, "configuration")]);
+
+    // When the two were linked, by the address.
+    let links = "SELECT source_a, record_a, source_b, record_b, reason, value, from_snapshot, to_snapshot, \
+                 valid_from < valid_to FROM identity_link_history ORDER BY from_snapshot";
+    let (_, links) = lake.answers(false, &[links.to_owned()]);
+    assert_eq!(
+        links[0],
+        [
+            "crm|a|crm|b|shared_identifier|ann@x.de|1|2|t",
+            "crm|a|crm|b|shared_identifier|ann@x.de|3|4|t",
+        ]
+    );
 }

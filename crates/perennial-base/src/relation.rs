@@ -299,8 +299,10 @@ const UNIFIED: &[Relation] = &[
     identity::IDENTITIES,
     identity::IDENTITY_HISTORY,
     identity::IDENTITY_LINKS,
+    identity::IDENTITY_LINK_HISTORY,
     identity::IDENTITY_REDIRECTS,
     identity::IDENTITY_CHANGES,
+    identity::PROFILES,
     Relation {
         schema: PUBLIC,
         name: "trait_lineage",

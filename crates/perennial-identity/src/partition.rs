@@ -10,6 +10,7 @@ use crate::groups::Groups;
 use crate::warnings::Tally;
 use crate::{
     Change, ChangeKind, Customer, CustomerId, Error, Fate, PreviousIds, PublishedId, Resolution, SignatureId,
+    Source, record_hash,
 };
 
 /// The records of every customer. What is left to do is to give the customers their ids.
@@ -26,7 +27,16 @@ use crate::{
 /// }
 /// ```
 ///
-/// From that it also knows of which customer a new one was a part.
+/// From that it also knows of which customer a new one was a part. Where a new one took no identifier with it, as one of
+/// two records that a person says are different, its founding record tells:
+///
+/// ```text
+/// if partition.asks_for_founders(before) {
+///     for (id, source, key, time) in previous records {
+///         partition.belonged(id, source, key, time);
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Partition {
     graph: Graph,
@@ -41,8 +51,12 @@ pub struct Partition {
     remains: HashMap<u32, u32>,
     /// Whether a component has the founding record of a previous id.
     founded: Vec<bool>,
-    /// The oldest previous id of which the components without one were a part.
+    /// The oldest previous id that held an identifier of the components without one.
     parts: HashMap<u32, u32>,
+    /// The founding records that are asked for, and the components that they found.
+    asked: HashMap<u128, u32>,
+    /// The previous id that had the founding record of a component.
+    left: HashMap<u32, u32>,
     tally: Tally,
 }
 
@@ -90,6 +104,8 @@ impl Partition {
             remains: HashMap::new(),
             founded,
             parts: HashMap::new(),
+            asked: HashMap::new(),
+            left: HashMap::new(),
             tally,
         })
     }
@@ -131,6 +147,37 @@ impl Partition {
         !self.previous.is_empty()
             && (self.founded.contains(&false)
                 || self.previous.as_slice().iter().zip(&self.places).any(orphan))
+    }
+
+    /// Whether there are customers without a published id whose founding record was there `before`: the previous snapshot
+    /// knows whose it was then.
+    pub fn asks_for_founders(&mut self, before: impl Fn(SignatureId) -> bool) -> bool {
+        if self.previous.is_empty() {
+            return false;
+        }
+        for (component, founder) in (0..).zip(&self.founders) {
+            if !self.founded[component as usize] && before(SignatureId(*founder)) {
+                let signature = self.graph.signature(*founder);
+                let source = &self.graph.sources[usize::from(signature.source)];
+                let key = self.graph.key(signature);
+                self.asked
+                    .insert(known_again(source, &key, signature.first_at), component);
+            }
+        }
+        !self.asked.is_empty()
+    }
+
+    /// Tells whose a record was in the previous snapshot: the customer that it founds now was a part of that one. A record
+    /// of a source without keys is known by its place and its time. Without effect for a record that founds nobody new.
+    pub fn belonged(&mut self, id: CustomerId, source: &str, key: &str, time: i64) {
+        let Some(source) = self.graph.sources.iter().find(|known| *known.name == *source) else {
+            return;
+        };
+        if let Some(component) = self.asked.get(&known_again(source, key, time))
+            && let Some(number) = self.previous.number_of(id)
+        {
+            self.left.insert(*component, number);
+        }
     }
 
     /// Tells that an id held an identifier in the previous snapshot. An orphan stays with the customer who holds it now;
@@ -264,13 +311,17 @@ impl Partition {
         self.founders.len() * (customer + group) + self.graph.identifiers.len() * size_of::<u32>()
     }
 
-    /// The components that get a new id although their identifiers were an older customer's, with that one's id.
+    /// The components that get a new id although their founding record was an older customer's, or else one of their
+    /// identifiers, with that one's id.
     fn split_off(&self, ids: &[Option<CustomerId>]) -> Vec<(u32, CustomerId)> {
-        let new = |(component, _): &(&u32, &u32)| ids[**component as usize].is_none();
-        self.parts
-            .iter()
-            .filter(new)
-            .map(|(component, number)| (*component, self.previous.as_slice()[*number as usize].id))
+        let new = |component: u32| ids[component as usize].is_none();
+        (0..)
+            .zip(&self.founders)
+            .filter(|(component, _)| new(*component))
+            .filter_map(|(component, _)| {
+                let number = self.left.get(&component).or_else(|| self.parts.get(&component))?;
+                Some((component, self.previous.as_slice()[*number as usize].id))
+            })
             .collect()
     }
 
@@ -382,6 +433,14 @@ impl Partition {
         let mut minted = Vec::with_capacity(wanted.len());
         minted.extend(made);
         minted
+    }
+}
+
+/// The hash by which a record of the previous snapshot is known again.
+fn known_again(source: &Source, key: &str, time: i64) -> u128 {
+    match source.keyed {
+        true => record_hash(&source.name, key),
+        false => record_hash(&source.name, &format!("{key}@{time}")),
     }
 }
 

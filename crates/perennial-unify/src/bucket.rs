@@ -247,6 +247,7 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
         ("identities", &golden.identities),
         ("identity_history", &golden.history),
         ("identity_links", &golden.links),
+        ("identity_link_history", &golden.link_history),
         ("trait_lineage", &golden.lineage),
         ("lifecycle_history", &history),
         ("customer_360", &summary),

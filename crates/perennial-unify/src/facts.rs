@@ -155,13 +155,16 @@ pub(crate) fn tables(
 ) -> Result<(Tables, Vec<ArrayRef>)> {
     let mut out = Vec::new();
     for (kind, facts) in facts {
-        let Some(relation) = kind.relation().and_then(|name| relation(PUBLIC, name)) else {
+        let name = match kind {
+            // What they say is in golden records; here is whose they are.
+            Kind::Profile => Some("profiles"),
+            // It belongs to nobody and is written once, with the rates.
+            Kind::Spend => None,
+            kind => kind.relation(),
+        };
+        let Some(relation) = name.and_then(|name| relation(PUBLIC, name)) else {
             continue;
         };
-        // Profiles become golden records; spend belongs to nobody and is written once, with the rates.
-        if matches!(kind, Kind::Profile | Kind::Spend) {
-            continue;
-        }
         let rows: Vec<usize> = (0..facts.len()).filter(|row| facts.current(*row)).collect();
         let groups = take(
             facts.batch.column(GROUPS),

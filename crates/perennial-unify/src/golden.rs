@@ -15,7 +15,7 @@ use perennial_identity::{OverrideLink, Record};
 use crate::bucket::Shared;
 use crate::columns::{Facts, counts, instants, text_lists, texts, written_schema};
 use crate::error::Result;
-use crate::past::Past;
+use crate::past::{Past, Times};
 use crate::route::CANONICAL;
 
 /// The golden records of a bucket.
@@ -27,6 +27,7 @@ pub(crate) struct Golden {
     pub(crate) identities: RecordBatch,
     pub(crate) history: RecordBatch,
     pub(crate) links: RecordBatch,
+    pub(crate) link_history: RecordBatch,
     pub(crate) lineage: RecordBatch,
 }
 
@@ -40,7 +41,7 @@ struct Chosen {
 
 /// Works out the golden records of customers from their profiles, sorted by customer.
 pub(crate) fn golden(shared: &Shared, customers: Range<u32>, profiles: &Facts, past: Past) -> Result<Golden> {
-    let (best, identities) = identities(shared, customers.clone(), &past)?;
+    let (best, identities) = identities(shared, customers.clone(), &past.identities)?;
     let mut added: Vec<(FieldRef, ArrayRef)> = Vec::new();
     for (kind, values) in best {
         let name = shared.identifier_name(kind);
@@ -58,16 +59,16 @@ pub(crate) fn golden(shared: &Shared, customers: Range<u32>, profiles: &Facts, p
             .filter(|(field, _)| !shared.is_identifier(field.name())),
     );
     let customers_table = customers_table(shared, customers.clone(), &added)?;
-    let links = links(shared, customers, &past)?;
-    let history = past
-        .history(&identities)?
-        .unwrap_or_else(|| RecordBatch::new_empty(Arc::new(Schema::empty())));
+    let links = links(shared, customers, &past.links)?;
+    let link_history = past.links.history(&links)?;
+    let history = past.identities.history(&identities)?;
     Ok(Golden {
         added,
         customers: customers_table,
         identities,
         history,
         links,
+        link_history,
         lineage,
     })
 }
@@ -81,7 +82,7 @@ fn commented(name: &str, data_type: DataType, comment: String) -> Field {
 fn identities(
     shared: &Shared,
     customers: Range<u32>,
-    past: &Past,
+    past: &Times,
 ) -> Result<(BTreeMap<usize, Vec<Option<String>>>, RecordBatch)> {
     let mut best: BTreeMap<usize, Vec<Option<String>>> = (0..shared.identifier_types())
         .map(|kind| (kind, vec![None; customers.len()]))
@@ -111,7 +112,7 @@ fn identities(
         .iter()
         .map(|row| {
             let kind = shared.identifier_name(row.identifier_type);
-            past.since(shared.customer_id(row.customer), kind, &row.value)
+            past.since(&[shared.customer_id(row.customer), kind, &row.value])
         })
         .collect();
     let batch = match relation(PUBLIC, "identities") {
@@ -162,7 +163,7 @@ impl Joined<'_> {
     }
 }
 
-fn links(shared: &Shared, customers: Range<u32>, past: &Past) -> Result<RecordBatch> {
+fn links(shared: &Shared, customers: Range<u32>, past: &Times) -> Result<RecordBatch> {
     let Some(relation) = relation(PUBLIC, "identity_links") else {
         return Ok(RecordBatch::new_empty(Arc::new(Schema::empty())));
     };
@@ -214,7 +215,7 @@ fn links(shared: &Shared, customers: Range<u32>, past: &Past) -> Result<RecordBa
         of_type.map(|of_type| shared.identifier_name(of_type))
     };
     let since = |row: &Joined<'_>| {
-        past.linked(&[
+        past.since(&[
             shared.customer_id(row.customer),
             shared.source_name(row.earliest.source),
             &row.earliest.key,
@@ -225,6 +226,7 @@ fn links(shared: &Shared, customers: Range<u32>, past: &Past) -> Result<RecordBa
             row.value().unwrap_or_default(),
         ])
     };
+    let since: Vec<(i64, i64)> = rows.iter().map(since).collect();
     Ok(RecordBatch::try_new(
         written_schema(relation),
         vec![
@@ -241,7 +243,8 @@ fn links(shared: &Shared, customers: Range<u32>, past: &Past) -> Result<RecordBa
             texts(rows.iter().map(Joined::value)),
             instants(rows.iter().map(|row| Some(row.at))),
             counts(rows.iter().map(|row| row.records)),
-            counts(rows.iter().map(|row| since(row) as u64)),
+            instants(since.iter().map(|(from, _)| Some(*from))),
+            counts(since.iter().map(|(_, snapshot)| *snapshot as u64)),
         ],
     )?)
 }

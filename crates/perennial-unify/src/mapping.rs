@@ -12,6 +12,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use perennial_base::Kind;
+use perennial_base::clock::{DAY, HAPPENS};
 use perennial_base::relation::ColumnType;
 use perennial_engine::schema::data_type;
 
@@ -189,7 +190,9 @@ impl Mapping {
         let updated = match &self.updated {
             Some(updated) => {
                 let (given, failed, error) = attempted(&updated.expr, batch)?;
-                let taken = instants(&given, self.zone)?;
+                let taken = instants(&given, self.zone)?
+                    .unary_opt(happens)
+                    .with_timezone("UTC");
                 worked.push(updated.worked(given, failed, error, Arc::new(taken.clone())));
                 Some(taken)
             }
@@ -239,6 +242,11 @@ impl Mapping {
         if self.kind.timed() {
             let present = |row: usize| time.as_ref().is_some_and(|time| time.is_valid(row));
             require(&present, "time is NULL or is not a time");
+            let happens = |row: usize| {
+                time.as_ref()
+                    .is_none_or(|time| happens(time.value(row)).is_some())
+            };
+            require(&happens, out_of_range("time"));
         }
         let key = match &self.key {
             Some(key) => {
@@ -279,6 +287,13 @@ impl Mapping {
             }
             if column.required {
                 require(&|row| array.is_valid(row), missing(&column.name));
+                if let Some(days) = array.as_primitive_opt::<Date32Type>() {
+                    let midnight = |row: usize| i64::from(days.value(row)) * DAY;
+                    require(
+                        &|row| happens(midnight(row)).is_some(),
+                        out_of_range(&column.name),
+                    );
+                }
             }
             columns.push(array);
         }
@@ -387,8 +402,13 @@ fn missing(column: &str) -> &'static str {
     }
 }
 
-/// Why a number has no room in the column's type: amounts of money have 14 digits before the point and 4 behind it, rates
-/// 10 behind it.
+/// An instant at which something can have happened.
+fn happens(instant: i64) -> Option<i64> {
+    HAPPENS.contains(&instant).then_some(instant)
+}
+
+/// Why a value has no room in its column: amounts of money have 14 digits before the point and 4 behind it, rates 10 behind
+/// it; times are [`HAPPENS`].
 fn out_of_range(column: &str) -> &'static str {
     match column {
         "amount" => "amount is out of range: it goes from -99999999999999.9999 to 99999999999999.9999",
@@ -396,6 +416,8 @@ fn out_of_range(column: &str) -> &'static str {
             "unit_price is out of range: it goes from -99999999999999.9999 to 99999999999999.9999"
         }
         "mrr" => "mrr is out of range: it goes from -99999999999999.9999 to 99999999999999.9999",
+        "time" => "time is out of range: it goes from 1900-01-01 to 2199-12-31",
+        "date" => "date is out of range: it goes from 1900-01-01 to 2199-12-31",
         "rate" => "rate is out of range: it goes up to 99999999999999.9999999999",
         _ => "a number is out of range",
     }

@@ -1,14 +1,13 @@
 //! Times that are probably read in another unit than they were written in, as seconds of what are milliseconds.
 
 use chrono::DateTime;
+use perennial_base::clock::DAY;
 use perennial_base::config::SourceConfig;
 
 use crate::noticed::OddTimes;
 
 /// 1990-01-01: what is stored of customers is hardly older, and 1970 is what a wrong unit leaves.
 const EARLIEST: i64 = 631_152_000_000_000;
-/// Clocks of different machines differ by less.
-const DAY: i64 = 86_400_000_000;
 
 /// The times of rows that were read.
 #[derive(Debug, Default, Clone, Copy)]
@@ -46,6 +45,7 @@ impl Times {
         for time in times {
             if *time < EARLIEST {
                 self.early.take(*time);
+            // Clocks of different machines differ by less than a day.
             } else if *time > now.saturating_add(DAY) {
                 self.late.take(*time);
             }

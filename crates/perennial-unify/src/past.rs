@@ -1,57 +1,54 @@
-//! What the snapshot before says of the identities of a bucket's customers: since when.
+//! What the snapshot before says of the identities and links of a bucket's customers: since when.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{Int64Type, Schema, TimestampMicrosecondType};
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_identity::CustomerId;
-use perennial_lake::{DataFile, Manifest, Scalar, TableManifest};
+use perennial_lake::{DataFile, Manifest, Scalar};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::columns::{counts, instants, texts, written_schema};
 use crate::error::Result;
 use crate::stored::{Tables, Touched};
 
-/// The tables, and the columns that are read of each.
-const TABLES: [(&str, &[&str]); 3] = [
-    (
-        "public.identities",
-        &["customer_id", "type", "value", "valid_from", "snapshot"],
-    ),
-    (
-        "public.identity_history",
-        &[
-            "customer_id",
-            "type",
-            "value",
-            "valid_from",
-            "valid_to",
-            "from_snapshot",
-            "to_snapshot",
-        ],
-    ),
-    (
-        "public.identity_links",
-        &[
-            "customer_id",
-            "source_a",
-            "record_a",
-            "source_b",
-            "record_b",
-            "reason",
-            "type",
-            "value",
-            "snapshot",
-        ],
-    ),
-];
+/// What of a customer holds for a time: the table of what holds, that of the times that are over, and the columns of text
+/// that say what it is.
+#[derive(Debug, Clone, Copy)]
+struct Holding {
+    now: &'static str,
+    over: &'static str,
+    texts: &'static [&'static str],
+}
+
+const IDENTITIES: Holding = Holding {
+    now: "identities",
+    over: "identity_history",
+    texts: &["customer_id", "type", "value"],
+};
+
+const LINKS: Holding = Holding {
+    now: "identity_links",
+    over: "identity_link_history",
+    texts: &[
+        "customer_id",
+        "source_a",
+        "record_a",
+        "source_b",
+        "record_b",
+        "reason",
+        "type",
+        "value",
+    ],
+};
 
 /// The tables of the snapshot before, and the snapshot that comes.
 #[derive(Debug)]
 pub(crate) struct Before {
     stored: Tables,
-    tables: Vec<(&'static str, &'static [&'static str], TableManifest)>,
+    manifest: Option<Manifest>,
     /// The groups that are worked out anew, where not all are.
     touched: Option<Touched>,
     /// The number of the snapshot that this run makes, and its moment.
@@ -59,33 +56,41 @@ pub(crate) struct Before {
     pub(crate) moment: i64,
 }
 
-/// The identities of a range of ids in the snapshot before.
+/// What the snapshot before says of a range of ids.
 #[derive(Debug)]
 pub(crate) struct Past {
-    /// Since when and since which snapshot a value names a customer, by their hash.
-    identities: HashMap<u64, (i64, i64)>,
-    links: HashMap<u64, i64>,
-    rows: Vec<Identity>,
-    history: Vec<Closed>,
+    pub(crate) identities: Times,
+    pub(crate) links: Times,
+}
+
+/// Since when what holds does, and the times that are over.
+#[derive(Debug)]
+pub(crate) struct Times {
+    of: Holding,
+    since: HashMap<u64, (i64, i64)>,
+    rows: Vec<Row>,
+    over: Vec<(Row, i64, i64)>,
     number: u64,
     moment: i64,
 }
 
+/// Something that holds, or did, since a moment and its snapshot.
 #[derive(Debug)]
-struct Identity {
-    customer: String,
-    kind: String,
-    value: String,
+struct Row {
+    texts: Vec<Option<String>>,
     from: i64,
     snapshot: i64,
 }
 
-/// A time that is over.
-#[derive(Debug)]
-struct Closed {
-    identity: Identity,
-    to: i64,
-    to_snapshot: i64,
+impl Row {
+    fn hash(&self) -> u64 {
+        let texts: Vec<&str> = self
+            .texts
+            .iter()
+            .map(|text| text.as_deref().unwrap_or_default())
+            .collect();
+        hash(&texts)
+    }
 }
 
 impl Before {
@@ -95,13 +100,9 @@ impl Before {
         touched: Option<&Touched>,
         moment: i64,
     ) -> Self {
-        let tables = TABLES
-            .into_iter()
-            .filter_map(|(name, columns)| Some((name, columns, previous?.tables.get(name)?.clone())))
-            .collect();
         Self {
             stored: stored.clone(),
-            tables,
+            manifest: previous.cloned(),
             touched: touched.cloned(),
             number: previous.map_or(1, |previous| previous.number + 1),
             moment,
@@ -110,26 +111,44 @@ impl Before {
 
     /// What is known of the ids in bucket `bucket` of 2^`bits`.
     pub(crate) async fn of(&self, bucket: u32, bits: u32) -> Result<Past> {
-        let mut past = Past {
-            identities: HashMap::new(),
-            links: HashMap::new(),
+        Ok(Past {
+            identities: self.times(IDENTITIES, bucket, bits).await?,
+            links: self.times(LINKS, bucket, bits).await?,
+        })
+    }
+
+    async fn times(&self, of: Holding, bucket: u32, bits: u32) -> Result<Times> {
+        let mut times = Times {
+            of,
+            since: HashMap::new(),
             rows: Vec::new(),
-            history: Vec::new(),
+            over: Vec::new(),
             number: self.number,
             moment: self.moment,
         };
-        for (name, columns, table) in &self.tables {
+        let mine = |id: &str| id.parse::<CustomerId>().is_ok_and(|id| id.bucket(bits) == bucket);
+        let ends: &[(&str, &[&str])] = &[
+            (of.now, &["valid_from", "snapshot"]),
+            (
+                of.over,
+                &["valid_from", "valid_to", "from_snapshot", "to_snapshot"],
+            ),
+        ];
+        for (table, dates) in ends {
+            let stored = self.manifest.as_ref().map(|manifest| &manifest.tables);
+            let Some(table) = stored.and_then(|tables| tables.get(&format!("{PUBLIC}.{table}"))) else {
+                continue;
+            };
             let mut overlapping = table.clone();
             overlapping.files.retain(|file| overlaps(file, bucket, bits));
+            let columns = [of.texts, *dates].concat();
             for file in self.stored.files_of(&overlapping, self.touched.as_ref()).await? {
-                for batch in file.rows(columns).await? {
-                    past.take(name, &batch, |id| {
-                        id.parse::<CustomerId>().is_ok_and(|id| id.bucket(bits) == bucket)
-                    });
+                for batch in file.rows(&columns).await? {
+                    times.take(&batch, mine);
                 }
             }
         }
-        Ok(past)
+        Ok(times)
     }
 }
 
@@ -157,123 +176,91 @@ fn hash(texts: &[&str]) -> u64 {
     hasher.digest()
 }
 
-impl Past {
-    /// Since when and since which snapshot a value names a customer.
-    pub(crate) fn since(&self, customer: &str, kind: &str, value: &str) -> (i64, i64) {
-        let known = self.identities.get(&hash(&[customer, kind, value]));
+impl Times {
+    /// Since when, and since which snapshot, what these texts say holds.
+    pub(crate) fn since(&self, texts: &[&str]) -> (i64, i64) {
+        let known = self.since.get(&hash(texts));
         known.copied().unwrap_or((self.moment, self.number as i64))
     }
 
-    /// The first snapshot with a link, named by all its texts.
-    pub(crate) fn linked(&self, texts: &[&str]) -> i64 {
-        let known = self.links.get(&hash(texts));
-        known.copied().unwrap_or(self.number as i64)
-    }
-
-    /// The times that are over: those known before, and those of values that `now` names the customer of no more.
-    pub(crate) fn history(mut self, now: &RecordBatch) -> Result<Option<RecordBatch>> {
-        let Some(relation) = relation(PUBLIC, "identity_history") else {
-            return Ok(None);
+    /// The times that are over: those known before, and those of what `now`, the table of what holds, has no more.
+    pub(crate) fn history(mut self, now: &RecordBatch) -> Result<RecordBatch> {
+        let Some(relation) = relation(PUBLIC, self.of.over) else {
+            return Ok(RecordBatch::new_empty(Arc::new(Schema::empty())));
         };
-        let text = |column: usize, row: usize| now.column(column).as_string::<i32>().value(row);
+        let columns: Vec<_> = self.of.texts.iter().map(|name| text(now, name)).collect();
         let current: HashSet<u64> = (0..now.num_rows())
-            .map(|row| hash(&[text(0, row), text(1, row), text(2, row)]))
+            .map(|row| {
+                hash(
+                    &columns
+                        .iter()
+                        .map(|column| value(*column, row).unwrap_or_default())
+                        .collect::<Vec<_>>(),
+                )
+            })
             .collect();
-        for identity in self.rows {
-            if !current.contains(&hash(&[&identity.customer, &identity.kind, &identity.value])) {
-                self.history.push(Closed {
-                    identity,
-                    to: self.moment,
-                    to_snapshot: self.number as i64,
-                });
-            }
-        }
-        let rows = &self.history;
-        Ok(Some(RecordBatch::try_new(
-            written_schema(relation),
-            vec![
-                texts(rows.iter().map(|row| Some(row.identity.customer.as_str()))),
-                texts(rows.iter().map(|row| Some(row.identity.kind.as_str()))),
-                texts(rows.iter().map(|row| Some(row.identity.value.as_str()))),
-                instants(rows.iter().map(|row| Some(row.identity.from))),
-                instants(rows.iter().map(|row| Some(row.to))),
-                counts(rows.iter().map(|row| row.identity.snapshot as u64)),
-                counts(rows.iter().map(|row| row.to_snapshot as u64)),
-            ],
-        )?))
+        let (moment, number) = (self.moment, self.number as i64);
+        let gone = self.rows.into_iter().filter(|row| !current.contains(&row.hash()));
+        self.over.extend(gone.map(|row| (row, moment, number)));
+        let over = &self.over;
+        let mut columns: Vec<ArrayRef> = (0..self.of.texts.len())
+            .map(|at| texts(over.iter().map(|(row, ..)| row.texts.get(at)?.as_deref())))
+            .collect();
+        columns.extend([
+            instants(over.iter().map(|(row, ..)| Some(row.from))),
+            instants(over.iter().map(|(_, to, _)| Some(*to))),
+            counts(over.iter().map(|(row, ..)| row.snapshot as u64)),
+            counts(over.iter().map(|(_, _, snapshot)| *snapshot as u64)),
+        ]);
+        Ok(RecordBatch::try_new(written_schema(relation), columns)?)
     }
 
     /// Takes in the rows of a table whose ids are `mine`.
-    fn take(&mut self, table: &str, batch: &RecordBatch, mine: impl Fn(&str) -> bool) {
-        let text = |name: &str| {
-            batch
-                .column_by_name(name)
-                .and_then(|column| column.as_string_opt::<i32>())
-        };
-        let number = |name: &str| {
-            batch
-                .column_by_name(name)
-                .and_then(|column| column.as_primitive_opt::<Int64Type>())
-        };
+    fn take(&mut self, batch: &RecordBatch, mine: impl Fn(&str) -> bool) {
+        let number = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>();
         let instant = |name: &str| {
-            let column = batch.column_by_name(name);
-            column.and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
+            batch
+                .column_by_name(name)?
+                .as_primitive_opt::<TimestampMicrosecondType>()
         };
-        let Some(customers) = text("customer_id") else {
+        let columns: Vec<_> = self.of.texts.iter().map(|name| text(batch, name)).collect();
+        let Some(snapshot) = number("snapshot").or_else(|| number("from_snapshot")) else {
+            // A table of an earlier version does not know since when; what is known from now on is right.
             return;
         };
-        let rows = (0..batch.num_rows()).filter(|row| mine(customers.value(*row)));
-        match table {
-            "public.identity_links" => {
-                let columns = [
-                    "source_a", "record_a", "source_b", "record_b", "reason", "type", "value",
-                ]
-                .map(text);
-                // A table of an earlier version does not know since when; what is known from now on is right.
-                let Some(snapshot) = number("snapshot") else {
-                    return;
-                };
-                for row in rows {
-                    let of_row = columns.map(|column| {
-                        column
-                            .filter(|column| column.is_valid(row))
-                            .map_or("", |column| column.value(row))
-                    });
-                    let texts = [&[customers.value(row)], &of_row[..]].concat();
-                    self.links.insert(hash(&texts), snapshot.value(row));
-                }
+        let (from, ended) = (
+            instant("valid_from"),
+            instant("valid_to").zip(number("to_snapshot")),
+        );
+        for row in 0..batch.num_rows() {
+            let of_row = columns.iter().map(|column| value(*column, row));
+            let of_row: Vec<Option<&str>> = of_row.collect();
+            if !of_row.first().copied().flatten().is_some_and(&mine) {
+                continue;
             }
-            _ => {
-                let (Some(kinds), Some(values)) = (text("type"), text("value")) else {
-                    return;
-                };
-                let Some(from) = instant("valid_from") else { return };
-                let closed = instant("valid_to").zip(number("to_snapshot"));
-                let Some(snapshot) = number("snapshot").or_else(|| number("from_snapshot")) else {
-                    return;
-                };
-                for row in rows {
-                    let identity = Identity {
-                        customer: customers.value(row).to_owned(),
-                        kind: kinds.value(row).to_owned(),
-                        value: values.value(row).to_owned(),
-                        from: from.value(row),
-                        snapshot: snapshot.value(row),
-                    };
-                    match closed {
-                        Some((to, to_snapshot)) => self.history.push(Closed {
-                            identity,
-                            to: to.value(row),
-                            to_snapshot: to_snapshot.value(row),
-                        }),
-                        None => {
-                            let key = hash(&[&identity.customer, &identity.kind, &identity.value]);
-                            self.identities.insert(key, (identity.from, identity.snapshot));
-                            self.rows.push(identity);
-                        }
-                    }
+            let known = Row {
+                texts: of_row.into_iter().map(|text| text.map(str::to_owned)).collect(),
+                // An earlier version knew the snapshot of a link alone.
+                from: from.map_or(self.moment, |from| from.value(row)),
+                snapshot: snapshot.value(row),
+            };
+            match ended {
+                Some((to, in_snapshot)) => self.over.push((known, to.value(row), in_snapshot.value(row))),
+                None => {
+                    self.since.insert(known.hash(), (known.from, known.snapshot));
+                    self.rows.push(known);
                 }
             }
         }
     }
+}
+
+fn text<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
+    batch.column_by_name(name)?.as_string_opt::<i32>()
+}
+
+fn value(column: Option<&StringArray>, row: usize) -> Option<&str> {
+    column
+        .filter(|column| column.is_valid(row))
+        .map(|column| column.value(row))
 }

@@ -9,15 +9,19 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
-use perennial_base::ErrorClass;
 use perennial_base::relation::{PUBLIC, relation};
-use perennial_identity::{Change, ChangeKind, CustomerId, Fate, PreviousIds, PublishedId, Resolution};
+use perennial_base::{ErrorClass, Kind};
+use perennial_identity::{
+    Change, ChangeKind, CustomerId, Fate, Normaliser, Outcome as Normalised, Partition, PreviousIds,
+    PublishedId, Resolution, Rules, SignatureId,
+};
 use perennial_lake::Manifest;
 
 use crate::columns::{counts, instants, texts, written_schema};
 use crate::error::{Error, Result};
 use crate::groups::owner;
 use crate::stored::{Tables, Touched};
+use crate::versions::change_key;
 
 /// The table of ids; not served under this name.
 pub(crate) const TABLE: &str = "internal.published_ids";
@@ -187,8 +191,79 @@ pub(crate) async fn taken(
     }))
 }
 
+/// Tells a partition what it asks of the snapshot before, or of the touched groups in it: which identifiers its customers
+/// held, and whose the founding records of new customers were, if they were there `before`.
+pub(crate) async fn tell(
+    partition: &mut Partition,
+    tables: &Tables,
+    manifest: Option<&Manifest>,
+    touched: Option<&Touched>,
+    rules: &Rules,
+    before: impl Fn(SignatureId) -> bool,
+) -> Result<()> {
+    if partition.asks_for_previous() {
+        // The values are compared as the rules compare them now.
+        let (mut normaliser, mut now) = (Normaliser::new(rules), String::new());
+        identities(tables, manifest, touched, |id, kind, value| {
+            let Some(kind) = rules.index_of(kind) else { return };
+            partition.held(id, kind, value);
+            if normaliser.normalise(kind, value, &mut now) == Normalised::Value && now != value {
+                partition.held(id, kind, &now);
+            }
+        })
+        .await?;
+    }
+    if partition.asks_for_founders(before) {
+        records(tables, manifest, touched, |id, source, key, time| {
+            partition.belonged(id, source, key, time);
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Calls `with` for the record of a customer in the snapshot before, or in the touched groups of it: id, source, key as the
+/// graph knows it, and time.
+async fn records(
+    tables: &Tables,
+    manifest: Option<&Manifest>,
+    touched: Option<&Touched>,
+    mut with: impl FnMut(CustomerId, &str, &str, i64),
+) -> Result<()> {
+    for kind in Kind::ALL.into_iter().filter(|kind| kind.person_bearing()) {
+        let (name, key) = match kind {
+            Kind::Profile => ("profiles", "record_key"),
+            Kind::Order => ("orders", "order_id"),
+            Kind::Subscription => ("subscriptions", "subscription_id"),
+            kind => (kind.relation().unwrap_or_default(), "record_key"),
+        };
+        let columns = ["customer_id", "source", key, "time"];
+        for file in tables
+            .files(manifest, &format!("{PUBLIC}.{name}"), touched)
+            .await?
+        {
+            for batch in file.rows(&columns).await? {
+                let text = |column: usize| batch.column(column).as_string::<i32>();
+                let (owner, source, key) = (text(0), text(1), text(2));
+                let time = batch.column(3).as_primitive::<TimestampMicrosecondType>();
+                for row in (0..batch.num_rows()).filter(|row| owner.is_valid(*row)) {
+                    let (key, time) = (key.value(row), time.value(row));
+                    let of_moment = (kind == Kind::Subscription).then(|| change_key(key, time));
+                    with(
+                        id(owner.value(row))?,
+                        source.value(row),
+                        of_moment.as_deref().unwrap_or(key),
+                        time,
+                    );
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Calls `with` for every identity of the snapshot before, or of the touched groups in it: id, type and value.
-pub(crate) async fn identities(
+async fn identities(
     tables: &Tables,
     manifest: Option<&Manifest>,
     touched: Option<&Touched>,

@@ -14,6 +14,7 @@ use datafusion::logical_expr::{LogicalPlanBuilder, ident, lit};
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt;
 use perennial_base::Kind;
+use perennial_base::clock::DAY;
 use perennial_base::config::Config;
 use perennial_lake::{Manifest, TableManifest};
 
@@ -27,7 +28,6 @@ use crate::values::day_of;
 /// The table of the rates of a snapshot.
 pub(crate) const RATES: &str = "perennial.fx_rates";
 const CURRENCY: &str = "c_currency";
-const DAY: i64 = 86_400_000_000;
 
 /// Days on which another rate holds than before, by currency.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use perennial_base::config::Config;
 use perennial_base::{ErrorClass, Kind};
 use perennial_engine::Engine;
-use perennial_identity::{GraphBuilder, Normaliser, Outcome as Normalised, PreviousIds, Resolution, Rules};
+use perennial_identity::{GraphBuilder, PreviousIds, Resolution, Rules};
 use perennial_lake::{Commit, FileState, Manifest, Masks, RunState, RunSummary, TableManifest};
 use perennial_udf_lifecycle::model::StageModel;
 
@@ -385,7 +385,7 @@ impl Committing<'_> {
 
         journal.phase("resolve identities", None);
         let touched = increment.as_ref().map(|increment| &increment.touched);
-        let resolution = self.resolve(graph, &stored, touched, &rules).await?;
+        let resolution = self.resolve(graph, &stored, touched, &rules, &known).await?;
         if let Some(previous) = self.previous.filter(|_| self.part)
             && published::taken(&stored, previous, &resolution, self.number).await?
         {
@@ -503,21 +503,13 @@ impl Committing<'_> {
         stored: &Tables,
         touched: Option<&Touched>,
         rules: &Rules,
+        known: &Known,
     ) -> Result<Resolution> {
         let graph = Arc::try_unwrap(graph).map_err(|_| held("identity graph"))?;
         let mut partition = graph.into_inner().resolve()?;
-        if partition.asks_for_previous() {
-            // The values are compared as the rules compare them now.
-            let (mut normaliser, mut now) = (Normaliser::new(rules), String::new());
-            published::identities(stored, self.previous, touched, |id, kind, value| {
-                let Some(kind) = rules.index_of(kind) else { return };
-                partition.held(id, kind, value);
-                if normaliser.normalise(kind, value, &mut now) == Normalised::Value && now != value {
-                    partition.held(id, kind, &now);
-                }
-            })
-            .await?;
-        }
+        // A run over everything has read all records anew.
+        let before = |signature| !self.part || known.before(signature);
+        published::tell(&mut partition, stored, self.previous, touched, rules, before).await?;
         Ok(partition.publish(self.number, self.now)?)
     }
 

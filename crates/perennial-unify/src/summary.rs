@@ -6,6 +6,7 @@ use std::ops::Range;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use arrow::datatypes::FieldRef;
 use perennial_base::Kind;
+use perennial_base::clock::DAY;
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_engine::moving::moves;
 use perennial_udf_lifecycle::model::{Interval, SubscriptionStatus};
@@ -19,8 +20,6 @@ use crate::golden::with_added;
 use crate::money::average;
 use crate::stages::subscription_status;
 
-/// A day of a window.
-const DAY: i64 = 86_400_000_000;
 /// The windows of the counts.
 const WINDOWS: [i64; 3] = [30 * DAY, 90 * DAY, 365 * DAY];
 

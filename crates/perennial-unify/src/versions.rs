@@ -21,6 +21,8 @@ pub(crate) struct Known {
     pub(crate) orders: Orders,
     /// By signature, an element of its group.
     pub(crate) elements: Vec<u32>,
+    /// By signature, whether an earlier run has read a record of it, as far as any is known to have been.
+    before: Vec<bool>,
     pub(crate) words: Words,
     pub(crate) warned: Vec<Warned>,
     pub(crate) useless: Vec<Useless>,
@@ -63,9 +65,20 @@ pub(crate) struct Warned {
 }
 
 impl Known {
-    fn person(&mut self, signature: Option<SignatureId>, element: u32) -> u32 {
+    /// Whether an earlier run has read a record of the signature, and this one has not read it anew.
+    pub(crate) fn before(&self, signature: SignatureId) -> bool {
+        self.before.get(signature.number() as usize) == Some(&true)
+    }
+
+    fn person(&mut self, signature: Option<SignatureId>, element: u32, stored: bool) -> u32 {
         let Some(signature) = signature else { return NOBODY };
         let at = signature.number() as usize;
+        if stored {
+            self.before.resize(self.before.len().max(at + 1), false);
+            if let Some(slot) = self.before.get_mut(at) {
+                *slot = true;
+            }
+        }
         if self.elements.len() <= at {
             self.elements.resize(at + 1, element);
         }
@@ -136,7 +149,6 @@ pub(crate) fn keyed(
         )
     };
     order.sort_unstable_by(|a, b| version(*a).cmp(&version(*b)));
-    let mut key = String::new();
     let mut sightings: Vec<(SetId, i64)> = Vec::new();
     let mut versions: Vec<u32> = Vec::new();
     for all in order.chunk_by(|a, b| rows.key(*a) == rows.key(*b) && moment(*a) == moment(*b)) {
@@ -147,12 +159,9 @@ pub(crate) fn keyed(
         };
         sightings.clear();
         sightings.extend(versions.iter().map(|row| (rows.set(*row), rows.time(*row))));
-        let record_key = if by_time {
-            key.clear();
-            key.push_str(rows.key(*newest));
-            key.push('@');
-            key.push_str(&rows.time(*newest).to_string());
-            key.as_str()
+        let of_moment = by_time.then(|| change_key(rows.key(*newest), rows.time(*newest)));
+        let record_key = if let Some(of_moment) = &of_moment {
+            of_moment.as_str()
         } else {
             rows.key(*newest)
         };
@@ -161,7 +170,8 @@ pub(crate) fn keyed(
         } else {
             None
         };
-        let number = known.person(signature, rows.element(*newest));
+        let known_before = all.iter().any(|row| stored(*row));
+        let number = known.person(signature, rows.element(*newest), known_before);
         if kind == Kind::Order {
             known.orders.insert(rows.key(*newest), number);
         }
@@ -225,7 +235,8 @@ pub(crate) fn unkeyed(
             if set != SetId::EMPTY || matches!(kind, Kind::Profile | Kind::Order) {
                 place(&mut key, path_of(manifest, file), rows.row(row));
                 let signature = person(graph, kind, staged.source, set, rows.time(row), &key)?;
-                number = known.person(signature, rows.element(row));
+                let known_before = staged.stored.get(file) == Some(&true);
+                number = known.person(signature, rows.element(row), known_before);
                 if kind == Kind::Order {
                     known.orders.insert(&key, number);
                 }
@@ -254,6 +265,11 @@ fn person(
         return Ok(None);
     }
     Ok(graph.record(source, set, time, key)?)
+}
+
+/// The key of a change of a subscription: each is a record of its own moment.
+pub(crate) fn change_key(key: &str, time: i64) -> String {
+    format!("{key}@{time}")
 }
 
 /// The key of a row in a source without one: its place.

@@ -237,12 +237,14 @@ fn read_zone(reader: &mut Reader, section: &Section<'_>) -> Option<Tz> {
 fn read_as_of(reader: &mut Reader, section: &Section<'_>, zone: Tz) -> Option<i64> {
     let written = reader.text(section, "as_of")?;
     let moment = crate::clock::parse_rfc3339(written.text).or_else(|| first_moment(written.text, zone));
-    if moment.is_none() {
-        let remedy =
-            "write an RFC 3339 time, such as \"2026-07-01T00:00:00Z\", or a date such as \"2026-07-01\"";
-        reader.invalid(section, "as_of", written.place, "is not a time", remedy);
-    }
-    moment
+    let remedy = "write an RFC 3339 time, such as \"2026-07-01T00:00:00Z\", or a date such as \"2026-07-01\"";
+    let problem = match moment {
+        Some(moment) if crate::clock::HAPPENS.contains(&moment) => return Some(moment),
+        Some(_) => "is out of range: it goes from 1900-01-01 to 2199-12-31",
+        None => "is not a time",
+    };
+    reader.invalid(section, "as_of", written.place, problem, remedy);
+    None
 }
 
 /// The first moment of a day in a zone; none for what is no date. Where clocks skip midnight, the day begins behind the gap.

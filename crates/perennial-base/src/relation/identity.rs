@@ -1,7 +1,7 @@
 //! The relations about identities.
 
 use super::ColumnType::{Int, Text, TextList, Timestamp};
-use super::{CUSTOMER_ID, PUBLIC, Relation, not_null, null};
+use super::{CUSTOMER_ID, PUBLIC, RECORD_KEY, Relation, SOURCE, TIME, not_null, null};
 
 pub(super) const IDENTITIES: Relation = Relation {
     schema: PUBLIC,
@@ -80,10 +80,58 @@ pub(super) const IDENTITY_LINKS: Relation = Relation {
             Int,
             "Records for which record b stands, all of its source with the same identifiers; of equal_identifiers, all of them",
         ),
-        not_null("snapshot", Int, "The first snapshot with this row"),
+        not_null(
+            "valid_from",
+            Timestamp,
+            "Since when this is told: the moment of the snapshot; before, see identity_link_history",
+        ),
+        not_null("snapshot", Int, "That snapshot"),
     ],
     primary_key: &[],
     sort: &["linked_at"],
+    person: true,
+};
+
+pub(super) const IDENTITY_LINK_HISTORY: Relation = Relation {
+    schema: PUBLIC,
+    name: "identity_link_history",
+    comment: "One row per time in which a pair of records was told as joined and is no more: they are apart, or another pair tells of the join",
+    columns: &[
+        CUSTOMER_ID,
+        not_null("source_a", Text, "Source of the earlier record"),
+        not_null("record_a", Text, "Key of the earlier record"),
+        not_null("source_b", Text, "Source of the later record"),
+        null("record_b", Text, "Key of the later record, as in identity_links"),
+        not_null("reason", Text, "As in identity_links"),
+        null("type", Text, "Type of the identifier shared"),
+        null("value", Text, "The value shared, normalised"),
+        not_null("valid_from", Timestamp, "Since when it was told"),
+        not_null("valid_to", Timestamp, "Until when"),
+        not_null("from_snapshot", Int, "The first snapshot that told it"),
+        not_null("to_snapshot", Int, "The first snapshot that did no more"),
+    ],
+    primary_key: &[],
+    sort: &["valid_from"],
+    person: true,
+};
+
+pub(super) const PROFILES: Relation = Relation {
+    schema: PUBLIC,
+    name: "profiles",
+    comment: "One row per record of a source of profiles: which customer it is",
+    columns: &[
+        CUSTOMER_ID,
+        RECORD_KEY,
+        TIME,
+        not_null(
+            "updated_at",
+            Timestamp,
+            "When the newest version of it became true",
+        ),
+        SOURCE,
+    ],
+    primary_key: &["source", "record_key"],
+    sort: &["time"],
     person: true,
 };
 

@@ -15,7 +15,7 @@ pub(crate) struct Identity {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Why the records of a customer are one: the rows of explain_identity
+    /// Why the records of a customer are one: the rows of explain_identity, in the order of time
     #[command(after_help = "Example:\n  perennial identity explain 0123456789abcdef")]
     Explain(Explain),
 }
@@ -40,7 +40,10 @@ impl Identity {
             format,
         }) = self.command;
         let quoted = customer_id.replace('\'', "''");
-        let sql = format!("SELECT * FROM explain_identity('{quoted}')");
+        let sql = format!(
+            "SELECT * FROM explain_identity('{quoted}') \
+             ORDER BY at, what DESC, source_a, record_a, source_b, record_b, type, value, reason, other_customer_id"
+        );
         answer(config, &sql, format).await
     }
 }

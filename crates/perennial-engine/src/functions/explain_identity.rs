@@ -3,7 +3,7 @@
 //! # Signature
 //! `explain_identity(customer_id text) → table`: the id is a constant or a parameter of the statement.
 //! # Shape
-//! One row per reason, in the order of time; none for an id that was never published.
+//! One row per reason, in no order: `ORDER BY at` gives that of time. None for an id that was never published.
 //! # Units
 //! `at` is an instant, `records` a number of records, `snapshot` the number of a snapshot.
 //! # Definition
@@ -79,7 +79,7 @@ pub(crate) fn documentation() -> Documentation {
     };
     let mut builder = Documentation::builder(
         section,
-        "Why records are one customer, one row per reason, in the order of time. A retired id \
+        "Why records are one customer, one row per reason; ORDER BY at gives them in the order of time. A retired id \
          is followed to the current one. An id that was never published has no rows. The example is of `perennial demo \
          --customers 300`.",
         "explain_identity(customer_id)",
@@ -128,7 +128,6 @@ fn query(arguments: &Arguments<'_>) -> Result<String> {
          SELECT 'changed', NULL, NULL, NULL, NULL, CAST(NULL AS bigint), h.change, NULL, NULL, h.changed_at, h.snapshot, \
            CASE WHEN h.customer_id IN (a.customer_id, {id}) THEN h.other_customer_id ELSE h.customer_id END \
          FROM public.identity_changes h JOIN asked a ON a.customer_id IN (h.customer_id, h.other_customer_id) \
-           OR {id} IN (h.customer_id, h.other_customer_id) \
-         ORDER BY at, what DESC, source_a, record_a, source_b, record_b, type, value, reason"
+           OR {id} IN (h.customer_id, h.other_customer_id)"
     ))
 }

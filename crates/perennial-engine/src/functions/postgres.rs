@@ -18,6 +18,7 @@ pub(crate) mod intervals;
 pub(crate) mod json;
 pub(crate) mod json_object;
 pub(crate) mod like;
+mod now;
 mod numbers;
 pub(crate) mod numeric;
 mod pattern;
@@ -35,6 +36,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut all = integers::functions();
     all.extend([
         json_object::function(),
+        now::function(),
         like::function(),
         similar::function(),
         timezone::function(),

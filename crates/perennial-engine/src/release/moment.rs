@@ -139,7 +139,9 @@ impl Cut<'_> {
             .find(|kind| kind.relation() == Some(relation.name));
         match (relation.name, kind) {
             // What the platform did with ids, and what the configuration says.
-            ("identity_history" | "identity_redirects" | "identity_changes", _) => Told::Whole,
+            ("identity_history" | "identity_link_history" | "identity_redirects" | "identity_changes", _) => {
+                Told::Whole
+            }
             ("lifecycle_history", _) => {
                 let left_at = format!("CASE WHEN left_at <= {moment} THEN left_at END");
                 let columns = select(&[("left_at", left_at)]);

@@ -257,6 +257,10 @@ fn check_ids(before: &Run, after: &Run, unbounded: bool) -> Result<(), TestCaseE
             (None, new) => {
                 prop_assert_eq!((change.kind, new), (ChangeKind::Split, Fate::Current));
                 let other = change.other.unwrap();
+                if let Some(of) = founded_in(before, after, about) {
+                    prop_assert_eq!(other, of, "{:?}", change);
+                    continue;
+                }
                 let was = |of: &Run, id: CustomerId| -> BTreeSet<(usize, String)> {
                     let identities = of.identities().into_iter().filter(|(holder, ..)| *holder == id);
                     identities.map(|(_, of_type, value)| (of_type, value)).collect()
@@ -264,6 +268,10 @@ fn check_ids(before: &Run, after: &Run, unbounded: bool) -> Result<(), TestCaseE
                 prop_assert!(!was(before, other).is_disjoint(&was(after, about)));
             }
         }
+    }
+    for id in since.keys().filter(|id| !then.contains_key(id)) {
+        let of = founded_in(before, after, *id);
+        prop_assert!(of.is_none() || told.contains(id), "{id} was a part of {of:?}");
     }
     for (id, old) in &then {
         prop_assert_eq!(*old != since[id], told.contains(id), "{} is passed over", id);
@@ -307,6 +315,28 @@ fn check_ids(before: &Run, after: &Run, unbounded: bool) -> Result<(), TestCaseE
         }
     }
     Ok(())
+}
+
+/// The customer who had the founding record of a new one before; none when that record has come since, or was nobody's.
+fn founded_in(before: &Run, after: &Run, id: CustomerId) -> Option<CustomerId> {
+    let published = after
+        .resolution
+        .ids()
+        .iter()
+        .find(|published| published.id == id)?;
+    let mut founders = after
+        .hashes
+        .iter()
+        .filter(|(_, hash)| **hash == published.founding_hash);
+    let (founder, hash) = founders.next()?;
+    // Another row may have come to stand at the place.
+    let same = keyed(founder.0) || before.hashes.get(founder) == Some(hash);
+    before
+        .customer_of
+        .get(founder)
+        .copied()
+        .flatten()
+        .filter(|_| same)
 }
 
 proptest! {

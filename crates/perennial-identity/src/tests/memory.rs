@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use perennial_base::{ErrorClass, UserError};
 use proptest::prelude::*;
 
+use super::seeds;
 use crate::{Batch, Error, GraphBuilder, IdentifierRule, PreviousIds, Resolution, Rules, Source, Spill};
 
 /// Elsewhere, which answers no more than `reads` times.
@@ -196,7 +197,7 @@ fn what_cannot_be_read_back_is_an_error_whenever_it_is_read() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(6))]
+    #![proptest_config(ProptestConfig { cases: 6, ..seeds::config() })]
 
     /// A part of the memory that is asked for without another place gives the same, or an error that says how much more is
     /// needed; never is that above what has to stay.

@@ -36,6 +36,7 @@ pub(super) struct Run {
     pub(super) customer_of: BTreeMap<(u16, String), Option<CustomerId>>,
     /// The hash by which each record is known again.
     pub(super) hashes: BTreeMap<(u16, String), u128>,
+    pub(super) times: BTreeMap<(u16, String), i64>,
 }
 
 /// Rules such as `user strong limit=1, email, device max=1`.
@@ -173,6 +174,14 @@ pub(super) fn run_with(
     } else {
         assert_eq!(orphans, []);
     }
+    if partition.asks_for_founders(|_| true) {
+        for ((source, key), id) in previous.iter().flat_map(|run| &run.customer_of) {
+            let time = previous.map_or(0, |run| run.times[&(*source, key.clone())]);
+            if let Some(id) = id {
+                partition.belonged(*id, SOURCES[usize::from(*source)].0, key, time);
+            }
+        }
+    }
     let resolution = partition.publish(snapshot, snapshot as i64 * 10).unwrap();
     let id = |signature: Option<SignatureId>| {
         Some(resolution.customers()[resolution.customer_of(signature?)? as usize].id)
@@ -197,10 +206,15 @@ pub(super) fn run_with(
         .iter()
         .map(|row| ((row.source, row.key.clone()), hash(row)))
         .collect();
+    let times = rows
+        .iter()
+        .map(|row| ((row.source, row.key.clone()), row.time))
+        .collect();
     Run {
         resolution,
         customer_of,
         hashes,
+        times,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use arrow::compute::kernels::cast_utils::string_to_datetime;
 use perennial_base::ErrorClass;
+use perennial_base::clock::HAPPENS;
 
 use super::style::Zone;
 use crate::error::{Error, Result};
@@ -423,6 +424,13 @@ fn moment(text: &str, zone: &Zone) -> Result<String> {
     let zone: arrow::array::timezone::Tz = zone.engine_name().parse().map_err(|_| invalid())?;
     let moment = string_to_datetime(&zone, text).map_err(|_| invalid())?;
     let micros = moment.timestamp_micros();
+    if !HAPPENS.contains(&micros) {
+        return Err(Error::new(
+            ErrorClass::DatetimeOverflow,
+            format!("invalid value for parameter \"{AS_OF}\": \"{text}\""),
+        )
+        .with_detail("It goes from 1900-01-01 to 2199-12-31, as the times of facts do."));
+    }
     let moment = chrono::DateTime::from_timestamp_micros(micros).ok_or_else(invalid)?;
     Ok(moment.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true))
 }
