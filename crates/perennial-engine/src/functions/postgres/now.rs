@@ -14,7 +14,7 @@ use crate::schema::timestamp;
 
 /// The function. What it says of itself is what the engine's own says.
 pub(crate) fn function() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::from(Now {
+    Arc::new(ScalarUDF::from(Present {
         signature: Signature::nullary(Volatility::Stable),
         aliases: vec!["current_timestamp".to_owned()],
         replaced: datafusion::functions::datetime::now(&Default::default()),
@@ -22,13 +22,13 @@ pub(crate) fn function() -> Arc<ScalarUDF> {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct Now {
+struct Present {
     signature: Signature,
     aliases: Vec<String>,
     replaced: Arc<ScalarUDF>,
 }
 
-impl ScalarUDFImpl for Now {
+impl ScalarUDFImpl for Present {
     fn name(&self) -> &'static str {
         "now"
     }
