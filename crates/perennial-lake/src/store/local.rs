@@ -23,7 +23,7 @@ use object_store::{
     RenameOptions, Result, UploadPart,
 };
 
-use super::names::object_path;
+use super::names::{object_path, upload_of};
 use crate::error::AWAY;
 
 /// The store of one local lake; paths are relative to its folder.
@@ -322,7 +322,8 @@ pub(super) fn stale_staged(folder: &FilePath, now: i64, grace: i64) -> Result<us
                 folders.push(path);
                 continue;
             }
-            let staged = object_path(&folder, &path).is_some_and(|location| staged_by_library(&location));
+            let staged =
+                object_path(&folder, &path).is_some_and(|location| upload_of(location.as_ref()).is_some());
             let Some(written) = entry.metadata().ok().filter(|_| kind.is_file() && staged) else {
                 continue;
             };
@@ -397,7 +398,7 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
         };
         if kind.is_dir() {
             folders.push(path);
-        } else if !staged_by_library(&location) {
+        } else if upload_of(location.as_ref()).is_none() {
             match entry.metadata() {
                 Ok(metadata) => files.push(describe(location, &metadata)),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -406,15 +407,6 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
         }
     }
     Ok((files, folders))
-}
-
-/// Whether the library reserves the name, `<name>#<digits>`, for uploads under way. It refuses to read such a file.
-fn staged_by_library(location: &Path) -> bool {
-    let suffix = location
-        .filename()
-        .and_then(|name| name.split_once('#'))
-        .map(|(_, suffix)| suffix);
-    suffix.is_some_and(|suffix| !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// The same description, tag included, that the library gives of an opened file (object_store `local.rs`,
