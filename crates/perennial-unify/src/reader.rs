@@ -16,6 +16,7 @@ use futures::{FutureExt, StreamExt};
 use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 use perennial_base::{ErrorClass, Kind, UserError};
+use perennial_engine::named::nameless;
 use perennial_engine::pinned::{lake_error, store_error};
 use perennial_engine::provider::FileTable;
 use perennial_identity::{Batch, GraphBuilder, Normaliser, Outcome, Rules, SetId};
@@ -347,7 +348,8 @@ fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 's
 
 /// An engine error in one line, for the reason of a quarantine.
 pub(crate) fn described(error: DataFusionError) -> String {
-    let error = perennial_engine::Error::from(error);
+    // Whoever reads the reason sees the file beside it.
+    let error = perennial_engine::Error::from(nameless(error));
     match error.detail() {
         Some(detail) => format!("{error} ({})", detail.trim_end_matches('.')),
         None => error.to_string(),

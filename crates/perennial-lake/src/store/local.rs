@@ -381,7 +381,7 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok((files, folders));
         }
-        Err(error) => return Err(generic(error)),
+        Err(error) => return Err(unlisted(root, folder, error)),
     };
     for entry in entries {
         let entry = entry.map_err(generic)?;
@@ -407,6 +407,17 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
         }
     }
     Ok((files, folders))
+}
+
+/// Why a folder could not be listed: of one that may not be, which one.
+fn unlisted(root: &FilePath, folder: &FilePath, error: std::io::Error) -> Error {
+    match object_path(root, folder) {
+        Some(path) if error.kind() == ErrorKind::PermissionDenied => Error::PermissionDenied {
+            path: path.to_string(),
+            source: Box::new(error),
+        },
+        _ => generic(error),
+    }
 }
 
 /// The same description, tag included, that the library gives of an opened file (object_store `local.rs`,
