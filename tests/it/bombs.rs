@@ -138,8 +138,13 @@ fn bombs() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ),
         (
             "dictionary",
-            dictionary_bomb(),
-            "unpacks to more than 268435456 bytes",
+            dictionary_bomb("email"),
+            "unpacks to more than 268435456 bytes (column \"email\")",
+        ),
+        (
+            "unread",
+            dictionary_bomb("note"),
+            "unpacks to more than 268435456 bytes (column \"note\")",
         ),
         ("compression", compression_bomb(), "more than 10000 times as much"),
     ]

@@ -1,9 +1,14 @@
 //! What a client is told when a statement fails, and what the connection can do afterwards.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
 use perennial_testkit::{TestLake, TestServer};
 use tokio_postgres::error::ErrorPosition;
 
-use crate::support::{code, connect, one};
+use crate::matrix;
+use crate::support::{code, connect, one, told};
 
 /// SQLSTATE, 1-based position (0 = not compared), how the message begins, statement: what PostgreSQL 15.20 answers.
 const FAILURES: &[(&str, u32, &str, &str)] = &[
@@ -505,4 +510,54 @@ async fn deep_statements_are_answered_or_refused() {
         chosen.join(" OR ")
     );
     assert_eq!(one(&client, &chosen).await, "1999");
+}
+
+/// Writes nonsense into the first half of a file, whose size and time stay what they were.
+fn damage(path: &Path) {
+    let file = File::options().write(true).open(path).unwrap();
+    let before = file.metadata().unwrap();
+    file.write_all_at(&vec![0xff; before.len() as usize / 2 - 100], 100)
+        .unwrap();
+    file.set_modified(before.modified().unwrap()).unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_is_damaged_after_it_was_admitted_is_named() {
+    let landed = matrix::orders("a", 3_000);
+    let lake = TestLake::of(
+        matrix::CONFIG,
+        &[
+            ("orders/a.parquet", &landed),
+            ("orders/b.parquet", &matrix::orders("b", 3)),
+        ],
+    );
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+    let id = one(&client, "SELECT customer_id FROM orders WHERE order_id = 'a-7'").await;
+    let fails = async |sql: &str, expected: &str| {
+        let error = client.simple_query(sql).await.unwrap_err();
+        assert!(told(&error).starts_with(expected), "{sql}: {}", told(&error));
+    };
+    let root = server.lake().root();
+    damage(&root.join("orders/a.parquet"));
+    fails(
+        "SELECT max(id) FROM raw.shop",
+        "XX001: file \"orders/a.parquet\" cannot be read\nDETAIL: ",
+    )
+    .await;
+    let manifest = server.lake().manifest();
+    for (table, sql) in [
+        ("orders", "SELECT max(order_id) FROM orders".to_owned()),
+        // Looked up by the key.
+        (
+            "customers",
+            format!("SELECT * FROM customers WHERE customer_id = '{id}'"),
+        ),
+    ] {
+        let path = &manifest.tables[&format!("public.{table}")].files[0].path;
+        damage(&root.join(path));
+        fails(&sql, &format!("XX001: data file \"{path}\" is damaged: ")).await;
+    }
+    // The others are none of it.
+    assert_eq!(one(&client, "SELECT count(*) FROM customer_360").await, "3003");
 }

@@ -271,12 +271,14 @@ fn the_busy_run_masks_merges_and_redirects() {
     assert_eq!(redirects, [[Some("1".to_owned())]]);
 }
 
+/// From the seed on every ninth request is tried; `cargo xtask soak` tries others.
 #[test]
 fn a_process_that_is_killed_at_any_of_its_steps_leaves_a_lake_to_go_on_from() {
     let prepared = busy();
     let (requests, expected) = reference(&prepared);
-    let mut killed = 0;
-    for step in (1..=requests).step_by(9) {
+    let first = 1 + seed(1) as usize % 9;
+    let (mut tried, mut killed) = (0, 0);
+    for step in (first..=requests).step_by(9) {
         let lake = prepared.lake.copy();
         let status = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "kill::child", "--nocapture"])
@@ -285,13 +287,12 @@ fn a_process_that_is_killed_at_any_of_its_steps_leaves_a_lake_to_go_on_from() {
             .stderr(Stdio::null())
             .status()
             .unwrap();
-        killed += usize::from(!status.success());
+        (tried, killed) = (tried + 1, killed + usize::from(!status.success()));
         whole(&prepared, &lake, &format!("{step}"));
         assert_eq!(says(&lake, Some(RUN)), expected, "{step}");
     }
     // The order of requests differs from run to run, their number hardly; the last are behind the commit.
-    let steps = requests.div_ceil(9);
-    assert!(2 * killed > steps, "{killed} of {steps} processes were killed");
+    assert!(2 * killed > tried, "{killed} of {tried} processes were killed");
 }
 
 /// Not a test by itself: the process that is killed.

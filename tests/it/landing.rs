@@ -5,9 +5,11 @@ use std::sync::Arc;
 use arrow::array::{
     Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use perennial_testkit::{Setup, TestLake, TestServer};
+use perennial_testkit::{FixedClock, Looks, Setup, TestLake, TestServer};
 
+use crate::matrix;
 use crate::support::{becomes, connect, lines, one, parquet};
+use crate::worlds::rest;
 
 const CONFIG: &str = r#"
 [lake]
@@ -504,4 +506,59 @@ fn a_trait_keeps_its_type_when_the_last_file_of_its_source_has_gone() {
     lake.land("club/b.parquet", &points);
     let (_, answers) = told();
     assert_eq!(answers[0], ["ann@example.org"]);
+}
+
+/// A writer that writes a file bit by bit, and is looked at meanwhile.
+#[tokio::test]
+async fn a_file_that_grows_is_read_when_it_has_come_to_rest() {
+    // Files of the test are written at the moment of its clock, but for the first one.
+    const MOMENT: u64 = 1_000;
+    let clock = FixedClock::new(1_577_836_800_000_000 + MOMENT as i64 * 1_000_000);
+    let lake = TestLake::of(matrix::CONFIG, &[("orders/a.parquet", &matrix::orders("a", 3))]);
+    rest(&lake.root().join("orders/a.parquet"), 0);
+    let setup = Setup {
+        clock: Some(Arc::new(clock)),
+        ..Setup::default()
+    };
+    let server = TestServer::start_with(lake, setup);
+    let client = connect(&server).await;
+    let says = async |expected: &str| {
+        let sql = "SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM perennial.files)";
+        assert_eq!(one(&client, sql).await, expected);
+    };
+    let write = |bytes: &[u8]| {
+        server.lake().land("orders/b.parquet", bytes);
+        rest(&server.lake().root().join("orders/b.parquet"), MOMENT);
+    };
+    let mut looks = Looks::default();
+    let whole = matrix::orders("b", 50);
+    let quarters = (1..=4).map(|quarter| &whole[..whole.len() * quarter / 4]);
+    // The last look but one sees all of it, and cannot know that nothing more comes.
+    for part in quarters {
+        write(part);
+        let (report, seen) = server.look_again(looks).await;
+        looks = seen;
+        assert_eq!(report.snapshot, None, "{} bytes", part.len());
+        says("3|1").await;
+    }
+    let (report, mut looks) = server.look_again(looks).await;
+    assert_eq!(report.snapshot, Some(2));
+    says("53|2").await;
+
+    // One that is served is written anew: its rows stay until it is done.
+    for part in [&whole[..100], &whole[..2_000], &matrix::orders("c", 20)] {
+        write(part);
+        let (report, seen) = server.look_again(looks).await;
+        looks = seen;
+        assert_eq!(report.snapshot, None, "{} bytes", part.len());
+        says("53|2").await;
+    }
+    let (report, _) = server.look_again(looks).await;
+    assert_eq!(report.snapshot, Some(3));
+    says("23|2").await;
+    let files = "SELECT path, state, rows_landed, rows_unified FROM perennial.files ORDER BY 1";
+    assert_eq!(
+        lines(&client, files).await,
+        ["orders/a.parquet|live|3|3", "orders/b.parquet|live|20|20"]
+    );
 }

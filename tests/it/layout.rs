@@ -110,7 +110,13 @@ async fn one_customer_is_found_by_reading_a_few_pages() {
     let keys: Vec<String> = (0..CUSTOMERS).map(|row| format!("k{row}")).collect();
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
     let file = orders(&keys, |row| Some(format!("p{row}@example.org")));
-    let server = TestServer::start(TestLake::of(CONFIG, &[("orders/a.parquet", &file)]));
+    let visits = "[[source]]\nname = \"visits\"\nkind = \"event\"\npath = \"visits/\"\ntime = \"at\"\n\
+                  identifiers = { email = \"email\" }\ncolumns = { name = \"id\" }\n[server]";
+    let lake = TestLake::of(
+        &CONFIG.replace("[server]", visits),
+        &[("orders/a.parquet", &file), ("visits/a.parquet", &file)],
+    );
+    let server = TestServer::start(lake);
     let client = connect(&server).await;
     let id = one(
         &client,
@@ -118,7 +124,13 @@ async fn one_customer_is_found_by_reading_a_few_pages() {
     )
     .await;
     let of = |table: &str| format!("SELECT * FROM {table} WHERE customer_id = '{id}'");
-    for table in ["customer_360", "customers", "orders", "lifecycle_history"] {
+    for table in [
+        "customer_360",
+        "customers",
+        "orders",
+        "events",
+        "lifecycle_history",
+    ] {
         let sql = of(table);
         assert_eq!(files(&client, &sql).await.len(), 1, "{table}");
         assert!(!lines(&client, &sql).await.is_empty(), "{table}");

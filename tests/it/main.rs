@@ -45,6 +45,7 @@ mod snapshots;
 mod stopping;
 mod stores;
 mod support;
+mod tables;
 mod time;
 mod tls;
 mod windows;

@@ -39,7 +39,7 @@ pub(crate) const UNEQUAL: &str = "SELECT path, rows_landed, rows_unified, rows_s
                        <> CASE state WHEN 'live' THEN rows_landed ELSE 0 END";
 
 /// The columns of orders of 1.0 each, with keys that begin with `name`.
-fn columns(name: &str, rows: usize) -> Vec<(&'static str, ArrayRef)> {
+pub(crate) fn columns(name: &str, rows: usize) -> Vec<(&'static str, ArrayRef)> {
     let text = |make: &dyn Fn(usize) -> String| -> ArrayRef {
         Arc::new((0..rows).map(|row| Some(make(row))).collect::<StringArray>())
     };
@@ -93,12 +93,12 @@ fn zstd() -> WriterPropertiesBuilder {
     WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::try_new(1).unwrap()))
 }
 
-/// 2,000 times the same mebibyte, which the file has once: 2 GiB of addresses in some kilobytes.
-pub(crate) fn dictionary_bomb() -> Vec<u8> {
+/// 2,000 times the same mebibyte, which the file has once: 2 GiB of text in some kilobytes.
+pub(crate) fn dictionary_bomb(column: &'static str) -> Vec<u8> {
     let values: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(1 << 20)]));
-    let addresses: ArrayRef = Arc::new(DictionaryArray::new(Int32Array::from(vec![0; 2_000]), values));
+    let texts: ArrayRef = Arc::new(DictionaryArray::new(Int32Array::from(vec![0; 2_000]), values));
     let properties = zstd().set_dictionary_page_size_limit(16 << 20);
-    let file = written(with("bomb", 2_000, "email", addresses), properties);
+    let file = written(with("bomb", 2_000, column, texts), properties);
     assert!(file.len() < 200_000, "{} bytes", file.len());
     file
 }
@@ -206,9 +206,15 @@ fn cases() -> Vec<Case> {
         ),
         refused_with(
             "dictionary-bomb",
-            dictionary_bomb(),
+            dictionary_bomb("email"),
             2_000,
-            "unpacks to more than 268435456 bytes",
+            "unpacks to more than 268435456 bytes (column \"email\")",
+        ),
+        refused_with(
+            "unread-bomb",
+            dictionary_bomb("note"),
+            2_000,
+            "unpacks to more than 268435456 bytes (column \"note\")",
         ),
         refused_with(
             "compression-bomb",
@@ -264,6 +270,39 @@ fn path(name: &str) -> String {
     format!("orders/z-{}.parquet", name.replace('/', "|"))
 }
 
+/// Every case is in the table of files as what it is, beside so many healthy files.
+async fn are_told(client: &tokio_postgres::Client, cases: &[Case], healthy: usize) {
+    let sql = "SELECT path, state, rows_landed, rows_rejected, reason FROM perennial.files";
+    let found = crate::support::rows(client, sql).await;
+    assert_eq!(found.len(), healthy + cases.len());
+    for case in cases {
+        let row = found
+            .iter()
+            .find(|row| row[0].as_deref() == Some(&path(case.name)))
+            .unwrap_or_else(|| panic!("{} is in no table", case.name));
+        let field = |at: usize| row[at].as_deref().unwrap_or_default();
+        match case.is {
+            Is::Live(rows, rejected) => assert_eq!(
+                (field(1), field(2), field(3)),
+                ("live", rows.to_string().as_str(), rejected.to_string().as_str()),
+                "{}: {}",
+                case.name,
+                field(4)
+            ),
+            Is::Refused(words, rows) => {
+                assert_eq!(
+                    (field(1), field(2)),
+                    ("quarantined", rows.to_string().as_str()),
+                    "{}",
+                    case.name
+                );
+                assert!(field(4).contains(words), "{}: {}", case.name, field(4));
+                assert!(!field(4).contains("/tmp"), "{}: {}", case.name, field(4));
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_fault_is_named_and_disturbs_nothing_beside_it() {
     let healthy: Vec<(String, Vec<u8>)> = ["a", "b", "c"]
@@ -299,35 +338,7 @@ async fn every_fault_is_named_and_disturbs_nothing_beside_it() {
     assert_eq!(report.snapshot, Some(2));
     well("judged").await;
 
-    let sql = "SELECT path, state, rows_landed, rows_rejected, reason FROM perennial.files";
-    let found = crate::support::rows(&client, sql).await;
-    assert_eq!(found.len(), healthy.len() + cases.len());
-    for case in &cases {
-        let row = found
-            .iter()
-            .find(|row| row[0].as_deref() == Some(&path(case.name)))
-            .unwrap_or_else(|| panic!("{} is in no table", case.name));
-        let field = |at: usize| row[at].as_deref().unwrap_or_default();
-        match case.is {
-            Is::Live(rows, rejected) => assert_eq!(
-                (field(1), field(2), field(3)),
-                ("live", rows.to_string().as_str(), rejected.to_string().as_str()),
-                "{}: {}",
-                case.name,
-                field(4)
-            ),
-            Is::Refused(words, rows) => {
-                assert_eq!(
-                    (field(1), field(2)),
-                    ("quarantined", rows.to_string().as_str()),
-                    "{}",
-                    case.name
-                );
-                assert!(field(4).contains(words), "{}: {}", case.name, field(4));
-                assert!(!field(4).contains("/tmp"), "{}: {}", case.name, field(4));
-            }
-        }
-    }
+    are_told(&client, &cases, healthy.len()).await;
     let long = "SELECT rejections FROM perennial.files WHERE path = 'orders/z-long-value.parquet'";
     assert!(one(&client, long).await.contains("longer than 16 MiB"));
     // The rows of the names are there, as they landed and unified.
@@ -352,6 +363,32 @@ async fn every_fault_is_named_and_disturbs_nothing_beside_it() {
     assert_eq!(server.look().await.snapshot, Some(3));
     well("gone").await;
     assert_eq!(one(&client, "SELECT count(*) FROM perennial.files").await, "3");
+}
+
+/// No former snapshot helps: everything is there when the first run looks, and when a run works out everything anew.
+#[tokio::test]
+async fn a_lake_in_which_every_fault_lies_already_is_served() {
+    let cases = cases();
+    let lake = TestLake::of(CONFIG, &[("orders/a.parquet", &orders("a", 100))]);
+    for case in &cases {
+        lake.land(&path(case.name), &case.file);
+    }
+    for name in IGNORED {
+        lake.land(name, b"not looked at");
+    }
+    let server = TestServer::start(lake);
+    let client = connect(&server).await;
+    let healthy =
+        "SELECT count(*), sum(amount), count(DISTINCT customer_id) FROM orders WHERE order_id LIKE 'a-%'";
+    for _ in 0..2 {
+        assert_eq!(one(&client, healthy).await, "100|100.0000|100");
+        let raw = "SELECT count(*), sum(amount) FROM raw.shop WHERE id LIKE 'a-%'";
+        assert_eq!(one(&client, raw).await, "100|100");
+        assert_eq!(lines(&client, UNEQUAL).await, Vec::<String>::new());
+        are_told(&client, &cases, 1).await;
+        server.lake().unify();
+        server.look().await;
+    }
 }
 
 #[tokio::test]
@@ -547,39 +584,4 @@ async fn statistics_that_lie_change_no_answer() {
         one(&client, "SELECT count(*) FROM orders WHERE amount = 9").await,
         "4"
     );
-}
-
-/// A reference table is read to its end before it is served: no mapping reads it later.
-#[tokio::test]
-async fn a_reference_table_that_is_broken_deep_inside_is_named() {
-    let config = CONFIG.replace(
-        "[server]",
-        "[[source]]\nname = \"products\"\nkind = \"table\"\npath = \"products/\"\n[server]",
-    );
-    let properties = || {
-        WriterProperties::builder()
-            .set_dictionary_enabled(false)
-            .set_compression(Compression::SNAPPY)
-            .set_max_row_group_row_count(Some(10_000))
-    };
-    let mut broken = written(columns("x", 50_000), properties());
-    let lake = TestLake::of(
-        &config,
-        &[("products/a.parquet", &written(columns("a", 50_000), properties()))],
-    );
-    // In the third of five row groups: a first look decodes rows of the first and the last.
-    let at = broken.len() / 2;
-    broken[at..at + 2_000].fill(0xff);
-    lake.land("products/b.parquet", &broken);
-    let server = TestServer::start(lake);
-    let client = connect(&server).await;
-    let sql = "SELECT path, state, reason LIKE 'cannot be decoded%' FROM perennial.files ORDER BY 1";
-    assert_eq!(
-        lines(&client, sql).await,
-        ["products/a.parquet|live|", "products/b.parquet|quarantined|t"]
-    );
-    let sum = "SELECT count(*), sum(amount), max(length(email)) FROM products";
-    assert_eq!(one(&client, sum).await, "50000|50000|18");
-    // A look that finds nothing new reads nothing again.
-    assert_eq!(server.look().await.snapshot, None);
 }

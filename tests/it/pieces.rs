@@ -5,7 +5,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use perennial_testkit::{Fault, Faults, Operation, RunOptions, Setup, TestLake};
 
 use crate::cdnow::{CONFIG, file};
-use crate::support::parquet;
+use crate::support::{parquet, seed};
 use crate::worlds::{Draws, land};
 
 const OFTEN: &str = "[[segment]]\nname = \"often\"\nwhere = \"orders >= 5\"\n";
@@ -13,14 +13,34 @@ const OFTEN: &str = "[[segment]]\nname = \"often\"\nwhere = \"orders >= 5\"\n";
 /// Files, and runs over them.
 const PIECES: usize = 50;
 
+/// How many requests the next run makes, which it does not have to make then.
+fn requests(lake: &TestLake) -> u64 {
+    let counted = Faults::new();
+    lake.copy()
+        .try_run(Setup::failing(&counted), RunOptions::SETTLED)
+        .unwrap();
+    counted.requests(Operation::Any) as u64
+}
+
+/// Whether a run dies that has its last request at one of so many, or is past its commit by then.
+fn dies(lake: &TestLake, requests: u64, draws: &mut Draws) -> bool {
+    let faults = Faults::new();
+    faults.nth(Operation::Any, 1 + draws.below(requests) as usize, Fault::Die);
+    lake.try_run(Setup::failing(&faults), RunOptions::SETTLED)
+        .is_err()
+}
+
 /// A web shop's purchases, landed at once and shuffled into fifty files, each of which lands when the one before is unified.
-/// The first run over each of them dies at a request to the store.
+/// The first run over all of them, and the first over each, dies at a request to the store. Shuffle and deaths are of the seed;
+/// `cargo xtask soak` tries others.
 #[test]
 fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
     let Some(bytes) = file() else { return };
     let config = format!("{CONFIG}{OFTEN}");
     let whole = TestLake::of(&config, &[]);
     land(&whole, "purchases/1.parquet", &bytes);
+    let mut draws = Draws(seed(50));
+    let mut dead = usize::from(dies(&whole, requests(&whole), &mut draws));
     let batches: Vec<RecordBatch> = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes))
         .unwrap()
         .build()
@@ -28,7 +48,6 @@ fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
         .map(Result::unwrap)
         .collect();
     let rows = arrow::compute::concat_batches(&batches[0].schema(), &batches).unwrap();
-    let mut draws = Draws(50);
     let mut files = vec![Vec::new(); PIECES];
     for row in 0..rows.num_rows() as u32 {
         files[draws.below(PIECES as u64) as usize].push(row);
@@ -48,27 +67,30 @@ fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
     .to_vec();
     let (_, at_once) = whole.answers(false, &queries);
     let pieces = TestLake::of(&config, &[]);
-    let options = RunOptions {
-        ..RunOptions::SETTLED
-    };
     // So many requests at least a run has made so far.
-    let (mut requests, mut parts) = (u64::MAX, 0);
+    let (mut least, mut parts) = (u64::MAX, 0);
     for (number, file) in files.iter().enumerate() {
         let piece = arrow::compute::take_record_batch(&rows, &UInt32Array::from(file.clone())).unwrap();
         land(&pieces, &format!("purchases/{number}.parquet"), &parquet(&piece));
-        if number > 0 {
-            let faults = Faults::new();
-            faults.nth(Operation::Any, 1 + draws.below(requests) as usize, Fault::Die);
-            let died = pieces.try_run(Setup::failing(&faults), options);
-            assert!(died.is_err(), "the run over file {number} did not die");
+        if number == 0 {
+            least = requests(&pieces);
         }
+        let died = dies(&pieces, least, &mut draws);
+        dead += usize::from(died);
         let counted = Faults::new();
-        let report = pieces.try_run(Setup::failing(&counted), options).unwrap();
-        requests = requests.min(counted.requests(Operation::Any) as u64);
-        parts += usize::from(report.snapshot.is_some() && !report.full);
+        let report = pieces
+            .try_run(Setup::failing(&counted), RunOptions::SETTLED)
+            .unwrap();
+        // Past its commit a run may have nothing left to do for the next one.
+        assert!(report.snapshot.is_some() || !died, "the run over file {number}");
+        if report.snapshot.is_some() {
+            least = least.min(counted.requests(Operation::Any) as u64);
+            parts += usize::from(!report.full);
+        }
     }
     let (_, kept) = pieces.answers(false, &queries);
     assert!(parts > PIECES / 2, "{parts} runs worked out a part only");
+    assert!(dead > PIECES / 2, "{dead} runs died");
     for ((query, kept), at_once) in queries.iter().zip(&kept).zip(&at_once) {
         assert!(
             kept == at_once,

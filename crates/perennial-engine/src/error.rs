@@ -5,6 +5,8 @@ use datafusion::common::{DataFusionError, SchemaError};
 use perennial_base::error::{ErrorClass, UserError, nearest, nearest_column};
 use perennial_udf_kit::FunctionError;
 
+use crate::named::damage;
+
 mod calls;
 mod debug;
 mod room;
@@ -12,6 +14,7 @@ mod types;
 mod wording;
 
 pub use perennial_udf_kit::parameters::type_name;
+pub(crate) use room::too_long;
 use room::{exhausted, io_error};
 use types::named_in;
 
@@ -203,7 +206,10 @@ fn translate(error: &DataFusionError) -> Error {
     match root {
         DataFusionError::SchemaError(schema, _) => translate_schema(schema),
         DataFusionError::SQL(parser, _) => Error::new(ErrorClass::Syntax, parser.to_string()),
-        DataFusionError::ArrowError(arrow, _) => translate_arrow(arrow),
+        DataFusionError::ArrowError(arrow, _) => match arrow.as_ref() {
+            ArrowError::ParquetError(message) => damage(error, first_line(message)),
+            arrow => translate_arrow(arrow),
+        },
         DataFusionError::ResourcesExhausted(message) => exhausted(message),
         DataFusionError::NotImplemented(message) => wording::reworded(message)
             .unwrap_or_else(|| Error::new(ErrorClass::Unsupported, debug::told(first_line(message)))),
@@ -212,16 +218,15 @@ fn translate(error: &DataFusionError) -> Error {
             statement(&perennial_lake::Error::store("read", "a data file", store))
         }
         DataFusionError::IoError(io) => io_error(io),
-        DataFusionError::ParquetError(parquet) => {
-            Error::new(ErrorClass::DamagedFile, "a data file cannot be read")
-                .with_detail(first_line(&parquet.to_string()))
-                .with_hint("perennial.files names the files and their state.")
-        }
+        DataFusionError::ParquetError(parquet) => damage(error, first_line(&parquet.to_string())),
         DataFusionError::Plan(message) | DataFusionError::Execution(message) => translate_message(message),
         DataFusionError::Configuration(message) => {
             Error::new(ErrorClass::InvalidArgument, debug::told(first_line(message)))
         }
-        DataFusionError::ExecutionJoin(join) => internal(&join.to_string()),
+        DataFusionError::ExecutionJoin(join) => {
+            let text = join.to_string();
+            too_long(&text).unwrap_or_else(|| internal(&text))
+        }
         other => {
             let text = other.strip_backtrace();
             match by_message(&text) {
@@ -346,7 +351,7 @@ fn translate_message(message: &str) -> Error {
 
 /// DataFusion has one variant for many a planning fault; its wording tells them apart.
 fn by_message(message: &str) -> Option<Error> {
-    if let Some(error) = wording::reworded(message) {
+    if let Some(error) = wording::reworded(message).or_else(|| too_long(message)) {
         return Some(error);
     }
     let message = strip_prefixes(message);

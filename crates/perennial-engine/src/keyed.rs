@@ -19,7 +19,7 @@ use arrow::compute::{cast, filter_record_batch, take};
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, Statistics, internal_err};
+use datafusion::common::{DataFusionError, Result, Statistics, internal_err};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -37,6 +37,7 @@ use perennial_lake::{Lake, RowSet};
 
 use crate::keyed::join::Gathered;
 use crate::keyed::pages::{KeyedFile, Pages, Reader};
+use crate::named::in_file;
 use crate::pinned::PinnedReaders;
 use crate::session::parameters::open::Key;
 
@@ -384,12 +385,17 @@ impl LookUp {
     async fn find(&self, at: usize, keys: &[String]) -> Result<Vec<(usize, usize)>> {
         let file = self.file(at)?;
         let key = self.table.schema.field(self.table.column).name();
-        let bounds = file.bounds(key, || self.reader(file)).await?;
+        let bounds = file.bounds(key, || self.reader(file)).await;
+        let bounds = bounds.map_err(|error| self.in_file(file, error))?;
         Ok(bounds.with(keys).map(|page| (at, page)).collect())
     }
 
     fn reader(&self, file: &KeyedFile) -> Result<Reader> {
         self.readers.create_reader(0, file.planned(), None, &self.metrics)
+    }
+
+    fn in_file(&self, file: &KeyedFile, error: DataFusionError) -> DataFusionError {
+        in_file(&self.table.lake, file.path(), error)
     }
 
     /// The rows of the keys in a page, which may be none.
@@ -399,10 +405,11 @@ impl LookUp {
         let key = &fields[self.table.column];
         let wanted: Vec<&FieldRef> = self.projection.iter().map(|column| &fields[*column]).collect();
         let names = wanted.iter().chain([&key]).map(|field| field.name().as_str());
-        let bounds = file.bounds(key.name(), || self.reader(file)).await?;
-        let (columns, decoded) = bounds
-            .page(page, names, &self.pages, file, || self.reader(file))
-            .await?;
+        let named = |error| self.in_file(file, error);
+        let bounds = file.bounds(key.name(), || self.reader(file)).await;
+        let bounds = bounds.map_err(named)?;
+        let found = bounds.page(page, names, &self.pages, file, || self.reader(file));
+        let (columns, decoded) = found.await.map_err(named)?;
         self.matched.add(1);
         self.decoded.add(usize::from(decoded));
         let places = match columns.get(key.name()) {

@@ -14,6 +14,7 @@ mod keyed;
 mod landed;
 pub mod limits;
 pub mod moving;
+pub mod named;
 pub mod pinned;
 pub mod provider;
 pub mod release;

@@ -30,6 +30,7 @@ use perennial_lake::{ColumnStats, Lake, RowSet, Scalar};
 
 use crate::keyed::sought::Sought;
 use crate::keyed::{KeyScan, KeyedFiles, Keys};
+use crate::named::NamedSource;
 use crate::pinned::PinnedReaders;
 
 /// One file of a table.
@@ -298,7 +299,8 @@ impl TableProvider for FileTable {
         let source = ParquetSource::new(self.schema.clone())
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(footers));
-        let config = FileScanConfigBuilder::new(self.store.clone(), Arc::new(source))
+        let source = Arc::new(NamedSource::new(&self.lake, Arc::new(source)));
+        let config = FileScanConfigBuilder::new(self.store.clone(), source)
             .with_file_groups(self.groups(files, state.config().target_partitions()))
             .with_statistics(statistics)
             .with_projection_indices(projection.cloned())?

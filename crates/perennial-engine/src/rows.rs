@@ -15,7 +15,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::AbortHandle;
 
 use crate::engine::Lane;
-use crate::error::{Error, Result, StopReason};
+use crate::error::{Error, Result, StopReason, too_long};
 use crate::release::Release;
 use crate::rules::stoppable::stoppable;
 use crate::session::cursor::Fetch;
@@ -282,6 +282,9 @@ pub(crate) fn panicked(panic: &Box<dyn std::any::Any + Send>) -> Error {
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
+    if let Some(error) = too_long(&text) {
+        return error;
+    }
     tracing::error!(panic = text, "a statement panicked");
     Error::new(ErrorClass::Internal, "internal error")
         .with_hint("This is a defect of Perennial; the server's log has more.")
@@ -293,7 +296,9 @@ mod tests {
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     use arrow::array::{ArrayRef, AsArray, Int64Array};
+    use arrow::buffer::OffsetBuffer;
     use arrow::datatypes::{DataType, Field, Int32Type, Schema};
+    use arrow::error::ArrowError;
     use datafusion::catalog::memory::MemorySourceConfig;
     use datafusion::common::config::ConfigOptions;
     use datafusion::common::{JoinType, ScalarValue};
@@ -395,6 +400,48 @@ mod tests {
             Arc::new(Field::new("called", DataType::Boolean, false)),
             Arc::new(ConfigOptions::default()),
         )
+    }
+
+    /// What a plan ends with that does this with each row.
+    fn end_of(
+        does: impl Fn() -> datafusion::common::Result<ColumnarValue> + Send + Sync + 'static,
+    ) -> (ErrorClass, String) {
+        let input =
+            MemorySourceConfig::try_new_exec(&[vec![numbers(vec![7])]], numbers(Vec::new()).schema(), None);
+        let call = call(move |_| does());
+        let plan =
+            ProjectionExec::try_new([(Arc::new(call) as _, "called".to_owned())], input.unwrap()).unwrap();
+        let schema = plan.schema();
+        let compute = Builder::new_multi_thread().worker_threads(1).build().unwrap();
+        let mut rows = Rows::start(
+            (Lane::on(compute.handle().clone()), Stop::default()),
+            Plan::Once(Arc::new(plan)),
+            Arc::new(TaskContext::default()),
+            schema,
+            Canceller::default(),
+            None,
+        );
+        let error = compute.block_on(rows.next()).unwrap().unwrap_err();
+        (error.class(), error.to_string())
+    }
+
+    #[test]
+    fn texts_that_outgrow_their_array_are_the_statements_fault_and_other_panics_ours() {
+        let long = "a text, or the texts of a column together, grew beyond 2 GB";
+        let long = (ErrorClass::TooLarge, long.to_owned());
+        // Arrow's own panic, without the texts.
+        let offsets = || {
+            OffsetBuffer::<i32>::from_lengths([i32::MAX as usize, 1]);
+            unreachable!()
+        };
+        assert_eq!(end_of(offsets), long);
+        assert_eq!(end_of(|| panic!("byte array offset overflow")), long);
+        let error = || Err(ArrowError::OffsetOverflowError(1 << 31).into());
+        assert_eq!(end_of(error), long);
+        let error = || Err(ArrowError::ComputeError("byte array offset overflow".to_owned()).into());
+        assert_eq!(end_of(error), long);
+        let defect = (ErrorClass::Internal, "internal error".to_owned());
+        assert_eq!(end_of(|| panic!("index out of bounds")), defect);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod source;
 mod thrift;
+mod unpacked;
 
 use std::fmt;
 use std::ops::Range;
@@ -23,6 +24,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaD
 
 use crate::admission::source::{Source, whole_range};
 use crate::admission::thrift::{FooterShape, footer_shape, page_shape};
+pub use crate::admission::unpacked::most_unpacked;
 use crate::contract::StoredSchema;
 use crate::discovery::Landed;
 use crate::error::{Error, Result, lower_first, strip_prefix};
@@ -178,7 +180,10 @@ async fn judge(lake: &Lake, landed: &Landed, path: &object_store::path::Path) ->
         .map_err(failed)?;
     let sampled = caught({
         let (source, arrow) = (source.clone(), arrow.clone());
-        move || sample(&source, &arrow)
+        move || {
+            unpacked::check(&source, &arrow, size)?;
+            sample(&source, &arrow)
+        }
     })
     .await?;
     if let Some(error) = source.failure() {

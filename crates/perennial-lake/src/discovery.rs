@@ -180,7 +180,7 @@ pub async fn unclaimed(lake: &Lake, sources: &[SourcePath]) -> Result<Vec<Landed
 }
 
 /// Lists the files of a local lake that no object can be named after, sorted by path, in which what is not allowed is
-/// escaped. They are in no other listing.
+/// escaped. They are in no other listing. Among them are uploads under way, see [`upload_of`](crate::upload_of).
 ///
 /// # Errors
 /// When the folder cannot be listed.

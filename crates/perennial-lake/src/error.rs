@@ -222,6 +222,17 @@ impl Error {
             },
             Store::NotFound { .. } => Self::NotFound { path },
             Store::Precondition { .. } | Store::NotModified { .. } => Self::Replaced { path },
+            // A folder that may be listed can have one in it that may not.
+            Store::PermissionDenied { path: below, .. }
+                if below
+                    .strip_prefix(&path)
+                    .is_some_and(|rest| rest.starts_with('/')) =>
+            {
+                Self::NotAllowed {
+                    operation,
+                    path: below.clone(),
+                }
+            }
             Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => {
                 Self::NotAllowed { operation, path }
             }
@@ -262,6 +273,12 @@ impl Error {
             },
             None => match http_status(error).as_deref() {
                 Some("401" | "403") => Self::NotAllowed { operation, path },
+                // S3 answers so to a listing; one of a folder without files is empty.
+                Some("404") if operation == "list" => Self::Unavailable {
+                    operation,
+                    path,
+                    reason: NO_BUCKET.to_owned(),
+                },
                 status => Self::Unavailable {
                     operation,
                     path,
@@ -411,6 +428,19 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_may_not_be_listed_is_named_itself() {
+        let denied = |path: &str| object_store::Error::PermissionDenied {
+            path: path.to_owned(),
+            source: "denied".into(),
+        };
+        let told = |path: &str| Error::store("list", "orders", &denied(path)).to_string();
+        assert_eq!(told("orders/2026"), "not allowed to list \"orders/2026\"");
+        for other in ["orders", "", "orders2/x", "prefix/orders/2026"] {
+            assert_eq!(told(other), "not allowed to list \"orders\"");
+        }
+    }
+
+    #[test]
     fn a_stores_text_is_not_repeated() {
         let text = "Error performing GET https://b.blob.core.windows.net/c?sig=SECRET - Server returned non-2xx status code: 503: busy";
         let error = object_store::Error::Generic {
@@ -476,5 +506,6 @@ mod tests {
         check(401, "not allowed to list \"a\"");
         check(403, "not allowed to list \"a\"");
         check(500, "cannot list \"a\": the store answered with HTTP status 500");
+        check(404, "cannot list \"a\": the bucket or container does not exist");
     }
 }

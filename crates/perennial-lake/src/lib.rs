@@ -20,10 +20,12 @@ pub mod store;
 pub mod testing;
 pub mod writer;
 
-pub use admission::{FileFacts, Inspection, Rejection, inspect};
+pub use admission::{FileFacts, Inspection, Rejection, inspect, most_unpacked};
 pub use bounds::Bounds;
 pub use contract::{Contract, Misfit, StoredSchema};
-pub use discovery::{Landed, Settling, SourcePath, discover, names_in, unclaimed, unnameable};
+pub use discovery::{
+    Landed, SETTLING_GRACE, Settling, SourcePath, discover, names_in, unclaimed, unnameable,
+};
 pub use error::{Error, Result, io_kind, no_room};
 pub use leases::{LEASE, Leases, leased};
 pub use manifest::{
@@ -32,5 +34,5 @@ pub use manifest::{
 };
 pub use masks::{Masks, RowSet};
 pub use snapshots::{Collected, Commit, Retention, Snapshots};
-pub use store::{LOCAL_STORE_URL, Lake, PLATFORM_FOLDER, StoreWrapper};
+pub use store::{LOCAL_STORE_URL, Lake, PLATFORM_FOLDER, StoreWrapper, upload_of};
 pub use writer::{DataFileWriter, WriterOptions};

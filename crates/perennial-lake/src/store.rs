@@ -26,6 +26,7 @@ use crate::error::{ELSEWHERE, Error, Result};
 use crate::snapshots::{self, PROBE_FOLDER};
 use crate::store::local::{LocalStore, stale_staged};
 use crate::store::names::unnameable;
+pub use crate::store::names::upload_of;
 use crate::store::tagged::TaggedStore;
 
 /// The folder below a lake that belongs to the platform.

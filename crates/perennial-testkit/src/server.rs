@@ -140,6 +140,20 @@ impl TestServer {
         must("the look has failed", looking.await)
     }
 
+    /// A look as [`TestServer::look`], which remembers those before and waits for no file that is being written.
+    pub async fn look_again(&self, mut looks: Looks) -> (Report, Looks) {
+        let engine = Arc::clone(&self.engine);
+        let looking = self.engine.cpu().spawn(async move {
+            let options = RunOptions {
+                yields: true,
+                ..RunOptions::default()
+            };
+            let ran = perennial_unify::run(&engine, &mut looks, options, &Quiet).await;
+            (told("the run has failed", ran), looks)
+        });
+        must("the look has failed", looking.await)
+    }
+
     /// The lake that is served.
     pub fn lake(&self) -> &TestLake {
         &self.lake

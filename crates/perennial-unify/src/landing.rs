@@ -11,11 +11,12 @@ use perennial_engine::Engine;
 use perennial_identity::Rules;
 use perennial_lake::{
     Blame, Contract, FileFacts, FileState, Inspection, Lake, Landed, Manifest, Rejection, Settling,
-    SourceFile, SourceManifest, SourcePath, discover, inspect, unclaimed, unnameable,
+    SourceFile, SourceManifest, SourcePath, discover, inspect, unclaimed,
 };
 
 use crate::error::{Error, Result};
 use crate::fitting::{Fitting, Needs};
+use crate::nameless::nameless;
 use crate::reader::CHANGING;
 use crate::records::partition_names;
 use crate::rules::rules;
@@ -36,8 +37,6 @@ const UNJUDGED_LOOKS: u32 = 3;
 const UNCLAIMED: &str = "no path of the configuration leads to it: add a [[source]] for it, or move it";
 /// How often files are looked for that no source takes, in microseconds.
 const UNCLAIMED_LOOKS: i64 = 60_000_000;
-/// Why a file is left out that no object can be named after.
-pub(crate) const UNNAMEABLE: &str = "its name has a control character, such as a line break, or is not UTF-8 (shown as \\n or \\xff), and no object of a store can be called so: rename it";
 /// Why a file is left out that never comes to rest.
 const RESTLESS: &str = "is being written again and again";
 
@@ -144,12 +143,9 @@ impl Looks {
             Some(recent) => recent,
             None => {
                 let astray = unclaimed(lake, sources).await?.into_iter();
-                let unnameable = unnameable(lake).await?.into_iter();
-                let mut found: Vec<(Landed, &str)> = astray
-                    .map(|file| (file, UNCLAIMED))
-                    .chain(unnameable.map(|file| (file, UNNAMEABLE)))
-                    .collect();
-                found.retain(|(file, _)| file.path.ends_with(".parquet"));
+                let astray = astray.filter(|file| file.path.ends_with(".parquet"));
+                let mut found: Vec<(Landed, &str)> = astray.map(|file| (file, UNCLAIMED)).collect();
+                found.extend(nameless(lake, now).await?);
                 (now, found)
             }
         };

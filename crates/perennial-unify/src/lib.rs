@@ -41,6 +41,7 @@ mod left_out;
 mod lost;
 mod mapping;
 mod money;
+mod nameless;
 mod noticed;
 mod odd_times;
 mod options;

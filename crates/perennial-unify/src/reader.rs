@@ -16,13 +16,14 @@ use futures::{FutureExt, StreamExt};
 use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 use perennial_base::{ErrorClass, Kind, UserError};
+use perennial_engine::named::nameless;
 use perennial_engine::pinned::{lake_error, store_error};
 use perennial_engine::provider::FileTable;
 use perennial_identity::{Batch, GraphBuilder, Normaliser, Outcome, Rules, SetId};
 use perennial_lake::{Blame, Bounds, Lake, Loss, SourceFile};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::bounded::{Piece, pieces};
+use crate::bounded::{Piece, Unpacked, pieces};
 use crate::error::{Error, Result};
 use crate::groups::{Named, Nodes};
 use crate::mapping::Mapping;
@@ -54,8 +55,8 @@ pub(crate) struct FileReader {
     pub(crate) state: SessionState,
     /// The columns that the mapping reads.
     pub(crate) read: Arc<Vec<usize>>,
-    /// What the values of those may take, every one counted.
-    pub(crate) bound: u64,
+    /// How many bytes the file has.
+    pub(crate) size: u64,
     /// When it is read.
     pub(crate) now: i64,
 }
@@ -66,7 +67,7 @@ impl FileReader {
         let mut stream = execute_stream(plan, self.state.task_ctx())?;
         let mut counts = Counts::default();
         let mut next_row = 0;
-        let mut unpacked = 0;
+        let mut unpacked = Unpacked::new(self.size);
         let mut bounds = Bounds::default();
         let mut normaliser = Normaliser::new(&self.rules);
         loop {
@@ -91,20 +92,16 @@ impl FileReader {
                 // A store that fails, or too little memory, says nothing about the file.
                 Some(Err(error)) => return Err(elsewhere(&self.path, error)),
             };
+            if let Err(rejection) = unpacked.take(&batch) {
+                counts.failed = Some((Blame::File, rejection.to_string()));
+                return Ok(counts);
+            }
             bounds.take(&batch);
             for piece in pieces(&batch, &self.read) {
-                let (rows, bytes) = match piece {
-                    Piece::TooLong => {
-                        *counts.rejected.entry(TOO_LONG).or_default() += 1;
-                        continue;
-                    }
-                    Piece::Rows(rows, bytes) => (rows, bytes),
+                let Piece::Rows(rows) = piece else {
+                    *counts.rejected.entry(TOO_LONG).or_default() += 1;
+                    continue;
                 };
-                unpacked += bytes;
-                if unpacked > self.bound {
-                    counts.failed = Some((Blame::File, format!("unpacks to more than {} bytes", self.bound)));
-                    return Ok(counts);
-                }
                 let slice = batch.slice(rows.start, rows.len());
                 let taken = || self.take(&slice, next_row + rows.start as i64, &mut normaliser, &mut counts);
                 match catch_unwind(AssertUnwindSafe(taken)) {
@@ -351,7 +348,8 @@ fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 's
 
 /// An engine error in one line, for the reason of a quarantine.
 pub(crate) fn described(error: DataFusionError) -> String {
-    let error = perennial_engine::Error::from(error);
+    // Whoever reads the reason sees the file beside it.
+    let error = perennial_engine::Error::from(nameless(error));
     match error.detail() {
         Some(detail) => format!("{error} ({})", detail.trim_end_matches('.')),
         None => error.to_string(),

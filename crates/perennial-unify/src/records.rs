@@ -20,7 +20,6 @@ use perennial_identity::{GraphBuilder, Rules, SetId, Tally};
 use perennial_lake::{Blame, ColumnStats, Contract, FileState, Loss, SourceFile, SourceManifest};
 
 use crate::bad_rows::too_bad;
-use crate::bounded::bound;
 use crate::error::{Error, Result};
 use crate::gone::is_gone;
 use crate::groups::Nodes;
@@ -312,7 +311,7 @@ impl Reading<'_> {
                     nodes: Arc::clone(self.nodes),
                     state: self.state.clone(),
                     read: Arc::clone(&read),
-                    bound: bound(file.size),
+                    size: file.size,
                     now,
                 };
                 let table = one_file(self.engine, mapping.input(), partitions, file);

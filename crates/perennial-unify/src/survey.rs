@@ -14,12 +14,11 @@ use perennial_engine::Engine;
 use perennial_engine::release::source_table;
 use perennial_lake::{
     Contract, FileFacts, FileState, Landed, SourceFile, SourceManifest, SourcePath, discover, inspect,
-    unnameable,
 };
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Result;
-use crate::landing::UNNAMEABLE;
+use crate::nameless::nameless;
 use crate::repeats::repeats;
 
 /// Values of a column that are kept as samples, and values that distinctness is estimated from.
@@ -112,9 +111,8 @@ pub async fn survey(engine: &Arc<Engine>) -> Result<Survey> {
         facts.repeats = repeats(engine, &table, rows, &facts.partitions, questions).await?;
         folders.push(facts);
     }
-    let nameless = unnameable(lake).await?.into_iter();
-    let nameless = nameless.filter(|file| file.path.ends_with(".parquet"));
-    unreadable.extend(nameless.map(|file| (file.path, UNNAMEABLE.to_owned())));
+    let nameless = nameless(lake, engine.clock().now()).await?.into_iter();
+    unreadable.extend(nameless.map(|(file, reason)| (file.path, reason.to_owned())));
     Ok(Survey { folders, unreadable })
 }
 

@@ -10,6 +10,7 @@ use perennial_engine::Engine;
 use perennial_engine::provider::with_views;
 use perennial_lake::{Bounds, FileFacts, Inspection, Landed, Rejection, SourceFile};
 
+use crate::bounded::Unpacked;
 use crate::error::Result;
 use crate::reader::{UNDECODABLE, described, elsewhere, is_of_the_file, miscounted};
 use crate::records::one_file;
@@ -33,6 +34,7 @@ pub(crate) async fn read(
     let plan = table.scan(state, None, &[], None).await?;
     let mut stream = execute_stream(plan, state.task_ctx())?;
     let (mut bounds, mut rows) = (Bounds::default(), 0);
+    let mut unpacked = Unpacked::new(landed.size);
     loop {
         // Bytes that make a decoder panic are bytes that cannot be decoded.
         let Ok(next) = AssertUnwindSafe(stream.next()).catch_unwind().await else {
@@ -41,6 +43,9 @@ pub(crate) async fn read(
         match next {
             Some(Ok(batch)) => {
                 rows += batch.num_rows() as u64;
+                if let Err(rejection) = unpacked.take(&batch) {
+                    return Ok(Err(rejection.of_rows(facts.rows)));
+                }
                 bounds.take(&batch);
             }
             Some(Err(error)) if is_of_the_file(&error) => {

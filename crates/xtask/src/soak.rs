@@ -16,13 +16,23 @@ const CASES: u64 = 10_000;
 const WORLDS: u64 = 10;
 
 /// What runs in a round: the arguments of `cargo xtask test`. Properties are beside the code, faults are in `tests/it`.
-const SUITES: [&[&str]; 3] = [
+const SUITES: [&[&str]; 4] = [
     &["--lib"],
     &["--test", "faults", "--", "random"],
+    // Processes that are killed, or write and read beside each other: of them it is the moment that differs.
+    &[
+        "--test",
+        "binary",
+        "--",
+        "interrupted::",
+        "readers::",
+        "writers::",
+    ],
     &[
         "--test",
         "it",
         "--",
+        "away::",
         "bombs::",
         "changes::",
         "history_is_what_was_known_then",
@@ -31,14 +41,17 @@ const SUITES: [&[&str]; 3] = [
         "keys::",
         "kill::",
         "landing::",
+        "layout::",
         "left_out::",
         "lookups::",
         "matrix::",
         "pieces::",
+        "releases::",
         "retention::",
         "snapshots::",
         "stores::",
         "time::",
+        "wires::",
         "words::",
     ],
 ];

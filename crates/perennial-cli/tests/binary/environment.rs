@@ -73,6 +73,7 @@ fn a_lake_that_is_no_folder_is_the_users_to_correct() {
 #[test]
 fn rights_that_lack_are_named_and_nothing_is_lost() {
     let place = Place::unified();
+    fs::create_dir(place.path("lake/orders/2026")).unwrap();
     let before = place.written();
     let rights = |path: &str, mode| {
         fs::set_permissions(place.path(path), Permissions::from_mode(mode)).unwrap();
@@ -94,6 +95,15 @@ fn rights_that_lack_are_named_and_nothing_is_lost() {
             0o000,
             [
                 "error: not allowed to list \"orders\"",
+                "detail: The lake is \"./lake\".",
+                grant,
+            ],
+        ),
+        (
+            "lake/orders/2026",
+            0o000,
+            [
+                "error: not allowed to list \"orders/2026\"",
                 "detail: The lake is \"./lake\".",
                 grant,
             ],

@@ -6,6 +6,7 @@ use std::fs;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
+use std::time::SystemTime;
 
 use crate::support::{ANN, BOB, BOTH, CONFIG, CUSTOMERS, Client, Place, Running, Told, orders};
 
@@ -492,8 +493,14 @@ fn a_file_that_no_object_can_be_named_after_is_told_with_what_to_do() {
     for name in [&b"line\nbreak.parquet"[..], b"\xff.parquet", b"_hidden\n.parquet"] {
         fs::write(place.path("lake/orders").join(OsStr::from_bytes(name)), &bytes).unwrap();
     }
+    // The name of an upload under way, for which it has been at rest for too long.
+    let upload = place.path("lake/orders/b.parquet#2");
+    fs::write(&upload, &bytes).unwrap();
+    let upload = fs::File::options().write(true).open(upload).unwrap();
+    upload.set_modified(SystemTime::UNIX_EPOCH).unwrap();
     for command in ["check", "unify"] {
         let told = place.run(&[command]).exits(0).says(&[
+            "warning: orders/b.parquet#2 belongs to no source: names that end in # and digits are those of uploads ",
             "warning: orders/line\\nbreak.parquet belongs to no source: its name has a control character, ",
             "warning: orders/\\xff.parquet belongs to no source: its name has a control character, ",
         ]);
@@ -502,7 +509,10 @@ fn a_file_that_no_object_can_be_named_after_is_told_with_what_to_do() {
     place
         .run(&["init", "./lake", "--out", "new.toml"])
         .exits(0)
-        .says(&["left out: orders/line\\nbreak.parquet: its name has a control character, "]);
+        .says(&[
+            "left out: orders/b.parquet#2: names that end in # and digits are those of uploads ",
+            "left out: orders/line\\nbreak.parquet: its name has a control character, ",
+        ]);
     let reason = "\"its name has a control character, such as a line break, or is not UTF-8 (shown as \\n or \\xff), and no \
                   object of a store can be called so: rename it\"";
     assert_eq!(
@@ -510,6 +520,9 @@ fn a_file_that_no_object_can_be_named_after_is_told_with_what_to_do() {
         [
             "orders/a.parquet,live,".to_owned(),
             format!("orders/\\xff.parquet,unclaimed,{reason}"),
+            "orders/b.parquet#2,unclaimed,\"names that end in # and digits are those of uploads under way, and this one has come \
+             to rest: rename it\""
+                .to_owned(),
             format!("orders/line\\nbreak.parquet,unclaimed,{reason}"),
         ]
     );
@@ -521,7 +534,7 @@ fn a_file_that_no_object_can_be_named_after_is_told_with_what_to_do() {
     assert_eq!(place.answers(orders_of), ["2"]);
     assert_eq!(
         place.answers("SELECT count(*) FROM perennial.files WHERE state = 'unclaimed'"),
-        ["1"]
+        ["2"]
     );
 }
 

@@ -1,4 +1,5 @@
-//! Errors of statements that need more memory, or more room for what they spill, than there is.
+//! Errors of statements that need more memory, or more room for what they spill, than there is, or longer texts than can
+//! be.
 
 use perennial_base::ErrorClass;
 
@@ -16,6 +17,20 @@ pub(super) fn exhausted(message: &str) -> Error {
     Error::new(ErrorClass::OutOfMemory, "out of memory")
         .with_detail(sentence(first_line(message)))
         .with_hint("Select less, or raise server.statement_memory.")
+}
+
+/// The error of a text, or of texts of one column together, for which an array has no offsets. Arrow says so in errors and in
+/// panics (`arrow_array::builder::GenericByteBuilder::next_offset`).
+pub(crate) fn too_long(message: &str) -> Option<Error> {
+    let message = message.to_ascii_lowercase();
+    let known = ["offset overflow", "exceeds u32::max", "block too large"];
+    known.iter().any(|text| message.contains(text)).then(|| {
+        Error::new(
+            ErrorClass::TooLarge,
+            "a text, or the texts of a column together, grew beyond 2 GB",
+        )
+        .with_hint("Put together fewer rows, or shorter texts.")
+    })
 }
 
 const NO_ROOM_TO_SPILL: &str = "no space left for spilled data";

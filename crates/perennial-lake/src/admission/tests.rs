@@ -350,3 +350,88 @@ async fn a_file_that_changes_or_goes_gets_no_verdict() {
         Err(Error::NotFound { .. })
     ));
 }
+
+fn zstd() -> Compression {
+    Compression::ZSTD(parquet::basic::ZstdLevel::default())
+}
+
+/// A text of a mebibyte once in the dictionary, and in so many rows: at the top level, in lists or in structs.
+fn long_texts(rows: usize, filled: usize, inside: &str) -> Vec<u8> {
+    let long = "x".repeat(1 << 20);
+    let texts = || (0..rows).map(|row| if row < filled { Some(long.as_str()) } else { None });
+    let column: ArrayRef = match inside {
+        "list" => {
+            let mut lists = ListBuilder::new(StringBuilder::new());
+            for text in texts() {
+                lists.append_value(text.map(Some));
+            }
+            Arc::new(lists.finish())
+        }
+        "struct" => {
+            let texts: ArrayRef = Arc::new(texts().collect::<StringArray>());
+            let field = arrow::datatypes::Field::new("text", texts.data_type().clone(), true);
+            Arc::new(arrow::array::StructArray::new(
+                vec![field].into(),
+                vec![texts],
+                None,
+            ))
+        }
+        _ => {
+            let bytes = texts().map(|text| text.map(str::as_bytes));
+            let fixed = arrow::array::FixedSizeBinaryArray::try_from_sparse_iter_with_size(bytes, 1 << 20);
+            Arc::new(fixed.unwrap())
+        }
+    };
+    let properties = WriterProperties::builder()
+        .set_compression(zstd())
+        .set_dictionary_page_size_limit(16 << 20)
+        .set_max_row_group_row_count(Some(100))
+        .build();
+    let batch = RecordBatch::try_from_iter_with_nullable([("notes", column, true)]).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+    writer.write(&batch).unwrap();
+    writer.into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_copied_when_it_is_read_is_bounded_before() {
+    for inside in ["list", "struct", "fixed"] {
+        let bomb = long_texts(300, 300, inside);
+        assert!(bomb.len() < 250_000, "{inside}: {} bytes", bomb.len());
+        assert_eq!(
+            judged(bomb).await.unwrap_err().to_string(),
+            "unpacks to more than 268435456 bytes (column \"notes\")",
+            "{inside}"
+        );
+        // As many rows by what the dictionaries say, and few values.
+        let sparse = judged(long_texts(300, 200, inside)).await;
+        assert_eq!(sparse.map(|facts| facts.rows), Ok(300), "{inside}");
+    }
+    // In pages without a dictionary a text can repeat the one before.
+    let repeating = |texts: usize, listed: bool| {
+        let texts = (0..texts).map(|row| format!("{}{row}", "x".repeat(1 << 19)));
+        let column: ArrayRef = if listed {
+            let mut lists = ListBuilder::new(StringBuilder::new());
+            texts.for_each(|text| lists.append_value([Some(text)]));
+            Arc::new(lists.finish())
+        } else {
+            Arc::new(StringArray::from_iter_values(texts))
+        };
+        let batch = RecordBatch::try_from_iter([("notes", column)]).unwrap();
+        let properties = WriterProperties::builder()
+            .set_compression(zstd())
+            .set_dictionary_enabled(false)
+            .set_encoding(parquet::basic::Encoding::DELTA_BYTE_ARRAY)
+            .build();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), Some(properties)).unwrap();
+        writer.write(&batch).unwrap();
+        judged(writer.into_inner().unwrap())
+    };
+    for listed in [true, false] {
+        assert_eq!(
+            repeating(600, listed).await.unwrap_err().to_string(),
+            "unpacks to more than 268435456 bytes (column \"notes\")"
+        );
+        assert_eq!(repeating(400, listed).await.map(|facts| facts.rows), Ok(400));
+    }
+}

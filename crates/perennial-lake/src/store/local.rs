@@ -23,7 +23,7 @@ use object_store::{
     RenameOptions, Result, UploadPart,
 };
 
-use super::names::object_path;
+use super::names::{object_path, upload_of};
 use crate::error::AWAY;
 
 /// The store of one local lake; paths are relative to its folder.
@@ -322,7 +322,8 @@ pub(super) fn stale_staged(folder: &FilePath, now: i64, grace: i64) -> Result<us
                 folders.push(path);
                 continue;
             }
-            let staged = object_path(&folder, &path).is_some_and(|location| staged_by_library(&location));
+            let staged =
+                object_path(&folder, &path).is_some_and(|location| upload_of(location.as_ref()).is_some());
             let Some(written) = entry.metadata().ok().filter(|_| kind.is_file() && staged) else {
                 continue;
             };
@@ -380,7 +381,7 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             return Ok((files, folders));
         }
-        Err(error) => return Err(generic(error)),
+        Err(error) => return Err(unlisted(root, folder, error)),
     };
     for entry in entries {
         let entry = entry.map_err(generic)?;
@@ -397,7 +398,7 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
         };
         if kind.is_dir() {
             folders.push(path);
-        } else if !staged_by_library(&location) {
+        } else if upload_of(location.as_ref()).is_none() {
             match entry.metadata() {
                 Ok(metadata) => files.push(describe(location, &metadata)),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -408,13 +409,15 @@ fn read_folder(root: &FilePath, folder: &FilePath) -> Result<(Vec<ObjectMeta>, V
     Ok((files, folders))
 }
 
-/// Whether the library reserves the name, `<name>#<digits>`, for uploads under way. It refuses to read such a file.
-fn staged_by_library(location: &Path) -> bool {
-    let suffix = location
-        .filename()
-        .and_then(|name| name.split_once('#'))
-        .map(|(_, suffix)| suffix);
-    suffix.is_some_and(|suffix| !suffix.is_empty() && suffix.bytes().all(|byte| byte.is_ascii_digit()))
+/// Why a folder could not be listed: of one that may not be, which one.
+fn unlisted(root: &FilePath, folder: &FilePath, error: std::io::Error) -> Error {
+    match object_path(root, folder) {
+        Some(path) if error.kind() == ErrorKind::PermissionDenied => Error::PermissionDenied {
+            path: path.to_string(),
+            source: Box::new(error),
+        },
+        _ => generic(error),
+    }
 }
 
 /// The same description, tag included, that the library gives of an opened file (object_store `local.rs`,

@@ -13,8 +13,22 @@ pub(super) fn object_path(root: &FilePath, path: &FilePath) -> Option<Path> {
     Path::parse(path.strip_prefix(root).ok()?.to_str()?).ok()
 }
 
-/// The regular files below the root that no object can be named after, each with a name in which what is not allowed is
-/// escaped. Folders and links of the same kind as in a listing are left out, and so are folders whose names begin with `_`
+/// The name of what a file is an upload of, where the library reserves its name, `<name>#<digits>`, for uploads under way. It
+/// lists and reads no such file.
+pub fn upload_of(path: &str) -> Option<&str> {
+    let from = path.rfind('/').map_or(0, |slash| slash + 1);
+    let mark = from + path.get(from..)?.find('#')?;
+    let digits = path.get(mark + 1..)?;
+    (!digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| path.get(..mark))?
+}
+
+/// Whether an object can be of this name, and is listed.
+fn listed(root: &FilePath, path: &FilePath) -> bool {
+    object_path(root, path).is_some_and(|location| upload_of(location.as_ref()).is_none())
+}
+
+/// The regular files below the root that no object can be named after, uploads under way among them, each with a name in which
+/// what is not allowed is escaped. Folders and links of the same kind as in a listing are left out, and so are folders whose names begin with `_`
 /// or `.`.
 pub(super) fn unnameable(root: &FilePath) -> Result<Vec<(String, ObjectMeta)>> {
     let mut found = Vec::new();
@@ -39,7 +53,7 @@ pub(super) fn unnameable(root: &FilePath) -> Result<Vec<(String, ObjectMeta)>> {
             if kind.is_dir() && !hidden {
                 folders.push(path);
             } else if kind.is_file()
-                && object_path(root, &path).is_none()
+                && !listed(root, &path)
                 && let Ok(below) = path.strip_prefix(root)
                 && let Ok(metadata) = entry.metadata()
             {
@@ -91,6 +105,8 @@ mod tests {
             &b"line\nbreak"[..],
             b"\xff\xfe/x",
             b"a/tab\there/back\\slash",
+            b"a/x.parquet#2",
+            b"a#2/x.parquet#y",
             b"_own/line\nbreak",
             b"plain",
             "größe".as_bytes(),
@@ -100,7 +116,26 @@ mod tests {
         let found = unnameable(folder.path()).unwrap();
         let mut names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
-        assert_eq!(names, [r"\xff\xfe/x", r"a/tab\there/back\\slash", r"line\nbreak"]);
+        assert_eq!(
+            names,
+            [
+                r"\xff\xfe/x",
+                r"a/tab\there/back\\slash",
+                "a/x.parquet#2",
+                r"line\nbreak"
+            ]
+        );
         assert!(found.iter().all(|(_, meta)| meta.size == 1));
+    }
+
+    #[test]
+    fn an_upload_is_known_by_its_name() {
+        let of = |name: &str, expected: Option<&str>| assert_eq!(upload_of(name), expected, "{name}");
+        of("orders/x.parquet#2", Some("orders/x.parquet"));
+        of("x#12", Some("x"));
+        of("#1", Some(""));
+        for plain in ["x", "x#", "x#2.parquet", "x#1#2", "orders#2/x", "", "größe#½"] {
+            of(plain, None);
+        }
     }
 }

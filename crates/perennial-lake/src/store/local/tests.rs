@@ -3,6 +3,7 @@
 use perennial_base::{Clock, SystemClock};
 
 use super::*;
+use crate::store::names::unnameable;
 
 const FIRST: Range<u64> = 0..1;
 
@@ -110,6 +111,11 @@ async fn hostile_names_do_not_break_a_listing() {
     let store = LocalStore::try_new(folder.path()).unwrap();
     let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
     assert_eq!(listed.len(), 2);
+    // The others are not lost.
+    let others = unnameable(folder.path()).unwrap();
+    let mut others: Vec<&str> = others.iter().map(|(name, _)| name.as_str()).collect();
+    others.sort_unstable();
+    assert_eq!(others, [r"\xff\xfe", r"line\nbreak", "staged#12"]);
     for meta in listed {
         let head = store.head(&meta.location).await.unwrap();
         assert_eq!(
