@@ -339,7 +339,7 @@ async fn what_makes_no_sense_is_refused() {
         let answer = match client.simple_query(sql).await {
             Ok(_) => format!("answers {:?}", crate::support::lines(&client, sql).await),
             Err(error) if code(&error) == *sqlstate => continue,
-            Err(error) => crate::support::told(&error),
+            Err(error) => told(&error),
         };
         wrong.push(format!("{sql}: {answer}, not {sqlstate}"));
     }
@@ -560,4 +560,19 @@ async fn a_file_that_is_damaged_after_it_was_admitted_is_named() {
     }
     // The others are none of it.
     assert_eq!(one(&client, "SELECT count(*) FROM customer_360").await, "3003");
+}
+
+#[tokio::test]
+async fn texts_of_more_than_an_array_holds_are_a_limit_and_no_defect() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    // The texts are one, as often as there are rows: that they have no room is known before they are made.
+    let sql = "SELECT length(string_agg(repeat('x', 1000000), '')) FROM generate_series(1, 2200)";
+    let error = client.simple_query(sql).await.unwrap_err();
+    assert_eq!(
+        told(&error),
+        "54000: a text, or the texts of a column together, grew beyond 2 GB\n\
+         HINT: Put together fewer rows, or shorter texts."
+    );
+    assert_eq!(one(&client, "SELECT 1").await, "1");
 }
