@@ -34,7 +34,7 @@ pub use perennial_base::config::Window;
 
 pub use self::{
     condition::{Bounds, Condition, Direction, Kind, Span, SubscriptionState, Test, days},
-    explain::{ExplainedRule, ExplainedTest, Explanation},
+    explain::{ExplainedRule, ExplainedTest, ExplainedWindow, Explanation},
     facts::{
         Answer, CustomerFacts, Facts, KindId, Money, NamedFact, OrderVersion, Refund, Score,
         SubscriptionChange, SubscriptionStatus,
