@@ -348,7 +348,7 @@ fn read_condition(
     };
     condition.days = reader.number(&table, "days", f64::MIN_POSITIVE..=MAX_DAYS);
     condition.name = reader.text(&table, "name").map(|name| name.text.to_owned());
-    let mut complete = true;
+    let mut complete = condition.days.is_some() || reader.node(&table, "days").is_none();
     for (key, bound) in [
         ("at_least", &mut condition.at_least),
         ("at_most", &mut condition.at_most),
