@@ -42,6 +42,7 @@ pub use self::{
     history::{Evaluator, Interval, Reason, history, stage_at},
     population::{PopulationGaps, PopulationGapsBuilder},
     preset::PRESETS,
+    reach::StageDoubt,
 };
 use crate::error::{Error, Result};
 
