@@ -14,7 +14,7 @@ const START: i64 = 1_767_225_600_000_000;
 const DAY: i64 = 86_400_000_000;
 
 /// The beginning of a day, counted from the start of 2026.
-fn midnight(mut day: i64) -> String {
+pub(crate) fn midnight(mut day: i64) -> String {
     for year in 2026.. {
         let february = if year % 4 == 0 { 29 } else { 28 };
         for (month, length) in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
@@ -30,7 +30,7 @@ fn midnight(mut day: i64) -> String {
     String::new()
 }
 
-fn config(as_of_day: i64) -> String {
+pub(crate) fn config(as_of_day: i64) -> String {
     let source = |name: &str, kind: &str, identifiers: &str, columns: &str| {
         format!(
             "[[source]]\nname = \"{name}\"\nkind = \"{kind}\"\npath = \"{name}/\"\nrecord_key = \"id\"\ntime = \"at\"\n\
@@ -71,9 +71,16 @@ fn config(as_of_day: i64) -> String {
 
 /// A version of a row: key, address, day, day of the version, a word and a number.
 #[derive(Debug, Clone)]
-struct Row(String, String, i64, i64, &'static str, f64);
+pub(crate) struct Row(
+    pub(crate) String,
+    pub(crate) String,
+    pub(crate) i64,
+    pub(crate) i64,
+    pub(crate) &'static str,
+    pub(crate) f64,
+);
 
-fn file(rows: &[Row], word: impl Fn(&Row) -> String) -> Vec<u8> {
+pub(crate) fn file(rows: &[Row], word: impl Fn(&Row) -> String) -> Vec<u8> {
     let text = |of: &dyn Fn(&Row) -> String| {
         Arc::new(rows.iter().map(|row| Some(of(row))).collect::<StringArray>()) as ArrayRef
     };
@@ -114,9 +121,16 @@ impl Stream {
 }
 
 /// Rows of a kind: `most` of each customer at most, and a correction or two of some.
-fn rows(stream: &mut Stream, kind: &str, most: u64, words: &[&'static str], numbers: &[f64]) -> Vec<Row> {
+fn rows(
+    stream: &mut Stream,
+    customers: u64,
+    kind: &str,
+    most: u64,
+    words: &[&'static str],
+    numbers: &[f64],
+) -> Vec<Row> {
     let mut rows = Vec::new();
-    for customer in 0..80 {
+    for customer in 0..customers {
         for number in 0..stream.below(most + 1) {
             let key = format!("{kind}{customer}-{number}");
             let (at, email) = (stream.below(500) as i64, format!("c{customer}@example.org"));
@@ -180,30 +194,45 @@ async fn same_facts(one: &Client, other: &Client, day: i64) {
     }
 }
 
-#[tokio::test]
-async fn history_is_what_was_known_then() {
-    let seed = crate::support::seed(7);
-    let mut stream = Stream(seed);
+/// Facts of all kinds with their corrections, of `customers` people.
+pub(crate) fn corrected_facts(customers: u64) -> [(&'static str, Vec<u8>); 5] {
+    let mut stream = Stream(crate::support::seed(7));
     let numbers = [10.0, 20.0];
     let of = |row: &Row| row.4.to_owned();
     let orders = rows(
         &mut stream,
+        customers,
         "o",
         5,
         &["paid", "paid", "paid", "cancelled", "pending"],
         &numbers,
     );
-    let surveys = rows(&mut stream, "s", 3, &["nps", "nps", "csat"], &[3.0, 9.0, 10.0]);
-    let refunds = rows(&mut stream, "r", 1, &[""], &[5.0, 10.0, 20.0]);
+    let surveys = rows(
+        &mut stream,
+        customers,
+        "s",
+        3,
+        &["nps", "nps", "csat"],
+        &[3.0, 9.0, 10.0],
+    );
+    let refunds = rows(&mut stream, customers, "r", 1, &[""], &[5.0, 10.0, 20.0]);
     let plans = rows(
         &mut stream,
+        customers,
         "p",
         1,
         &["active", "trial", "past_due"],
         &[0.0, 30.0, 50.0],
     );
-    let events = rows(&mut stream, "e", 2, &["view", "closed", "referral"], &[0.0]);
-    let files = [
+    let events = rows(
+        &mut stream,
+        customers,
+        "e",
+        2,
+        &["view", "closed", "referral"],
+        &[0.0],
+    );
+    [
         ("orders/a.parquet", file(&orders, of)),
         ("surveys/a.parquet", file(&surveys, of)),
         // A refund is of the customer's first order.
@@ -213,7 +242,12 @@ async fn history_is_what_was_known_then() {
         ),
         ("plans/a.parquet", file(&plans, of)),
         ("events/a.parquet", file(&events, of)),
-    ];
+    ]
+}
+
+#[tokio::test]
+async fn history_is_what_was_known_then() {
+    let files = corrected_facts(80);
     let files: Vec<(&str, &[u8])> = files
         .iter()
         .map(|(path, bytes)| (*path, bytes.as_slice()))

@@ -16,6 +16,7 @@ mod customer_360;
 mod demo;
 mod documents;
 mod errors;
+mod explained;
 mod identity;
 mod incremental;
 mod jdbc;

@@ -208,6 +208,8 @@ pub enum SurvivorshipRule {
 pub struct LifecycleConfig {
     /// A preset: `default`, `classic`, `acquisition_engagement_retention` or `subscription`.
     pub preset: String,
+    /// Where it stands, if it is written.
+    pub preset_at: Option<Spot>,
     /// Silence below which a customer is active.
     pub active: Window,
     /// Silence from which a customer has lapsed.

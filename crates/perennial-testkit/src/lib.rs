@@ -14,7 +14,9 @@ pub use lake::TestLake;
 pub use perennial_base::{Clock, FixedClock, SystemClock};
 pub use perennial_demo::QUERIES as DEMO_QUERIES;
 pub use perennial_lake::testing::{Fault, Faults, Operation};
-pub use perennial_unify::{Bounds, Doubt, Looks, Noticed, RateDoubts, Renamed, Report, RunOptions};
+pub use perennial_unify::{
+    Bounds, Doubt, LifecycleExplanation, Looks, Noticed, RateDoubts, Renamed, Report, RunOptions,
+};
 pub use proxy::{Proxy, Wire};
 pub use server::{Setup, TestServer};
 

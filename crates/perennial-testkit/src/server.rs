@@ -11,7 +11,9 @@ use perennial_engine::{DATABASE, Engine, EngineOptions};
 use perennial_lake::StoreWrapper;
 use perennial_lake::testing::Faults;
 use perennial_pgserver::{PgCatalog, ServeOptions, Server};
-use perennial_unify::{CheckReport, Looks, Quiet, RateDoubts, Report, RunOptions};
+use perennial_unify::{
+    CheckReport, LifecycleExplanation, Looks, Quiet, RateDoubts, Report, RunOptions, explain_lifecycle,
+};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -152,6 +154,12 @@ impl TestServer {
             (told("the run has failed", ran), looks)
         });
         must("the look has failed", looking.await)
+    }
+
+    /// Why a customer is in a stage at a moment, as `perennial lifecycle explain` tells it, or the error.
+    pub async fn explained(&self, customer: &str, at: &str) -> Result<LifecycleExplanation, String> {
+        let told = explain_lifecycle(&self.engine, customer, Some(at)).await;
+        told.map_err(|error| error.to_string())
     }
 
     /// The lake that is served.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use perennial_base::Kind;
 use perennial_engine::Engine;
 use perennial_lake::{FileState, SourceManifest};
+use perennial_udf_lifecycle::model::{StageDoubt, StageModel};
 
 use crate::conditions::{Conditions, Traits, UnknownStage};
 use crate::error::Result;
@@ -25,6 +26,8 @@ pub struct Cautions {
     pub lone_identifiers: Vec<LoneIdentifier>,
     /// Segments that compare a lifecycle stage with what is none.
     pub unknown_stages: Vec<UnknownStage>,
+    /// Stages that overlap in part, and a preset that they replace.
+    pub doubtful_stages: Vec<StageDoubt>,
     /// Keys of small sources that may be none.
     pub doubtful_keys: Vec<DoubtfulKey>,
 }
@@ -49,6 +52,7 @@ pub async fn cautions(engine: &Arc<Engine>) -> Result<Cautions> {
     let mut cautions = Cautions {
         lone_identifiers: lone_identifiers(config),
         unknown_stages: Conditions::new(engine, &state, &rules, &traits).unknown_stages(),
+        doubtful_stages: StageModel::doubts(&config.lifecycle),
         doubtful_keys: Vec::new(),
     };
     let few = |manifest: &SourceManifest| {

@@ -166,6 +166,7 @@ pub async fn check(engine: &Arc<Engine>) -> std::result::Result<CheckReport, Vec
     let conditions = Conditions::new(engine, &state, &rules, &traits);
     errors.extend(conditions.problems().await);
     report.unknown_stages = conditions.unknown_stages();
+    report.doubtful_stages = StageModel::doubts(&config.lifecycle);
     if errors.is_empty() {
         Ok(report)
     } else {

@@ -2,6 +2,7 @@
 
 use perennial_base::config::SourceConfig;
 use perennial_lake::{FileState, SourceFile, SourceManifest};
+use perennial_udf_lifecycle::model::StageDoubt;
 
 use crate::astray::Astray;
 use crate::conditions::UnknownStage;
@@ -32,6 +33,8 @@ pub struct CheckReport {
     pub lone_identifiers: Vec<LoneIdentifier>,
     /// Segments that compare a lifecycle stage with what is none.
     pub unknown_stages: Vec<UnknownStage>,
+    /// Stages that overlap in part, and a preset that they replace.
+    pub doubtful_stages: Vec<StageDoubt>,
     /// Keys that may be none.
     pub doubtful_keys: Vec<DoubtfulKey>,
     /// Sources whose path leads to no file.

@@ -1,4 +1,4 @@
-//! Why a customer is in a lifecycle stage: the rules that were tried, over the facts that are served.
+//! Why a customer is in a lifecycle stage: the rules that were tried, over the facts as they were known at the moment.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,16 +6,21 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
 use perennial_base::config::Window;
-use perennial_base::{Config, ErrorClass};
+use perennial_base::{Config, ErrorClass, Kind};
 use perennial_engine::functions::table::literal;
 use perennial_engine::{DATABASE, Engine, Login, Outcome, Session};
 use perennial_udf_lifecycle::model::{
-    CustomerFacts, Evaluator, Explanation, Kind as FactKind, NamedFact, OrderVersion, Refund, Score,
-    StageModel, SubscriptionChange,
+    CustomerFacts, Evaluator, ExplainedWindow, Explanation, Kind as FactKind, NamedFact, OrderVersion,
+    Refund, Score, Span, StageModel, SubscriptionChange,
 };
 
 use crate::error::Result;
+use crate::population;
+use crate::run::READ_MEMORY;
 use crate::stages::subscription_status;
+use crate::stored::Tables;
+
+const DAY: f64 = 86_400_000_000.0;
 
 /// Why a customer is in a stage at a moment. Instants are as SQL shows them in UTC.
 #[derive(Debug, Clone)]
@@ -30,10 +35,8 @@ pub struct LifecycleExplanation {
     pub interval: [Option<String>; 4],
     /// All intervals: stage, entered, left, reason.
     pub history: Vec<[Option<String>; 4]>,
-    /// The rules over the facts as they are known today; instants in microseconds.
+    /// The rules over the facts as they were known at the moment; instants in microseconds.
     pub rules: Explanation,
-    /// Whether a window depends on the whole population's rhythm, which is not asked for here.
-    pub population: bool,
 }
 
 impl LifecycleExplanation {
@@ -81,13 +84,12 @@ impl LifecycleExplanation {
                 ));
             }
         }
+        out.extend(told.rules.windows.iter().filter_map(|window| told.window(window)));
         if Some(name(told.rules.stage)) != *stage {
             out.push(format!(
-            "  note: by the facts as they are known today the stage would be {}: some were corrected since, or windows follow the population",
-            name(told.rules.stage)
-        ));
-        } else if told.population {
-            out.push("  note: windows adapt; without three orders the longest one stands here for the population's".to_owned());
+                "  note: these rules give {}: the configuration has changed since the snapshot was made, and `perennial unify` applies it",
+                name(told.rules.stage)
+            ));
         }
         out.push(String::new());
         out.push("history:".to_owned());
@@ -102,12 +104,51 @@ impl LifecycleExplanation {
         }
         out
     }
+
+    /// How long a window that adapts is, and why.
+    fn window(&self, window: &ExplainedWindow) -> Option<String> {
+        let windows = self.model.windows();
+        let written = match window.span {
+            Span::Active => &windows.active,
+            _ => &windows.lapse,
+        };
+        let Window::Adaptive {
+            gap_multiple,
+            min,
+            max,
+        } = written
+        else {
+            return None;
+        };
+        let days = window.length as f64 / DAY;
+        let why = match window.gap {
+            None => "its max: no customer had ordered twice before the month began".to_owned(),
+            Some(gap) => {
+                let whose = match window.own {
+                    true => "between the customer's own orders",
+                    false => "of all customers, as this one has fewer than three orders",
+                };
+                let multiple = gap as f64 * gap_multiple;
+                let end = match () {
+                    () if multiple < min.as_micros() as f64 => ", but not below its min",
+                    () if multiple > max.as_micros() as f64 => ", but not above its max",
+                    () => "",
+                };
+                format!(
+                    "{gap_multiple} × {:.2} days, the median gap {whose}{end}",
+                    gap as f64 / DAY
+                )
+            }
+        };
+        Some(format!("  note: {} is {days:.2} days here: {why}", window.span))
+    }
 }
 
 /// Explains the stage of a customer at a moment; without one, at the moment that the snapshot describes.
 ///
 /// # Errors
-/// When there is no such customer, or it was not known at the moment.
+/// When there is no such customer, it was not known at the moment, or the moment is after the one that the snapshot
+/// describes.
 pub async fn explain_lifecycle(
     engine: &Arc<Engine>,
     customer: &str,
@@ -133,15 +174,15 @@ pub async fn explain_lifecycle(
             .with_hint("SELECT customer_id FROM customers WHERE email = '…' finds one.")
             .into());
     };
-    let at = literal(at.unwrap_or(&present));
-    let instants = format!(
-        "SELECT CAST(CAST({at} AS timestamptz) AS text), {}",
-        micros(&format!("CAST({at} AS timestamptz)"))
-    );
-    let (at, instant) = match asking.rows(&instants).await?.pop().as_deref() {
-        Some([Some(at), Some(instant)]) => (at.clone(), number(instant)),
-        _ => return Err(wrong("the moment is no timestamp".to_owned()).into()),
-    };
+    let asked = at.unwrap_or(&present);
+    let (at, instant) = asking.instant(asked).await?;
+    if instant > asking.instant(&present).await?.1 {
+        return Err(wrong(format!(
+            "{at} is after {present}, the moment that the snapshot describes"
+        ))
+        .with_hint("Ask for that moment or an earlier one; `perennial unify` makes a snapshot of now.")
+        .into());
+    }
     let history = format!(
         "SELECT stage, CAST(entered_at AS text), CAST(left_at AS text), reason, {}, {} FROM lifecycle_history \
          WHERE customer_id = {of} ORDER BY entered_at",
@@ -162,7 +203,11 @@ pub async fn explain_lifecycle(
         }
         known.push(shown);
     }
-    let model = StageModel::from_config(&config.lifecycle)?;
+    let model = with_population(engine, StageModel::from_config(&config.lifecycle)?).await?;
+    // Of what was corrected later, what was known then counts.
+    asking
+        .rows(&format!("SET perennial.as_of = {}", literal(&at)))
+        .await?;
     let mut facts = asking.facts(&config, &model, &of).await?;
     facts.first_seen_at = first.unwrap_or(i64::MAX);
     let rules = Evaluator::new(&model).explain(&facts.borrowed(), instant);
@@ -171,10 +216,6 @@ pub async fn explain_lifecycle(
             .with_hint("lifecycle_history begins at the first sight of a customer.")
             .into());
     };
-    let windows = [&model.windows().active, &model.windows().lapse];
-    let population = windows
-        .iter()
-        .any(|window| matches!(window, Window::Adaptive { .. }));
     Ok(LifecycleExplanation {
         customer_id: id,
         at,
@@ -182,8 +223,26 @@ pub async fn explain_lifecycle(
         interval,
         history: known,
         rules,
-        population,
     })
+}
+
+/// The model with the medians that the run followed, where windows adapt.
+async fn with_population(engine: &Arc<Engine>, model: StageModel) -> Result<StageModel> {
+    if !model.adaptive() {
+        return Ok(model);
+    }
+    let release = engine.release();
+    let state = engine.work_state(READ_MEMORY)?;
+    let tables = Tables::new(engine, &state, release.manifest().map(AsRef::as_ref)).await?;
+    match population::read(&tables, release.manifest().map(AsRef::as_ref)).await? {
+        Some(gaps) => Ok(model.with_population(gaps)),
+        None => Err(perennial_engine::Error::new(
+            ErrorClass::Unsupported,
+            "the snapshot does not have the population's median gaps, which windows that adapt follow",
+        )
+        .with_hint("`perennial unify` makes one that does.")
+        .into()),
+    }
 }
 
 fn wrong(message: String) -> perennial_engine::Error {
@@ -200,6 +259,19 @@ fn micros(instant: &str) -> String {
 /// An amount in ten-thousandths, as text.
 fn money(amount: &str) -> String {
     format!("CAST(CAST({amount} * 10000 AS bigint) AS text)")
+}
+
+/// The place of a row's source in the configuration.
+fn places(config: &Config, kind: Kind) -> String {
+    let sources = config.sources.iter().filter(|source| source.kind == kind);
+    let places = sources
+        .enumerate()
+        .map(|(place, source)| format!(" WHEN {} THEN {place}", literal(&source.name)));
+    let places: String = places.collect();
+    match places.is_empty() {
+        true => "source".to_owned(),
+        false => format!("CASE source{places} END"),
+    }
 }
 
 fn number(text: &str) -> i64 {
@@ -242,7 +314,17 @@ impl Asking {
         Ok(self.rows(sql).await?.into_iter().flatten().flatten().next())
     }
 
-    /// The facts of a customer as they are known today.
+    /// An instant as SQL shows it, and in microseconds.
+    async fn instant(&self, text: &str) -> Result<(String, i64)> {
+        let instant = format!("CAST({} AS timestamptz)", literal(text));
+        let sql = format!("SELECT CAST({instant} AS text), {}", micros(&instant));
+        match self.rows(&sql).await?.pop().as_deref() {
+            Some([Some(shown), Some(instant)]) => Ok((shown.clone(), number(instant))),
+            _ => Err(wrong("the moment is no timestamp".to_owned()).into()),
+        }
+    }
+
+    /// The facts of a customer as the session knows them.
     async fn facts(&self, config: &Config, model: &StageModel, of: &str) -> Result<Owned> {
         let mut facts = Owned::default();
         let strong: Vec<String> = config
@@ -264,8 +346,11 @@ impl Asking {
         let order = "source || ' ' || order_id";
         let mut numbers: HashMap<String, u32> = HashMap::new();
         let sql = format!(
-            "SELECT {order}, {time}, {amount}, CAST(paid AS text), order_id FROM orders WHERE customer_id = {of} ORDER BY time"
+            "SELECT {order}, {time}, {amount}, CAST(paid AS text), order_id FROM orders WHERE customer_id = {of} \
+             ORDER BY {}, time",
+            places(config, Kind::Order)
         );
+        // Of two sources that use one key, the first in the configuration holds the order.
         let mut by_id: HashMap<String, u32> = HashMap::new();
         for row in self.rows(&sql).await? {
             if let [Some(key), Some(at), amount, paid, Some(id)] = row.as_slice() {
@@ -281,6 +366,7 @@ impl Asking {
                 ));
             }
         }
+        facts.orders.sort_by_key(|order| order.effective_at);
         let sql =
             format!("SELECT order_id, {time}, {amount} FROM refunds WHERE customer_id = {of} ORDER BY time");
         for row in self.rows(&sql).await? {
@@ -308,7 +394,9 @@ impl Asking {
             }
         }
         let sql = format!(
-            "SELECT lower(trim(survey)), {time}, CAST(score AS text) FROM surveys WHERE customer_id = {of} ORDER BY time"
+            "SELECT lower(trim(survey)), {time}, CAST(score AS text) FROM surveys WHERE customer_id = {of} \
+             ORDER BY time, {}, record_key",
+            places(config, Kind::Survey)
         );
         for row in self.rows(&sql).await? {
             if let [Some(survey), Some(at), Some(score)] = row.as_slice() {

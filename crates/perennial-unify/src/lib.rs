@@ -48,6 +48,7 @@ mod options;
 mod output;
 mod overrides;
 mod past;
+mod population;
 mod progress;
 mod properties;
 mod published;

@@ -34,6 +34,7 @@ use crate::noticed::{IdleFact, NothingLeft, Noticed, Unheard};
 use crate::output::{Output, name_of, sort_of};
 use crate::overrides::{self, Words};
 use crate::past::Before;
+use crate::population;
 use crate::published;
 use crate::records::Staged;
 use crate::route::{Buckets, Routed, route};
@@ -163,9 +164,10 @@ impl Writing<'_> {
             for bucket in 0..count {
                 gaps(&shared, bucket, &mut population)?;
             }
-            let population = population.finish();
+            let gaps = population.finish();
             shared.failures.clear();
-            model = model.with_population(population);
+            population::write(&gaps, output).await?;
+            model = model.with_population(gaps);
             shared.model = model;
         }
         self.declare(&shared)?;

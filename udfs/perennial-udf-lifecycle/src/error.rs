@@ -56,6 +56,8 @@ pub enum Error {
         at: Option<Spot>,
         /// Which conditions do.
         why: String,
+        /// The fact of `[lifecycle.facts]` that one of them asks for and that is not there.
+        unmapped: Option<&'static str>,
     },
     /// A stage whose customers are all in earlier ones.
     #[error("{}lifecycle stage \"{stage}\" is never reached: {}", place(*at), taken(before, *twin))]
@@ -147,6 +149,11 @@ impl UserError for Error {
             }),
             Self::NoDefault { .. } => Some("Add a last stage that has only a name.".into()),
             Self::Unreachable { .. } => Some("Move the stage without conditions to the end.".into()),
+            Self::NeverHolds {
+                unmapped: Some(fact), ..
+            } => Some(format!(
+                "Add it, as in {fact} = \"events where name = '…'\", or take the stage out."
+            )),
             Self::NeverHolds { .. } => Some("Change one of the conditions, or take the stage out.".into()),
             Self::Shadowed {
                 stage, twin: true, ..

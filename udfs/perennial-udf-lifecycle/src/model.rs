@@ -34,7 +34,7 @@ pub use perennial_base::config::Window;
 
 pub use self::{
     condition::{Bounds, Condition, Direction, Kind, Span, SubscriptionState, Test, days},
-    explain::{ExplainedRule, ExplainedTest, Explanation},
+    explain::{ExplainedRule, ExplainedTest, ExplainedWindow, Explanation},
     facts::{
         Answer, CustomerFacts, Facts, KindId, Money, NamedFact, OrderVersion, Refund, Score,
         SubscriptionChange, SubscriptionStatus,
@@ -42,6 +42,7 @@ pub use self::{
     history::{Evaluator, Interval, Reason, history, stage_at},
     population::{PopulationGaps, PopulationGapsBuilder},
     preset::PRESETS,
+    reach::StageDoubt,
 };
 use crate::error::{Error, Result};
 

@@ -306,8 +306,14 @@ fn push_facts(page: &mut String) {
     }
     page.push_str(
         "\nA fact of `[lifecycle.facts]` is a count of its rows, within the last `days` when these are given. \
-         A fact that is unknown fulfils no comparison. Lengths of time are half-open: a silence that reaches a window \
-         has left it. Stages that no customer can be in are errors.\n",
+         A fact that is unknown fulfils no comparison. Lengths of time (`silence`, `tenure`, `returned_within`, \
+         `restarted_within`) are half-open, however they are written: a silence that reaches a window has left it.\n\
+         \nStages that no customer can be in are errors: those whose conditions exclude each other or ask for what there \
+         is not, such as an `nps_latest` of 11 or `closed` without the fact `closing`, and those whose customers are all in \
+         earlier stages. The last one is needed, and nobody need be left for it. What depends on values is not told: an \
+         amount (`revenue`, `mrr`) may be negative or unknown, so that `mrr = { at_least = 0 }` does not take everybody, \
+         and answers of CSAT have no scale of their own; nor are stages that can be fulfilled in very many ways. Of two stages whose ranges of the same facts overlap in \
+         part, such as `orders` from 1 to 5 and from 4 to 9, the first counts, and `check` and `unify` warn of them.\n",
     );
 }
 

@@ -127,6 +127,7 @@ fn told(file: &str, report: CheckReport) -> Result<u8> {
     let cautions = Cautions {
         lone_identifiers: report.lone_identifiers,
         unknown_stages: report.unknown_stages,
+        doubtful_stages: report.doubtful_stages,
         doubtful_keys: report.doubtful_keys,
     };
     warn_of_doubts(file, &cautions);

@@ -23,6 +23,9 @@ fn warn_of_place(file: &str, told: &str) {
 
 /// Says what is doubtful in the configuration of this file.
 pub(crate) fn warn_of_doubts(file: &str, cautions: &Cautions) {
+    for doubt in &cautions.doubtful_stages {
+        warn_of_place(file, &doubt.to_string());
+    }
     for stage in &cautions.unknown_stages {
         warn_of_place(file, &asked_for(stage));
     }

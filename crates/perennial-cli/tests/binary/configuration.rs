@@ -357,6 +357,32 @@ fn what_is_doubtful_is_said_by_check_and_by_whatever_works_with_it() {
     server.end().exits(0);
 }
 
+/// Stages that overlap, and a preset that they replace; a stage that asks for a fact which is not there is no stage.
+#[test]
+fn a_list_of_stages_that_was_probably_not_meant_is_told() {
+    let place = Place::new();
+    place.land("orders/a.parquet", &place.parquet(&orders(&[ANN, BOB])));
+    let stages = "[lifecycle]\npreset = \"classic\"\n\
+                  [[lifecycle.stage]]\nname = \"some\"\norders = { at_least = 1, at_most = 5 }\n\
+                  [[lifecycle.stage]]\nname = \"more\"\norders = { at_least = 4, at_most = 9 }\n\
+                  [[lifecycle.stage]]\nname = \"rest\"\n[server]";
+    place.write("perennial.toml", &with("[server]", stages));
+    for command in ["check", "unify"] {
+        place.run(&[command]).exits(0).says(&[
+            "warning: perennial.toml:17:10: preset = \"classic\" has no effect, as [[lifecycle.stage]] replaces its stages: take out one of the two",
+            "warning: perennial.toml:21:1: lifecycle stage \"more\" overlaps with \"some\" in line 18: customers with orders ≥ 4 and ≤ 5 are in \"some\", which comes first; let one range end where the other begins if that is not meant",
+        ]);
+    }
+    let ended = stages.replace("orders = { at_least = 1, at_most = 5 }", "closed = true");
+    place.write("perennial.toml", &with("[server]", &ended));
+    for command in ["check", "unify"] {
+        place.run(&[command]).exits(1).says(&[
+            "error: perennial.toml:18:1: no customer can ever be in lifecycle stage \"some\": closed = true never holds without the fact \"closing\", which [lifecycle.facts] does not have",
+            "hint: Add it, as in closing = \"events where name = '…'\", or take the stage out.",
+        ]);
+    }
+}
+
 #[test]
 fn a_segment_that_cannot_be_is_found_before_files_are_read() {
     let place = Place::new();

@@ -352,3 +352,50 @@ fn a_server_on_files_that_nobody_has_unified_begins_at_once_and_says_so() {
     server.line("nothing has been unified yet: ");
     Client::connect(&address).ask_until("SELECT count(*) FROM customers", "1");
 }
+
+/// What a snapshot does not describe it does not explain.
+#[test]
+fn a_moment_after_the_snapshot_is_wrong_input_of_explain() {
+    let place = Place::unified();
+    let id = place.answers("SELECT min(customer_id) FROM customers").concat();
+    let explain = |at: &str| place.run(&["lifecycle", "explain", &id, "--at", at]);
+    explain("9999-01-01").exits(1).says(&[
+        "error: 9999-01-01 00:00:00+00 is after ",
+        ", the moment that the snapshot describes",
+        "hint: Ask for that moment or an earlier one",
+    ]);
+    place.run(&["lifecycle", "explain", &id]).exits(0);
+}
+
+/// Rules of which the snapshot does not know yet are told as such.
+#[test]
+fn explain_says_where_the_snapshot_is_of_another_configuration() {
+    let place = Place::unified();
+    let id = place.answers("SELECT min(customer_id) FROM customers").concat();
+    let configure = |lifecycle: &str| {
+        place.write(
+            "perennial.toml",
+            &CONFIG.replace("[server]", &format!("{lifecycle}\n[server]")),
+        );
+    };
+    let explain = || place.run(&["lifecycle", "explain", &id]);
+    configure("[[lifecycle.stage]]\nname = \"buyer\"\norders = 1\n[[lifecycle.stage]]\nname = \"rest\"");
+    let told = explain().exits(0).stdout;
+    let note = "  note: these rules give buyer: the configuration has changed since the snapshot was made, and `perennial unify` applies it";
+    assert!(
+        told.contains("stage    at_risk since") && told.contains(note),
+        "{told}"
+    );
+
+    configure("[lifecycle]\nactive = { gap_multiple = 2.0, min = \"5 days\", max = \"80 days\" }");
+    explain().exits(1).says(&[
+        "error: the snapshot does not have the population's median gaps, which windows that adapt follow",
+        "hint: `perennial unify` makes one that does.",
+    ]);
+    place.run(&["unify"]).exits(0);
+    let told = explain().exits(0).stdout;
+    assert!(
+        told.contains("note: the active window is 80.00 days here: its max"),
+        "{told}"
+    );
+}

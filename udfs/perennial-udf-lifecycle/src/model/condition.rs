@@ -208,6 +208,15 @@ impl Kind {
             own => Self::Fact(own.to_owned()),
         }
     }
+
+    /// The name in `[lifecycle.facts]` by which rows become facts of a built-in kind, if it is needed for any.
+    pub(crate) fn mapped_as(&self) -> Option<&'static str> {
+        match self {
+            Self::Closing => Some("closing"),
+            Self::Referral => Some("referral"),
+            _ => None,
+        }
+    }
 }
 
 /// A length of time.

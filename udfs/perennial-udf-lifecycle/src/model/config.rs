@@ -17,17 +17,16 @@ impl StageModel {
     /// the user's that no customer can be in ([`Self::unreachable_stages`]).
     pub fn from_config(config: &LifecycleConfig) -> Result<Self> {
         let model = Self::unjudged(config)?;
-        match model.unreachable_stages().into_iter().next() {
-            Some(error) if !config.stages.is_empty() => Err(error),
-            _ => Ok(model),
+        match unreachable(&model, config).into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(model),
         }
     }
 
     /// All that [`Self::from_config`] would say of a configuration.
     pub fn problems(config: &LifecycleConfig) -> Vec<Error> {
         match Self::unjudged(config) {
-            Ok(model) if !config.stages.is_empty() => model.unreachable_stages(),
-            Ok(_) => Vec::new(),
+            Ok(model) => unreachable(&model, config),
             Err(error) => vec![error],
         }
     }
@@ -54,6 +53,16 @@ impl StageModel {
             lapse: config.lapse.clone(),
         })
     }
+}
+
+/// The stages of the user's own that no customer can be in. A preset speaks of facts that not everybody maps.
+fn unreachable(model: &StageModel, config: &LifecycleConfig) -> Vec<Error> {
+    if config.stages.is_empty() {
+        return Vec::new();
+    }
+    let mut unmapped = vec![Kind::Closing, Kind::Referral];
+    unmapped.retain(|kind| config.facts.iter().all(|fact| Kind::of_fact(&fact.name) != *kind));
+    model.unreachable(&unmapped)
 }
 
 fn stage(config: &StageConfig, own_facts: &[&str]) -> Result<StageRule> {

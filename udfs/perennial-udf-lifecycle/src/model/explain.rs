@@ -1,8 +1,8 @@
 //! Why a customer is in a stage: every rule that was tried, what it asks for and what was known.
 
 use super::{
-    Evaluator, Rule,
-    condition::Test,
+    Evaluator, Rule, Window,
+    condition::{Span, Test},
     facts::{Answer, CustomerFacts, Facts, KindId},
     words::amount,
 };
@@ -16,6 +16,21 @@ pub struct Explanation {
     pub stage: usize,
     /// The rules in the order in which they were tried; the last one holds.
     pub rules: Vec<ExplainedRule>,
+    /// The windows that adapt, of those that decide a test of these rules.
+    pub windows: Vec<ExplainedWindow>,
+}
+
+/// How long a window that adapts is for a customer at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExplainedWindow {
+    /// The window.
+    pub span: Span,
+    /// Its length in microseconds.
+    pub length: i64,
+    /// The median gap that it is a multiple of; `None` when no customer had ordered twice before the month began.
+    pub gap: Option<i64>,
+    /// Whether the gap is the customer's own, and not the population's.
+    pub own: bool,
 }
 
 /// A rule that was tried.
@@ -53,21 +68,59 @@ impl Evaluator<'_> {
             holds: leaf.test.holds(leaf.kind, moment),
             until: moment.deadline(leaf),
         };
+        let mut asked: Vec<&super::Leaf> = Vec::new();
         let rules = model.rules.iter().enumerate().take(stage + 1);
         let rules = rules.map(|(place, rule)| {
             let mut leaves = Vec::new();
             collect(rule, &mut leaves);
             let leaves = leaves.into_iter().filter_map(|leaf| model.leaves.get(leaf));
+            let leaves: Vec<&super::Leaf> = leaves.collect();
+            asked.extend(&leaves);
             ExplainedRule {
                 stage: place,
                 holds: place == stage,
-                tests: leaves.map(explained).collect(),
+                tests: leaves.into_iter().map(explained).collect(),
             }
+        });
+        let rules = rules.collect();
+        let windows = [
+            (Span::Active, &model.windows.active),
+            (Span::Lapse, &model.windows.lapse),
+        ];
+        let windows = windows.into_iter().filter(|(span, window)| {
+            let decides = |leaf: &&super::Leaf| {
+                leaf.test.spans().contains(&Some(*span)) && measured(&leaf.test, leaf.kind, moment)
+            };
+            matches!(window, Window::Adaptive { .. }) && asked.iter().any(decides)
+        });
+        let own = moment.own_gap();
+        let windows = windows.map(|(span, _)| ExplainedWindow {
+            span,
+            length: moment.window(span),
+            gap: own.or_else(|| model.population.median_at(at)),
+            own: own.is_some(),
         });
         Some(Explanation {
             stage,
-            rules: rules.collect(),
+            rules,
+            windows: windows.collect(),
         })
+    }
+}
+
+/// Whether there is something at the moment that a length of the test is compared with.
+fn measured(test: &Test, kind: KindId, facts: &impl Facts) -> bool {
+    match test {
+        Test::Silence(_) => facts.silence().is_some(),
+        Test::Tenure(_) => facts.tenure().is_some(),
+        Test::ReturnedWithin(_) => facts.returned().is_some(),
+        Test::RestartedWithin(_) => facts.restarted().is_some(),
+        Test::CountWithin(..) => facts.count(kind) > 0,
+        Test::OrdersWithin(..) => facts.orders() > 0,
+        Test::NpsLatest(..) => facts.nps().is_some(),
+        Test::CsatLatest(..) => facts.csat().is_some(),
+        Test::MrrMovedWithin(..) => facts.mrr_moved().is_some(),
+        _ => true,
     }
 }
 

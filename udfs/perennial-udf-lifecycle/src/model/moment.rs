@@ -266,6 +266,11 @@ impl<'m> Moment<'m> {
         }
     }
 
+    /// The customer's own median gap, once there are orders enough for one.
+    pub(super) fn own_gap(&self) -> Option<i64> {
+        self.line.own_median()
+    }
+
     fn population_matters(&self) -> bool {
         self.adaptive
             && self.line.own_median().is_none()

@@ -19,6 +19,11 @@ impl PopulationGaps {
         Self { months }
     }
 
+    /// As [`Self::new`] takes them.
+    pub fn months(&self) -> &[(i64, Option<i64>)] {
+        &self.months
+    }
+
     /// Counts gaps for the months that start at these instants, ascending.
     pub fn builder(model: &StageModel, month_starts: Vec<i64>) -> PopulationGapsBuilder<'_> {
         let counts = vec![BTreeMap::new(); month_starts.len()];

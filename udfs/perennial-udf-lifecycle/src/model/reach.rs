@@ -4,12 +4,16 @@
 //! quantity. What follows from a region by the meaning of the facts is added to it before it is compared. The judgement is
 //! sound and not complete: a stage that is called unreachable is, and some that are not told of are too.
 
+mod cover;
+mod overlap;
 mod region;
 
-use super::{Condition, StageModel, StageRule, Test};
+use super::{Condition, Kind, StageModel, StageRule, Test};
 use crate::error::Error;
 
-use region::{Lengths, Region};
+use cover::covering;
+pub use overlap::StageDoubt;
+use region::{Region, World};
 
 /// A stage that can be fulfilled in more ways is not judged.
 const MOST_REGIONS: usize = 64;
@@ -17,7 +21,12 @@ const MOST_REGIONS: usize = 64;
 impl StageModel {
     /// What is wrong with the stages as a list: those that no customer can ever be in.
     pub fn unreachable_stages(&self) -> Vec<Error> {
-        let lengths = Lengths::of(&self.windows);
+        self.unreachable(&[])
+    }
+
+    /// The same where nobody has a fact of the kinds `unmapped`.
+    pub(in crate::model) fn unreachable(&self, unmapped: &[Kind]) -> Vec<Error> {
+        let world = World::of(&self.windows, unmapped);
         let mut problems = Vec::new();
         let mut before: Vec<(&StageRule, Vec<Region>)> = Vec::new();
         let judged = self.stages.split_last().map_or(&[][..], |(_, judged)| judged);
@@ -27,19 +36,21 @@ impl StageModel {
             };
             let regions: Vec<Region> = ways
                 .iter()
-                .map(|tests| Region::of(tests, &lengths))
-                .filter(|region| !region.empty(&lengths))
+                .map(|tests| Region::of(tests, &world))
+                .filter(|region| !region.empty(&world))
                 .collect();
             if regions.is_empty() {
+                let (why, unmapped) = why_empty(&ways, &world);
                 problems.push(Error::NeverHolds {
                     stage: stage.name.clone(),
                     at: stage.at,
-                    why: why_empty(&ways, &lengths),
+                    why,
+                    unmapped,
                 });
                 continue;
             }
-            if let Some(by) = takers(&regions, &before, &lengths) {
-                problems.push(shadowed(stage, &regions, &by, &before, &lengths));
+            if let Some(by) = takers(&regions, &before, &world) {
+                problems.push(shadowed(stage, &regions, &by, &before, &world));
                 continue;
             }
             before.push((stage, regions));
@@ -78,27 +89,40 @@ fn ways(conditions: &[Condition]) -> Option<Vec<Vec<&Test>>> {
     Some(all)
 }
 
-/// The conditions that exclude each other, in words.
-fn why_empty(ways: &[Vec<&Test>], lengths: &Lengths) -> String {
-    let empty = |tests: &[&Test]| Region::of(tests, lengths).empty(lengths);
+/// The conditions that exclude each other, in words; and the name of the fact that one of them lacks.
+fn why_empty(ways: &[Vec<&Test>], world: &World) -> (String, Option<&'static str>) {
+    let empty = |tests: &[&Test]| Region::of(tests, world).empty(world);
     let Some(tests) = ways.first() else {
-        return "it has no way to hold".to_owned();
+        return ("it has no way to hold".to_owned(), None);
     };
     if let Some(alone) = tests.iter().find(|test| empty(&[**test])) {
-        return format!("{alone} never holds");
+        let lacking = alone
+            .kind()
+            .filter(|kind| world.lacks(kind))
+            .and_then(Kind::mapped_as);
+        let why = match (alone, lacking) {
+            (_, Some(name)) => format!(
+                "{alone} never holds without the fact \"{name}\", which [lifecycle.facts] does not have"
+            ),
+            (Test::NpsLatest(..), None) => {
+                format!("{alone} never holds, as answers are whole numbers from 0 to 10")
+            }
+            _ => format!("{alone} never holds"),
+        };
+        return (why, lacking);
     }
     for (at, first) in tests.iter().enumerate() {
         for second in tests.iter().skip(at + 1) {
             if empty(&[*first, *second]) {
-                return format!("{first} and {second} exclude each other");
+                return (format!("{first} and {second} exclude each other"), None);
             }
         }
     }
-    "its conditions exclude each other".to_owned()
+    ("its conditions exclude each other".to_owned(), None)
 }
 
 /// The places of the earlier stages that together take everybody of these regions, or `None` if somebody may be left.
-fn takers(regions: &[Region], before: &[(&StageRule, Vec<Region>)], lengths: &Lengths) -> Option<Vec<usize>> {
+fn takers(regions: &[Region], before: &[(&StageRule, Vec<Region>)], world: &World) -> Option<Vec<usize>> {
     let mut takers: Vec<usize> = Vec::new();
     let earlier: Vec<(usize, &Region)> = before
         .iter()
@@ -109,17 +133,17 @@ fn takers(regions: &[Region], before: &[(&StageRule, Vec<Region>)], lengths: &Le
     let by_one = (0..before.len()).find(|stage| {
         regions.iter().all(|region| {
             let own = earlier.iter().filter(|(at, _)| at == stage);
-            own.clone().any(|(_, other)| region.within(other, lengths))
+            own.clone().any(|(_, other)| region.within(other, world))
         })
     });
     if let Some(stage) = by_one {
         return Some(vec![stage]);
     }
     for region in regions {
-        let one = earlier.iter().find(|(_, other)| region.within(other, lengths));
+        let one = earlier.iter().find(|(_, other)| region.within(other, world));
         let places = match one {
             Some((at, _)) => vec![*at],
-            None => region.within_union(&earlier, lengths)?,
+            None => covering(region, &earlier, world)?,
         };
         takers.extend(places);
     }
@@ -133,13 +157,13 @@ fn shadowed(
     regions: &[Region],
     by: &[usize],
     before: &[(&StageRule, Vec<Region>)],
-    lengths: &Lengths,
+    world: &World,
 ) -> Error {
     let takers: Vec<&(&StageRule, Vec<Region>)> = by.iter().filter_map(|at| before.get(*at)).collect();
     let twin = match takers.as_slice() {
         [(_, others)] => others
             .iter()
-            .all(|other| regions.iter().any(|region| other.within(region, lengths))),
+            .all(|other| regions.iter().any(|region| other.within(region, world))),
         _ => false,
     };
     Error::Shadowed {

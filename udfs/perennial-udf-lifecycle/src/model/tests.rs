@@ -6,6 +6,8 @@ mod invariants;
 mod language;
 mod plain;
 mod population;
+mod reach;
+mod rules;
 
 use super::*;
 

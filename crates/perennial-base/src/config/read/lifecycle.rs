@@ -23,6 +23,7 @@ const MAX_DAYS: f64 = 36_500.0;
 pub(super) fn read(reader: &mut Reader, root: &Section<'_>) -> LifecycleConfig {
     let mut config = LifecycleConfig {
         preset: "default".to_owned(),
+        preset_at: None,
         active: Window::Fixed(DEFAULT_ACTIVE),
         lapse: Window::Fixed(DEFAULT_LAPSE),
         unpaid_statuses: DEFAULT_UNPAID.map(str::to_owned).to_vec(),
@@ -34,6 +35,7 @@ pub(super) fn read(reader: &mut Reader, root: &Section<'_>) -> LifecycleConfig {
     };
     if let Some(preset) = reader.choice(&section, "preset") {
         config.preset = preset.to_owned();
+        config.preset_at = Some(section.place_of("preset").spot());
     }
     let active = read_window(reader, &section, "active");
     let lapse = read_window(reader, &section, "lapse");
@@ -348,7 +350,7 @@ fn read_condition(
     };
     condition.days = reader.number(&table, "days", f64::MIN_POSITIVE..=MAX_DAYS);
     condition.name = reader.text(&table, "name").map(|name| name.text.to_owned());
-    let mut complete = true;
+    let mut complete = condition.days.is_some() || reader.node(&table, "days").is_none();
     for (key, bound) in [
         ("at_least", &mut condition.at_least),
         ("at_most", &mut condition.at_most),

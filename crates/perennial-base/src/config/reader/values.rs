@@ -269,6 +269,18 @@ impl Reader {
             return Some(number);
         }
         let (low, high) = (range.start(), range.end());
+        if *low == f64::MIN_POSITIVE {
+            let reason = format!("is {number}, and must be more than 0, at most {high}");
+            let size = if number < *low { "larger" } else { "smaller" };
+            self.invalid(
+                section,
+                key,
+                &node.place,
+                reason,
+                format!("write a {size} number"),
+            );
+            return None;
+        }
         let reason = format!("is {number}, outside of {low} to {high}");
         self.invalid(
             section,

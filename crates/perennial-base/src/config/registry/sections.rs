@@ -386,7 +386,11 @@ pub const SECTIONS: &[SectionSpec] = &[
     SectionSpec {
         path: "lifecycle.window",
         form: Form::Inline,
-        description: "A window that follows the customer's own rhythm: the value of `active` or `lapse`.",
+        description: "A window that follows the customer's own rhythm: the value of `active` or `lapse`. From three orders on it is \
+                      `gap_multiple` times the median gap between the customer's orders; of an even number of gaps, the mean of the \
+                      middle two. Before, it is as many times the median gap between orders of all customers: of gaps in whole \
+                      hours, the lower of the middle two. That median is fixed at each month's start in the lake's zone, from what \
+                      was known before it; while no customer had ordered twice, the window is `max`.",
         keys: WINDOW_KEYS,
         own_keys: None,
     },
@@ -429,9 +433,15 @@ pub const SECTIONS: &[SectionSpec] = &[
             ),
             key("name", ValueType::Text, "all", "", "Name of the events counted"),
             key("at_least", ValueType::Bound, "none", "", "≥"),
-            key("at_most", ValueType::Bound, "none", "", "≤"),
+            key("at_most", ValueType::Bound, "none", "", "≤; of lengths of time <"),
             key("less_than", ValueType::Bound, "none", "", "<"),
-            key("more_than", ValueType::Bound, "none", "", ">"),
+            key(
+                "more_than",
+                ValueType::Bound,
+                "none",
+                "",
+                ">; of lengths of time ≥",
+            ),
             key("equals", ValueType::Bound, "none", "", "="),
         ],
         own_keys: None,

@@ -8,7 +8,7 @@ use crate::model::{
 
 /// Something that a test asks for.
 #[derive(Debug, Clone, PartialEq)]
-enum Quantity {
+pub(super) enum Quantity {
     Orders,
     OrdersWithin(Span),
     Revenue,
@@ -33,7 +33,7 @@ enum Quantity {
 
 /// The values of a quantity that are allowed; the quantity is known.
 #[derive(Debug, Clone, PartialEq)]
-enum Range {
+pub(super) enum Range {
     /// Whole numbers, both ends included: counts, and amounts in ten-thousandths.
     Whole(i128, i128),
     /// Scores.
@@ -45,30 +45,32 @@ enum Range {
     Set(u8),
 }
 
-const PAID: u8 = 1;
-const LATE: u8 = 2;
+pub(super) const PAID: u8 = 1;
+pub(super) const LATE: u8 = 2;
 const TRIAL: u8 = 4;
 const ENDED: u8 = 8;
 const NEVER: u8 = 16;
-const ANY_SUBSCRIPTION: u8 = PAID | LATE | TRIAL | ENDED | NEVER;
-const NO: u8 = 1;
-const YES: u8 = 2;
+pub(super) const ANY_SUBSCRIPTION: u8 = PAID | LATE | TRIAL | ENDED | NEVER;
+pub(super) const NO: u8 = 1;
+pub(super) const YES: u8 = 2;
 const MICROSECOND: Span = Span::Lasting(std::time::Duration::from_micros(1));
 /// How often what follows from what follows is looked at.
 const ROUNDS: usize = 4;
 
-/// How lengths of time compare, for every customer.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Lengths {
+/// What is so for every customer: how lengths of time compare, and which facts nobody has.
+#[derive(Debug, Clone)]
+pub(super) struct World {
     /// The shortest and the longest that the windows can be.
     active: (i64, i64),
     lapse: (i64, i64),
     /// Whether the lapse window is never shorter than the active one, as the configuration demands.
     ordered: bool,
+    /// Kinds of facts that no row is mapped to.
+    unmapped: Vec<Kind>,
 }
 
-impl Lengths {
-    pub(super) fn of(windows: &Windows) -> Self {
+impl World {
+    pub(super) fn of(windows: &Windows, unmapped: &[Kind]) -> Self {
         let range = |window: &Window| match window {
             Window::Fixed(length) => (micros(*length), micros(*length)),
             Window::Adaptive { min, max, .. } => (micros(*min), micros(*max)),
@@ -92,7 +94,13 @@ impl Lengths {
             active: range(&windows.active),
             lapse: range(&windows.lapse),
             ordered,
+            unmapped: unmapped.to_vec(),
         }
+    }
+
+    /// Whether nobody has a fact of this kind.
+    pub(super) fn lacks(&self, kind: &Kind) -> bool {
+        self.unmapped.contains(kind)
     }
 
     fn range(&self, span: Span) -> (i64, i64) {
@@ -101,6 +109,12 @@ impl Lengths {
             Span::Lapse => self.lapse,
             Span::Lasting(length) => (micros(length), micros(length)),
         }
+    }
+
+    /// The length of a span that is the same for every customer.
+    pub(super) fn fixed(&self, span: Span) -> Option<i64> {
+        let (shortest, longest) = self.range(span);
+        (shortest == longest).then_some(shortest)
     }
 
     /// Whether the first is never longer than the second.
@@ -154,7 +168,7 @@ impl Range {
         }
     }
 
-    fn empty(&self, lengths: &Lengths) -> bool {
+    fn empty(&self, world: &World) -> bool {
         match self {
             Self::Whole(low, high) => low > high,
             Self::Score(low, high) => match (low, high) {
@@ -165,15 +179,15 @@ impl Range {
                 ) => low >= high,
                 _ => false,
             },
-            Self::Length(lows, highs) => highs.iter().any(|high| {
-                lengths.range(*high).1 <= 0 || lows.iter().any(|low| lengths.at_most(*high, *low))
-            }),
+            Self::Length(lows, highs) => highs
+                .iter()
+                .any(|high| world.range(*high).1 <= 0 || lows.iter().any(|low| world.at_most(*high, *low))),
             Self::Set(set) => *set == 0,
         }
     }
 
     /// Whether every value of this range is in the other.
-    fn within(&self, other: &Self, lengths: &Lengths) -> bool {
+    fn within(&self, other: &Self, world: &World) -> bool {
         match (self, other) {
             (Self::Whole(low, high), Self::Whole(other_low, other_high)) => {
                 low >= other_low && high <= other_high
@@ -182,10 +196,10 @@ impl Range {
                 !tighter(*other_low, *low, |a, b| a > b) && !tighter(*other_high, *high, |a, b| a < b)
             }
             (Self::Length(lows, highs), Self::Length(other_lows, other_highs)) => {
-                reached(lows, other_lows, lengths)
+                reached(lows, other_lows, world)
                     && other_highs
                         .iter()
-                        .all(|other| highs.iter().any(|high| lengths.at_most(*high, *other)))
+                        .all(|other| highs.iter().any(|high| world.at_most(*high, *other)))
             }
             (Self::Set(set), Self::Set(other)) => set & !other == 0,
             _ => false,
@@ -194,13 +208,13 @@ impl Range {
 }
 
 /// Whether a length that is not below `lows` is not below `others` either.
-fn reached(lows: &[Span], others: &[Span], lengths: &Lengths) -> bool {
+fn reached(lows: &[Span], others: &[Span], world: &World) -> bool {
     others
         .iter()
-        .all(|other| lengths.range(*other).1 <= 0 || lows.iter().any(|low| lengths.at_most(*other, *low)))
+        .all(|other| world.range(*other).1 <= 0 || lows.iter().any(|low| world.at_most(*other, *low)))
 }
 
-fn whole<T>((low, high): (Bound<T>, Bound<T>), number: impl Fn(T) -> i128) -> (i128, i128) {
+pub(super) fn whole<T>((low, high): (Bound<T>, Bound<T>), number: impl Fn(T) -> i128) -> (i128, i128) {
     let low = match low {
         Bound::Included(low) => number(low),
         Bound::Excluded(low) => number(low).saturating_add(1),
@@ -235,65 +249,56 @@ pub(super) struct Region {
 
 impl Region {
     /// What the tests allow together, and what follows from it.
-    pub(super) fn of(tests: &[&Test], lengths: &Lengths) -> Self {
+    pub(super) fn of(tests: &[&Test], world: &World) -> Self {
         let mut region = Self::default();
         for test in tests {
             region.test(test);
         }
         region.written = region.allowed.clone();
-        for _ in 0..ROUNDS {
-            region.conclude(lengths);
-        }
+        region.conclude(world);
         region
     }
 
-    pub(super) fn empty(&self, lengths: &Lengths) -> bool {
-        self.allowed.iter().any(|(_, range)| range.empty(lengths))
+    /// This region, as far as the quantities are also in these ranges.
+    pub(super) fn narrowed(&self, ranges: &[(Quantity, Range)], world: &World) -> Self {
+        let mut region = self.clone();
+        for (quantity, range) in ranges {
+            region.allow(quantity.clone(), range.clone());
+        }
+        region.conclude(world);
+        region
+    }
+
+    /// What the tests say.
+    pub(super) fn written(&self) -> &[(Quantity, Range)] {
+        &self.written
+    }
+
+    /// What is allowed of a quantity; `None` when it may be anything, or unknown.
+    pub(super) fn allowed(&self, quantity: &Quantity, world: &World) -> Option<Range> {
+        self.get(quantity).cloned().or_else(|| known(quantity, world))
+    }
+
+    pub(super) fn empty(&self, world: &World) -> bool {
+        self.allowed.iter().any(|(_, range)| range.empty(world))
     }
 
     /// Whether everybody in this region is in the other.
-    pub(super) fn within(&self, other: &Self, lengths: &Lengths) -> bool {
+    pub(super) fn within(&self, other: &Self, world: &World) -> bool {
         other
             .written
             .iter()
-            .all(|(quantity, range)| self.implies(quantity, range, lengths))
+            .all(|(quantity, range)| self.implies(quantity, range, world))
     }
 
-    /// The numbers of regions that take everybody in this one together: they differ from it in one quantity, and their
-    /// ranges of it leave no gap.
-    pub(super) fn within_union(&self, others: &[(usize, &Self)], lengths: &Lengths) -> Option<Vec<usize>> {
-        let mut quantities: Vec<&Quantity> = Vec::new();
-        for (_, other) in others {
-            for (quantity, _) in &other.written {
-                if !quantities.contains(&quantity) {
-                    quantities.push(quantity);
-                }
-            }
-        }
-        quantities.into_iter().find_map(|quantity| {
-            let own = self.get(quantity).cloned().or_else(|| known(quantity))?;
-            let ranges: Vec<(usize, &Range)> = others
-                .iter()
-                .filter(|(_, other)| {
-                    let mut rest = other.written.iter().filter(|(q, _)| q != quantity);
-                    rest.all(|(q, range)| self.implies(q, range, lengths))
-                })
-                .filter_map(|(at, other)| {
-                    let written = other.written.iter().find(|(q, _)| q == quantity);
-                    written.map(|(_, range)| (*at, range))
-                })
-                .collect();
-            covered(&own, &ranges, lengths)
-        })
-    }
-
-    fn implies(&self, quantity: &Quantity, range: &Range, lengths: &Lengths) -> bool {
-        let own = self.get(quantity).cloned().or_else(|| known(quantity));
-        let Some(mut own) = own else { return false };
-        if let Some(more) = self.counted(quantity, lengths) {
+    fn implies(&self, quantity: &Quantity, range: &Range, world: &World) -> bool {
+        let Some(mut own) = self.allowed(quantity, world) else {
+            return false;
+        };
+        if let Some(more) = self.counted(quantity, world) {
             own.and(&more);
         }
-        own.within(range, lengths)
+        own.within(range, world)
     }
 
     fn get(&self, quantity: &Quantity) -> Option<&Range> {
@@ -363,8 +368,24 @@ impl Region {
     }
 
     /// Adds what follows from what is allowed, by the meaning of the facts.
-    fn conclude(&mut self, lengths: &Lengths) {
+    fn conclude(&mut self, world: &World) {
+        for _ in 0..ROUNDS {
+            self.conclude_once(world);
+        }
+    }
+
+    fn conclude_once(&mut self, world: &World) {
         use Quantity as Q;
+        for (quantity, range) in &mut self.allowed {
+            match (&*quantity, &*range) {
+                (Q::NpsScore, Range::Score(low, high)) => *range = answers(*low, *high),
+                _ => {
+                    if let Some(known) = known(quantity, world) {
+                        range.and(&known);
+                    }
+                }
+            }
+        }
         let has = |region: &Self, quantity: &Q| region.get(quantity).is_some();
         let at_least = |count: i128| Range::Whole(count, i128::MAX);
         // What exists with a first order only, or a second one.
@@ -402,14 +423,14 @@ impl Region {
         if self.get(&Q::Closed) == Some(&Range::Set(YES)) {
             self.allow(Q::Count(Kind::Closing), at_least(1));
         }
-        // Of counts within lengths, each bounds the others.
+        // Of counts within world, each bounds the others.
         let quantities: Vec<Q> = self
             .allowed
             .iter()
             .map(|(quantity, _)| quantity.clone())
             .collect();
         for quantity in quantities {
-            if let Some(range) = self.counted(&quantity, lengths) {
+            if let Some(range) = self.counted(&quantity, world) {
                 self.allow(quantity.clone(), range);
             }
             match &quantity {
@@ -451,7 +472,7 @@ impl Region {
     }
 
     /// What other counts say of a count: more of a time are at least as many, and all are at least as many as those of a time.
-    fn counted(&self, quantity: &Quantity, lengths: &Lengths) -> Option<Range> {
+    fn counted(&self, quantity: &Quantity, world: &World) -> Option<Range> {
         use Quantity as Q;
         let (all, span) = match quantity {
             Q::OrdersWithin(span) => (Q::Orders, *span),
@@ -469,10 +490,10 @@ impl Region {
                 _ => continue,
             };
             if let Range::Whole(low, high) = known {
-                if lengths.at_most(length, span) {
+                if world.at_most(length, span) {
                     range.and(&Range::Whole(*low, i128::MAX));
                 }
-                if lengths.at_most(span, length) {
+                if world.at_most(span, length) {
                     range.and(&Range::Whole(0, *high));
                 }
             }
@@ -482,75 +503,29 @@ impl Region {
 }
 
 /// All values of a quantity that is always known.
-fn known(quantity: &Quantity) -> Option<Range> {
+pub(super) fn known(quantity: &Quantity, world: &World) -> Option<Range> {
+    let count = |kind: &Kind| Range::Whole(0, if world.lacks(kind) { 0 } else { i128::MAX });
     match quantity {
-        Quantity::Orders | Quantity::OrdersWithin(_) | Quantity::Count(_) | Quantity::CountWithin(..) => {
-            Some(Range::Whole(0, i128::MAX))
-        }
+        Quantity::Orders | Quantity::OrdersWithin(_) => Some(Range::Whole(0, i128::MAX)),
+        Quantity::Count(kind) | Quantity::CountWithin(kind, _) => Some(count(kind)),
+        Quantity::Closed if world.lacks(&Kind::Closing) => Some(Range::Set(NO)),
         Quantity::Identified | Quantity::Closed => Some(Range::Set(NO | YES)),
         Quantity::Subscription => Some(Range::Set(ANY_SUBSCRIPTION)),
         _ => None,
     }
 }
 
-/// The numbers of ranges that leave no gap in one.
-fn covered(own: &Range, ranges: &[(usize, &Range)], lengths: &Lengths) -> Option<Vec<usize>> {
-    let mut used = Vec::new();
-    match own {
-        Range::Whole(low, high) => {
-            let mut from = *low;
-            loop {
-                let (at, end) = ranges
-                    .iter()
-                    .filter_map(|(at, range)| match range {
-                        Range::Whole(low, end) if *low <= from && *end >= from => Some((*at, *end)),
-                        _ => None,
-                    })
-                    .max_by_key(|(_, end)| *end)?;
-                used.push(at);
-                if end >= *high {
-                    return Some(used);
-                }
-                from = end.saturating_add(1);
-            }
-        }
-        Range::Set(set) => {
-            let mut left = *set;
-            for (at, range) in ranges {
-                if let Range::Set(other) = range
-                    && left & other != 0
-                {
-                    left &= !other;
-                    used.push(*at);
-                }
-            }
-            (left == 0).then_some(used)
-        }
-        Range::Length(lows, highs) => {
-            let mut from = lows.clone();
-            for _ in 0..=ranges.len() {
-                let next = ranges.iter().find_map(|(at, range)| match range {
-                    Range::Length(lows, ends) if !used.contains(at) && reached(&from, lows, lengths) => {
-                        Some((*at, ends))
-                    }
-                    _ => None,
-                });
-                let (at, ends) = next?;
-                used.push(at);
-                let done = ends
-                    .iter()
-                    .all(|end| highs.iter().any(|high| lengths.at_most(*high, *end)));
-                if done {
-                    return Some(used);
-                }
-                // Whoever is not in this range has reached one of its ends; with several it is not known which.
-                match ends.as_slice() {
-                    [end] => from.push(*end),
-                    _ => return None,
-                }
-            }
-            None
-        }
-        Range::Score(..) => None,
-    }
+/// The answers of NPS that lie in a range: whole numbers from 0 to 10.
+fn answers(low: Bound<f64>, high: Bound<f64>) -> Range {
+    let low = match low {
+        Bound::Included(low) => low.ceil(),
+        Bound::Excluded(low) => low.floor() + 1.0,
+        Bound::Unbounded => 0.0,
+    };
+    let high = match high {
+        Bound::Included(high) => high.floor(),
+        Bound::Excluded(high) => high.ceil() - 1.0,
+        Bound::Unbounded => 10.0,
+    };
+    Range::Score(Bound::Included(low.max(0.0)), Bound::Included(high.min(10.0)))
 }

@@ -87,20 +87,21 @@ pub(super) fn stage(
 }
 
 pub(super) fn config(stages: Vec<StageConfig>) -> LifecycleConfig {
-    let predicate = perennial_base::config::Expression {
-        sql: "true".to_owned(),
-        at: Spot { line: 1, column: 1 },
+    let fact = |name: &str| ConfigFact {
+        name: name.to_owned(),
+        relation: "events".to_owned(),
+        predicate: perennial_base::config::Expression {
+            sql: "true".to_owned(),
+            at: Spot { line: 1, column: 1 },
+        },
     };
     LifecycleConfig {
         preset: "default".to_owned(),
+        preset_at: None,
         active: Window::Fixed(days(30)),
         lapse: Window::Fixed(days(60)),
         unpaid_statuses: Vec::new(),
-        facts: vec![ConfigFact {
-            name: "visit".to_owned(),
-            relation: "events".to_owned(),
-            predicate,
-        }],
+        facts: ["visit", "closing", "referral"].map(fact).to_vec(),
         stages,
     }
 }

@@ -230,6 +230,21 @@ fn lifecycle_settings() {
          hint: write \"30 days\", \"active\" or \"lapse\"",
     );
     check(
+        &stage("nps_latest = { days = 0, at_least = 9 }"),
+        "perennial.toml:5:23: \"days\" in \"nps_latest\" of [[lifecycle.stage]] \"a\" is 0, and must be more than 0, at most \
+         36500\n  hint: write a larger number",
+    );
+    check(
+        &stage("orders_within = { days = 0, at_least = 9 }"),
+        "perennial.toml:5:26: \"days\" in \"orders_within\" of [[lifecycle.stage]] \"a\" is 0, and must be more than 0, at \
+         most 36500\n  hint: write a larger number",
+    );
+    check(
+        "[lifecycle]\nactive = { gap_multiple = 1001, min = \"1 day\", max = \"2 days\" }",
+        "perennial.toml:4:27: \"gap_multiple\" in \"active\" of [lifecycle] is 1001, and must be more than 0, at most 1000\n  \
+         hint: write a smaller number",
+    );
+    check(
         &stage("subscription = \"actve\""),
         "perennial.toml:5:16: unknown state \"actve\" in [[lifecycle.stage]] \"a\"\n  hint: did you mean \"active\"?",
     );
