@@ -201,15 +201,17 @@ async fn a_time_at_which_nothing_can_have_happened_is_a_bad_row() {
     // 1900-01-01 and 2200-01-01, by `date -u -d 1900-01-01 +%s`.
     let (first, last) = (-2_208_988_800 * SECOND, 7_258_118_400 * SECOND);
     let year_1 = -62_135_596_800 * SECOND;
-    let rows: [(&str, i64, i64); 8] = [
-        ("good", NEW_YEAR, i64::MAX),
+    let year_9999 = 253_402_214_400 * SECOND;
+    let rows: [(&str, i64, i64); 9] = [
+        ("good", NEW_YEAR, NEW_YEAR),
         ("first", first, first),
         ("last", last - 1, last - 1),
         ("minus infinity", -i64::MAX, NEW_YEAR),
         ("infinity", i64::MAX, NEW_YEAR),
         ("year 1", year_1, NEW_YEAR),
-        ("early", first - 1, NEW_YEAR),
-        ("late", last, NEW_YEAR),
+        ("early", first - DAY - 1, NEW_YEAR),
+        ("late", last + DAY, NEW_YEAR),
+        ("for ever", NEW_YEAR, year_9999),
     ];
     let times = |of: fn(&(&str, i64, i64)) -> i64| -> ArrayRef {
         let times: TimestampMicrosecondArray = rows.iter().map(|row| Some(of(row))).collect();
@@ -232,8 +234,9 @@ async fn a_time_at_which_nothing_can_have_happened_is_a_bad_row() {
     assert_eq!(
         lines(&client, sql).await,
         [
-            "ads|live|8|3|5|{\"date is NULL or is not a date\":2,\"date is out of range: it goes from 1900-01-01 to 2199-12-31\":3}|0",
-            "shop|live|8|3|5|{\"time is out of range: it goes from 1900-01-01 to 2199-12-31\":5}|1",
+            "ads|live|9|4|5|{\"date is NULL or is not a date\":2,\"date is out of range: it goes from 1900-01-01 to 2199-12-31\":3}|0",
+            "shop|live|9|3|6|{\"time is out of range: it goes from 1900-01-01 to 2199-12-31\":5,\"updated_at is out of range: \
+             it goes from 1900-01-01 to 2199-12-31\":1}|0",
         ]
     );
     let orders = "SELECT order_id, updated_at = time FROM orders ORDER BY 1";
@@ -254,7 +257,7 @@ async fn a_time_at_which_nothing_can_have_happened_is_a_bad_row() {
         let sql = format!("SELECT * FROM lifecycle_at('{moment}')");
         assert_eq!(lines(&client, &sql).await, Vec::<String>::new(), "{moment}");
     }
-    for moment in ["1899-12-31", "0001-01-01"] {
+    for moment in ["1899-12-30", "0001-01-01"] {
         let error = client
             .batch_execute(&format!("SET perennial.as_of = '{moment}'"))
             .await

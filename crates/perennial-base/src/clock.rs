@@ -56,9 +56,10 @@ impl Clock for FixedClock {
 /// A day of 24 hours, in microseconds.
 pub const DAY: i64 = 86_400_000_000;
 
-/// The instants at which something can have happened to a customer, from 1900 up to, and not with, 2200: times beyond are
-/// what systems write for "never" and "unknown" (0001-01-01, 9999-12-31, infinity), or are read in a wrong unit.
-pub const HAPPENS: Range<i64> = -2_208_988_800_000_000..7_258_118_400_000_000;
+/// The instants at which something can have happened to a customer, from 1900-01-01 to 2199-12-31 in any zone, so with a day
+/// more on both sides: times beyond are what systems write for "never" and "unknown" (0001-01-01, 9999-12-31, infinity), or
+/// are read in a wrong unit.
+pub const HAPPENS: Range<i64> = -2_208_988_800_000_000 - DAY..7_258_118_400_000_000 + DAY;
 
 /// An instant as RFC 3339 text in UTC with six digits of the second, `2026-01-01T00:00:00.000000Z`; none when it
 /// is outside of the calendar (some 262,000 years either way).

@@ -167,14 +167,15 @@ impl Partition {
         !self.asked.is_empty()
     }
 
-    /// Tells whose a record was in the previous snapshot: the customer that it founds now was a part of that one. A record
-    /// of a source without keys is known by its place and its time. Without effect for a record that founds nobody new.
-    pub fn belonged(&mut self, id: CustomerId, source: &str, key: &str, time: i64) {
+    /// Tells whose a record was in the previous snapshot, by the text of the id: the customer that it founds now was a part
+    /// of that one. A record of a source without keys is known by its place and its time. Without effect for a record that
+    /// founds nobody new.
+    pub fn belonged(&mut self, id: &str, source: &str, key: &str, time: i64) {
         let Some(source) = self.graph.sources.iter().find(|known| *known.name == *source) else {
             return;
         };
         if let Some(component) = self.asked.get(&known_again(source, key, time))
-            && let Some(number) = self.previous.number_of(id)
+            && let Some(number) = id.parse().ok().and_then(|id| self.previous.number_of(id))
         {
             self.left.insert(*component, number);
         }

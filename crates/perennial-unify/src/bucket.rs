@@ -224,7 +224,7 @@ pub(crate) async fn process(shared: Arc<Shared>, bucket: usize) -> Result<Member
     };
     let bits = shared.buckets.len().trailing_zeros();
     let past = shared.before.of(bucket as u32, bits).await?;
-    let golden = golden(&shared, customers.clone(), profiles, past)?;
+    let golden = golden(&shared, customers.clone(), profiles, past).await?;
     let (history, present) = {
         let mut collector = Collector::new(&shared, &loaded.facts, &loaded.order_facts)?;
         history(&shared, &mut collector, customers.clone(), &mut due)?

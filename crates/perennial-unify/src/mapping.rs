@@ -190,9 +190,7 @@ impl Mapping {
         let updated = match &self.updated {
             Some(updated) => {
                 let (given, failed, error) = attempted(&updated.expr, batch)?;
-                let taken = instants(&given, self.zone)?
-                    .unary_opt(happens)
-                    .with_timezone("UTC");
+                let taken = instants(&given, self.zone)?;
                 worked.push(updated.worked(given, failed, error, Arc::new(taken.clone())));
                 Some(taken)
             }
@@ -242,12 +240,9 @@ impl Mapping {
         if self.kind.timed() {
             let present = |row: usize| time.as_ref().is_some_and(|time| time.is_valid(row));
             require(&present, "time is NULL or is not a time");
-            let happens = |row: usize| {
-                time.as_ref()
-                    .is_none_or(|time| happens(time.value(row)).is_some())
-            };
-            require(&happens, out_of_range("time"));
+            require(&|row| in_range(&time, row), out_of_range("time"));
         }
+        require(&|row| in_range(&updated, row), out_of_range("updated_at"));
         let key = match &self.key {
             Some(key) => {
                 let key = text(&evaluate(key)?)?;
@@ -288,11 +283,9 @@ impl Mapping {
             if column.required {
                 require(&|row| array.is_valid(row), missing(&column.name));
                 if let Some(days) = array.as_primitive_opt::<Date32Type>() {
-                    let midnight = |row: usize| i64::from(days.value(row)) * DAY;
-                    require(
-                        &|row| happens(midnight(row)).is_some(),
-                        out_of_range(&column.name),
-                    );
+                    let midnight = |row: usize| i64::from(days.value(row)).checked_mul(DAY);
+                    let happens = |row: usize| midnight(row).is_some_and(|at| HAPPENS.contains(&at));
+                    require(&happens, out_of_range(&column.name));
                 }
             }
             columns.push(array);
@@ -402,9 +395,10 @@ fn missing(column: &str) -> &'static str {
     }
 }
 
-/// An instant at which something can have happened.
-fn happens(instant: i64) -> Option<i64> {
-    HAPPENS.contains(&instant).then_some(instant)
+/// Whether an instant, if there is one, is one at which something can have happened.
+fn in_range(instants: &Option<TimestampMicrosecondArray>, row: usize) -> bool {
+    let given = instants.as_ref().filter(|instants| instants.is_valid(row));
+    given.is_none_or(|instants| HAPPENS.contains(&instants.value(row)))
 }
 
 /// Why a value has no room in its column: amounts of money have 14 digits before the point and 4 behind it, rates 10 behind
@@ -417,6 +411,7 @@ fn out_of_range(column: &str) -> &'static str {
         }
         "mrr" => "mrr is out of range: it goes from -99999999999999.9999 to 99999999999999.9999",
         "time" => "time is out of range: it goes from 1900-01-01 to 2199-12-31",
+        "updated_at" => "updated_at is out of range: it goes from 1900-01-01 to 2199-12-31",
         "date" => "date is out of range: it goes from 1900-01-01 to 2199-12-31",
         "rate" => "rate is out of range: it goes up to 99999999999999.9999999999",
         _ => "a number is out of range",

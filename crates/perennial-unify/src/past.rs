@@ -3,14 +3,17 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{
+    Array, AsArray, BooleanArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Int64Type, Schema, TimestampMicrosecondType};
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_identity::CustomerId;
 use perennial_lake::{DataFile, Manifest, Scalar};
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::columns::{counts, instants, texts, written_schema};
+use crate::columns::{counts, instants, written_schema};
 use crate::error::Result;
 use crate::stored::{Tables, Touched};
 
@@ -22,6 +25,10 @@ struct Holding {
     over: &'static str,
     texts: &'static [&'static str],
 }
+
+/// The columns behind those texts, in both tables.
+const SINCE: [&str; 2] = ["valid_from", "snapshot"];
+const FROM_TO: [&str; 4] = ["valid_from", "valid_to", "from_snapshot", "to_snapshot"];
 
 const IDENTITIES: Holding = Holding {
     now: "identities",
@@ -45,10 +52,10 @@ const LINKS: Holding = Holding {
 };
 
 /// The tables of the snapshot before, and the snapshot that comes.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Before {
     stored: Tables,
-    manifest: Option<Manifest>,
+    manifest: Option<Arc<Manifest>>,
     /// The groups that are worked out anew, where not all are.
     touched: Option<Touched>,
     /// The number of the snapshot that this run makes, and its moment.
@@ -68,29 +75,8 @@ pub(crate) struct Past {
 pub(crate) struct Times {
     of: Holding,
     since: HashMap<u64, (i64, i64)>,
-    rows: Vec<Row>,
-    over: Vec<(Row, i64, i64)>,
-    number: u64,
-    moment: i64,
-}
-
-/// Something that holds, or did, since a moment and its snapshot.
-#[derive(Debug)]
-struct Row {
-    texts: Vec<Option<String>>,
-    from: i64,
-    snapshot: i64,
-}
-
-impl Row {
-    fn hash(&self) -> u64 {
-        let texts: Vec<&str> = self
-            .texts
-            .iter()
-            .map(|text| text.as_deref().unwrap_or_default())
-            .collect();
-        hash(&texts)
-    }
+    before: Before,
+    bucket: (u32, u32),
 }
 
 impl Before {
@@ -102,7 +88,7 @@ impl Before {
     ) -> Self {
         Self {
             stored: stored.clone(),
-            manifest: previous.cloned(),
+            manifest: previous.cloned().map(Arc::new),
             touched: touched.cloned(),
             number: previous.map_or(1, |previous| previous.number + 1),
             moment,
@@ -121,34 +107,52 @@ impl Before {
         let mut times = Times {
             of,
             since: HashMap::new(),
-            rows: Vec::new(),
-            over: Vec::new(),
-            number: self.number,
-            moment: self.moment,
+            before: self.clone(),
+            bucket: (bucket, bits),
         };
-        let mine = |id: &str| id.parse::<CustomerId>().is_ok_and(|id| id.bucket(bits) == bucket);
-        let ends: &[(&str, &[&str])] = &[
-            (of.now, &["valid_from", "snapshot"]),
-            (
-                of.over,
-                &["valid_from", "valid_to", "from_snapshot", "to_snapshot"],
-            ),
-        ];
-        for (table, dates) in ends {
-            let stored = self.manifest.as_ref().map(|manifest| &manifest.tables);
-            let Some(table) = stored.and_then(|tables| tables.get(&format!("{PUBLIC}.{table}"))) else {
+        for batch in self.rows(of.now, of, &SINCE, (bucket, bits)).await? {
+            // A table of an earlier version does not know since when; what is known from now on is right.
+            let (Some(from), Some(snapshot)) = (instant(&batch, "valid_from"), number(&batch, "snapshot"))
+            else {
                 continue;
             };
-            let mut overlapping = table.clone();
-            overlapping.files.retain(|file| overlaps(file, bucket, bits));
-            let columns = [of.texts, *dates].concat();
-            for file in self.stored.files_of(&overlapping, self.touched.as_ref()).await? {
-                for batch in file.rows(&columns).await? {
-                    times.take(&batch, mine);
+            let hashes = hashes(&batch, of).into_iter().enumerate();
+            times
+                .since
+                .extend(hashes.map(|(row, hash)| (hash, (from.value(row), snapshot.value(row)))));
+        }
+        Ok(times)
+    }
+
+    /// The texts of `of`, and more columns, of a table in the snapshot before, of the ids in a bucket.
+    async fn rows(
+        &self,
+        table: &str,
+        of: Holding,
+        more: &[&'static str],
+        (bucket, bits): (u32, u32),
+    ) -> Result<Vec<RecordBatch>> {
+        let stored = self.manifest.as_ref().map(|manifest| &manifest.tables);
+        let Some(table) = stored.and_then(|tables| tables.get(&format!("{PUBLIC}.{table}"))) else {
+            return Ok(Vec::new());
+        };
+        let mut overlapping = table.clone();
+        overlapping.files.retain(|file| overlaps(file, bucket, bits));
+        let columns = [of.texts, more].concat();
+        let mine = |id: Option<&str>| {
+            let id = id.and_then(|id| id.parse::<CustomerId>().ok());
+            Some(id.is_some_and(|id| id.bucket(bits) == bucket))
+        };
+        let mut rows = Vec::new();
+        for file in self.stored.files_of(&overlapping, self.touched.as_ref()).await? {
+            for batch in file.rows(&columns).await? {
+                if let Some(ids) = text(&batch, "customer_id") {
+                    let mine: BooleanArray = ids.iter().map(mine).collect();
+                    rows.push(filter_record_batch(&batch, &mine)?);
                 }
             }
         }
-        Ok(times)
+        Ok(rows)
     }
 }
 
@@ -180,86 +184,77 @@ impl Times {
     /// Since when, and since which snapshot, what these texts say holds.
     pub(crate) fn since(&self, texts: &[&str]) -> (i64, i64) {
         let known = self.since.get(&hash(texts));
-        known.copied().unwrap_or((self.moment, self.number as i64))
+        known
+            .copied()
+            .unwrap_or((self.before.moment, self.before.number as i64))
     }
 
-    /// The times that are over: those known before, and those of what `now`, the table of what holds, has no more.
-    pub(crate) fn history(mut self, now: &RecordBatch) -> Result<RecordBatch> {
+    /// The times that are over: those known before, and those of what `now`, the table of what holds, has no more, but for
+    /// rows that another one makes good.
+    pub(crate) async fn history(
+        self,
+        now: &RecordBatch,
+        made_good: impl Fn(&RecordBatch, usize) -> bool,
+    ) -> Result<RecordBatch> {
         let Some(relation) = relation(PUBLIC, self.of.over) else {
             return Ok(RecordBatch::new_empty(Arc::new(Schema::empty())));
         };
-        let columns: Vec<_> = self.of.texts.iter().map(|name| text(now, name)).collect();
-        let current: HashSet<u64> = (0..now.num_rows())
-            .map(|row| {
-                hash(
-                    &columns
-                        .iter()
-                        .map(|column| value(*column, row).unwrap_or_default())
-                        .collect::<Vec<_>>(),
-                )
-            })
-            .collect();
-        let (moment, number) = (self.moment, self.number as i64);
-        let gone = self.rows.into_iter().filter(|row| !current.contains(&row.hash()));
-        self.over.extend(gone.map(|row| (row, moment, number)));
-        let over = &self.over;
-        let mut columns: Vec<ArrayRef> = (0..self.of.texts.len())
-            .map(|at| texts(over.iter().map(|(row, ..)| row.texts.get(at)?.as_deref())))
-            .collect();
-        columns.extend([
-            instants(over.iter().map(|(row, ..)| Some(row.from))),
-            instants(over.iter().map(|(_, to, _)| Some(*to))),
-            counts(over.iter().map(|(row, ..)| row.snapshot as u64)),
-            counts(over.iter().map(|(_, _, snapshot)| *snapshot as u64)),
-        ]);
-        Ok(RecordBatch::try_new(written_schema(relation), columns)?)
-    }
-
-    /// Takes in the rows of a table whose ids are `mine`.
-    fn take(&mut self, batch: &RecordBatch, mine: impl Fn(&str) -> bool) {
-        let number = |name: &str| batch.column_by_name(name)?.as_primitive_opt::<Int64Type>();
-        let instant = |name: &str| {
-            batch
-                .column_by_name(name)?
-                .as_primitive_opt::<TimestampMicrosecondType>()
-        };
-        let columns: Vec<_> = self.of.texts.iter().map(|name| text(batch, name)).collect();
-        let Some(snapshot) = number("snapshot").or_else(|| number("from_snapshot")) else {
-            // A table of an earlier version does not know since when; what is known from now on is right.
-            return;
-        };
-        let (from, ended) = (
-            instant("valid_from"),
-            instant("valid_to").zip(number("to_snapshot")),
-        );
-        for row in 0..batch.num_rows() {
-            let of_row = columns.iter().map(|column| value(*column, row));
-            let of_row: Vec<Option<&str>> = of_row.collect();
-            if !of_row.first().copied().flatten().is_some_and(&mine) {
-                continue;
-            }
-            let known = Row {
-                texts: of_row.into_iter().map(|text| text.map(str::to_owned)).collect(),
-                // An earlier version knew the snapshot of a link alone.
-                from: from.map_or(self.moment, |from| from.value(row)),
-                snapshot: snapshot.value(row),
-            };
-            match ended {
-                Some((to, in_snapshot)) => self.over.push((known, to.value(row), in_snapshot.value(row))),
-                None => {
-                    self.since.insert(known.hash(), (known.from, known.snapshot));
-                    self.rows.push(known);
-                }
+        let (before, schema) = (&self.before, written_schema(relation));
+        let mut over = Vec::new();
+        for batch in before.rows(self.of.over, self.of, &FROM_TO, self.bucket).await? {
+            over.push(RecordBatch::try_new(
+                Arc::clone(&schema),
+                batch.columns().to_vec(),
+            )?);
+        }
+        let current: HashSet<u64> = hashes(now, self.of).into_iter().collect();
+        // Mostly all of it holds on, and is not read again.
+        if self.since.keys().any(|hash| !current.contains(hash)) {
+            for batch in before.rows(self.of.now, self.of, &SINCE, self.bucket).await? {
+                let gone = hashes(&batch, self.of).into_iter().enumerate();
+                let gone: BooleanArray = gone
+                    .map(|(row, hash)| Some(!current.contains(&hash) && !made_good(&batch, row)))
+                    .collect();
+                let rows = gone.true_count();
+                let mut columns = filter_record_batch(&batch, &gone)?.columns().to_vec();
+                let Some(snapshot) = columns.pop() else { continue };
+                columns.push(instants((0..rows).map(|_| Some(before.moment))));
+                columns.push(snapshot);
+                columns.push(counts((0..rows).map(|_| before.number)));
+                over.push(RecordBatch::try_new(Arc::clone(&schema), columns)?);
             }
         }
+        Ok(concat_batches(&schema, &over)?)
     }
 }
 
-fn text<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
+/// What each row says, as one number.
+fn hashes(batch: &RecordBatch, of: Holding) -> Vec<u64> {
+    let columns: Vec<_> = of.texts.iter().map(|name| text(batch, name)).collect();
+    let of_row = |row: usize| {
+        let texts = columns
+            .iter()
+            .map(|column| value(*column, row).unwrap_or_default());
+        hash(&texts.collect::<Vec<_>>())
+    };
+    (0..batch.num_rows()).map(of_row).collect()
+}
+
+fn number<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a Int64Array> {
+    batch.column_by_name(name)?.as_primitive_opt::<Int64Type>()
+}
+
+fn instant<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a TimestampMicrosecondArray> {
+    batch
+        .column_by_name(name)?
+        .as_primitive_opt::<TimestampMicrosecondType>()
+}
+
+pub(crate) fn text<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
     batch.column_by_name(name)?.as_string_opt::<i32>()
 }
 
-fn value(column: Option<&StringArray>, row: usize) -> Option<&str> {
+pub(crate) fn value(column: Option<&StringArray>, row: usize) -> Option<&str> {
     column
         .filter(|column| column.is_valid(row))
         .map(|column| column.value(row))

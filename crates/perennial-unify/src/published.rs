@@ -228,7 +228,7 @@ async fn records(
     tables: &Tables,
     manifest: Option<&Manifest>,
     touched: Option<&Touched>,
-    mut with: impl FnMut(CustomerId, &str, &str, i64),
+    mut with: impl FnMut(&str, &str, &str, i64),
 ) -> Result<()> {
     for kind in Kind::ALL.into_iter().filter(|kind| kind.person_bearing()) {
         let (name, key) = match kind {
@@ -249,12 +249,8 @@ async fn records(
                 for row in (0..batch.num_rows()).filter(|row| owner.is_valid(*row)) {
                     let (key, time) = (key.value(row), time.value(row));
                     let of_moment = (kind == Kind::Subscription).then(|| change_key(key, time));
-                    with(
-                        id(owner.value(row))?,
-                        source.value(row),
-                        of_moment.as_deref().unwrap_or(key),
-                        time,
-                    );
+                    let key = of_moment.as_deref().unwrap_or(key);
+                    with(owner.value(row), source.value(row), key, time);
                 }
             }
         }

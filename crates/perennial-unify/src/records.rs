@@ -67,6 +67,9 @@ pub(crate) struct Staged {
     pub(crate) types: Vec<usize>,
     /// By file, whether its rows are stored already: an earlier run has read it.
     pub(crate) stored: Vec<bool>,
+    /// By file, whether an earlier run may have read its records: it has read the file, or, where keys name records in
+    /// whatever file, and no stored rows tell, any of the source.
+    pub(crate) before: Vec<bool>,
 }
 
 /// A source whose new files have been read.
@@ -224,6 +227,10 @@ impl Reading<'_> {
             keyed: pending.mapping.keyed(),
             types: pending.mapping.types(),
             stored: manifest.files.iter().map(|file| self.stored(file)).collect(),
+            before: match pending.mapping.keyed() && !self.part {
+                true => vec![manifest.next_file > 1; manifest.files.len()],
+                false => manifest.files.iter().map(|file| file.id > 0).collect(),
+            },
         };
         let mut counts = pending.counts;
         self.versions(source, &mut staged, manifest, &mut counts, known)?;

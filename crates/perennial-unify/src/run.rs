@@ -507,8 +507,7 @@ impl Committing<'_> {
     ) -> Result<Resolution> {
         let graph = Arc::try_unwrap(graph).map_err(|_| held("identity graph"))?;
         let mut partition = graph.into_inner().resolve()?;
-        // A run over everything has read all records anew.
-        let before = |signature| !self.part || known.before(signature);
+        let before = |signature| known.before(signature);
         published::tell(&mut partition, stored, self.previous, touched, rules, before).await?;
         Ok(partition.publish(self.number, self.now)?)
     }

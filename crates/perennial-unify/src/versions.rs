@@ -21,7 +21,7 @@ pub(crate) struct Known {
     pub(crate) orders: Orders,
     /// By signature, an element of its group.
     pub(crate) elements: Vec<u32>,
-    /// By signature, whether an earlier run has read a record of it, as far as any is known to have been.
+    /// By signature, whether an earlier run may have read a record of it.
     before: Vec<bool>,
     pub(crate) words: Words,
     pub(crate) warned: Vec<Warned>,
@@ -65,15 +65,15 @@ pub(crate) struct Warned {
 }
 
 impl Known {
-    /// Whether an earlier run has read a record of the signature, and this one has not read it anew.
+    /// Whether an earlier run may have read a record of the signature.
     pub(crate) fn before(&self, signature: SignatureId) -> bool {
         self.before.get(signature.number() as usize) == Some(&true)
     }
 
-    fn person(&mut self, signature: Option<SignatureId>, element: u32, stored: bool) -> u32 {
+    fn person(&mut self, signature: Option<SignatureId>, element: u32, before: bool) -> u32 {
         let Some(signature) = signature else { return NOBODY };
         let at = signature.number() as usize;
-        if stored {
+        if before {
             self.before.resize(self.before.len().max(at + 1), false);
             if let Some(slot) = self.before.get_mut(at) {
                 *slot = true;
@@ -170,7 +170,9 @@ pub(crate) fn keyed(
         } else {
             None
         };
-        let known_before = all.iter().any(|row| stored(*row));
+        let known_before = all
+            .iter()
+            .any(|row| staged.before.get(rows.file(*row)) == Some(&true));
         let number = known.person(signature, rows.element(*newest), known_before);
         if kind == Kind::Order {
             known.orders.insert(rows.key(*newest), number);
@@ -235,7 +237,7 @@ pub(crate) fn unkeyed(
             if set != SetId::EMPTY || matches!(kind, Kind::Profile | Kind::Order) {
                 place(&mut key, path_of(manifest, file), rows.row(row));
                 let signature = person(graph, kind, staged.source, set, rows.time(row), &key)?;
-                let known_before = staged.stored.get(file) == Some(&true);
+                let known_before = staged.before.get(file) == Some(&true);
                 number = known.person(signature, rows.element(row), known_before);
                 if kind == Kind::Order {
                     known.orders.insert(&key, number);

@@ -178,7 +178,7 @@ pub(super) fn run_with(
         for ((source, key), id) in previous.iter().flat_map(|run| &run.customer_of) {
             let time = previous.map_or(0, |run| run.times[&(*source, key.clone())]);
             if let Some(id) = id {
-                partition.belonged(*id, SOURCES[usize::from(*source)].0, key, time);
+                partition.belonged(&id.to_string(), SOURCES[usize::from(*source)].0, key, time);
             }
         }
     }

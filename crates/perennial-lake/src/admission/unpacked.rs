@@ -14,7 +14,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, RowGroupMeta
 use parquet::file::serialized_reader::SerializedPageReader;
 
 use crate::admission::source::Source;
-use crate::admission::{Rejection, check_pages, shown};
+use crate::admission::{PREFETCH, Rejection, check_pages, shown};
 
 /// What any file may unpack to.
 const LEAST: u64 = 256 << 20;
@@ -33,7 +33,12 @@ pub fn most_unpacked(size: u64) -> u64 {
 
 /// Refuses a file whose copied values take more than [`most_unpacked`]. Of nearly all files the longest entries of the
 /// dictionaries, one page of a column chunk, show that they do not; where they cannot, the values are counted.
+/// Files that are not in memory by now are left to the sample: what they may unpack to is no small amount, and each page of
+/// theirs is a request.
 pub(super) fn check(source: &Source, arrow: &ArrowReaderMetadata, size: u64) -> Result<(), Rejection> {
+    if size > PREFETCH {
+        return Ok(());
+    }
     let bound = most_unpacked(size);
     let (metadata, leaves) = (arrow.metadata(), arrow.parquet_schema());
     for (root, field) in arrow.schema().fields().iter().enumerate() {
@@ -67,9 +72,11 @@ pub(super) fn check(source: &Source, arrow: &ArrowReaderMetadata, size: u64) -> 
 fn is_copied(metadata: &ParquetMetaData, leaf: usize) -> bool {
     let column = metadata.file_metadata().schema_descr().column(leaf);
     match column.physical_type() {
-        Type::BYTE_ARRAY => {
-            column.path().parts().len() > 1 || chunks(metadata, leaf).any(|(_, chunk)| chunk.repeats())
-        }
+        Type::BYTE_ARRAY => match chunks(metadata, leaf).any(|(_, chunk)| chunk.repeats()) {
+            // A record of a list is decoded as a whole, whatever it takes: the sample, which ends at 2 GiB, judges those.
+            true => column.max_rep_level() == 0,
+            false => column.path().parts().len() > 1,
+        },
         Type::FIXED_LEN_BYTE_ARRAY => column.type_length() > NARROW,
         _ => false,
     }
@@ -97,6 +104,7 @@ impl Chunk<'_> {
         let longest = match self.chunk.column_type() {
             Type::FIXED_LEN_BYTE_ARRAY => u64::from(self.chunk.column_descr().type_length().unsigned_abs()),
             _ if self.repeats() => u64::MAX,
+            _ if self.chunk.dictionary_page_offset().is_none() => 0,
             _ => self.longest_entry(source)?,
         };
         // What is in no dictionary stands in a page.
