@@ -90,7 +90,8 @@ fn purchases_that_land_in_pieces_are_those_that_land_at_once() {
     }
     let (_, kept) = pieces.answers(false, &queries);
     assert!(parts > PIECES / 2, "{parts} runs worked out a part only");
-    assert!(dead > PIECES / 2, "{dead} runs died");
+    // A run that has committed may end before it would die.
+    assert!(dead > PIECES * 4 / 5, "{dead} runs died");
     for ((query, kept), at_once) in queries.iter().zip(&kept).zip(&at_once) {
         assert!(
             kept == at_once,

@@ -303,14 +303,6 @@ fn a_record_that_leaves_with_no_identifier_of_its_own_is_told_as_a_split() {
     assert!(full && blocked == apart, "{blocked:?}");
     assert_eq!(told, [split(2, "override"), merged, split(4, "configuration")]);
 
-    // An earlier record takes the middle of a star of links, which ends for nobody.
-    for (path, row) in [
-        ("crm/b.parquet", "d zoe@x.de - 2026-01-02"),
-        ("crm/c.parquet", "e zoe@x.de - 2026-01-01"),
-    ] {
-        land(&lake, path, &rows(&[row]));
-        look();
-    }
     // When the two were linked, by the address.
     let links = "SELECT source_a, record_a, source_b, record_b, reason, value, from_snapshot, to_snapshot, \
                  valid_from < valid_to FROM identity_link_history ORDER BY from_snapshot";

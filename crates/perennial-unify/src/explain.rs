@@ -203,6 +203,11 @@ pub async fn explain_lifecycle(
         }
         known.push(shown);
     }
+    let unknown = || {
+        wrong(format!("customer \"{id}\" was not known at {at}"))
+            .with_hint("lifecycle_history begins at the first sight of a customer.")
+    };
+    let interval = interval.ok_or_else(unknown)?;
     let model = with_population(engine, StageModel::from_config(&config.lifecycle)?).await?;
     // Of what was corrected later, what was known then counts.
     asking
@@ -211,11 +216,7 @@ pub async fn explain_lifecycle(
     let mut facts = asking.facts(&config, &model, &of).await?;
     facts.first_seen_at = first.unwrap_or(i64::MAX);
     let rules = Evaluator::new(&model).explain(&facts.borrowed(), instant);
-    let (Some(interval), Some(rules)) = (interval, rules) else {
-        return Err(wrong(format!("customer \"{id}\" was not known at {at}"))
-            .with_hint("lifecycle_history begins at the first sight of a customer.")
-            .into());
-    };
+    let rules = rules.ok_or_else(unknown)?;
     Ok(LifecycleExplanation {
         customer_id: id,
         at,

@@ -1,7 +1,7 @@
 //! Golden records: one row per customer, each trait by its survivorship rule, and where each value came from.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use perennial_identity::{OverrideLink, Record};
 use crate::bucket::Shared;
 use crate::columns::{Facts, counts, instants, text_lists, texts, written_schema};
 use crate::error::Result;
-use crate::past::{Past, Times, text, value};
+use crate::past::{Past, Times};
 use crate::route::CANONICAL;
 
 /// The golden records of a bucket.
@@ -65,17 +65,8 @@ pub(crate) async fn golden(
     );
     let customers_table = customers_table(shared, customers.clone(), &added)?;
     let links = links(shared, customers, &past.links)?;
-    let linked = linked(&links);
-    // A record that another link joins is joined still; and those of a set that one record stands for are no pair.
-    let made_good = |link: &RecordBatch, row: usize| {
-        let of = |name| value(text(link, name), row);
-        match (of("customer_id"), of("source_b"), of("record_b")) {
-            (Some(customer), Some(source), Some(record)) => linked.contains(&(customer, source, record)),
-            _ => true,
-        }
-    };
-    let link_history = past.links.history(&links, made_good).await?;
-    let history = past.identities.history(&identities, |_, _| false).await?;
+    let link_history = past.links.history(&links).await?;
+    let history = past.identities.history(&identities).await?;
     Ok(Golden {
         added,
         customers: customers_table,
@@ -153,18 +144,6 @@ fn identities(
         None => RecordBatch::new_empty(Arc::new(Schema::empty())),
     };
     Ok((best, batch))
-}
-
-/// The records that links name, with their customers and sources.
-fn linked(links: &RecordBatch) -> HashSet<(&str, &str, &str)> {
-    let customers = text(links, "customer_id");
-    let sides = [("source_a", "record_a"), ("source_b", "record_b")];
-    let of_side = |(source, record)| {
-        let (source, record) = (text(links, source), text(links, record));
-        (0..links.num_rows())
-            .filter_map(move |row| Some((value(customers, row)?, value(source, row)?, value(record, row)?)))
-    };
-    sides.into_iter().flat_map(of_side).collect()
 }
 
 /// Two records of one customer, and why they are.

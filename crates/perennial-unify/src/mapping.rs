@@ -1,5 +1,6 @@
 //! From the columns of a source to the canonical columns of its kind.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -12,7 +13,7 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use perennial_base::Kind;
-use perennial_base::clock::{DAY, HAPPENS};
+use perennial_base::clock::HAPPENS;
 use perennial_base::relation::ColumnType;
 use perennial_engine::schema::data_type;
 
@@ -283,8 +284,7 @@ impl Mapping {
             if column.required {
                 require(&|row| array.is_valid(row), missing(&column.name));
                 if let Some(days) = array.as_primitive_opt::<Date32Type>() {
-                    let midnight = |row: usize| i64::from(days.value(row)).checked_mul(DAY);
-                    let happens = |row: usize| midnight(row).is_some_and(|at| HAPPENS.contains(&at));
+                    let happens = |row: usize| DAYS.contains(&days.value(row));
                     require(&happens, out_of_range(&column.name));
                 }
             }
@@ -394,6 +394,9 @@ fn missing(column: &str) -> &'static str {
         _ => "a required column is NULL",
     }
 }
+
+/// 1900-01-01 to 2199-12-31, as days since 1970-01-01.
+const DAYS: Range<i32> = -25_567..84_006;
 
 /// Whether an instant, if there is one, is one at which something can have happened.
 fn in_range(instants: &Option<TimestampMicrosecondArray>, row: usize) -> bool {

@@ -189,13 +189,8 @@ impl Times {
             .unwrap_or((self.before.moment, self.before.number as i64))
     }
 
-    /// The times that are over: those known before, and those of what `now`, the table of what holds, has no more, but for
-    /// rows that another one makes good.
-    pub(crate) async fn history(
-        self,
-        now: &RecordBatch,
-        made_good: impl Fn(&RecordBatch, usize) -> bool,
-    ) -> Result<RecordBatch> {
+    /// The times that are over: those known before, and those of what `now`, the table of what holds, has no more.
+    pub(crate) async fn history(self, now: &RecordBatch) -> Result<RecordBatch> {
         let Some(relation) = relation(PUBLIC, self.of.over) else {
             return Ok(RecordBatch::new_empty(Arc::new(Schema::empty())));
         };
@@ -211,10 +206,8 @@ impl Times {
         // Mostly all of it holds on, and is not read again.
         if self.since.keys().any(|hash| !current.contains(hash)) {
             for batch in before.rows(self.of.now, self.of, &SINCE, self.bucket).await? {
-                let gone = hashes(&batch, self.of).into_iter().enumerate();
-                let gone: BooleanArray = gone
-                    .map(|(row, hash)| Some(!current.contains(&hash) && !made_good(&batch, row)))
-                    .collect();
+                let hashes = hashes(&batch, self.of).into_iter();
+                let gone: BooleanArray = hashes.map(|hash| Some(!current.contains(&hash))).collect();
                 let rows = gone.true_count();
                 let mut columns = filter_record_batch(&batch, &gone)?.columns().to_vec();
                 let Some(snapshot) = columns.pop() else { continue };
@@ -250,11 +243,11 @@ fn instant<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a TimestampMicros
         .as_primitive_opt::<TimestampMicrosecondType>()
 }
 
-pub(crate) fn text<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
+fn text<'a>(batch: &'a RecordBatch, name: &str) -> Option<&'a StringArray> {
     batch.column_by_name(name)?.as_string_opt::<i32>()
 }
 
-pub(crate) fn value(column: Option<&StringArray>, row: usize) -> Option<&str> {
+fn value(column: Option<&StringArray>, row: usize) -> Option<&str> {
     column
         .filter(|column| column.is_valid(row))
         .map(|column| column.value(row))

@@ -95,7 +95,7 @@ pub(super) const IDENTITY_LINKS: Relation = Relation {
 pub(super) const IDENTITY_LINK_HISTORY: Relation = Relation {
     schema: PUBLIC,
     name: "identity_link_history",
-    comment: "One row per time in which a pair of records was joined, of which the later is the customer's no more",
+    comment: "One row per time in which identity_links told a pair of records as joined, and does no more",
     columns: &[
         CUSTOMER_ID,
         not_null("source_a", Text, "Source of the earlier record"),

@@ -1,4 +1,4 @@
-//! What values take that are copied when a file is read: those inside of lists and structs, those of a fixed width, and those
+//! What values take that are copied when a file is read: those inside of structs, those of a fixed width, and those
 //! that repeat the beginning of the one before. What they come to has to be known before. Other texts and bytes point to a
 //! page or a dictionary, and are counted as they are read.
 
@@ -71,12 +71,14 @@ pub(super) fn check(source: &Source, arrow: &ArrowReaderMetadata, size: u64) -> 
 
 fn is_copied(metadata: &ParquetMetaData, leaf: usize) -> bool {
     let column = metadata.file_metadata().schema_descr().column(leaf);
+    // A record of a list is decoded as a whole, whatever it takes: the sample, which ends at 2 GiB, judges those.
+    if column.max_rep_level() > 0 {
+        return false;
+    }
     match column.physical_type() {
-        Type::BYTE_ARRAY => match chunks(metadata, leaf).any(|(_, chunk)| chunk.repeats()) {
-            // A record of a list is decoded as a whole, whatever it takes: the sample, which ends at 2 GiB, judges those.
-            true => column.max_rep_level() == 0,
-            false => column.path().parts().len() > 1,
-        },
+        Type::BYTE_ARRAY => {
+            column.path().parts().len() > 1 || chunks(metadata, leaf).any(|(_, chunk)| chunk.repeats())
+        }
         Type::FIXED_LEN_BYTE_ARRAY => column.type_length() > NARROW,
         _ => false,
     }
@@ -104,7 +106,6 @@ impl Chunk<'_> {
         let longest = match self.chunk.column_type() {
             Type::FIXED_LEN_BYTE_ARRAY => u64::from(self.chunk.column_descr().type_length().unsigned_abs()),
             _ if self.repeats() => u64::MAX,
-            _ if self.chunk.dictionary_page_offset().is_none() => 0,
             _ => self.longest_entry(source)?,
         };
         // What is in no dictionary stands in a page.
