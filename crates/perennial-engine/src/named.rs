@@ -53,7 +53,7 @@ pub(crate) fn in_file(lake: &Lake, location: &Path, error: DataFusionError) -> D
 }
 
 /// The error as it was before its file was named.
-pub fn nameless(error: DataFusionError) -> DataFusionError {
+pub fn without_file(error: DataFusionError) -> DataFusionError {
     match error {
         DataFusionError::External(inner) => match inner.downcast::<InFile>() {
             Ok(named) => named.error,

@@ -440,6 +440,14 @@ mod tests {
         assert_eq!(end_of(error), long);
         let error = || Err(ArrowError::ComputeError("byte array offset overflow".to_owned()).into());
         assert_eq!(end_of(error), long);
+        // A value of a user that has those words is no such text.
+        let error = || {
+            Err(ArrowError::CastError(
+                "Cannot cast string 'offset overflow' to value of Int32 type".to_owned(),
+            )
+            .into())
+        };
+        assert_ne!(end_of(error).0, ErrorClass::TooLarge);
         let defect = (ErrorClass::Internal, "internal error".to_owned());
         assert_eq!(end_of(|| panic!("index out of bounds")), defect);
     }

@@ -1,6 +1,8 @@
 //! The partition into customers, before they have names.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
 
@@ -31,10 +33,8 @@ use crate::{
 /// two records that a person says are different, its founding record tells:
 ///
 /// ```text
-/// if partition.asks_for_founders(before) {
-///     for (id, source, key, time) in previous records {
-///         partition.belonged(id, source, key, time);
-///     }
+/// for (id, source, key, time) in previous records of partition.asks_for_founders(before) {
+///     partition.belonged(id, source, key, time);
 /// }
 /// ```
 #[derive(Debug)]
@@ -149,11 +149,12 @@ impl Partition {
                 || self.previous.as_slice().iter().zip(&self.places).any(orphan))
     }
 
-    /// Whether there are customers without a published id whose founding record was there `before`: the previous snapshot
-    /// knows whose it was then.
-    pub fn asks_for_founders(&mut self, before: impl Fn(SignatureId) -> bool) -> bool {
+    /// The sources of the founding records of customers without a published id, as far as those were there `before`: the
+    /// previous snapshot knows whose they were then.
+    pub fn asks_for_founders(&mut self, before: impl Fn(SignatureId) -> bool) -> BTreeSet<Arc<str>> {
+        let mut sources = BTreeSet::new();
         if self.previous.is_empty() {
-            return false;
+            return sources;
         }
         for (component, founder) in (0..).zip(&self.founders) {
             if !self.founded[component as usize] && before(SignatureId(*founder)) {
@@ -162,9 +163,12 @@ impl Partition {
                 let key = self.graph.key(signature);
                 self.asked
                     .insert(known_again(source, &key, signature.first_at), component);
+                if !sources.contains(&source.name) {
+                    sources.insert(Arc::clone(&source.name));
+                }
             }
         }
-        !self.asked.is_empty()
+        sources
     }
 
     /// Tells whose a record was in the previous snapshot, by the text of the id: the customer that it founds now was a part

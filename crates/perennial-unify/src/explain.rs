@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::DataType;
+use perennial_base::clock::DAY;
 use perennial_base::config::Window;
 use perennial_base::{Config, ErrorClass, Kind};
 use perennial_engine::functions::table::literal;
@@ -19,8 +20,6 @@ use crate::population;
 use crate::run::READ_MEMORY;
 use crate::stages::subscription_status;
 use crate::stored::Tables;
-
-const DAY: f64 = 86_400_000_000.0;
 
 /// Why a customer is in a stage at a moment. Instants are as SQL shows them in UTC.
 #[derive(Debug, Clone)]
@@ -120,7 +119,7 @@ impl LifecycleExplanation {
         else {
             return None;
         };
-        let days = window.length as f64 / DAY;
+        let days = window.length as f64 / DAY as f64;
         let why = match window.gap {
             None => "its max: no customer had ordered twice before the month began".to_owned(),
             Some(gap) => {
@@ -136,7 +135,7 @@ impl LifecycleExplanation {
                 };
                 format!(
                     "{gap_multiple} × {:.2} days, the median gap {whose}{end}",
-                    gap as f64 / DAY
+                    gap as f64 / DAY as f64
                 )
             }
         };

@@ -1,6 +1,6 @@
 //! What a run keeps for the next one: the published customer ids, and who has been in a segment since when.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use arrow::array::{
 };
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
+use perennial_base::config::Config;
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_base::{ErrorClass, Kind};
 use perennial_identity::{
@@ -198,7 +199,7 @@ pub(crate) async fn tell(
     tables: &Tables,
     manifest: Option<&Manifest>,
     touched: Option<&Touched>,
-    rules: &Rules,
+    (config, rules): (&Config, &Rules),
     before: impl Fn(SignatureId) -> bool,
 ) -> Result<()> {
     if partition.asks_for_previous() {
@@ -213,8 +214,14 @@ pub(crate) async fn tell(
         })
         .await?;
     }
-    if partition.asks_for_founders(before) {
-        records(tables, manifest, touched, |id, source, key, time| {
+    let asked = partition.asks_for_founders(before);
+    let sources = config.sources.iter();
+    let kinds: BTreeSet<Kind> = sources
+        .filter(|source| asked.contains(source.name.as_str()))
+        .map(|source| source.kind)
+        .collect();
+    for kind in kinds {
+        records(kind, tables, manifest, touched, |id, source, key, time| {
             partition.belonged(id, source, key, time);
         })
         .await?;
@@ -222,36 +229,33 @@ pub(crate) async fn tell(
     Ok(())
 }
 
-/// Calls `with` for the record of a customer in the snapshot before, or in the touched groups of it: id, source, key as the
-/// graph knows it, and time.
+/// Calls `with` for the records of a kind in the snapshot before, or in the touched groups of it, that are a customer's: id,
+/// source, key as the graph knows it, and time.
 async fn records(
+    kind: Kind,
     tables: &Tables,
     manifest: Option<&Manifest>,
     touched: Option<&Touched>,
     mut with: impl FnMut(&str, &str, &str, i64),
 ) -> Result<()> {
-    for kind in Kind::ALL.into_iter().filter(|kind| kind.person_bearing()) {
-        let (name, key) = match kind {
-            Kind::Profile => ("profiles", "record_key"),
-            Kind::Order => ("orders", "order_id"),
-            Kind::Subscription => ("subscriptions", "subscription_id"),
-            kind => (kind.relation().unwrap_or_default(), "record_key"),
-        };
-        let columns = ["customer_id", "source", key, "time"];
-        for file in tables
-            .files(manifest, &format!("{PUBLIC}.{name}"), touched)
-            .await?
-        {
-            for batch in file.rows(&columns).await? {
-                let text = |column: usize| batch.column(column).as_string::<i32>();
-                let (owner, source, key) = (text(0), text(1), text(2));
-                let time = batch.column(3).as_primitive::<TimestampMicrosecondType>();
-                for row in (0..batch.num_rows()).filter(|row| owner.is_valid(*row)) {
-                    let (key, time) = (key.value(row), time.value(row));
-                    let of_moment = (kind == Kind::Subscription).then(|| change_key(key, time));
-                    let key = of_moment.as_deref().unwrap_or(key);
-                    with(owner.value(row), source.value(row), key, time);
-                }
+    let (name, key) = match kind {
+        Kind::Profile => ("profiles", "record_key"),
+        Kind::Order => ("orders", "order_id"),
+        Kind::Subscription => ("subscriptions", "subscription_id"),
+        kind => (kind.relation().unwrap_or_default(), "record_key"),
+    };
+    let columns = ["customer_id", "source", key, "time"];
+    let table = format!("{PUBLIC}.{name}");
+    for file in tables.files(manifest, &table, touched).await? {
+        for batch in file.rows(&columns).await? {
+            let text = |column: usize| batch.column(column).as_string::<i32>();
+            let (owner, source, key) = (text(0), text(1), text(2));
+            let time = batch.column(3).as_primitive::<TimestampMicrosecondType>();
+            for row in (0..batch.num_rows()).filter(|row| owner.is_valid(*row)) {
+                let (key, time) = (key.value(row), time.value(row));
+                let of_moment = (kind == Kind::Subscription).then(|| change_key(key, time));
+                let key = of_moment.as_deref().unwrap_or(key);
+                with(owner.value(row), source.value(row), key, time);
             }
         }
     }

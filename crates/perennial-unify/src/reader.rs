@@ -16,7 +16,7 @@ use futures::{FutureExt, StreamExt};
 use object_store::ObjectStoreExt;
 use parking_lot::Mutex;
 use perennial_base::{ErrorClass, Kind, UserError};
-use perennial_engine::named::nameless;
+use perennial_engine::named::without_file;
 use perennial_engine::pinned::{lake_error, store_error};
 use perennial_engine::provider::FileTable;
 use perennial_identity::{Batch, GraphBuilder, Normaliser, Outcome, Rules, SetId};
@@ -349,7 +349,7 @@ fn caused_by<E: std::error::Error + 'static>(error: &(dyn std::error::Error + 's
 /// An engine error in one line, for the reason of a quarantine.
 pub(crate) fn described(error: DataFusionError) -> String {
     // Whoever reads the reason sees the file beside it.
-    let error = perennial_engine::Error::from(nameless(error));
+    let error = perennial_engine::Error::from(without_file(error));
     match error.detail() {
         Some(detail) => format!("{error} ({})", detail.trim_end_matches('.')),
         None => error.to_string(),

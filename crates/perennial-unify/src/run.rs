@@ -508,6 +508,7 @@ impl Committing<'_> {
         let graph = Arc::try_unwrap(graph).map_err(|_| held("identity graph"))?;
         let mut partition = graph.into_inner().resolve()?;
         let before = |signature| known.before(signature);
+        let rules = (self.config.as_ref(), rules);
         published::tell(&mut partition, stored, self.previous, touched, rules, before).await?;
         Ok(partition.publish(self.number, self.now)?)
     }

@@ -1,7 +1,14 @@
 //! The relations about identities.
 
 use super::ColumnType::{Int, Text, TextList, Timestamp};
-use super::{CUSTOMER_ID, PUBLIC, RECORD_KEY, Relation, SOURCE, TIME, not_null, null};
+use super::{CUSTOMER_ID, Column, PUBLIC, RECORD_KEY, Relation, SOURCE, TIME, not_null, null};
+
+/// The columns of a link.
+const SOURCE_A: Column = not_null("source_a", Text, "Source of the earlier record");
+const RECORD_A: Column = not_null("record_a", Text, "Key of the earlier record");
+const SOURCE_B: Column = not_null("source_b", Text, "Source of the later record");
+const SHARED_TYPE: Column = null("type", Text, "Type of the identifier shared");
+const SHARED_VALUE: Column = null("value", Text, "The value shared, normalised");
 
 pub(super) const IDENTITIES: Relation = Relation {
     schema: PUBLIC,
@@ -55,9 +62,9 @@ pub(super) const IDENTITY_LINKS: Relation = Relation {
     comment: "One row per pair of records joined: why they are one person",
     columns: &[
         CUSTOMER_ID,
-        not_null("source_a", Text, "Source of the earlier record"),
-        not_null("record_a", Text, "Key of the earlier record"),
-        not_null("source_b", Text, "Source of the later record"),
+        SOURCE_A,
+        RECORD_A,
+        SOURCE_B,
         null(
             "record_b",
             Text,
@@ -68,8 +75,8 @@ pub(super) const IDENTITY_LINKS: Relation = Relation {
             Text,
             "shared_identifier; equal_identifiers: of one source with the same identifiers; override: a person says that they are one",
         ),
-        null("type", Text, "Type of the identifier shared"),
-        null("value", Text, "The value shared, normalised"),
+        SHARED_TYPE,
+        SHARED_VALUE,
         not_null(
             "linked_at",
             Timestamp,
@@ -98,13 +105,13 @@ pub(super) const IDENTITY_LINK_HISTORY: Relation = Relation {
     comment: "One row per time in which identity_links told a pair of records as joined, and does no more",
     columns: &[
         CUSTOMER_ID,
-        not_null("source_a", Text, "Source of the earlier record"),
-        not_null("record_a", Text, "Key of the earlier record"),
-        not_null("source_b", Text, "Source of the later record"),
+        SOURCE_A,
+        RECORD_A,
+        SOURCE_B,
         null("record_b", Text, "Key of the later record, as in identity_links"),
         not_null("reason", Text, "As in identity_links"),
-        null("type", Text, "Type of the identifier shared"),
-        null("value", Text, "The value shared, normalised"),
+        SHARED_TYPE,
+        SHARED_VALUE,
         not_null("valid_from", Timestamp, "Since when it was told"),
         not_null("valid_to", Timestamp, "Until when"),
         not_null("from_snapshot", Int, "The first snapshot that told it"),

@@ -22,7 +22,12 @@ pub(super) fn exhausted(message: &str) -> Error {
 /// The error of a text, or of texts of one column together, for which an array has no offsets. Arrow says so in errors and in
 /// panics (`arrow_array::builder::GenericByteBuilder::next_offset`).
 pub(crate) fn too_long(message: &str) -> Option<Error> {
-    let message = message.to_ascii_lowercase();
+    // What stands in quotation marks is of a user.
+    let message = message
+        .split(['\'', '"'])
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     let known = ["offset overflow", "exceeds u32::max", "block too large"];
     known.iter().any(|text| message.contains(text)).then(|| {
         Error::new(

@@ -174,12 +174,12 @@ pub(super) fn run_with(
     } else {
         assert_eq!(orphans, []);
     }
-    if partition.asks_for_founders(|_| true) {
-        for ((source, key), id) in previous.iter().flat_map(|run| &run.customer_of) {
-            let time = previous.map_or(0, |run| run.times[&(*source, key.clone())]);
-            if let Some(id) = id {
-                partition.belonged(&id.to_string(), SOURCES[usize::from(*source)].0, key, time);
-            }
+    let asked = partition.asks_for_founders(|_| true);
+    for ((source, key), id) in previous.iter().flat_map(|run| &run.customer_of) {
+        let (name, _) = SOURCES[usize::from(*source)];
+        let time = previous.map_or(0, |run| run.times[&(*source, key.clone())]);
+        if let Some(id) = id.filter(|_| asked.contains(name)) {
+            partition.belonged(&id.to_string(), name, key, time);
         }
     }
     let resolution = partition.publish(snapshot, snapshot as i64 * 10).unwrap();

@@ -423,7 +423,7 @@ impl Region {
         if self.get(&Q::Closed) == Some(&Range::Set(YES)) {
             self.allow(Q::Count(Kind::Closing), at_least(1));
         }
-        // Of counts within world, each bounds the others.
+        // Of counts within lengths of time, each bounds the others.
         let quantities: Vec<Q> = self
             .allowed
             .iter()
