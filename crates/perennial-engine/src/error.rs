@@ -292,6 +292,11 @@ fn translate_schema(error: &SchemaError) -> Error {
             let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
             match nearest_column(&field.name, names) {
                 Some(near) if near != field.name => {
+                    let column = valid_fields.iter().find(|column| column.name == near);
+                    let near = match column.and_then(|column| column.relation.as_ref()) {
+                        Some(relation) => format!("{}.{near}", relation.table()),
+                        None => near.to_owned(),
+                    };
                     error.with_hint(format!("Perhaps you meant to reference the column \"{near}\"."))
                 }
                 _ => error,

@@ -19,6 +19,9 @@ pub struct Manifest {
     pub number: u64,
     /// The snapshot that this one was made from; none for the first.
     pub parent: Option<u64>,
+    /// The writer of that snapshot; none for the first, and in documents that are older than this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent_writer: Option<String>,
     /// When the run that made it asked for the commit.
     #[serde(with = "instant")]
     pub committed_at: i64,
@@ -81,6 +84,7 @@ impl Manifest {
             format: Self::FORMAT,
             number,
             parent: parent.map(|parent| parent.number),
+            parent_writer: parent.map(|parent| parent.writer.clone()),
             committed_at: 0,
             writer: writer.into(),
             config_hash: config_hash.into(),

@@ -190,10 +190,12 @@ impl Snapshots {
                 .store()
                 .put_opts(&path, payload.clone(), create_only())
                 .await;
-            let Err(error) = put else { return Ok(Commit::Done) };
+            let Err(error) = put else {
+                return self.confirmed(manifest).await;
+            };
             // Whatever the store said, what counts is what is there now.
             match self.read(manifest.number).await {
-                Ok(stored) if stored.writer == manifest.writer => return Ok(Commit::Done),
+                Ok(stored) if stored.writer == manifest.writer => return self.confirmed(manifest).await,
                 Ok(_) | Err(Error::DamagedSnapshot { .. } | Error::NewerFormat { .. }) => {
                     let newest = self.newest_number(0).await?.unwrap_or(manifest.number);
                     return Ok(Commit::Conflict { newest });
@@ -430,6 +432,33 @@ impl Snapshots {
             Ok(stored) if stored.writer == manifest.writer => Ok(Commit::Done),
             Err(error @ (Error::Unavailable { .. } | Error::NotAllowed { .. })) => Err(error),
             _ => Ok(Commit::Conflict { newest }),
+        }
+    }
+
+    /// Looks whether what was created is in force. A writer that stood still between its look and its write creates a name
+    /// that was given before, when the snapshot of that name has been collected meanwhile.
+    async fn confirmed(&self, manifest: &Manifest) -> Result<Commit> {
+        let newest = self.newest_number(0).await?.unwrap_or(manifest.number);
+        if newest <= manifest.number {
+            return Ok(Commit::Done);
+        }
+        let unconfirmed = |reason: String| Error::Unconfirmed {
+            number: manifest.number,
+            reason,
+        };
+        let next = self
+            .read(manifest.number + 1)
+            .await
+            .map_err(|error| unconfirmed(format!("there is a newer one, and of the next one {error}")))?;
+        match next.parent_writer {
+            Some(parent) if parent != manifest.writer => {
+                // Nobody builds on it, and its files go with this run.
+                let path = self.lake.path(&snapshot_path(manifest.number))?;
+                let removed = self.lake.store().delete(&path).await;
+                removed.map_err(|error| unconfirmed(format!("it is behind others, and stays: {error}")))?;
+                Ok(Commit::Conflict { newest })
+            }
+            _ => Ok(Commit::Done),
         }
     }
 

@@ -24,6 +24,7 @@ usage: cargo xtask <task>
 
   ci [--explain] [STEP…]   what CI runs, or the steps named; --explain prints them
   test [ARGUMENT…]         set up what the tests need and run them; arguments go to cargo test
+  clients [ARGUMENT…]      every client against the binary and against PostgreSQL; arguments go to cargo test
   faults [ARGUMENT…]       every fault against the binary and against PostgreSQL; arguments go to cargo test
   setup                    install what the tests need, once, outside of the clone
   tidy                     the rules of the house that need no compiler
@@ -59,6 +60,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
     match (task.as_str(), rest) {
         ("ci", steps) => ci::run(&repository, steps),
         ("test", arguments) => suite::run(&repository, arguments),
+        ("clients", arguments) => suite::clients(&repository, arguments),
         ("faults", arguments) => suite::faults(&repository, arguments),
         ("setup", []) => setup::run().map(|_| ()),
         ("tidy", []) => tidy::run(&repository),

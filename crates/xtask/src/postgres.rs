@@ -1,6 +1,7 @@
-//! A PostgreSQL of the tests' own: fresh, on a Unix socket in a temporary folder, gone afterwards.
+//! A PostgreSQL of the tests' own: fresh, on a Unix socket in a temporary folder and a port of this machine, gone afterwards.
 
 use std::fs;
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,13 +12,15 @@ use anyhow::{Context, Result};
 use crate::shell::{output, wait_until};
 
 /// The superuser of the tests is who it says; every other role has a password, as the faults of log-ins need it.
-const HBA: &str = "local all perennial trust\nlocal all all scram-sha-256\n";
+const HBA: &str =
+    "local all perennial trust\nlocal all all scram-sha-256\nhost all all 127.0.0.1/32 scram-sha-256\n";
 
 /// A running server. It is stopped and its folder removed when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Cluster {
     programs: PathBuf,
     folder: PathBuf,
+    port: u16,
     owner: Option<Owner>,
     server: Child,
 }
@@ -61,13 +64,18 @@ impl Cluster {
 
         fs::write(data.join("pg_hba.conf"), HBA)?;
 
+        // Free a moment ago: nobody else is given it so soon again.
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
         let mut command = Command::new(programs.join("postgres"));
         as_owner(&mut command, owner)
             .arg("-D")
             .arg(&data)
             .arg("-k")
             .arg(folder)
-            .args(["-c", "listen_addresses=", "-c", "fsync=off", "-c", "timezone=UTC"])
+            .arg("-p")
+            .arg(port.to_string())
+            .args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off"])
+            .args(["-c", "timezone=UTC"])
             // Faults wait for it.
             .args(["-c", "authentication_timeout=3s"])
             .stdout(Stdio::null())
@@ -76,6 +84,7 @@ impl Cluster {
         let mut cluster = Self {
             programs: programs.to_owned(),
             folder: folder.to_owned(),
+            port,
             owner,
             server,
         };
@@ -85,19 +94,25 @@ impl Cluster {
 
     /// Where a client finds the server.
     pub(crate) fn connection_string(&self) -> String {
-        format!("host={} user=perennial dbname=postgres", self.folder.display())
+        let Self { folder, port, .. } = self;
+        format!(
+            "host={} port={port} user=perennial dbname=postgres",
+            folder.display()
+        )
     }
 
     fn wait(&mut self) -> Result<()> {
         let Self {
             programs,
             folder,
+            port,
             server,
             ..
         } = self;
         let ready = || {
             let mut ready = Command::new(programs.join("pg_isready"));
-            output(ready.arg("--quiet").arg("--host").arg(&*folder)).is_ok()
+            ready.arg("--quiet").arg("--host").arg(&*folder);
+            output(ready.arg("--port").arg(port.to_string())).is_ok()
         };
         wait_until(server, ready).with_context(|| {
             let log = fs::read_to_string(folder.join("log")).unwrap_or_default();

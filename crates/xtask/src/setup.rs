@@ -42,15 +42,10 @@ impl Tools {
     }
 }
 
-/// The drivers that the client tests use, and the databases that answer beside us.
-const PYTHON_PACKAGES: &str = "\
-asyncpg==0.32.0
-duckdb==2.0.0
-numpy==2.4.6
-psycopg[binary]==3.3.9
-psycopg2-binary==2.9.13
-SQLAlchemy==2.1.9
-";
+/// The drivers that suites of clients use, and the databases that answer beside us.
+const PYTHON_PACKAGES: &str = include_str!("../../perennial-cli/tests/clients/packages/python.txt");
+/// Those of suites for Node, which `cargo xtask clients` alone plays.
+const NODE_PACKAGES: &str = include_str!("../../perennial-cli/tests/clients/packages/node.txt");
 
 /// The S3 server of the store tests.
 const MOTO: &str = "moto[s3,server]==5.2.5\n";
@@ -189,14 +184,29 @@ fn install_python(folder: &Path, packages: &str) -> Result<PathBuf> {
 }
 
 fn install_azurite(folder: &Path) -> Result<PathBuf> {
-    once(folder, AZURITE, || {
+    install_node(folder, AZURITE)?;
+    Ok(folder.join("node_modules/azurite/dist/src/blob/main.js"))
+}
+
+/// Packages, a line each, in `node_modules` of the folder.
+fn install_node(folder: &Path, packages: &str) -> Result<()> {
+    once(folder, packages, || {
         fs::create_dir_all(folder)?;
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--silent", "--prefix"]);
-        output(npm.arg(folder).arg(AZURITE))?;
+        output(npm.arg(folder).args(packages.lines()))?;
         Ok(())
-    })?;
-    Ok(folder.join("node_modules/azurite/dist/src/blob/main.js"))
+    })
+}
+
+/// Installs what the suites of all clients need beside the tools of every test, and gives the variables that name it.
+///
+/// # Errors
+/// When something cannot be installed: whoever asks for all clients wants none left out.
+pub(crate) fn clients() -> Result<Vec<(&'static str, PathBuf)>> {
+    let node = cache_folder()?.join("tools/clients-node");
+    install_node(&node, NODE_PACKAGES)?;
+    Ok(vec![("PERENNIAL_TEST_NODE", node)])
 }
 
 /// Debian's driver, unpacked into `folder`: this needs no root, and no second Java.

@@ -17,6 +17,19 @@ const DATA: &str = "PERENNIAL_TEST_DATA";
 /// Names the file in which tests that are skipped say so.
 const SKIPPED: &str = "PERENNIAL_TEST_SKIPPED";
 
+/// The page of clients, and what stands above its rows.
+const CLIENTS: &str = "crates/perennial-pgserver/CLIENTS.md";
+const HEADING: &str = "\
+# Clients
+
+Written by `cargo xtask clients`. Each suite is what users of the client do; it is played by the client itself on PostgreSQL 15 and on
+Perennial with the same relations, and PostgreSQL's answers are the expected ones. Checks that differ are listed with their reasons in
+`crates/perennial-cli/tests/clients/differences.txt`.
+
+| client | version | checks | that differ | what is exercised |
+|---|---|---|---|---|
+";
+
 /// Runs `cargo test` over the workspace; `arguments` go to it. Nothing is printed after its last line.
 pub(crate) fn run(repository: &Repository, arguments: &[String]) -> Result<()> {
     let mut command = command(repository);
@@ -36,6 +49,40 @@ pub(crate) fn faults(repository: &Repository, arguments: &[String]) -> Result<()
         .args(arguments)
         .env("PERENNIAL_TEST_HEAVY", "1");
     with_tools(&mut command)
+}
+
+/// `cargo xtask clients`: the suites of all clients against the binary and against PostgreSQL; `arguments` go to `cargo test`.
+/// When all have been played, the page of clients is written from what came of them.
+pub(crate) fn clients(repository: &Repository, arguments: &[String]) -> Result<()> {
+    let results = std::env::temp_dir().join(format!("perennial-clients-{}", std::process::id()));
+    // One of a run that was killed says nothing of this one.
+    let _ = fs::remove_file(&results);
+    let mut command = command(repository);
+    command
+        .args(["--test", "clients"])
+        .args(arguments)
+        .envs(setup::clients()?)
+        .env("PERENNIAL_TEST_CLIENTS", &results);
+    let outcome = with_tools(&mut command);
+    let lines = fs::read_to_string(&results).unwrap_or_default();
+    // It is there only when a suite agreed.
+    let _ = fs::remove_file(results);
+    outcome?;
+    if arguments.is_empty() {
+        fs::write(repository.root.join(CLIENTS), page(&lines))?;
+        say(CLIENTS);
+    }
+    Ok(())
+}
+
+/// The page of clients from the lines of their suites.
+fn page(lines: &str) -> String {
+    let mut rows: Vec<String> = lines
+        .lines()
+        .map(|line| format!("| {} |", line.replace('\t', " | ")))
+        .collect();
+    rows.sort_by_key(|row| row.to_lowercase());
+    format!("{HEADING}{}\n", rows.join("\n"))
 }
 
 /// `cargo test` over the workspace, with the real data sets where they are.

@@ -10,13 +10,10 @@ use libtest_mimic::Failed;
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 
 use crate::bytes::{message, query, sasl_initial, startup};
+use crate::process::{PASSWORD, PATIENCE};
 
-/// Longest wait for an answer that is sure to come.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// Rows of an answer that are kept; of longer ones nobody asks for more.
 const KEPT: usize = 100;
-/// The password of every role.
-pub(crate) const PASSWORD: &str = "correct horse";
 
 /// Where a server listens.
 #[derive(Debug, Clone)]

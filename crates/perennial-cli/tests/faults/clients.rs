@@ -3,8 +3,9 @@
 use libtest_mimic::Failed;
 
 use crate::bytes::{bind, message, parse, query, startup, sync};
-use crate::client::{Connection, PATIENCE};
+use crate::client::Connection;
 use crate::fault::Fault;
+use crate::process::PATIENCE;
 use crate::server::{READER, Server};
 use crate::time::{ROWS, SILENT};
 

@@ -6,8 +6,9 @@ use libtest_mimic::Failed;
 use postgres_protocol::authentication::sasl::{ChannelBinding, ScramSha256};
 
 use crate::bytes::{announced, message, query, sasl_initial, startup};
-use crate::client::{Connection, PASSWORD};
+use crate::client::Connection;
 use crate::fault::Fault;
+use crate::process::PASSWORD;
 use crate::server::{GUESSED, Server};
 
 const AREA: &str = "login";

@@ -8,6 +8,8 @@ mod client;
 mod clients;
 mod fault;
 mod login;
+#[path = "../shared/process.rs"]
+mod process;
 mod random;
 mod reader;
 mod server;
@@ -23,7 +25,8 @@ use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
 use crate::client::Connection;
 use crate::fault::Fault;
-use crate::server::{Engine, POSTGRES, Server, variable};
+use crate::process::variable;
+use crate::server::{Engine, POSTGRES, Server};
 
 /// Set to anything, the heavy faults are played too, and all of them against the control; `cargo xtask faults` sets it.
 const HEAVY: &str = "PERENNIAL_TEST_HEAVY";

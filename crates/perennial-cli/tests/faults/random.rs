@@ -15,7 +15,8 @@ use sqllogictest::{DefaultColumnType, Record};
 use crate::bytes::{bind, cancellation, describe, execute, message, parse, query, startup, sync};
 use crate::client::Connection;
 use crate::fault::{Fault, GRACE, LIMIT, play};
-use crate::server::{READER, Server, TIMED, variable};
+use crate::process::variable;
+use crate::server::{READER, Server, TIMED};
 
 const SEED: u64 = 7;
 const CASES: u32 = 300;

@@ -1,22 +1,18 @@
 //! The two servers that faults are played against.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Failed;
-use tempfile::TempDir;
 
-use crate::client::{Address, Connection, PATIENCE};
+use crate::client::{Address, Connection};
+use crate::process::{LAKE, PATIENCE, Process, VERIFIER, variable, word};
 
 /// Names a real PostgreSQL; `cargo xtask test` starts one.
 pub(crate) const POSTGRES: &str = "PERENNIAL_TEST_POSTGRES";
-/// The memory that a server may ever have, in bytes.
-const BOUND: u64 = 4 << 30;
 /// In this time the work of a client that has gone ends.
 pub(crate) const WINDS_DOWN: Duration = Duration::from_secs(10);
 /// How long processor time is watched to know whether anything computes, and the part of it that is nothing.
@@ -25,8 +21,6 @@ const IDLE: f64 = 0.25;
 /// Ticks a second of `/proc/<pid>/stat`.
 const TICKS: f64 = 100.0;
 
-/// "correct horse", as PostgreSQL stores it.
-const VERIFIER: &str = "SCRAM-SHA-256$4096:OE668UD5xE0d4gEfJL/Dsg==$crnEVm7+AKHvRGbFb0qF4pu8E9Uj/LIIqVcg3EMrJDk=:cD5O/w2+qUF6spYVX777EntPjbEgcsfsal4FQZFdST8=";
 /// The role of every fault and observer: it may read.
 pub(crate) const READER: &str = "reader";
 /// A role whose statements end after a second.
@@ -102,7 +96,7 @@ impl Server {
         let start = Instant::now();
         while start.elapsed() < WINDS_DOWN {
             let quiet = match &self.kind {
-                Kind::Perennial(process) => process.is_idle()?,
+                Kind::Perennial(process) => is_idle(process)?,
                 Kind::Postgres(admin, _) => {
                     let sql = "SELECT count(*) FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid() \
                                AND backend_type = 'client backend' AND wait_event IS DISTINCT FROM 'ClientWrite'";
@@ -210,149 +204,40 @@ fn list(folder: &Path, files: &mut Vec<(PathBuf, u64)>) -> Result<(), Failed> {
     Ok(())
 }
 
-/// The binary under way.
-struct Process {
-    child: Mutex<Child>,
-    pid: u32,
-    folder: TempDir,
-    /// The last that it said.
-    said: Arc<Mutex<Vec<String>>>,
+/// Whether hardly any processor time passes.
+fn is_idle(process: &Process) -> Result<bool, Failed> {
+    let (before, start) = (processor_seconds(process)?, Instant::now());
+    while start.elapsed() < WATCHED {
+        std::thread::yield_now();
+    }
+    Ok(processor_seconds(process)? - before < IDLE * WATCHED.as_secs_f64())
 }
 
-impl Drop for Process {
-    fn drop(&mut self) {
-        let child = self.child.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-}
-
-impl Process {
-    fn file(&self, name: &str) -> PathBuf {
-        PathBuf::from(format!("/proc/{}/{name}", self.pid))
-    }
-
-    /// A line of `/proc/<pid>/status`, in bytes.
-    fn memory(&self, key: &str) -> Result<u64, Failed> {
-        let status = fs::read_to_string(self.file("status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix(key));
-        let line = line.ok_or("the process has ended")?;
-        Ok(line.trim().trim_end_matches(" kB").trim().parse::<u64>()? * 1024)
-    }
-
-    /// Whether hardly any processor time passes.
-    fn is_idle(&self) -> Result<bool, Failed> {
-        let (before, start) = (self.processor_seconds()?, Instant::now());
-        while start.elapsed() < WATCHED {
-            std::thread::yield_now();
-        }
-        Ok(self.processor_seconds()? - before < IDLE * WATCHED.as_secs_f64())
-    }
-
-    fn processor_seconds(&self) -> Result<f64, Failed> {
-        let stat = fs::read_to_string(self.file("stat"))?;
-        let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
-        // Fields 14 and 15 of the line: user and system; behind the name the first is field 3.
-        let ticks = fields.split_ascii_whitespace().skip(11).take(2);
-        let ticks: Vec<f64> = ticks.map(str::parse).collect::<Result<_, _>>()?;
-        Ok(ticks.iter().sum::<f64>() / TICKS)
-    }
-
-    fn check(&self) -> Result<(), Failed> {
-        let ended = self
-            .child
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .try_wait()?;
-        if let Some(status) = ended {
-            let said = self
-                .said
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .join("\n");
-            return Err(format!("the server has ended: {status}\n{said}").into());
-        }
-        let peak = self.memory("VmHWM:")?;
-        if peak >= BOUND {
-            return Err(format!("it has had {} MiB of memory", peak >> 20).into());
-        }
-        Ok(())
-    }
+fn processor_seconds(process: &Process) -> Result<f64, Failed> {
+    let stat = fs::read_to_string(process.file("stat"))?;
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
+    // Fields 14 and 15 of the line: user and system; behind the name the first is field 3.
+    let ticks = fields.split_ascii_whitespace().skip(11).take(2);
+    let ticks: Vec<f64> = ticks.map(str::parse).collect::<Result<_, _>>()?;
+    Ok(ticks.iter().sum::<f64>() / TICKS)
 }
 
 /// Serves the small demo. A statement may have a gigabyte; all of them, with all that is not counted, stay below the bound.
 fn perennial() -> Result<Server, Failed> {
-    let folder = tempfile::Builder::new().prefix("perennial-faults-").tempdir()?;
-    let demo = folder.path().join(LAKE);
-    let mut made = binary(&folder);
-    made.args(["demo", "--no-serve", "--customers", "300", "--dir"])
-        .arg(&demo);
-    let output = made.output()?;
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
-    }
-    let config = demo.join("perennial.toml");
-    let text = fs::read_to_string(&config)?;
-    let (sources, _) = text.split_once("\n[server]").ok_or("the demo has no [server]")?;
-    let role = |name: &str| format!("[[role]]\nname = \"{name}\"\npassword = \"{VERIFIER}\"\n");
-    let roles = [READER, GUESSED].map(role).concat();
-    let thrifty = format!("{}statement_memory = \"64MB\"\n", role(THRIFTY));
-    let timed = format!("{}statement_timeout = \"1s\"\n", role(TIMED));
-    let server = "[server]\nauthentication = \"scram-sha-256\"\nunix_socket = \"off\"\nmemory = \"2GB\"\n\
-                  statement_memory = \"1GB\"\nspill_limit = \"100MB\"\nlogin_timeout = \"3s\"\n";
-    let tls = certificate(&demo)?;
-    fs::write(
-        &config,
-        format!("{sources}\n{server}{tls}{roles}{thrifty}{timed}"),
-    )?;
-
-    let mut child = binary(&folder)
-        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-        .arg(&config)
-        .env("PERENNIAL__LAKE__REFRESH", "off")
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let stderr = child.stderr.take().ok_or("no standard error")?;
-    let process = Process {
-        pid: child.id(),
-        child: Mutex::new(child),
-        folder,
-        said: Arc::default(),
-    };
-    let (sender, address) = channel();
-    let said = Arc::clone(&process.said);
-    std::thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            if let Some(address) = line.strip_prefix("serving on ") {
-                let _ = sender.send(address.trim().to_owned());
-            }
-            let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-            if said.len() == 20 {
-                said.remove(0);
-            }
-            said.push(line);
-        }
-    });
-    let address = address.recv_timeout(PATIENCE);
-    let address = address.map_err(|_| format!("it does not serve: {:?}", process.said))?;
+    let (process, address) = Process::serve(|demo| {
+        let role = |name: &str| format!("[[role]]\nname = \"{name}\"\npassword = \"{VERIFIER}\"\n");
+        let roles = [READER, GUESSED].map(role).concat();
+        let thrifty = format!("{}statement_memory = \"64MB\"\n", role(THRIFTY));
+        let timed = format!("{}statement_timeout = \"1s\"\n", role(TIMED));
+        let server = "authentication = \"scram-sha-256\"\nunix_socket = \"off\"\nmemory = \"2GB\"\n\
+                      statement_memory = \"1GB\"\nspill_limit = \"100MB\"\nlogin_timeout = \"3s\"\n";
+        Ok(format!("{server}{}{roles}{thrifty}{timed}", certificate(demo)?))
+    })?;
     Ok(Server {
         engine: Engine::Perennial,
-        address: Address::Tcp(address.parse()?),
+        address: Address::Tcp(address),
         kind: Kind::Perennial(process),
     })
-}
-
-/// The binary, without the settings of whoever runs the tests.
-fn binary(folder: &TempDir) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_perennial"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PERENNIAL_"))
-    {
-        command.env_remove(name);
-    }
-    command.current_dir(folder.path()).env("TMPDIR", folder.path());
-    command
 }
 
 /// The keys of a certificate made for this run; none without openssl, and then no encryption is offered.
@@ -374,20 +259,12 @@ fn certificate(folder: &Path) -> Result<String, Failed> {
     })
 }
 
-/// The folder of the lake and its configuration.
-const LAKE: &str = "demo";
-
 const STARTED: &str = "SELECT pg_postmaster_start_time()";
 
 /// Sets the control up, in a database of its own. What its configuration has to say is in `xtask::postgres`.
 fn postgres(connection_string: &str) -> Result<Server, Failed> {
-    let part = |name: &str| {
-        let found = connection_string
-            .split_whitespace()
-            .find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-        found.ok_or_else(|| Failed::from(format!("{POSTGRES} has no {name}")))
-    };
-    let address = Address::Unix(Path::new(part("host")?).join(".s.PGSQL.5432"));
+    let part = |name| word(connection_string, name);
+    let address = Address::Unix(Path::new(part("host")?).join(format!(".s.PGSQL.{}", part("port")?)));
     let superuser = part("user")?;
     let log_in = |database| {
         Connection::log_in(&address, superuser, &[("database", database)])?
@@ -420,13 +297,4 @@ fn postgres(connection_string: &str) -> Result<Server, Failed> {
 fn ask(admin: &Mutex<Connection>, sql: &str) -> Result<String, Failed> {
     let mut admin = admin.lock().unwrap_or_else(PoisonError::into_inner);
     admin.within(PATIENCE).ask(sql)
-}
-
-/// A variable of the environment that is set to something.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the tests are configured by the environment alone"
-)]
-pub(crate) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
 }

@@ -100,7 +100,7 @@ impl Settings {
     }
 
     /// The name as the list spells it, of a setting or of a placeholder with a dot.
-    fn resolve(name: &str) -> Result<String> {
+    pub(crate) fn resolve(name: &str) -> Result<String> {
         let wanted = match name.to_lowercase().as_str() {
             "time zone" => "TimeZone".to_owned(),
             "session characteristics" => "default_transaction_isolation".to_owned(),

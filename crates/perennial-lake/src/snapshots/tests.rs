@@ -154,6 +154,54 @@ async fn a_lost_reply_is_a_success() {
     );
 }
 
+/// A writer stands still between its look and its write, others commit, and its number is collected. Snapshots that are
+/// left are those from `first_left` on.
+async fn check_stalled(others: usize, first_left: u64, expected: fn(&Result<Commit>) -> bool) {
+    let store: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
+    let healthy = over(Arc::clone(&store));
+    append(&healthy, "first").await;
+    let mine = Manifest::successor(healthy.newest().await.unwrap().as_ref(), "mine", "c");
+    let faults = Faults::new();
+    faults.nth(Operation::Put, 1, Fault::Hold);
+    let held = over(faults.wrapper()(Arc::clone(&store)));
+    let stalled = tokio::spawn({
+        let mine = mine.clone();
+        async move { held.commit(&mine).await }
+    });
+    faults.held().await;
+    for other in 0..others {
+        append(&healthy, &format!("other{other}")).await;
+    }
+    for number in 1..first_left {
+        let path = healthy.lake.path(&snapshot_path(number)).unwrap();
+        store.delete(&path).await.unwrap();
+    }
+    let before = healthy.newest().await.unwrap();
+    faults.let_go();
+    let outcome = stalled.await.unwrap();
+    assert!(expected(&outcome), "{outcome:?}");
+    assert_eq!(healthy.newest().await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_number_that_was_given_and_collected_is_no_success() {
+    // Another snapshot comes behind it: the race is lost, and nothing of it is left.
+    check_stalled(3, 3, |outcome| {
+        matches!(outcome, Ok(Commit::Conflict { newest: 4 }))
+    })
+    .await;
+    // That one is collected, too: nobody knows any more.
+    check_stalled(3, 4, |outcome| {
+        matches!(outcome, Err(Error::Unconfirmed { number: 2, .. }))
+    })
+    .await;
+    // Nothing was collected.
+    check_stalled(1, 1, |outcome| {
+        matches!(outcome, Ok(Commit::Conflict { newest: 2 }))
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_full_disk_is_said() {
     let faulty = FaultyStore::new(Arc::new(InMemory::new())).with_fault(Operation::Put, 1, Fault::Full);

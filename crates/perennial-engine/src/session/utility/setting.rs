@@ -11,6 +11,7 @@ use perennial_base::ErrorClass;
 
 use crate::error::{Error, Result};
 use crate::rows::Rows;
+use crate::session::Settings;
 use crate::session::{NoticeKind, Outcome, Session, TransactionState, unsupported};
 
 use super::{done, folded};
@@ -122,11 +123,13 @@ impl Session {
     }
 }
 
+/// The columns of SHOW: a setting is called as the list spells it, however it was asked for.
 pub(super) fn show_schema(name: &str) -> SchemaRef {
+    let listed = Settings::resolve(name);
     let names: Vec<&str> = if name.eq_ignore_ascii_case("all") {
         vec!["name", "setting", "description"]
     } else {
-        vec![name]
+        vec![listed.as_deref().unwrap_or(name)]
     };
     Arc::new(Schema::new(
         names

@@ -1,0 +1,138 @@
+//! The suites: which program plays each, and on what.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use libtest_mimic::Failed;
+
+use crate::process::variable;
+use crate::servers::{Server, output};
+use crate::transcript::of_psql;
+
+/// The programs of suites, each below a folder for its language.
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
+
+/// One client, and the program that is its user.
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    player: Player,
+    /// Not for every run of the tests: `cargo xtask clients` plays it.
+    pub(crate) heavy: bool,
+}
+
+/// What a program runs in. A variable of the environment names what was installed for it.
+enum Player {
+    /// An interpreter with the drivers.
+    Python(&'static str),
+    /// A folder with `node_modules`.
+    Node,
+    /// A script, in which `\echo == NAME` stands before each check, and `\echo == part WORDS` before each part; all that is
+    /// printed below is the answer.
+    Psql,
+}
+
+/// The interpreter of the drivers that have no environment of their own.
+const DRIVERS: &str = "PERENNIAL_TEST_PYTHON";
+const NODE: &str = "PERENNIAL_TEST_NODE";
+
+pub(crate) const SUITES: &[Suite] = &[
+    Suite::of("psql", Player::Psql),
+    Suite::of("psycopg", Player::Python(DRIVERS)),
+    Suite::of("asyncpg", Player::Python(DRIVERS)),
+    Suite::of("sqlalchemy", Player::Python(DRIVERS)),
+    Suite::of("adbc", Player::Python(DRIVERS)),
+    Suite::of("psycopg2", Player::Python(DRIVERS)).heavy(),
+    Suite::of("pg8000", Player::Python(DRIVERS)).heavy(),
+    Suite::of("pandas", Player::Python(DRIVERS)).heavy(),
+    Suite::of("polars", Player::Python(DRIVERS)).heavy(),
+    Suite::of("connectorx", Player::Python(DRIVERS)).heavy(),
+    Suite::of("ibis", Player::Python(DRIVERS)).heavy(),
+    Suite::of("node_postgres", Player::Node).heavy(),
+];
+
+impl Suite {
+    const fn of(name: &'static str, player: Player) -> Self {
+        Self {
+            name,
+            player,
+            heavy: false,
+        }
+    }
+
+    const fn heavy(self) -> Self {
+        Self { heavy: true, ..self }
+    }
+
+    /// Why it cannot be played, where something is absent.
+    pub(crate) fn absent(&self) -> Option<String> {
+        let named = match self.player {
+            Player::Python(interpreter) => interpreter,
+            Player::Node => NODE,
+            Player::Psql => return None,
+        };
+        variable(named).is_none().then(|| format!("{named} is not set"))
+    }
+
+    /// Plays it on a server, and gives what it prints.
+    ///
+    /// # Errors
+    /// When the program cannot be run, or does not end well.
+    pub(crate) fn play(&self, server: &Server) -> Result<String, Failed> {
+        let mut command = self.command(server)?;
+        let printed = output(command.envs(server.variables()).current_dir(server.folder()))?;
+        match self.player {
+            Player::Psql => of_psql(&output(Command::new("psql").arg("--version"))?, &printed),
+            _ => Ok(printed),
+        }
+    }
+
+    fn command(&self, server: &Server) -> Result<Command, Failed> {
+        let program = |folder, ending| {
+            Path::new(FOLDER)
+                .join(folder)
+                .join(format!("{}.{ending}", self.name))
+        };
+        Ok(match self.player {
+            Player::Python(interpreter) => {
+                let mut command = Command::new(installed(interpreter)?);
+                command.arg("-B").arg(program("python", "py"));
+                command
+            }
+            Player::Node => {
+                let mut command = Command::new("node");
+                command.arg(beside_its_packages(server)?.join(format!("{}.mjs", self.name)));
+                command
+            }
+            Player::Psql => {
+                let mut command = Command::new("sh");
+                command
+                    .args(["-c", "exec psql -X -q -P pager=off -f \"$0\" 2>&1"])
+                    .arg(program("psql", "sql"));
+                command
+            }
+        })
+    }
+}
+
+/// Copies the programs for Node to where it finds what they import, and gives the folder.
+fn beside_its_packages(server: &Server) -> Result<PathBuf, Failed> {
+    let folder = server.folder().join("node");
+    if !folder.exists() {
+        fs::create_dir(&folder)?;
+        symlink(
+            Path::new(&installed(NODE)?).join("node_modules"),
+            folder.join("node_modules"),
+        )?;
+        for entry in fs::read_dir(Path::new(FOLDER).join("node"))? {
+            let entry = entry?;
+            fs::copy(entry.path(), folder.join(entry.file_name()))?;
+        }
+    }
+    Ok(folder)
+}
+
+fn installed(name: &str) -> Result<String, Failed> {
+    variable(name).ok_or_else(|| format!("{name} is not set").into())
+}
