@@ -10,19 +10,22 @@ use perennial_base::ErrorClass;
 use crate::error::Error;
 
 mod avg;
+mod document;
 pub(crate) mod equals_any;
 pub(crate) mod float;
 mod growing;
 pub(crate) mod integers;
 pub(crate) mod intervals;
 pub(crate) mod json;
-pub(crate) mod json_object;
+pub(crate) mod json_build;
+pub(crate) mod json_edit;
 pub(crate) mod like;
 mod now;
 mod numbers;
 pub(crate) mod numeric;
 mod pattern;
 pub(crate) mod quotient;
+pub(crate) mod record;
 pub(crate) mod round;
 mod rowwise;
 pub(crate) mod similar;
@@ -35,7 +38,6 @@ pub(crate) mod zoned;
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut all = integers::functions();
     all.extend([
-        json_object::function(),
         now::function(),
         like::function(),
         similar::function(),
@@ -51,9 +53,11 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(zoned::functions());
     all.extend(pattern::functions());
     all.extend(json::functions());
-    all.extend(json_object::of_one());
+    all.extend(json_build::functions());
+    all.extend(json_edit::functions());
     all.extend(texts::functions());
     all.extend(growing::functions());
+    all.extend(record::functions());
     all
 }
 
