@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::common::{DataFusionError, Result};
+use datafusion::functions_aggregate::bool_and_or::bool_and_udaf;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use perennial_base::ErrorClass;
 
@@ -29,6 +30,7 @@ pub(crate) mod record;
 pub(crate) mod round;
 mod rowwise;
 pub(crate) mod similar;
+mod small;
 mod sum;
 mod texts;
 pub(crate) mod timezone;
@@ -58,12 +60,14 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(texts::functions());
     all.extend(growing::functions());
     all.extend(record::functions());
+    all.extend(small::functions());
     all
 }
 
 /// All aggregates, likewise.
-pub(crate) fn aggregates() -> [Arc<AggregateUDF>; 2] {
-    [sum::function(), avg::function()]
+pub(crate) fn aggregates() -> [Arc<AggregateUDF>; 3] {
+    let every = bool_and_udaf().as_ref().clone().with_aliases(["every"]);
+    [sum::function(), avg::function(), Arc::new(every)]
 }
 
 /// The escape character of a pattern; none for the empty text.

@@ -76,12 +76,11 @@ fn meet(expr: &mut Expr, schema: &dyn ExprSchema) -> bool {
                 .iter_mut()
                 .map(|(when, then)| (when.as_mut(), then.as_mut()))
                 .unzip();
-            let answers = then.into_iter().chain(else_expr.as_deref_mut()).collect();
-            let asked = value.as_deref_mut().into_iter().chain(when).collect();
+            let answers: Vec<&mut Expr> = then.into_iter().chain(else_expr.as_deref_mut()).collect();
+            let asked: Vec<&mut Expr> = value.as_deref_mut().into_iter().chain(when).collect();
             // Conditions without a value are booleans, among which there is no date.
-            return [asked, answers]
-                .into_iter()
-                .fold(false, |changed, values| cast_dates(values, schema) || changed);
+            let changed = cast_dates(asked, schema);
+            return cast_dates(answers, schema) || changed;
         }
         _ => return false,
     };

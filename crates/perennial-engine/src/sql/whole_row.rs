@@ -326,7 +326,7 @@ impl Whole<'_> {
                     | FunctionArgExpr::Expr(Expr::QualifiedWildcard(name, _)),
                 ) => match self.wild(name) {
                     Some(of) if row => {
-                        replaced.extend(of.columns.iter().map(|(_, column)| given(column.clone())))
+                        replaced.extend(of.columns.iter().map(|(_, column)| given(column.clone())));
                     }
                     Some(of) => replaced.push(given(of.value())),
                     None => replaced.push(argument),

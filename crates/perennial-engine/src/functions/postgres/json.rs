@@ -68,16 +68,12 @@ const HAS: Function = Function::new(
 );
 const HAS_ANY: Function = Function::new(
     "perennial_json_has_any",
-    &[form(&[Taken::Text, Taken::Texts], |call| {
-        has_keys(call, |keys, has| keys.iter().any(|key| has(key)))
-    })],
+    &[form(&[Taken::Text, Taken::Texts], |call| has_keys(call, false))],
     truth,
 );
 const HAS_ALL: Function = Function::new(
     "perennial_json_has_all",
-    &[form(&[Taken::Text, Taken::Texts], |call| {
-        has_keys(call, |keys, has| keys.iter().all(|key| has(key)))
-    })],
+    &[form(&[Taken::Text, Taken::Texts], |call| has_keys(call, true))],
     truth,
 );
 const CONTAINS: Function = Function::new(
@@ -263,13 +259,19 @@ fn has(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
-fn has_keys(call: &Call<'_>, of: fn(&[String], &dyn Fn(&str) -> bool) -> bool) -> Result<ArrayRef> {
+/// Whether it has all of the keys, or any of them.
+fn has_keys(call: &Call<'_>, all: bool) -> Result<ArrayRef> {
     truths(call, |row| {
         let (Some(text), Some(keys)) = (call.text(0, row), path(call, 1, row)) else {
             return Ok(None);
         };
         let whole = document::read(text)?;
-        Ok(Some(of(&keys, &|key| has_key(&whole, key))))
+        let mut each = keys.iter().map(|key| has_key(&whole, key));
+        Ok(Some(if all {
+            each.all(|has| has)
+        } else {
+            each.any(|has| has)
+        }))
     })
 }
 
