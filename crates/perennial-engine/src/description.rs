@@ -224,6 +224,9 @@ pub trait SystemCatalog: Send + Sync + std::fmt::Debug {
     /// The function that writes values of any type as text, as results are written.
     fn writer(&self, style: OutputStyle) -> ScalarUDF;
 
+    /// The function that writes values of any type as JSON, in the form of `to_json`.
+    fn json_writer(&self, style: OutputStyle) -> ScalarUDF;
+
     /// One text as a value of a type.
     ///
     /// # Errors

@@ -326,7 +326,10 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize, merging: us
         .with_physical_optimizer_rule(Arc::new(crate::rules::yielding::YieldingJoins))
         .with_analyzer_rules(
             [
-                vec![Arc::new(crate::rules::floats::Floats) as _],
+                vec![
+                    Arc::new(crate::rules::floats::Floats) as _,
+                    Arc::new(crate::rules::moments::Moments) as _,
+                ],
                 Analyzer::new().rules,
             ]
             .concat(),

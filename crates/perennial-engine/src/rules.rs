@@ -16,6 +16,7 @@ pub(crate) mod floats;
 pub(crate) mod guarded;
 pub(crate) mod look_ups;
 pub(crate) mod many_files;
+pub(crate) mod moments;
 pub(crate) mod ordered_scan;
 pub(crate) mod postgres;
 pub(crate) mod stoppable;

@@ -2,11 +2,21 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
 use perennial_base::relation::{Column, ColumnType, Relation};
 
 /// The metadata key that names a Postgres type which Arrow lacks.
 pub const PG_TYPE: &str = "pg_type";
+
+/// The metadata key that the fields of a record have, as no other struct has it.
+pub const RECORD: &str = "perennial.record";
+
+/// Whether fields are those of a record, which is written as `(1,x)`.
+pub fn is_record(fields: &Fields) -> bool {
+    fields
+        .first()
+        .is_some_and(|field| field.metadata().contains_key(RECORD))
+}
 
 /// Precision and scale of money.
 pub const MONEY: (u8, i8) = (18, 4);

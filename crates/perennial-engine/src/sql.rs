@@ -20,5 +20,6 @@ mod slip;
 pub(crate) mod subquery;
 pub(crate) mod tableoid;
 pub(crate) mod using;
+pub(crate) mod whole_row;
 
 pub use parse::Parsed;

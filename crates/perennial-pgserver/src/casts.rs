@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringBuilder};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use bytes::BytesMut;
 use datafusion::common::{Result as PlanResult, ScalarValue, plan_err};
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
 use crate::encode::Column;
@@ -34,10 +34,22 @@ pub(crate) fn reader(target: &DataType, style: OutputStyle) -> ScalarUDF {
 /// Values of any type to their text.
 pub(crate) fn writer(style: OutputStyle) -> ScalarUDF {
     ScalarUDF::from(Write {
+        name: "perennial_write",
         style: Style(style),
         signature: Signature::any(1, Volatility::Immutable),
     })
 }
+
+/// Values of any type to JSON.
+pub(crate) fn json_writer(style: OutputStyle) -> ScalarUDF {
+    ScalarUDF::from(Write {
+        name: WRITE_JSON,
+        style: Style(style),
+        signature: Signature::any(1, Volatility::Immutable),
+    })
+}
+
+const WRITE_JSON: &str = "perennial_write_json";
 
 /// One text as a value of a type.
 pub(crate) fn read(text: &str, target: &DataType, style: &OutputStyle) -> Result<ScalarValue> {
@@ -121,13 +133,14 @@ impl Read {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Write {
+    name: &'static str,
     style: Style,
     signature: Signature,
 }
 
 impl ScalarUDFImpl for Write {
     fn name(&self) -> &'static str {
-        "perennial_write"
+        self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -136,6 +149,12 @@ impl ScalarUDFImpl for Write {
 
     fn return_type(&self, _: &[DataType]) -> PlanResult<DataType> {
         Ok(DataType::Utf8)
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> PlanResult<FieldRef> {
+        let field = Field::new(self.name, DataType::Utf8, true);
+        let json = (self.name == WRITE_JSON).then(|| (types::PG_TYPE.to_owned(), "json".to_owned()));
+        Ok(Arc::new(field.with_metadata(json.into_iter().collect())))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {
@@ -154,7 +173,11 @@ impl ScalarUDFImpl for Write {
 
 impl Write {
     fn column(&self, field: &Field, values: &ArrayRef) -> Result<arrow::array::StringArray> {
-        let column = Column::of(field, values, Format::Text, &self.style.0)?;
+        let column = if self.name == WRITE_JSON {
+            Column::as_json(field, values, &self.style.0)?
+        } else {
+            Column::of(field, values, Format::Text, &self.style.0)?
+        };
         let mut out = StringBuilder::with_capacity(values.len(), values.len() * 16);
         let mut scratch = BytesMut::new();
         for row in 0..values.len() {

@@ -16,7 +16,7 @@ mod system;
 #[cfg(test)]
 mod tests;
 mod text;
-mod types;
+pub(crate) mod types;
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -99,6 +99,10 @@ impl SystemCatalog for PgCatalog {
 
     fn writer(&self, style: OutputStyle) -> ScalarUDF {
         casts::writer(style)
+    }
+
+    fn json_writer(&self, style: OutputStyle) -> ScalarUDF {
+        casts::json_writer(style)
     }
 
     fn read(&self, text: &str, target: &DataType, style: &OutputStyle) -> Result<ScalarValue> {

@@ -10,14 +10,17 @@ mod json;
 mod number;
 mod numeric;
 mod plain;
+mod record;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::buffer::NullBuffer;
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use bytes::{BufMut, BytesMut};
+use perennial_engine::schema::is_record;
 use pgwire::api::Type;
 
 use crate::backend;
+use crate::catalog::types::format_builtin;
 use crate::error::{Error, Result};
 use crate::frame::Format;
 use crate::style::OutputStyle;
@@ -63,6 +66,17 @@ impl Column {
     /// As [`Self::try_new`].
     pub(crate) fn of(field: &Field, array: &ArrayRef, format: Format, style: &OutputStyle) -> Result<Self> {
         Self::with_digits(array, &types::pg_type(field), Digits::of(field), format, style)
+    }
+
+    /// Writes `array` as JSON.
+    ///
+    /// # Errors
+    /// As [`Self::try_new`].
+    pub(crate) fn as_json(field: &Field, array: &ArrayRef, style: &OutputStyle) -> Result<Self> {
+        Ok(Self {
+            nulls: array.logical_nulls().filter(|nulls| nulls.null_count() > 0),
+            put: json::put_field(field, array, style)?,
+        })
     }
 
     fn with_digits(
@@ -251,6 +265,7 @@ fn put(array: &ArrayRef, pg_type: &Type, format: Format, style: &OutputStyle) ->
             put(&flat, pg_type, format, style)
         }
         _ if matches!(*pg_type, Type::JSON) && !array.data_type().is_string() => json::put(array, style),
+        _ if matches!(*pg_type, Type::REGTYPE) && format == Format::Text => named_type(array),
         DataType::Boolean => Ok(plain::boolean(array, format)),
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
             number::integer(array, pg_type, format)
@@ -276,8 +291,23 @@ fn put(array: &ArrayRef, pg_type: &Type, format: Format, style: &OutputStyle) ->
         | DataType::ListView(_)
         | DataType::LargeListView(_) => array::list(array, pg_type, format, style),
         DataType::Null => Ok(Box::new(|_, _| Ok(()))),
+        DataType::Struct(fields) if is_record(fields) => record::record(array, fields, format, style),
         DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => json::put(array, style),
     }
+}
+
+/// A type by its name, and by its number where there is none of that.
+fn named_type(array: &ArrayRef) -> Result<Put> {
+    let numbers = arrow::compute::cast(array, &DataType::Int64)
+        .map_err(|_| no_form(&Type::REGTYPE, Format::Text))?
+        .as_primitive::<Int64Type>()
+        .clone();
+    Ok(Box::new(move |row, out| {
+        let number = numbers.value(row);
+        let name = format_builtin(number, None).unwrap_or_else(|| number.to_string());
+        out.put_slice(name.as_bytes());
+        Ok(())
+    }))
 }
 
 fn no_form(pg_type: &Type, format: Format) -> Error {

@@ -4,7 +4,7 @@
 //! [`PG_TYPE`]. A name is followed only where the storage fits it.
 
 use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit};
-use perennial_engine::schema::DIGITS;
+use perennial_engine::schema::{DIGITS, is_record};
 use pgwire::api::Type;
 
 /// Metadata key of a field that is served as a type of that name: `oid`, `name`, `json`, `uuid`, `oid[]`, …
@@ -44,8 +44,8 @@ impl Shape {
     }
 }
 
-/// The Postgres type that a field is served as. Nested values without a Postgres counterpart (structs, maps,
-/// unions, and lists of them) are `json`.
+/// The Postgres type that a field is served as. Nested values without a Postgres counterpart (structs that are no records,
+/// maps, unions, and lists of them) are `json`.
 pub fn pg_type(field: &Field) -> Type {
     let named = field
         .metadata()
@@ -101,6 +101,7 @@ fn natural(data_type: &DataType) -> Type {
                 array_of(&of_item).unwrap_or(Type::JSON)
             }
         }
+        DataType::Struct(fields) if is_record(fields) => Type::RECORD,
         DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => Type::JSON,
         DataType::Null | DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Type::TEXT,
     }
@@ -193,7 +194,7 @@ pub(crate) fn oid_like(pg_type: &Type) -> bool {
     .contains(pg_type)
 }
 
-const ARRAYS: [(Type, Type); 33] = [
+const ARRAYS: [(Type, Type); 34] = [
     (Type::BOOL, Type::BOOL_ARRAY),
     (Type::BYTEA, Type::BYTEA_ARRAY),
     (Type::CHAR, Type::CHAR_ARRAY),
@@ -227,6 +228,7 @@ const ARRAYS: [(Type, Type); 33] = [
     (Type::REGNAMESPACE, Type::REGNAMESPACE_ARRAY),
     (Type::REGROLE, Type::REGROLE_ARRAY),
     (Type::INT2_VECTOR, Type::INT2_VECTOR_ARRAY),
+    (Type::RECORD, Type::RECORD_ARRAY),
 ];
 
 /// The array type of an element type; `None` for `json`, which nests by itself, and for what is an array

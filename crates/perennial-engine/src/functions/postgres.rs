@@ -4,28 +4,33 @@
 use std::sync::Arc;
 
 use datafusion::common::{DataFusionError, Result};
+use datafusion::functions_aggregate::bool_and_or::bool_and_udaf;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 use perennial_base::ErrorClass;
 
 use crate::error::Error;
 
 mod avg;
+mod document;
 pub(crate) mod equals_any;
 pub(crate) mod float;
 mod growing;
 pub(crate) mod integers;
 pub(crate) mod intervals;
 pub(crate) mod json;
-pub(crate) mod json_object;
+pub(crate) mod json_build;
+pub(crate) mod json_edit;
 pub(crate) mod like;
 mod now;
 mod numbers;
 pub(crate) mod numeric;
 mod pattern;
 pub(crate) mod quotient;
+pub(crate) mod record;
 pub(crate) mod round;
 mod rowwise;
 pub(crate) mod similar;
+mod small;
 mod sum;
 mod texts;
 pub(crate) mod timezone;
@@ -35,7 +40,6 @@ pub(crate) mod zoned;
 pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     let mut all = integers::functions();
     all.extend([
-        json_object::function(),
         now::function(),
         like::function(),
         similar::function(),
@@ -51,15 +55,19 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(zoned::functions());
     all.extend(pattern::functions());
     all.extend(json::functions());
-    all.extend(json_object::of_one());
+    all.extend(json_build::functions());
+    all.extend(json_edit::functions());
     all.extend(texts::functions());
     all.extend(growing::functions());
+    all.extend(record::functions());
+    all.extend(small::functions());
     all
 }
 
 /// All aggregates, likewise.
-pub(crate) fn aggregates() -> [Arc<AggregateUDF>; 2] {
-    [sum::function(), avg::function()]
+pub(crate) fn aggregates() -> [Arc<AggregateUDF>; 3] {
+    let every = bool_and_udaf().as_ref().clone().with_aliases(["every"]);
+    [sum::function(), avg::function(), Arc::new(every)]
 }
 
 /// The escape character of a pattern; none for the empty text.

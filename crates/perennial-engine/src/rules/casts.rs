@@ -10,13 +10,15 @@ use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{ExprSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr::{Between, BinaryExpr, Cast, InList};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, Cast, InList, ScalarFunction};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, ScalarUDF, lit};
 use datafusion::optimizer::analyzer::AnalyzerRule;
 
 use crate::description::SystemCatalog;
+use crate::functions::postgres::json_build::{self, Written};
 use crate::functions::postgres::{intervals, timezone};
 use crate::rules::each_expression;
+use crate::schema::PG_TYPE;
 use crate::session::settings::{OutputStyle, Zone};
 
 /// See the module.
@@ -27,6 +29,7 @@ pub(crate) struct Casts {
     /// The session's zone; none where it is that of all stored times.
     zone: Option<String>,
     writer: Arc<ScalarUDF>,
+    json: Arc<ScalarUDF>,
     key: Arc<ScalarUDF>,
     timezone: Arc<ScalarUDF>,
 }
@@ -35,6 +38,7 @@ impl Casts {
     pub(crate) fn new(front: Arc<dyn SystemCatalog>, style: OutputStyle) -> Self {
         Self {
             writer: Arc::new(front.writer(style)),
+            json: Arc::new(front.json_writer(style)),
             zone: match style.time_zone {
                 Zone::Named(chrono_tz::Tz::UTC) => None,
                 zone => Some(zone.engine_name()),
@@ -59,14 +63,24 @@ impl Casts {
     fn rewritten(&self, expr: Expr, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
         match expr {
             Expr::Cast(Cast { expr: inner, field }) => {
-                let (Ok(from), to) = (inner.get_type(schema), field.data_type().clone()) else {
+                let (Ok((_, given)), to) = (inner.to_field(schema), field.data_type().clone()) else {
                     return Ok(Transformed::no(Expr::Cast(Cast { expr: inner, field })));
                 };
+                let from = given.data_type().clone();
+                let object = given
+                    .metadata()
+                    .get(PG_TYPE)
+                    .is_some_and(|name| name == "regtype");
+                if object && to.is_string() {
+                    let name = self.writer.call(vec![*inner]);
+                    return Ok(Transformed::yes(cast_unless(name, &DataType::Utf8, &to)));
+                }
                 Ok(match self.cast(inner.as_ref(), &from, &to) {
                     Some(replaced) => Transformed::yes(replaced),
                     None => Transformed::no(Expr::Cast(Cast { expr: inner, field })),
                 })
             }
+            Expr::ScalarFunction(call) => self.written(call, schema),
             Expr::BinaryExpr(BinaryExpr { left, op, right }) => Ok(self.binary(*left, op, *right, schema)),
             Expr::Between(Between {
                 expr,
@@ -88,6 +102,46 @@ impl Casts {
             }
             other => Ok(Transformed::no(other)),
         }
+    }
+
+    /// The arguments of functions that make text or JSON of any value.
+    fn written(&self, mut call: ScalarFunction, schema: &dyn ExprSchema) -> Result<Transformed<Expr>> {
+        let mut changed = false;
+        let mut nested = false;
+        for (place, argument) in call.args.iter_mut().enumerate() {
+            let Some(written) = json_build::written_as(call.func.name(), place) else {
+                continue;
+            };
+            let (_, field) = argument.to_field(schema)?;
+            let is_json = field
+                .metadata()
+                .get(PG_TYPE)
+                .is_some_and(|name| name.starts_with("json"));
+            nested |= written == Written::Json && field.data_type().is_nested();
+            let writer = match written {
+                // A key of an object is refused by its type.
+                Written::Text
+                    if field.data_type().is_string()
+                        || field.data_type().is_nested() && call.func.name().contains("json") =>
+                {
+                    continue;
+                }
+                Written::Json if is_json => continue,
+                Written::Text => &self.writer,
+                Written::Json => &self.json,
+            };
+            *argument = writer.call(vec![argument.clone()]);
+            changed = true;
+        }
+        if nested && call.func.name() == json_build::ELEMENT {
+            call.args.push(lit(true));
+        }
+        let call = Expr::ScalarFunction(call);
+        Ok(if changed {
+            Transformed::yes(call)
+        } else {
+            Transformed::no(call)
+        })
     }
 
     fn cast(&self, inner: &Expr, from: &DataType, to: &DataType) -> Option<Expr> {
@@ -201,7 +255,8 @@ fn written(from: &DataType) -> bool {
         | DataType::LargeBinary
         | DataType::BinaryView
         | DataType::List(_)
-        | DataType::LargeList(_) => true,
+        | DataType::LargeList(_)
+        | DataType::Struct(_) => true,
         other => other.is_decimal(),
     }
 }

@@ -1,4 +1,5 @@
-//! UNION of floats and numerics: Postgres makes floats of both, the planner numerics.
+//! UNION of floats and numerics: Postgres makes floats of both, the planner numerics. Of dates and timestamps it makes
+//! timestamps in microseconds.
 
 use std::sync::Arc;
 
@@ -9,6 +10,8 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::coerce_plan_expr_for_schema;
 use datafusion::logical_expr::{LogicalPlan, Union};
 use datafusion::optimizer::analyzer::AnalyzerRule;
+
+use super::moments::met;
 
 /// Runs before the planner looks for the types in which the sides meet.
 #[derive(Debug)]
@@ -48,7 +51,8 @@ impl AnalyzerRule for Floats {
     }
 }
 
-/// For each column in which floats meet numerics, the float that both become; nothing where there is no such column.
+/// For each column in which floats meet numerics, or dates timestamps, what both become; nothing where there is no such
+/// column.
 fn floats(union: &Union) -> Option<Vec<Option<DataType>>> {
     let columns = union.schema.fields().len();
     let even = |input: &Arc<LogicalPlan>| input.schema().fields().len() == columns;
@@ -67,12 +71,13 @@ fn floats(union: &Union) -> Option<Vec<Option<DataType>>> {
             .max_by_key(|found| found.primitive_width())
             .filter(|_| meets)
             .cloned()
+            .or_else(|| met(types()))
     };
     let floats: Vec<Option<DataType>> = (0..columns).map(float).collect();
     floats.iter().any(Option::is_some).then_some(floats)
 }
 
-/// The same rows with floats in the place of numerics.
+/// The same rows with floats in the place of numerics, and timestamps in that of dates.
 fn with_floats(input: &Arc<LogicalPlan>, floats: &[Option<DataType>]) -> Result<Arc<LogicalPlan>> {
     if floats.is_empty() {
         return Ok(Arc::clone(input));
@@ -80,7 +85,7 @@ fn with_floats(input: &Arc<LogicalPlan>, floats: &[Option<DataType>]) -> Result<
     let schema = input.schema();
     let fields = schema.iter().zip(floats).map(|((qualifier, field), float)| {
         let field = match float {
-            Some(float) if field.data_type().is_decimal() => {
+            Some(float) if field.data_type().is_decimal() || *field.data_type() == DataType::Date32 => {
                 Arc::new(field.as_ref().clone().with_data_type(float.clone()))
             }
             _ => Arc::clone(field),

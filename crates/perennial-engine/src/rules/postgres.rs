@@ -14,8 +14,9 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator, Scala
 use datafusion::optimizer::analyzer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
-use crate::functions::postgres::{float, integers, intervals, json, quotient, round};
+use crate::functions::postgres::{float, integers, intervals, json, json_edit, quotient, round};
 use crate::rules::{comparisons, each_expression};
+use crate::schema::PG_TYPE;
 
 /// Operators on dates, times, intervals and quotients, by the types of their sides.
 #[derive(Debug)]
@@ -34,6 +35,16 @@ impl ExprPlanner for Operators {
             left: one,
             right: other,
         } = expr;
+        let jsonb = |side: &Expr| {
+            let field = side.to_field(schema);
+            field.is_ok_and(|(_, field)| field.metadata().get(PG_TYPE).is_some_and(|name| name == "jsonb"))
+        };
+        if let Some(function) = json_edit::behind(&op)
+            && jsonb(&one)
+            && (op != BinaryOperator::StringConcat || jsonb(&other) || matches!(other, Expr::Literal(..)))
+        {
+            return Ok(PlannerResult::Planned(function.call(vec![one, other])));
+        }
         Ok(match operated(&op, (&one, &left), (&other, &right)) {
             Some(planned) => PlannerResult::Planned(planned),
             None => PlannerResult::Original(RawBinaryExpr {
@@ -82,10 +93,11 @@ fn operated(op: &BinaryOperator, one: (&Expr, &DataType), other: (&Expr, &DataTy
     };
     let two = |function: Arc<ScalarUDF>| Some(function.call(vec![left.clone(), right.clone()]));
     let exact = |found: &DataType| found.is_integer() || found.is_decimal();
-    if let Some(function) = json::behind(op)
+    if let Some((function, turned)) = json::behind(op)
         && left_type.is_string()
     {
-        return two(function);
+        let (one, other) = if turned { (right, left) } else { (left, right) };
+        return Some(function.call(vec![one.clone(), other.clone()]));
     }
     // A constant in quotes has no type of its own: it takes that of the other side.
     if let Some(literal) = beside_literal(op, one, other) {

@@ -58,6 +58,11 @@ pub(crate) fn name_columns(select: &mut Select) {
     }
 }
 
+/// A name without its hidden number.
+pub(super) fn shown_name(name: &str) -> &str {
+    name.split_once(MARK).map_or(name, |(name, _)| name)
+}
+
 /// The schema as the client sees it: without the hidden numbers.
 pub(crate) fn shown_schema(schema: &Schema) -> SchemaRef {
     let fields: Vec<Field> = schema

@@ -14,7 +14,7 @@ use perennial_base::Config;
 use perennial_base::ErrorClass;
 
 use crate::error::{Error, Result, specified_twice};
-use crate::functions::postgres::equals_any;
+use crate::functions::postgres::{equals_any, json_build};
 use crate::functions::table;
 use crate::rules::array_literal::elements;
 use crate::sql::calls::{self, Sort};
@@ -29,6 +29,7 @@ use crate::sql::sets;
 use crate::sql::subquery::{self, call};
 use crate::sql::tableoid;
 use crate::sql::using::{self, Names};
+use crate::sql::whole_row;
 
 /// The names of a function's parameters in order, and how many of them must be given.
 pub(crate) type ParametersOf<'a> = dyn Fn(&str) -> Option<(Vec<String>, usize)> + 'a;
@@ -83,6 +84,7 @@ impl VisitorMut for Rules<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         if self.context.reading.is_some() {
+            postgres::documents_in_values(&mut query.body);
             literals::in_values(&mut query.body);
             floats::in_values(&mut query.body);
             literals::fetched(query);
@@ -92,7 +94,10 @@ impl VisitorMut for Rules<'_> {
         ControlFlow::Continue(())
     }
 
-    fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<Error> {
+    fn post_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        if self.context.reading.is_some() {
+            whole_row::in_query(query, &self.names, self.context.relations);
+        }
         self.names.leave();
         ControlFlow::Continue(())
     }
@@ -200,8 +205,10 @@ impl VisitorMut for Rules<'_> {
                 Some(array) => *expr = array,
                 None => {
                     function_name(function);
+                    postgres::untyped(function);
+                    whole_row::row(function);
                     skipped_arguments(function, self.context.parameters);
-                    if let Some(array) = postgres::json_array(function) {
+                    if let Some(array) = postgres::json_aggregate(function) {
                         *expr = array;
                     }
                 }
@@ -218,6 +225,12 @@ impl VisitorMut for Rules<'_> {
             }
             Expr::CompoundFieldAccess { .. } => {
                 if let Some(replaced) = sets::field_of_record(expr) {
+                    *expr = replaced;
+                }
+            }
+            Expr::Tuple(fields) => *expr = whole_row::tuple(fields),
+            Expr::IsNull(_) | Expr::IsNotNull(_) => {
+                if let Some(replaced) = whole_row::tested(expr) {
                     *expr = replaced;
                 }
             }
@@ -478,8 +491,8 @@ fn literal(inner: &mut Expr, data_type: &DataType) {
 fn cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
     let name = match data_type {
         DataType::Regclass => "regclass".to_owned(),
-        // json is served as its text; the type is kept where a column declares it.
-        DataType::JSON | DataType::JSONB => return Some(cast_to(inner, DataType::Text)),
+        DataType::JSON => return Some(document(inner, json_build::READ[0])),
+        DataType::JSONB => return Some(document(inner, json_build::READ[1])),
         DataType::Custom(name, _) => part(name.0.last()?).to_lowercase(),
         DataType::Array(ArrayElemTypeDef::SquareBracket(element, size)) => match element.as_ref() {
             DataType::Custom(name, _) => {
@@ -507,6 +520,11 @@ fn cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
         },
         name => known_type(name).map(|known| cast_to(inner, known)),
     }
+}
+
+/// A text as a document; what is a document goes through its text.
+fn document(inner: &Expr, read: &str) -> Expr {
+    call(read, cast_to(inner, DataType::Text))
 }
 
 /// Postgres' internal names of types, and the string types of its catalogs.

@@ -1,11 +1,12 @@
 //! Operators of Postgres' grammar that are functions: zones, patterns, the parts of a time, and text of a length.
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, ObjectName, UnaryOperator, Value, ValueWithSpan,
+    FunctionArgExpr, FunctionArguments, Ident, ObjectName, SetExpr, UnaryOperator, Value, ValueWithSpan,
 };
 
-use crate::functions::postgres::{json_object, like, similar, timezone, zoned};
+use crate::functions::postgres::{json_build, like, similar, timezone, zoned};
 use crate::sql::subquery::function;
 
 fn call_with(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
@@ -58,11 +59,46 @@ pub(crate) fn operator(expr: &Expr) -> Option<Expr> {
     }
 }
 
-/// `json_agg(x ORDER BY y)` is the text of its elements between brackets.
-pub(crate) fn json_array(called: &Function) -> Option<Expr> {
-    let behind = match called.name.to_string().to_lowercase().as_str() {
-        "json_agg" => json_object::TEXT,
-        "jsonb_agg" => json_object::TEXT_B,
+/// In a list of VALUES a constant is `json` or `jsonb` where another row says so of the column.
+pub(crate) fn documents_in_values(body: &mut SetExpr) {
+    let SetExpr::Values(values) = body else { return };
+    let width = values.rows.first().map_or(0, |row| row.content.len());
+    for column in 0..width {
+        let mut cells = values.rows.iter().filter_map(|row| row.content.get(column));
+        let json = |cell: &Expr| match cell {
+            Expr::Cast { data_type, .. } if matches!(data_type, DataType::JSON | DataType::JSONB) => {
+                Some(data_type.clone())
+            }
+            _ => None,
+        };
+        let Some(data_type) = cells.find_map(json) else {
+            continue;
+        };
+        for cell in values
+            .rows
+            .iter_mut()
+            .filter_map(|row| row.content.get_mut(column))
+        {
+            if matches!(cell, Expr::Value(_)) {
+                *cell = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(cell.clone()),
+                    data_type: data_type.clone(),
+                    array: false,
+                    format: None,
+                };
+            }
+        }
+    }
+}
+
+/// `json_agg(x ORDER BY y)` is the text of its elements between brackets, `json_object_agg(k, v)` that of its members.
+pub(crate) fn json_aggregate(called: &Function) -> Option<Expr> {
+    let (part, behind) = match called.name.to_string().to_lowercase().as_str() {
+        "json_agg" => (json_build::ELEMENT, json_build::ARRAY[0]),
+        "jsonb_agg" => (json_build::ELEMENT, json_build::ARRAY[1]),
+        "json_object_agg" => (json_build::MEMBER, json_build::OBJECT[0]),
+        "jsonb_object_agg" => (json_build::MEMBER, json_build::OBJECT[1]),
         _ => return None,
     };
     let mut joined = called.clone();
@@ -70,20 +106,48 @@ pub(crate) fn json_array(called: &Function) -> Option<Expr> {
     let FunctionArguments::List(list) = &mut joined.args else {
         return None;
     };
-    let [FunctionArg::Unnamed(FunctionArgExpr::Expr(element))] = list.args.as_mut_slice() else {
+    let mut arguments = Vec::with_capacity(list.args.len());
+    for argument in &list.args {
+        match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) => arguments.push(argument.clone()),
+            FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => {
+                let wild = AttachedToken::empty();
+                arguments.push(Expr::QualifiedWildcard(name.clone(), wild));
+            }
+            _ => return None,
+        }
+    }
+    let taken = if part == json_build::MEMBER { 2 } else { 1 };
+    if arguments.len() != taken {
         return None;
-    };
-    *element = call_with(json_object::ELEMENT, [element.clone()]);
-    let text = |text: &str| Expr::value(Value::SingleQuotedString(text.to_owned()));
-    list.args
-        .push(FunctionArg::Unnamed(FunctionArgExpr::Expr(text(", "))));
-    let beside = |left: Expr, right: Expr| Expr::BinaryOp {
-        left: Box::new(left),
-        op: BinaryOperator::StringConcat,
-        right: Box::new(right),
-    };
-    let array = beside(beside(text("["), Expr::Function(joined)), text("]"));
-    Some(call_with(behind, [array]))
+    }
+    let between = Expr::value(Value::SingleQuotedString(", ".to_owned()));
+    let given = |expr| FunctionArg::Unnamed(FunctionArgExpr::Expr(expr));
+    list.args = vec![given(call_with(part, arguments)), given(between)];
+    Some(call_with(behind, [Expr::Function(joined)]))
+}
+
+/// `pg_typeof('x')` is asked of a constant that has no type yet, as NULL has none, and a small whole number is an integer.
+pub(crate) fn untyped(function: &mut Function) {
+    if let FunctionArguments::List(list) = &mut function.args
+        && function.name.to_string().eq_ignore_ascii_case("pg_typeof")
+        && let [FunctionArg::Unnamed(FunctionArgExpr::Expr(argument))] = list.args.as_mut_slice()
+        && let Expr::Value(constant) = argument
+    {
+        match &constant.value {
+            Value::SingleQuotedString(_) => constant.value = Value::Null,
+            Value::Number(digits, _) if digits.parse::<i32>().is_ok() => {
+                *argument = Expr::Cast {
+                    kind: CastKind::Cast,
+                    expr: Box::new(argument.clone()),
+                    data_type: DataType::Integer(None),
+                    array: false,
+                    format: None,
+                };
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A pattern of LIKE with another escape character than the backslash, which the planner has.

@@ -24,6 +24,65 @@ pub(crate) const SPLITS: [(&str, &str); 2] = [
     ("string_to_table", "string_to_array"),
 ];
 
+/// Functions that take a document apart: what gives the rows, or the keys and values, as arrays, and the type of a value.
+const DOCUMENTS: [(&str, &[&str], Option<&str>); 10] = [
+    (
+        "json_array_elements",
+        &["perennial_json_elements"],
+        Some("perennial_json"),
+    ),
+    (
+        "jsonb_array_elements",
+        &["perennial_json_elements"],
+        Some("perennial_jsonb"),
+    ),
+    (
+        "json_array_elements_text",
+        &["perennial_json_elements_text"],
+        None,
+    ),
+    (
+        "jsonb_array_elements_text",
+        &["perennial_json_elements_text"],
+        None,
+    ),
+    ("json_object_keys", &["perennial_json_keys"], None),
+    ("jsonb_object_keys", &["perennial_json_keys"], None),
+    (
+        "json_each",
+        &["perennial_json_keys", "perennial_json_values"],
+        Some("perennial_json"),
+    ),
+    (
+        "jsonb_each",
+        &["perennial_json_keys", "perennial_json_values"],
+        Some("perennial_jsonb"),
+    ),
+    (
+        "json_each_text",
+        &["perennial_json_keys", "perennial_json_values_text"],
+        None,
+    ),
+    (
+        "jsonb_each_text",
+        &["perennial_json_keys", "perennial_json_values_text"],
+        None,
+    ),
+];
+
+/// The columns, as SQL, of a function that takes a document apart.
+fn parts(called: &str, document: &str) -> Option<Vec<String>> {
+    let (_, lists, typed) = DOCUMENTS.iter().find(|(name, ..)| *name == called)?;
+    let columns = lists.iter().enumerate().map(|(at, list)| {
+        let unnested = format!("unnest({list}({document}, '{called}'))");
+        match typed {
+            Some(typed) if at + 1 == lists.len() => format!("{typed}({unnested})"),
+            _ => unnested,
+        }
+    });
+    Some(columns.collect())
+}
+
 /// The elements of an array, `x`, each with its place from 1 on, `n`.
 const EXPANDED: &str = "_pg_expandarray";
 
@@ -47,7 +106,7 @@ pub(crate) fn in_select_list(select: &mut Select) -> Result<()> {
     Ok(())
 }
 
-/// In FROM the elements of an array and the words of the grammar are queries.
+/// In FROM the elements of an array, the parts of a document and the words of the grammar are queries.
 pub(crate) fn in_from(factor: &mut TableFactor) -> Result<()> {
     let TableFactor::Table {
         name,
@@ -73,7 +132,18 @@ pub(crate) fn in_from(factor: &mut TableFactor) -> Result<()> {
                 KEYWORDS_COLUMNS.map(|column| format!("unnest(perennial_keywords('{column}')) AS {column}"));
             format!("SELECT {}", columns.join(", "))
         }
-        _ => return Ok(()),
+        called => match parts(called, &list_of(&args.args)).as_deref() {
+            Some([keys, values]) => format!("SELECT {keys} AS key, {values} AS value"),
+            Some([column]) => {
+                let named = if called.ends_with("_keys") {
+                    called
+                } else {
+                    "value"
+                };
+                format!("SELECT {column} AS {named}")
+            }
+            _ => return Ok(()),
+        },
     };
     if *with_ordinality {
         return Err(not_counted(&called));
@@ -88,7 +158,12 @@ fn elements(array: &str) -> Result<Expr> {
         "SELECT named_struct('x', unnest({array}), 'n', {})",
         places(array)
     );
-    let mut query = parse_query(&sql)?;
+    only_expression(&sql)
+}
+
+/// The expression of a query of one.
+fn only_expression(sql: &str) -> Result<Expr> {
+    let mut query = parse_query(sql)?;
     let SetExpr::Select(select) = query.body.as_mut() else {
         return Ok(Expr::value(Value::Null));
     };
@@ -134,6 +209,17 @@ impl VisitorMut for Sets {
         } else if let Some((_, array)) = SPLITS.iter().find(|(set, _)| *set == name) {
             called.name = ObjectName::from(vec![Ident::new(*array)]);
             *expr = call("unnest", expr.clone());
+        } else if let Some(document) = only_argument(called)
+            && let Some(parts) = parts(&name, &document.to_string())
+        {
+            let sql = match parts.as_slice() {
+                [keys, values] => format!("SELECT perennial_record('key', {keys}, 'value', {values})"),
+                parts => format!("SELECT {}", parts.join(", ")),
+            };
+            match only_expression(&sql) {
+                Ok(parts) => *expr = parts,
+                Err(error) => return ControlFlow::Break(error),
+            }
         } else if name == EXPANDED
             && let Some(array) = only_argument(called)
         {

@@ -18,7 +18,7 @@ use crate::sql::subquery::function;
 pub(crate) type Relations<'a> = &'a dyn Fn(&ObjectName) -> Option<Vec<String>>;
 
 /// The queries under names that are in sight: those of WITH.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Names(Vec<Vec<(String, Option<Vec<String>>)>>);
 
 impl Names {
@@ -209,7 +209,7 @@ impl VisitorMut for Replace<'_> {
 }
 
 /// The names that mean columns of the query's own tables, or of its output.
-fn own_names(query: &Query, names: &Names, relations: Relations<'_>) -> Option<Vec<String>> {
+pub(super) fn own_names(query: &Query, names: &Names, relations: Relations<'_>) -> Option<Vec<String>> {
     let SetExpr::Select(select) = query.body.as_ref() else {
         return None;
     };
@@ -390,7 +390,7 @@ fn constraint_mut(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
 }
 
 /// The columns of one table, each as a qualified name; none where they are not known before planning.
-fn factor_columns(
+pub(super) fn factor_columns(
     factor: &TableFactor,
     names: &Names,
     relations: Relations<'_>,
@@ -507,7 +507,7 @@ fn called_alike(select: &Select) -> bool {
 }
 
 /// The name by which a table's columns are qualified.
-fn called(factor: &TableFactor) -> Option<String> {
+pub(super) fn called(factor: &TableFactor) -> Option<String> {
     match factor {
         TableFactor::Table {
             alias: Some(alias), ..

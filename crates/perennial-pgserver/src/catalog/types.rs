@@ -1,8 +1,9 @@
 //! The PostgreSQL type of an engine's column, and types as text.
 
 use arrow::datatypes::DataType;
+use perennial_engine::schema::is_record;
 
-use super::builtin::{self, TEXT};
+use super::builtin::{self, RECORD, TEXT};
 
 /// The type `json`, for values that have parts.
 const JSON: i64 = 114;
@@ -52,6 +53,7 @@ impl ColumnType {
             DataType::Timestamp(_, None) => 1114,
             DataType::Timestamp(_, Some(_)) => 1184,
             DataType::Interval(_) | DataType::Duration(_) => 1186,
+            DataType::Struct(fields) if is_record(fields) => RECORD,
             DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => JSON,
             DataType::List(item)
             | DataType::LargeList(item)

@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field};
 use bytes::{BufMut, BytesMut};
 use pgwire::api::Type;
 
-use super::{Column, Put, array, no_form};
+use super::{Column, Digits, Put, array, no_form};
 use crate::error::Result;
 use crate::frame::Format;
 use crate::style::{DateForm, DateStyle, OutputStyle};
@@ -17,7 +17,18 @@ use crate::types;
 
 /// The encoder of a value as JSON text, which is also its binary form.
 pub(super) fn put(array: &ArrayRef, style: &OutputStyle) -> Result<Put> {
-    let iso = OutputStyle {
+    let value = Value::new(array, &iso(style))?;
+    Ok(Box::new(move |row, out| value.put(row, out)))
+}
+
+/// The encoder of a value of a field as JSON text.
+pub(super) fn put_field(field: &Field, array: &ArrayRef, style: &OutputStyle) -> Result<Put> {
+    let value = Value::of_field(field, array, &iso(style))?;
+    Ok(Box::new(move |row, out| value.put(row, out)))
+}
+
+fn iso(style: &OutputStyle) -> OutputStyle {
+    OutputStyle {
         date_style: DateStyle {
             form: DateForm::Iso,
             day_first: false,
@@ -25,9 +36,7 @@ pub(super) fn put(array: &ArrayRef, style: &OutputStyle) -> Result<Put> {
         hex_bytea: true,
         extra_float_digits: 1,
         ..*style
-    };
-    let value = Value::new(array, &iso)?;
-    Ok(Box::new(move |row, out| value.put(row, out)))
+    }
 }
 
 /// A column as JSON, nulls included.
@@ -49,8 +58,16 @@ impl Value {
     fn of_field(field: &Field, array: &ArrayRef, style: &OutputStyle) -> Result<Self> {
         let document =
             matches!(types::pg_type(field), Type::JSON | Type::JSONB) && array.data_type().is_string();
-        if !document {
+        if !document && Digits::of(field).is_none() {
             return Self::new(array, style);
+        }
+        if !document {
+            let column = Column::of(field, array, Format::Text, style)?;
+            let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
+            return Ok(Self {
+                nulls,
+                write: Box::new(move |row, out| column.write(row, out)),
+            });
         }
         let column = Column::try_new(array, &Type::JSON, Format::Text, style)?;
         let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);

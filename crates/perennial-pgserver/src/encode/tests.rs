@@ -262,3 +262,39 @@ fn from_groups(bytes: &[u8]) -> String {
         format!("{sign}{whole}.{}", &fraction[..scale])
     }
 }
+
+#[test]
+fn a_record_is_written_as_postgres_writes_it() {
+    // select record_send(row(1::int4, 'a b'::text, null::int8)), PostgreSQL 15.
+    let field = |name, data_type| {
+        let mark = (perennial_engine::schema::RECORD.to_owned(), String::new());
+        Field::new(name, data_type, true).with_metadata([mark].into())
+    };
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int32Array::from(vec![1])),
+        Arc::new(StringArray::from(vec!["a b"])),
+        arrow::array::new_null_array(&DataType::Int64, 1),
+    ];
+    let fields = vec![
+        field("f1", DataType::Int32),
+        field("f2", DataType::Utf8),
+        field("f3", DataType::Int64),
+    ];
+    let record: ArrayRef = Arc::new(StructArray::new(fields.into(), columns, None));
+    assert_eq!(text(Arc::clone(&record)), [Some(r#"(1,"a b",)"#.to_owned())]);
+    let field = Field::new("r", record.data_type().clone(), true);
+    assert_eq!(types::pg_type(&field), Type::RECORD);
+    let written = encoded(&record, &Type::RECORD, Format::Binary, &default_style());
+    let expected = [
+        &3_i32.to_be_bytes()[..],
+        &23_i32.to_be_bytes(),
+        &4_i32.to_be_bytes(),
+        &1_i32.to_be_bytes(),
+        &25_i32.to_be_bytes(),
+        &3_i32.to_be_bytes(),
+        b"a b",
+        &20_i32.to_be_bytes(),
+        &(-1_i32).to_be_bytes(),
+    ];
+    assert_eq!(written, expected.concat());
+}

@@ -173,7 +173,7 @@ fn of_epoch(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn same(call: &Call<'_>) -> Result<ArrayRef> {
     match call.columns.first() {
-        Some(column) => Ok(cast(column, call.returns)?),
+        Some(column) => Ok(cast(column, call.returns.data_type())?),
         None => plan_err!("to_timestamp takes seconds since 1970"),
     }
 }

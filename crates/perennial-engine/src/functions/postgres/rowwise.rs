@@ -10,11 +10,12 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    TypeSignature, Volatility,
 };
 use perennial_base::ErrorClass;
 
 use super::raised;
+use crate::schema::PG_TYPE;
 
 /// What an argument is taken as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -35,6 +36,7 @@ pub(super) enum Taken {
     Interval,
     Bytes,
     Texts,
+    Bool,
     /// Anything, as it is.
     Any,
 }
@@ -66,6 +68,7 @@ impl Taken {
             Self::Interval => DataType::Interval(IntervalUnit::MonthDayNano),
             Self::Bytes => DataType::Binary,
             Self::Texts => DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true))),
+            Self::Bool => DataType::Boolean,
             Self::Any => given.clone(),
         }
     }
@@ -125,6 +128,7 @@ impl Taken {
             )
             .then_some(0),
             Self::Texts => matches!(given, DataType::List(_) | DataType::LargeList(_)).then_some(0),
+            Self::Bool => (given == &DataType::Boolean).then_some(0),
         }
     }
 }
@@ -134,7 +138,9 @@ pub(super) struct Call<'a> {
     pub(super) columns: Vec<ArrayRef>,
     pub(super) rows: usize,
     pub(super) options: &'a ConfigOptions,
-    pub(super) returns: &'a DataType,
+    pub(super) returns: &'a Field,
+    /// The arguments as they were given.
+    pub(super) fields: &'a [FieldRef],
 }
 
 impl Call<'_> {
@@ -149,6 +155,14 @@ impl Call<'_> {
     pub(super) fn texts(&self, of: impl FnMut(usize) -> Result<Option<String>>) -> Result<ArrayRef> {
         let answers = (0..self.rows).map(of).collect::<Result<StringArray>>()?;
         Ok(Arc::new(answers))
+    }
+
+    /// Whether the answer is `jsonb`.
+    pub(super) fn gives_jsonb(&self) -> bool {
+        self.returns
+            .metadata()
+            .get(PG_TYPE)
+            .is_some_and(|name| name == "jsonb")
     }
 
     /// The name of the session's zone.
@@ -171,6 +185,17 @@ pub(super) type Body = fn(&Call<'_>) -> Result<ArrayRef>;
 /// What a function gives, by the types that it takes.
 pub(super) type Gives = fn(&[DataType]) -> DataType;
 
+/// Which of the types that Arrow lacks a function gives.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Typed {
+    /// None.
+    Plain,
+    /// The one of this name.
+    As(&'static str),
+    /// That of its first argument.
+    AsFirst,
+}
+
 /// A function.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Function {
@@ -180,6 +205,9 @@ pub(super) struct Function {
     pub(super) volatility: Volatility,
     /// Whether numerics that it gives are shown as they were written.
     pub(super) digits: bool,
+    pub(super) typed: Typed,
+    /// Whether it takes any number of arguments, none too.
+    pub(super) any_number: bool,
     /// Other names, among them those of the engine's function that it takes the place of.
     pub(super) aliases: &'static [&'static str],
 }
@@ -192,6 +220,8 @@ impl Function {
             gives,
             volatility: Volatility::Immutable,
             digits: false,
+            typed: Typed::Plain,
+            any_number: false,
             aliases: &[],
         }
     }
@@ -205,11 +235,27 @@ impl Function {
         Self { digits: true, ..self }
     }
 
+    pub(super) const fn typed(self, typed: Typed) -> Self {
+        Self { typed, ..self }
+    }
+
+    pub(super) const fn of_any_number(self) -> Self {
+        Self {
+            any_number: true,
+            ..self
+        }
+    }
+
     pub(super) fn udf(self) -> Arc<ScalarUDF> {
         Arc::new(ScalarUDF::from(Rowwise {
             function: self,
             aliases: self.aliases.iter().map(|alias| (*alias).to_owned()).collect(),
-            signature: Signature::user_defined(self.volatility),
+            signature: if self.any_number {
+                let forms = vec![TypeSignature::Nullary, TypeSignature::VariadicAny];
+                Signature::one_of(forms, self.volatility)
+            } else {
+                Signature::user_defined(self.volatility)
+            },
             engine: datafusion::functions::all_default_functions()
                 .into_iter()
                 .find(|known| known.name() == self.name),
@@ -325,19 +371,19 @@ impl ScalarUDFImpl for Rowwise {
             .map(|field| field.data_type().clone())
             .collect();
         let field = Field::new(self.name(), self.return_type(&taken)?, true);
-        Ok(Arc::new(
-            if self.function.digits && field.data_type().is_decimal() {
-                field.with_metadata(
-                    [(
-                        crate::schema::DIGITS.to_owned(),
-                        crate::schema::WRITTEN.to_owned(),
-                    )]
-                    .into(),
-                )
-            } else {
-                field
-            },
-        ))
+        let (key, value) = if self.function.digits && field.data_type().is_decimal() {
+            (crate::schema::DIGITS, Some(crate::schema::WRITTEN.to_owned()))
+        } else {
+            let first = || arguments.arg_fields.first()?.metadata().get(PG_TYPE).cloned();
+            let name = match self.function.typed {
+                Typed::Plain => None,
+                Typed::As(name) => Some(name.to_owned()),
+                Typed::AsFirst => first(),
+            };
+            (PG_TYPE, name)
+        };
+        let metadata = value.map(|value| (key.to_owned(), value));
+        Ok(Arc::new(field.with_metadata(metadata.into_iter().collect())))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -373,7 +419,8 @@ impl ScalarUDFImpl for Rowwise {
             columns,
             rows,
             options: &arguments.config_options,
-            returns: arguments.return_field.data_type(),
+            returns: &arguments.return_field,
+            fields: &arguments.arg_fields,
         })?;
         if scalar {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&answers, 0)?));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringArray, StringBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int32Type};
 use datafusion::common::{DataFusionError, Result};
@@ -29,6 +29,24 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
                 takes: &[Text, Any],
                 variadic: true,
                 body: format,
+            }],
+            text,
+        ),
+        Function::new(
+            "concat",
+            &[Form {
+                takes: &[Any, Any],
+                variadic: true,
+                body: concat,
+            }],
+            text,
+        ),
+        Function::new(
+            "concat_ws",
+            &[Form {
+                takes: &[Any, Any, Any],
+                variadic: true,
+                body: concat_ws,
             }],
             text,
         ),
@@ -170,13 +188,48 @@ fn encode(call: &Call<'_>) -> Result<ArrayRef> {
     })
 }
 
+/// A value as text; `rules::casts` has put the writer around what is none.
+fn as_text(column: &ArrayRef) -> Result<StringArray> {
+    Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
+}
+
+/// What is given for a row, or for all of them.
+fn argument(texts: &StringArray, row: usize) -> Option<&str> {
+    let row = if texts.len() == 1 { 0 } else { row };
+    texts.is_valid(row).then(|| texts.value(row))
+}
+
+fn concat(call: &Call<'_>) -> Result<ArrayRef> {
+    let columns = call.columns.iter().map(as_text).collect::<Result<Vec<_>>>()?;
+    call.texts(|row| {
+        Ok(Some(
+            columns
+                .iter()
+                .filter_map(|column| argument(column, row))
+                .collect(),
+        ))
+    })
+}
+
+fn concat_ws(call: &Call<'_>) -> Result<ArrayRef> {
+    let columns = call.columns.iter().map(as_text).collect::<Result<Vec<_>>>()?;
+    call.texts(|row| {
+        let mut given = columns.iter().map(|column| argument(column, row));
+        let Some(between) = given.next().flatten() else {
+            return Ok(None);
+        };
+        let given: Vec<&str> = given.flatten().collect();
+        Ok(Some(given.join(between)))
+    })
+}
+
 fn format(call: &Call<'_>) -> Result<ArrayRef> {
     let invalid = |message: String| -> DataFusionError { raised(ErrorClass::InvalidArgument, message) };
     let columns = call
         .columns
         .iter()
         .skip(1)
-        .map(|column| Ok(cast(column, &DataType::Utf8)?))
+        .map(as_text)
         .collect::<Result<Vec<_>>>()?;
     call.texts(|row| {
         let Some(pattern) = call.text(0, row) else {
@@ -223,9 +276,8 @@ fn format(call: &Call<'_>) -> Result<ArrayRef> {
             }
             let column = columns
                 .get(place)
-                .ok_or_else(|| invalid("too few arguments for format()".to_owned()))?
-                .as_string::<i32>();
-            let value = column.is_valid(row).then(|| column.value(row));
+                .ok_or_else(|| invalid("too few arguments for format()".to_owned()))?;
+            let value = argument(column, row);
             let shown = match (kind, value) {
                 ('s', value) => value.unwrap_or_default().to_owned(),
                 ('I', Some(value)) => quoted_name(value),

@@ -180,10 +180,9 @@ fn type_of(call: &Call<'_>, _: &Arguments<'_>) -> Result<Cell<'static>> {
     let Some(field) = call.fields.first() else {
         return Ok(Cell::Null);
     };
-    let named = field
-        .metadata()
-        .get(PG_TYPE)
-        .and_then(|name| builtin::type_named(name));
+    let untyped = field.data_type().is_null().then_some("unknown");
+    let name = field.metadata().get(PG_TYPE).map(String::as_str);
+    let named = name.or(untyped).and_then(builtin::type_named);
     Ok(Cell::Int(named.map_or_else(
         || ColumnType::of(field.data_type()).oid,
         |built_in| built_in.oid,
