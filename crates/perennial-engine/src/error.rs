@@ -289,16 +289,9 @@ fn translate_schema(error: &SchemaError) -> Error {
                 ErrorClass::UndefinedColumn,
                 format!("column {shown} does not exist"),
             );
-            let names: Vec<&str> = valid_fields.iter().map(|column| column.name.as_str()).collect();
+            let names = valid_fields.iter().map(|column| column.name.as_str());
             match nearest_column(&field.name, names) {
-                Some(near) if near != field.name => {
-                    let column = valid_fields.iter().find(|column| column.name == near);
-                    let near = match column.and_then(|column| column.relation.as_ref()) {
-                        Some(relation) => format!("{}.{near}", relation.table()),
-                        None => near.to_owned(),
-                    };
-                    error.with_hint(format!("Perhaps you meant to reference the column \"{near}\"."))
-                }
+                Some(near) if near != field.name => error.with_hint(wording::column(near, valid_fields)),
                 _ => error,
             }
         }

@@ -22,6 +22,20 @@ use crate::sql::parse::{END_OF_INPUT, parse};
 /// Functions that tell the time.
 const OF_THE_CLOCK: [&str; 3] = ["now", "current_date", "current_time"];
 
+/// Whether a statement selects one row of several expressions.
+fn is_row(statement: &Statement) -> bool {
+    let Statement::Query(query) = statement else {
+        return false;
+    };
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return false;
+    };
+    matches!(
+        select.projection.as_slice(),
+        [SelectItem::UnnamedExpr(SqlExpr::Tuple(_))]
+    )
+}
+
 /// Plans one SQL expression over a schema.
 ///
 /// # Errors
@@ -34,6 +48,10 @@ pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<
         return Err(not_one(sql));
     };
     let mut statement = parsed.statement().clone();
+    // Several expressions between brackets are a row.
+    if is_row(&statement) {
+        return Err(not_one(sql));
+    }
     normalise(
         &mut statement,
         &Context {
@@ -51,16 +69,6 @@ pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<
         return Err(not_one(sql));
     };
     let item = match <[SelectItem; 1]>::try_from(select.projection) {
-        // Several expressions between brackets are a row.
-        Ok(
-            [
-                SelectItem::ExprWithAlias {
-                    expr: SqlExpr::Tuple(_),
-                    ..
-                }
-                | SelectItem::UnnamedExpr(SqlExpr::Tuple(_)),
-            ],
-        ) => return Err(not_one(sql)),
         Ok([SelectItem::ExprWithAlias { expr, .. } | SelectItem::UnnamedExpr(expr)])
             if select.from.is_empty() =>
         {

@@ -184,7 +184,7 @@ fn a_statement_that_is_wrong_is_answered_as_postgres_answers_it() {
             "SELECT emial FROM customers",
             vec![
                 "error: column \"emial\" does not exist",
-                "hint: Perhaps you meant to reference the column \"email\".",
+                "hint: Perhaps you meant to reference the column \"customers.email\".",
             ],
         ),
         (

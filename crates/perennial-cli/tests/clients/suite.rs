@@ -40,9 +40,9 @@ const NODE: &str = "PERENNIAL_TEST_NODE";
 pub(crate) const SUITES: &[Suite] = &[
     Suite::of("psql", Player::Psql),
     Suite::of("psycopg", Player::Python(DRIVERS)),
-    Suite::of("asyncpg", Player::Python(DRIVERS)),
     Suite::of("sqlalchemy", Player::Python(DRIVERS)),
     Suite::of("adbc", Player::Python(DRIVERS)),
+    Suite::of("asyncpg", Player::Python(DRIVERS)).heavy(),
     Suite::of("psycopg2", Player::Python(DRIVERS)).heavy(),
     Suite::of("pg8000", Player::Python(DRIVERS)).heavy(),
     Suite::of("pandas", Player::Python(DRIVERS)).heavy(),
@@ -50,6 +50,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite::of("connectorx", Player::Python(DRIVERS)).heavy(),
     Suite::of("ibis", Player::Python(DRIVERS)).heavy(),
     Suite::of("node_postgres", Player::Node).heavy(),
+    Suite::of("postgres_js", Player::Node).heavy(),
 ];
 
 impl Suite {

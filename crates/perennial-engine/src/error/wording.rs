@@ -1,5 +1,6 @@
 //! Sentences of the planner that name a fault which Postgres words, and classes, in a way of its own.
 
+use datafusion::common::Column;
 use perennial_base::ErrorClass;
 
 use super::{Error, between, calls, first_line, input_type, named_in, strip_prefixes};
@@ -195,4 +196,11 @@ fn is_date(text: &str) -> bool {
         4 | 7 => character == '-',
         _ => character.is_ascii_digit(),
     })
+}
+/// The hint that names the column which was meant, with its table where it has one.
+pub(super) fn column(near: &str, valid: &[Column]) -> String {
+    let found = valid.iter().find(|column| column.name == near);
+    let table = found.and_then(|column| column.relation.as_ref());
+    let table = table.map_or_else(String::new, |table| format!("{}.", table.table()));
+    format!("Perhaps you meant to reference the column \"{table}{near}\".")
 }

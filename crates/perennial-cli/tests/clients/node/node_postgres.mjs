@@ -3,8 +3,7 @@
 import pg from 'pg';
 import Cursor from 'pg-cursor';
 import QueryStream from 'pg-query-stream';
-import { createRequire } from 'node:module';
-import { ENDLESS, check, client, done, part, refused } from './transcript.mjs';
+import { ENDLESS, check, client, done, part, refused, version } from './transcript.mjs';
 
 const open = async (options = {}) => {
   const connection = new pg.Client(options);
@@ -26,12 +25,12 @@ async function values() {
   ]) {
     await check(`${kind} ${JSON.stringify(value)}${Number.isNaN(value) ? ' NaN' : ''}`, () => rows(`SELECT $1::${kind}, NULL::${kind}`, [value]));
   }
-  await check('binary', async () => (await (async () => {
+  await check('binary', async () => {
     const binary = await open({ binary: true });
     const result = await binary.query({ text: "SELECT 1, 2::int8, 0.5::float8, true, 'a', '\\x00ff'::bytea, '2024-02-29 03:04:05+00'::timestamptz, ARRAY[1, 2], 1.5::numeric", rowMode: 'array' });
     await binary.end();
     return result.rows;
-  })()));
+  });
   await check('types by a parser of one’s own', () => rows('SELECT 1::int8, 2.50::numeric', [], { types: { getTypeParser: (oid, format) => (text) => [oid, format, text.toString()] } }));
 }
 
@@ -98,9 +97,12 @@ async function cursors() {
     return [count, sum.toFixed(4)];
   });
   await check('a stream that is left', async () => {
+    let first;
     for await (const row of db.query(new QueryStream('SELECT record_key FROM events ORDER BY 1', [], { batchSize: 5 }))) {
-      return [row.record_key, await rows('SELECT 3')];
+      first ??= row.record_key;
+      break;
     }
+    return [first, await rows('SELECT 3')];
   });
 }
 
@@ -175,7 +177,7 @@ async function catalog() {
   for (const [name, query] of [
     ['tables', "SELECT table_schema, table_name, table_type FROM information_schema.tables WHERE table_schema IN ('public', 'raw', 'perennial') ORDER BY 1, 2"],
     ['columns', "SELECT column_name, data_type, udt_name, is_nullable, numeric_precision, numeric_scale, character_maximum_length, datetime_precision FROM information_schema.columns WHERE table_schema = 'public' AND table_name = 'customer_360' ORDER BY ordinal_position"],
-    ['keys', "SELECT tc.table_name, tc.constraint_type, kcu.column_name, ccu.table_name AS of, ccu.column_name AS at FROM information_schema.table_constraints tc JOIN information_schema.key_column_usage kcu ON kcu.constraint_name = tc.constraint_name AND kcu.table_schema = tc.table_schema LEFT JOIN information_schema.constraint_column_usage ccu ON ccu.constraint_name = tc.constraint_name AND tc.constraint_type = 'FOREIGN KEY' WHERE tc.table_schema = 'public' AND tc.constraint_type <> 'CHECK' ORDER BY 1, 2, 3, 4, 5"],
+    ['keys', "SELECT conrelid::regclass::text AS of, contype, pg_get_constraintdef(oid) AS key FROM pg_constraint WHERE connamespace = 'public'::regnamespace ORDER BY conname"],
     ['comments', "SELECT c.relname, obj_description(c.oid, 'pg_class') FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND c.relkind IN ('r', 'v') ORDER BY 1"],
     ['months', "SELECT to_char(date_trunc('month', time), 'YYYY-MM') AS month, count(*)::int AS n, sum(amount) AS revenue FROM orders GROUP BY 1 ORDER BY 1"],
     ['best customers', 'SELECT c.customer_id, c.country, count(o.order_id)::int AS n, sum(o.amount) AS revenue FROM customers c JOIN orders o USING (customer_id) GROUP BY 1, 2 ORDER BY 4 DESC, 1 LIMIT 5'],
@@ -188,7 +190,7 @@ async function catalog() {
   }
 }
 
-client('node-postgres', createRequire(import.meta.url)('pg/package.json').version);
+client('node-postgres', version('pg'));
 for (const exercise of [values, statements, cursors, transactions, pools, catalog]) await exercise();
 await db.end();
 done();

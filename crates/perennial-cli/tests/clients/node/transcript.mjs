@@ -1,8 +1,18 @@
 // The transcript of a suite: one line for each thing that a client observes. ../python/transcript.py is the same for Python.
 
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
 // A query that does not end by itself.
 export const ENDLESS =
   'SELECT count(*) FROM generate_series(1, 90000) AS a(x), generate_series(1, 90000) AS b(y), generate_series(1, 90000) AS c(z) WHERE x + y + z = 0';
+
+// The version of an installed package.
+export function version(name) {
+  const entry = fileURLToPath(import.meta.resolve(name));
+  const folder = entry.slice(0, entry.lastIndexOf(`node_modules/${name}/`) + `node_modules/${name}/`.length);
+  return JSON.parse(readFileSync(`${folder}package.json`, 'utf8')).version;
+}
 
 export const client = (name, version) => console.log(`client ${name} ${version}`);
 export const part = (words) => console.log(`part ${words}`);

@@ -495,7 +495,7 @@ def analysis():
         ("time between orders", "SELECT width_bucket(extract(epoch FROM gap) / 86400, 0, 365, 12), count(*) FROM (SELECT time - lag(time) OVER (PARTITION BY customer_id ORDER BY time) AS gap FROM orders) AS g WHERE gap IS NOT NULL GROUP BY 1 ORDER BY 1"),
         ("funnel", "WITH seen AS (SELECT customer_id, min(time) FILTER (WHERE name = 'product_view') AS viewed, min(time) FILTER (WHERE name = 'add_to_cart') AS added FROM events GROUP BY 1) SELECT count(viewed), count(added), count(*) FILTER (WHERE added > viewed) FROM seen"),
         ("stages over time", "SELECT stage, count(*), avg(coalesce(left_at, '2026-07-01'::timestamptz) - entered_at)::interval(0)::text FROM lifecycle_history GROUP BY stage ORDER BY stage"),
-        ("rollup", "SELECT channel, status, count(*), grouping(channel, status) FROM orders GROUP BY ROLLUP (channel, status) ORDER BY channel NULLS LAST, status NULLS LAST"),
+        ("rollup", "SELECT channel, status, count(*), grouping(channel, status) FROM orders GROUP BY ROLLUP (channel, status) ORDER BY 4, channel NULLS LAST, status NULLS LAST"),
         ("percentiles", "SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY amount), percentile_cont(0.9) WITHIN GROUP (ORDER BY amount) FROM orders"),
         ("arrays", "SELECT source, count(*) FROM customer_360, unnest(sources) AS s (source) GROUP BY 1 ORDER BY 1"),
         ("texts of groups", "SELECT country, string_agg(DISTINCT city, ', ' ORDER BY city) FROM customers WHERE country IS NOT NULL GROUP BY 1 ORDER BY 1"),
