@@ -44,8 +44,26 @@ impl Tools {
 
 /// The drivers that suites of clients use, and the databases that answer beside us.
 const PYTHON_PACKAGES: &str = include_str!("../../perennial-cli/tests/clients/packages/python.txt");
-/// Those of suites for Node, which `cargo xtask clients` alone plays.
+/// Those that `cargo xtask clients` alone plays: the drivers for Node, and programs with an environment of their own, each
+/// with the variable that names its interpreter.
 const NODE_PACKAGES: &str = include_str!("../../perennial-cli/tests/clients/packages/node.txt");
+const PYTHON_PROGRAMS: [(&str, &str, &str); 3] = [
+    (
+        "PERENNIAL_TEST_PGCLI",
+        "tools/clients-pgcli",
+        include_str!("../../perennial-cli/tests/clients/packages/pgcli.txt"),
+    ),
+    (
+        "PERENNIAL_TEST_SUPERSET",
+        "tools/clients-superset",
+        include_str!("../../perennial-cli/tests/clients/packages/superset.txt"),
+    ),
+    (
+        "PERENNIAL_TEST_DBT",
+        "tools/clients-dbt",
+        include_str!("../../perennial-cli/tests/clients/packages/dbt.txt"),
+    ),
+];
 
 /// The S3 server of the store tests.
 const MOTO: &str = "moto[s3,server]==5.2.5\n";
@@ -204,9 +222,14 @@ fn install_node(folder: &Path, packages: &str) -> Result<()> {
 /// # Errors
 /// When something cannot be installed: whoever asks for all clients wants none left out.
 pub(crate) fn clients() -> Result<Vec<(&'static str, PathBuf)>> {
-    let node = cache_folder()?.join("tools/clients-node");
+    let cache = cache_folder()?;
+    let node = cache.join("tools/clients-node");
     install_node(&node, NODE_PACKAGES)?;
-    Ok(vec![("PERENNIAL_TEST_NODE", node)])
+    let mut named = vec![("PERENNIAL_TEST_NODE", node)];
+    for (variable, folder, packages) in PYTHON_PROGRAMS {
+        named.push((variable, install_python(&cache.join(folder), packages)?));
+    }
+    Ok(named)
 }
 
 /// Debian's driver, unpacked into `folder`: this needs no root, and no second Java.

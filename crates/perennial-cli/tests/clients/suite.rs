@@ -49,6 +49,9 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite::of("polars", Player::Python(DRIVERS)).heavy(),
     Suite::of("connectorx", Player::Python(DRIVERS)).heavy(),
     Suite::of("ibis", Player::Python(DRIVERS)).heavy(),
+    Suite::of("pgcli", Player::Python("PERENNIAL_TEST_PGCLI")).heavy(),
+    Suite::of("superset", Player::Python("PERENNIAL_TEST_SUPERSET")).heavy(),
+    Suite::of("dbt", Player::Python("PERENNIAL_TEST_DBT")).heavy(),
     Suite::of("node_postgres", Player::Node).heavy(),
     Suite::of("postgres_js", Player::Node).heavy(),
 ];
