@@ -6,9 +6,9 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr,
-    Ident, JoinOperator, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr, TableFactor,
-    Value, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, BinaryOperator, Distinct, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    GroupByExpr, Ident, JoinOperator, ObjectName, OrderBy, OrderByKind, Query, Select, SelectItem, SetExpr,
+    TableFactor, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
 
 use super::names::{column_name, folded, shown_name};
@@ -357,6 +357,16 @@ impl Whole<'_> {
     }
 }
 
+/// In `t.a[1]` the parser sees a field of `t`: it is an element of the column `t.a`.
+fn column_of_table(root: &mut Expr, access_chain: &mut Vec<AccessExpr>) {
+    if let (Expr::Identifier(table), [AccessExpr::Dot(Expr::Identifier(column)), _, ..]) =
+        (&*root, access_chain.as_slice())
+    {
+        *root = Expr::CompoundIdentifier(vec![table.clone(), column.clone()]);
+        access_chain.remove(0);
+    }
+}
+
 fn given(expr: Expr) -> FunctionArg {
     FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))
 }
@@ -375,6 +385,9 @@ impl VisitorMut for Whole<'_> {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::CompoundFieldAccess { root, access_chain } = expr {
+            column_of_table(root, access_chain);
+        }
         let replaced = match expr {
             Expr::IsNull(inner) => self.row(inner).and_then(|row| row.tested(Expr::IsNull)),
             Expr::IsNotNull(inner) => self.row(inner).and_then(|row| row.tested(Expr::IsNotNull)),
