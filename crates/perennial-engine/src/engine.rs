@@ -297,8 +297,6 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize, merging: us
     options.sql_parser.collect_spans = true;
     options.sql_parser.parse_float_as_decimal = true;
     options.sql_parser.default_null_ordering = "nulls_max".to_owned();
-    // PostgreSQL keeps the order of a subquery, and table functions are subqueries.
-    options.sql_parser.enable_subquery_sort_elimination = false;
     options.catalog.create_default_catalog_and_schema = false;
     options.catalog.default_catalog = DATABASE.to_owned();
     options.catalog.default_schema = SEARCH_PATH.to_owned();
