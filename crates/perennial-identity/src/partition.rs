@@ -140,13 +140,17 @@ impl Partition {
         orphans
     }
 
+    /// The signatures of the founding records of customers without a published id.
+    pub fn newcomers(&self) -> impl Iterator<Item = SignatureId> + '_ {
+        let founders = self.founders.iter().zip(&self.founded);
+        founders
+            .filter(|(_, founded)| !**founded)
+            .map(|(founder, _)| SignatureId(*founder))
+    }
+
     /// Whether the previous identities tell anything: there are orphans, or customers without a published id.
     pub fn asks_for_previous(&self) -> bool {
-        let orphan =
-            |(published, place): (&PublishedId, &u32)| published.fate == Fate::Current && *place == NONE;
-        !self.previous.is_empty()
-            && (self.founded.contains(&false)
-                || self.previous.as_slice().iter().zip(&self.places).any(orphan))
+        !self.previous.is_empty() && (self.founded.contains(&false) || !self.orphans().is_empty())
     }
 
     /// The sources of the founding records of customers without a published id, as far as those were there `before`: the

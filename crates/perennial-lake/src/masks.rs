@@ -60,6 +60,25 @@ impl RowSet {
         rest
     }
 
+    /// The set in parts of `rows` rows each, the last of what is left.
+    pub fn parts(&self, rows: u64) -> Vec<Self> {
+        let (mut parts, mut part, mut left) = (Vec::new(), Self::default(), rows.max(1));
+        for (start, end) in &self.runs {
+            let mut start = *start;
+            while start < *end {
+                let taken = left.min(end - start);
+                part.push(start, start + taken);
+                (start, left) = (start + taken, left - taken);
+                if left == 0 {
+                    parts.push(std::mem::take(&mut part));
+                    left = rows.max(1);
+                }
+            }
+        }
+        parts.extend(Some(part).filter(|part| !part.is_empty()));
+        parts
+    }
+
     /// The rows that are in either set.
     #[must_use]
     pub fn union(&self, other: &Self) -> Self {
@@ -217,6 +236,19 @@ mod tests {
             prop_assert_eq!(first.without(&second), set_of(&a.difference(&b).copied().collect()));
             let rest = (0..60).filter(|row| !a.contains(row)).collect();
             prop_assert_eq!(first.complement(60), set_of(&rest));
+        }
+
+        #[test]
+        fn parts_of_a_set_follow_each_other(
+            rows in proptest::collection::btree_set(0_u64..60, 0..40),
+            most in 1_u64..12,
+        ) {
+            let parts = set_of(&rows).parts(most);
+            let together: Vec<u64> = parts.iter().flat_map(rows_of).collect();
+            prop_assert_eq!(together, rows.into_iter().collect::<Vec<_>>());
+            let full = parts.split_last().map_or(&[][..], |(_, full)| full);
+            prop_assert!(full.iter().all(|part| part.count() == most));
+            prop_assert!(parts.iter().all(|part| (1..=most).contains(&part.count())));
         }
     }
 }

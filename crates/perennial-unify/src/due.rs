@@ -114,11 +114,11 @@ pub(crate) async fn due(
     if before >= now {
         return Ok(groups);
     }
-    for file in stored.files(Some(previous), TABLE, None).await? {
-        if first(file.file()).is_some_and(|first| first > now) {
-            continue;
-        }
-        for batch in file.rows(&[AT, GROUP]).await? {
+    let mut files = stored.files(Some(previous), TABLE, None).await?;
+    files.retain(|file| first(file.file()).is_none_or(|first| first <= now));
+    let mut read = stored.read(files, &[AT, GROUP]);
+    while let Some(batches) = read.next().await {
+        for batch in batches? {
             let moments = batch.column(0).as_primitive::<TimestampMicrosecondType>();
             let of = batch.column(1).as_primitive::<UInt32Type>();
             let due = moments.values().iter().zip(of.values());

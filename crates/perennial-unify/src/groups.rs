@@ -247,7 +247,7 @@ impl Nodes {
         Ok(())
     }
 
-    fn root(&mut self, element: u32) -> u32 {
+    pub(crate) fn root(&mut self, element: u32) -> u32 {
         let mut at = element;
         while let Some(parent) = self
             .forest

@@ -1,16 +1,18 @@
 //! Runs that work out no more than what new files touch: whether that is possible, which groups it is, and how their stored
 //! rows come beside the new ones. From there on such a run is like any other, over fewer rows.
 
-use std::collections::{BTreeMap, HashMap};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, UInt32Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type, UInt64Type};
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use parking_lot::Mutex;
 use perennial_base::Kind;
 use perennial_base::config::{Config, SourceConfig};
-use perennial_identity::GraphBuilder;
+use perennial_identity::CustomerId;
 use perennial_lake::{DataFile, FileState, Manifest, Masks, RowSet, RunState, SourceManifest, TableManifest};
 use perennial_udf_lifecycle::model::StageModel;
 
@@ -125,6 +127,8 @@ pub(crate) struct Increment<'a> {
     /// An element of each touched group.
     known: HashMap<u32, u32>,
     pub(crate) touched: Touched,
+    /// The groups of the ids that the snapshot before published of them.
+    pub(crate) of_ids: HashMap<CustomerId, u32>,
     /// Whether spend has landed, has gone or is worth something else: its table is made as a whole.
     pub(crate) spend: bool,
     /// Whether rates have landed or gone: their table is made as a whole.
@@ -204,6 +208,7 @@ impl<'a> Increment<'a> {
             fresh,
             known,
             touched,
+            of_ids: HashMap::new(),
             spend: false,
             rates: false,
             gone,
@@ -257,32 +262,78 @@ impl<'a> Increment<'a> {
         Ok((of > bounds.small && much).then(|| format!("{rows} of {of} stored rows are touched{by}")))
     }
 
-    /// Loads the chosen rows of a source beside the new ones.
-    pub(crate) async fn load(
-        &self,
-        name: &str,
-        manifest: &SourceManifest,
-        pending: &Pending,
-        graph: &Mutex<GraphBuilder>,
-        nodes: &Mutex<Nodes>,
-    ) -> Result<()> {
-        let name = ledger::table_of(name);
-        let (Some(table), Some(wanted)) = (self.previous.tables.get(&name), self.wanted.get(&name)) else {
-            return Ok(());
+    /// Puts sources with many chosen rows first: while those are taken in, the others are read. What is said of records comes
+    /// before them, and sources of orders stay in their order, of which the first that tells of an order counts.
+    pub(crate) fn largest_first(&self, config: &Config, pending: &mut [(usize, Pending)]) {
+        let source = |number: usize| config.sources.get(number);
+        let chosen = |number: usize| -> u64 {
+            let wanted = source(number).and_then(|source| self.wanted.get(&ledger::table_of(&source.name)));
+            wanted.into_iter().flatten().map(RowSet::count).sum()
         };
-        // Rows that belong to nobody are read whole, whatever groups they are of.
+        let is = |number: usize, kind: Kind| source(number).is_some_and(|source| source.kind == kind);
+        let orders = pending
+            .iter()
+            .map(|(number, _)| *number)
+            .filter(|number| is(*number, Kind::Order));
+        let orders = orders.map(chosen).max().unwrap_or_default();
+        pending.sort_by_key(|(number, _)| {
+            Reverse(match *number {
+                number if is(number, Kind::IdentityOverride) => u64::MAX,
+                number if is(number, Kind::Order) => orders,
+                number => chosen(number),
+            })
+        });
+    }
+
+    /// The chosen rows, source by source, each by its number: while one is taken in, the next one is read.
+    pub(crate) fn chosen(
+        &mut self,
+        config: &Config,
+        pending: &[(usize, Pending)],
+    ) -> BoxStream<'static, Result<(usize, Vec<RecordBatch>)>> {
+        let mut reads = Vec::new();
+        for (number, pending) in pending {
+            let name = config
+                .sources
+                .get(*number)
+                .map(|source| ledger::table_of(&source.name));
+            let table = name.as_ref().and_then(|name| self.previous.tables.get(name));
+            let wanted = name.as_ref().and_then(|name| self.wanted.remove(name));
+            if let (Some(table), Some(wanted)) = (table, wanted) {
+                let columns = ledger::columns_like(pending);
+                let files = table.files.iter().cloned().zip(wanted);
+                reads.extend(files.map(|(file, rows)| (*number, Arc::clone(&columns), file, rows)));
+            }
+        }
+        self.stored.read_for(reads)
+    }
+
+    /// The elements of stored groups. Rows that belong to nobody are read whole, whatever groups they are of.
+    pub(crate) fn elements(&self, nodes: &Mutex<Nodes>) -> impl FnMut(u32) -> u32 {
         let apart = nodes.lock().element();
-        let mut element = |group: u32| {
+        move |group| {
             let root = self.merged.root(group);
             self.known.get(&root).copied().unwrap_or(apart)
-        };
-        let loading = Loading {
-            tables: self.stored,
-            graph,
-            manifest,
-            pending,
-        };
-        loading.load(table, wanted, &mut element).await
+        }
+    }
+
+    /// What is touched, of the groups that are one with any of these elements, or that these ids are of.
+    pub(crate) fn around(
+        &self,
+        elements: impl Iterator<Item = u32>,
+        ids: &[CustomerId],
+        nodes: &mut Nodes,
+    ) -> Touched {
+        let roots: HashSet<u32> = elements.map(|element| nodes.root(element)).collect();
+        let known = self
+            .known
+            .iter()
+            .filter(|(_, element)| roots.contains(&nodes.root(**element)));
+        let mut known: HashSet<u32> = known.map(|(group, _)| *group).collect();
+        let of_ids = ids.iter().filter_map(|id| self.of_ids.get(id));
+        known.extend(of_ids.map(|group| self.merged.root(*group)));
+        let groups = (0..self.merged.len() as u32).filter(|group| known.contains(&self.merged.root(*group)));
+        self.touched.within(&groups.collect())
     }
 
     /// Numbers the groups and writes what has become of them.
@@ -454,19 +505,20 @@ pub(crate) async fn load_whole(
         return Ok(Some(why));
     }
     let apart = reading.nodes.lock().element();
-    let loading = Loading {
-        tables: stored,
-        graph: reading.graph,
-        manifest,
-        pending,
-    };
+    let loading = Loading::new(reading.graph, manifest, pending);
+    let columns = ledger::columns_like(pending);
     let files: Vec<&DataFile> = table.files.iter().collect();
-    loading.load(table, &left(stored, &files), &mut |_| apart).await?;
+    let reads = files.iter().zip(left(stored, &files));
+    let reads = reads.map(|(file, rows)| ((), Arc::clone(&columns), (*file).clone(), rows));
+    let mut read = stored.read_for(reads.collect());
+    while let Some(rows) = read.next().await {
+        loading.take(&rows?.1, &mut |_| apart)?;
+    }
     Ok(None)
 }
 
 fn other_columns(source: &str, table: &TableManifest, pending: &Pending) -> Option<String> {
-    let wanted = ledger::schema(&pending.mapping.types(), &pending.schema);
+    let wanted = ledger::columns_like(pending);
     (!same_columns(table, &wanted))
         .then(|| format!("source \"{source}\" has other columns than its stored rows"))
 }

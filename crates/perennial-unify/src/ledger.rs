@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use perennial_base::config::Config;
 use perennial_engine::schema::timestamp;
 use perennial_identity::{GraphBuilder, IdentifierId, Resolution};
-use perennial_lake::{SourceManifest, TableManifest};
+use perennial_lake::SourceManifest;
 use tokio::task::JoinSet;
 
 use crate::error::Result;
@@ -25,7 +25,7 @@ use crate::output::Output;
 use crate::reader::share;
 use crate::records::{DROPPED, LEADING, Pending, Rows, Staged};
 use crate::scratch::{Heap, Scratch, Stored};
-use crate::stored::{GROUP, Tables, stopped};
+use crate::stored::{GROUP, stopped};
 
 /// The version of the shape of the tables that runs keep for the next one.
 pub(crate) const STATE_VERSION: u32 = 5;
@@ -250,55 +250,60 @@ fn stored(
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
-/// Brings stored rows of a source beside those that were just read.
-pub(crate) struct Loading<'a> {
-    pub(crate) tables: &'a Tables,
-    pub(crate) graph: &'a Mutex<GraphBuilder>,
-    pub(crate) manifest: &'a SourceManifest,
-    pub(crate) pending: &'a Pending,
+/// The columns of a ledger by name, as far as those that were just read have them too.
+pub(crate) fn columns_like(pending: &Pending) -> SchemaRef {
+    schema(&pending.mapping.types(), &pending.schema)
 }
 
-impl Loading<'_> {
-    /// Loads the rows `wanted` of each file of the ledger; `element` gives that of a stored group.
-    pub(crate) async fn load(
-        &self,
-        table: &TableManifest,
-        wanted: &[perennial_lake::RowSet],
-        element: &mut (impl FnMut(u32) -> u32 + Send),
-    ) -> Result<()> {
-        let types = self.pending.mapping.types();
-        let columns = schema(&types, &self.pending.schema);
-        let files: HashMap<u32, i32> = (0_i32..)
-            .zip(&self.manifest.files)
+/// Brings stored rows of a source beside those that were just read.
+pub(crate) struct Loading<'a> {
+    graph: &'a Mutex<GraphBuilder>,
+    pending: &'a Pending,
+    types: Vec<usize>,
+    /// By the id of a file, its place in the source.
+    files: HashMap<u32, i32>,
+}
+
+impl<'a> Loading<'a> {
+    pub(crate) fn new(
+        graph: &'a Mutex<GraphBuilder>,
+        manifest: &SourceManifest,
+        pending: &'a Pending,
+    ) -> Self {
+        let files = (0_i32..)
+            .zip(&manifest.files)
             .filter(|(_, file)| file.id > 0)
             .map(|(at, file)| (file.id, at))
             .collect();
-        for (file, rows) in table.files.iter().zip(wanted) {
-            for batch in self.tables.wanted(Arc::clone(&columns), file, rows).await? {
-                let batch = self.staged(&batch, &types, &files, element)?;
-                let key = batch.column(Rows::KEY).as_string::<i32>().clone();
-                let key = self.pending.mapping.keyed().then_some(&key);
-                share(&self.pending.heaps, batch, key)?;
-            }
+        Self {
+            graph,
+            pending,
+            types: pending.mapping.types(),
+            files,
+        }
+    }
+
+    /// Takes rows of a ledger; `element` gives that of a stored group.
+    pub(crate) fn take(&self, rows: &[RecordBatch], element: &mut impl FnMut(u32) -> u32) -> Result<()> {
+        for batch in rows {
+            let batch = self.staged(batch, element)?;
+            let key = batch.column(Rows::KEY).as_string::<i32>().clone();
+            let key = self.pending.mapping.keyed().then_some(&key);
+            share(&self.pending.heaps, batch, key)?;
         }
         Ok(())
     }
 
-    fn staged(
-        &self,
-        batch: &RecordBatch,
-        types: &[usize],
-        files: &HashMap<u32, i32>,
-        element: &mut impl FnMut(u32) -> u32,
-    ) -> Result<RecordBatch> {
+    fn staged(&self, batch: &RecordBatch, element: &mut impl FnMut(u32) -> u32) -> Result<RecordBatch> {
         let rows = batch.num_rows();
         let groups = batch.column(GROUPS).as_primitive::<UInt32Type>();
         let of_file = batch.column(FILES).as_primitive::<UInt32Type>();
         let places = of_file
             .values()
             .iter()
-            .map(|id| files.get(id).copied().unwrap_or(-1));
-        let values: Vec<(usize, &StringArray)> = types
+            .map(|id| self.files.get(id).copied().unwrap_or(-1));
+        let values: Vec<(usize, &StringArray)> = self
+            .types
             .iter()
             .enumerate()
             .map(|(at, kind)| (*kind, batch.column(FRONT + at).as_string::<i32>()))
@@ -328,7 +333,7 @@ impl Loading<'_> {
                 groups.values().iter().map(|group| element(*group)),
             )),
         ];
-        columns.extend(batch.columns().iter().skip(FRONT + types.len()).cloned());
+        columns.extend(batch.columns().iter().skip(FRONT + self.types.len()).cloned());
         Ok(RecordBatch::try_new(Arc::clone(&self.pending.schema), columns)?)
     }
 }

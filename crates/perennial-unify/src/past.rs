@@ -8,6 +8,7 @@ use arrow::array::{
 };
 use arrow::compute::{concat_batches, filter_record_batch};
 use arrow::datatypes::{Int64Type, Schema, TimestampMicrosecondType};
+use futures::StreamExt;
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_identity::CustomerId;
 use perennial_lake::{DataFile, Manifest, Scalar};
@@ -144,8 +145,10 @@ impl Before {
             Some(id.is_some_and(|id| id.bucket(bits) == bucket))
         };
         let mut rows = Vec::new();
-        for file in self.stored.files_of(&overlapping, self.touched.as_ref()).await? {
-            for batch in file.rows(&columns).await? {
+        let files = self.stored.files_of(&overlapping, self.touched.as_ref()).await?;
+        let mut read = self.stored.read(files, &columns);
+        while let Some(batches) = read.next().await {
+            for batch in batches? {
                 if let Some(ids) = text(&batch, "customer_id") {
                     let mine: BooleanArray = ids.iter().map(mine).collect();
                     rows.push(filter_record_batch(&batch, &mine)?);

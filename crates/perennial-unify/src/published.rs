@@ -1,6 +1,6 @@
 //! What a run keeps for the next one: the published customer ids, and who has been in a segment since when.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use arrow::array::{
     Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder, UInt32Array, new_null_array,
 };
 use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt32Type};
+use futures::StreamExt;
 use perennial_base::config::Config;
 use perennial_base::relation::{PUBLIC, relation};
 use perennial_base::{ErrorClass, Kind};
@@ -21,7 +22,7 @@ use perennial_lake::Manifest;
 use crate::columns::{counts, instants, texts, written_schema};
 use crate::error::{Error, Result};
 use crate::groups::owner;
-use crate::stored::{Tables, Touched};
+use crate::stored::{GROUP, Tables, Touched};
 use crate::versions::change_key;
 
 /// The table of ids; not served under this name.
@@ -119,21 +120,22 @@ pub(crate) fn groups<'a>(
     Arc::new(groups.collect::<UInt32Array>())
 }
 
-/// The ids that the snapshot before published; when groups are named, those of them and the ids that are gone.
+/// The ids that the snapshot before published; when groups are named, those of them and the ids that are gone, and of which
+/// group each is.
 pub(crate) async fn previous(
     tables: &Tables,
     manifest: Option<&Manifest>,
     touched: Option<&Touched>,
-) -> Result<PreviousIds> {
+) -> Result<(PreviousIds, HashMap<CustomerId, u32>)> {
     let schema = schema();
-    let columns: Vec<&str> = schema
-        .fields()
-        .iter()
-        .map(|field| field.name().as_str())
-        .collect();
+    let names = schema.fields().iter().map(|field| field.name().as_str());
+    let columns: Vec<&str> = names.chain([GROUP]).collect();
     let batches = tables.of_touched(manifest, TABLE, &columns, touched).await?;
-    let mut ids = Vec::new();
+    let (mut ids, mut groups) = (Vec::new(), HashMap::new());
     for batch in batches {
+        let group = batch
+            .column_by_name(GROUP)
+            .map(|groups| groups.as_primitive::<UInt32Type>());
         let text = |at: usize| -> &StringArray { batch.column(at).as_string::<i32>() };
         let minted = batch.column(1).as_primitive::<Int64Type>();
         let founded = batch.column(3).as_primitive::<TimestampMicrosecondType>();
@@ -157,8 +159,12 @@ pub(crate) async fn previous(
                 "gone" => Fate::Gone { snapshot },
                 _ => Fate::Current,
             };
+            let id = id(text(0).value(row))?;
+            if let Some(group) = group.filter(|group| touched.is_some() && group.is_valid(row)) {
+                groups.insert(id, group.value(row));
+            }
             ids.push(PublishedId {
-                id: id(text(0).value(row))?,
+                id,
                 minted_snapshot: minted.value(row) as u64,
                 founding_source: text(2).value(row).into(),
                 founding_at: founded.value(row),
@@ -168,7 +174,7 @@ pub(crate) async fn previous(
             });
         }
     }
-    Ok(PreviousIds::try_new(ids)?)
+    Ok((PreviousIds::try_new(ids)?, groups))
 }
 
 /// Whether any of the ids that were made in this snapshot has been published before, for a group that the run has not
@@ -246,8 +252,10 @@ async fn records(
     };
     let columns = ["customer_id", "source", key, "time"];
     let table = format!("{PUBLIC}.{name}");
-    for file in tables.files(manifest, &table, touched).await? {
-        for batch in file.rows(&columns).await? {
+    let files = tables.files(manifest, &table, touched).await?;
+    let mut read = tables.read(files, &columns);
+    while let Some(batches) = read.next().await {
+        for batch in batches? {
             let text = |column: usize| batch.column(column).as_string::<i32>();
             let (owner, source, key) = (text(0), text(1), text(2));
             let time = batch.column(3).as_primitive::<TimestampMicrosecondType>();
@@ -270,8 +278,10 @@ async fn identities(
     mut with: impl FnMut(CustomerId, &str, &str),
 ) -> Result<()> {
     let columns = ["customer_id", "type", "value"];
-    for file in tables.files(manifest, "public.identities", touched).await? {
-        for batch in file.rows(&columns).await? {
+    let files = tables.files(manifest, "public.identities", touched).await?;
+    let mut read = tables.read(files, &columns);
+    while let Some(batches) = read.next().await {
+        for batch in batches? {
             let owner = batch.column(0).as_string::<i32>();
             let kind = batch.column(1).as_string::<i32>();
             let value = batch.column(2).as_string::<i32>();

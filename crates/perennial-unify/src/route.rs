@@ -205,7 +205,7 @@ pub(crate) fn route(
                 let name = order
                     .unwrap_or_else(|| canonical.column(RECORD_KEY))
                     .as_string::<i32>();
-                let mut shares: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+                let mut shares: Vec<Vec<u32>> = vec![Vec::new(); heaps.len()];
                 for (row, (customer, (_, newer))) in customers.iter().zip(&side).enumerate() {
                     // Older versions decide what was known at a past moment.
                     if *newer == DROPPED || (*newer > 0 && !versioned.contains(&staged.kind)) {
@@ -216,10 +216,12 @@ pub(crate) fn route(
                         (_, NOBODY) => buckets.of_nobody(name.value(row)),
                         (_, customer) => buckets.of(customer),
                     };
-                    shares.entry(bucket).or_default().push(row as u32);
+                    if let Some(share) = shares.get_mut(bucket) {
+                        share.push(row as u32);
+                    }
                 }
-                for (bucket, rows) in shares {
-                    if let Some(heap) = heaps.get_mut(bucket) {
+                for (heap, rows) in heaps.iter_mut().zip(shares) {
+                    if !rows.is_empty() {
                         heap.push(take_record_batch(&canonical, &UInt32Array::from(rows))?)?;
                     }
                 }

@@ -21,7 +21,7 @@ use crate::findings;
 use crate::garbage::collect_garbage;
 use crate::gone::{put_beside, take_away};
 use crate::groups::{Nodes, of_customers};
-use crate::increment::{number_all, obstacle};
+use crate::increment::{Increment, number_all, obstacle};
 use crate::journal::{Journal, LOOK};
 use crate::landing::{Landing, Looks, look_at_rest};
 use crate::ledger::STATE_VERSION;
@@ -36,7 +36,7 @@ use crate::records::{Pending, Reading, Staged};
 use crate::report::{Report, knew, named, quarantined, report};
 use crate::rules::{graph, rules};
 use crate::scratch::Scratch;
-use crate::stored::{Tables, Touched};
+use crate::stored::Tables;
 use crate::unpriced::keep_priced;
 use crate::versions::Known;
 use crate::writing::{Part, Writing};
@@ -308,7 +308,7 @@ impl Committing<'_> {
         let stored = Tables::new(engine, &state, self.previous).await?;
         let mut ids = PreviousIds::default();
         if !self.part {
-            ids = published::previous(&stored, self.previous, None).await?;
+            (ids, _) = published::previous(&stored, self.previous, None).await?;
         }
         let mut graph = graph(engine, config, &rules, ids, &scratch)?;
         if let Some(previous) = self.previous.filter(|_| self.part) {
@@ -384,8 +384,10 @@ impl Committing<'_> {
         };
 
         journal.phase("resolve identities", None);
-        let touched = increment.as_ref().map(|increment| &increment.touched);
-        let resolution = self.resolve(graph, &stored, touched, &rules, &known).await?;
+        let around = increment
+            .as_ref()
+            .map(|increment| (increment.as_ref(), nodes.as_ref()));
+        let resolution = self.resolve(graph, &stored, around, &rules, &known).await?;
         if let Some(previous) = self.previous.filter(|_| self.part)
             && published::taken(&stored, previous, &resolution, self.number).await?
         {
@@ -501,12 +503,18 @@ impl Committing<'_> {
         &self,
         graph: Arc<Mutex<GraphBuilder>>,
         stored: &Tables,
-        touched: Option<&Touched>,
+        part: Option<(&Increment<'_>, &Mutex<Nodes>)>,
         rules: &Rules,
         known: &Known,
     ) -> Result<Resolution> {
         let graph = Arc::try_unwrap(graph).map_err(|_| held("identity graph"))?;
         let mut partition = graph.into_inner().resolve()?;
+        // New customers ask, and ids that are left over: only groups that they are a part of can tell.
+        let touched = part.map(|(increment, nodes)| {
+            let founders = partition.newcomers().filter_map(|founder| known.element(founder));
+            increment.around(founders, &partition.orphans(), &mut nodes.lock())
+        });
+        let touched = touched.as_ref();
         let before = |signature| known.before(signature);
         let rules = (self.config.as_ref(), rules);
         published::tell(&mut partition, stored, self.previous, touched, rules, before).await?;

@@ -1,25 +1,31 @@
 //! The tables of the snapshot before, read again: rows that masks leave, or those of some groups alone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{AsArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, UInt32Type};
 use datafusion::catalog::TableProvider;
 use datafusion::execution::{SendableRecordBatchStream, SessionState};
 use datafusion::physical_plan::execute_stream;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use perennial_base::ErrorClass;
 use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile};
 use perennial_lake::{DataFile, Manifest, Masks, RowSet, TableManifest};
 
+use tokio::sync::mpsc;
+
 use crate::error::Result;
 
 /// The column that says of which group a row is; it stands behind those of the table and is not served.
 pub(crate) const GROUP: &str = "_group";
+
+/// Rows of a file that are read before others are, so that there is something to do with them.
+const ROWS_AT_ONCE: u64 = 65_536;
 
 /// The tables of a snapshot.
 #[derive(Debug, Clone)]
@@ -34,8 +40,16 @@ pub(crate) struct Tables {
 pub(crate) struct Touched {
     /// One bit each: all rows of all tables ask, in no order.
     groups: BooleanBuffer,
-    /// The rows of these groups by file, of the files that have been asked for.
-    rows: Arc<Mutex<HashMap<String, RowSet>>>,
+    /// Where rows of these groups are, of the files that have been asked for.
+    rows: Arc<Mutex<HashMap<String, Vec<Run>>>>,
+}
+
+/// Rows of a group that stand together; none is a group where there is none.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    group: Option<u32>,
+    start: u64,
+    end: u64,
 }
 
 impl Touched {
@@ -44,6 +58,37 @@ impl Touched {
             groups: groups.into(),
             rows: Arc::default(),
         }
+    }
+
+    /// Those of these groups that are in a set too.
+    pub(crate) fn within(&self, set: &HashSet<u32>) -> Self {
+        let groups =
+            (0..self.groups.len()).map(|group| self.groups.value(group) && set.contains(&(group as u32)));
+        let kept = |runs: &Vec<Run>| {
+            let kept = runs
+                .iter()
+                .filter(|run| run.group.is_none_or(|group| set.contains(&group)));
+            kept.copied().collect()
+        };
+        let rows = self.rows.lock();
+        let rows = rows
+            .iter()
+            .map(|(path, runs)| (path.clone(), kept(runs)))
+            .collect();
+        Self {
+            groups: groups.collect(),
+            rows: Arc::new(Mutex::new(rows)),
+        }
+    }
+
+    /// The rows of a file, if it has been asked for.
+    fn known(&self, path: &str) -> Option<RowSet> {
+        let known = self.rows.lock();
+        let mut rows = RowSet::default();
+        for run in known.get(path)? {
+            rows.push(run.start, run.end);
+        }
+        Some(rows)
     }
 
     fn holds(&self, group: u32) -> bool {
@@ -149,77 +194,112 @@ impl Tables {
         columns: &[&str],
         touched: Option<&Touched>,
     ) -> Result<Vec<RecordBatch>> {
-        let mut batches = Vec::new();
-        for file in self.files(manifest, table, touched).await? {
-            batches.extend(file.rows(columns).await?);
-        }
-        Ok(batches)
+        let files = self.files(manifest, table, touched).await?;
+        self.read(files, columns).try_concat().await
+    }
+
+    /// The columns of these names of files, by file and batch.
+    pub(crate) fn read(
+        &self,
+        files: Vec<FileRows>,
+        columns: &[&str],
+    ) -> BoxStream<'static, Result<Vec<RecordBatch>>> {
+        let reads = files.into_iter().map(|file| {
+            let columns = columns_of(&file.schema, columns);
+            self.clone().wanted(columns, file.file, file.rows)
+        });
+        self.side_by_side(reads.collect())
+    }
+
+    /// Reads rows of files, each for a purpose; of many rows a part at a time.
+    pub(crate) fn read_for<For: Copy + Send + 'static>(
+        &self,
+        reads: Vec<(For, SchemaRef, DataFile, RowSet)>,
+    ) -> BoxStream<'static, Result<(For, Vec<RecordBatch>)>> {
+        let reads = reads.into_iter().flat_map(|(purpose, columns, file, rows)| {
+            rows.parts(ROWS_AT_ONCE).into_iter().map(move |rows| {
+                let read = self.clone().wanted(Arc::clone(&columns), file.clone(), rows);
+                async move { Ok((purpose, read.await?)) }
+            })
+        });
+        self.side_by_side(reads.collect())
+    }
+
+    /// What tasks give, in their order. They run side by side on the threads of the engine, also while nobody asks: a few of
+    /// them ahead.
+    fn side_by_side<T: Send + 'static>(
+        &self,
+        tasks: Vec<impl Future<Output = Result<T>> + Send + 'static>,
+    ) -> BoxStream<'static, Result<T>> {
+        let cpu = self.engine.cpu().clone();
+        let ahead = 2 * std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let (sender, receiver) = mpsc::channel(ahead);
+        let running = cpu.clone();
+        let tasks = tasks.into_iter().map(move |task| {
+            let cpu = running.clone();
+            async move { cpu.spawn(task).await.map_err(|_| stopped())? }
+        });
+        cpu.spawn(async move {
+            let mut given = stream::iter(tasks).buffered(ahead);
+            while let Some(given) = given.next().await {
+                // Nobody wants the rest.
+                if sender.send(given).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let given = stream::unfold(receiver, |mut receiver| async {
+            let given = receiver.recv().await?;
+            Some((given, receiver))
+        });
+        given.boxed()
     }
 
     /// The rows of a file whose group is touched, masked ones too.
     async fn touched(&self, file: &DataFile, touched: &Touched) -> Result<RowSet> {
-        if let Some(known) = touched.rows.lock().get(&file.path) {
-            return Ok(known.clone());
+        if let Some(known) = touched.known(&file.path) {
+            return Ok(known);
         }
         let columns = Arc::new(Schema::new(vec![group_field()]));
         let mut stream = self.scan(columns, file, None).await?;
-        let (mut rows, mut at) = (RowSet::default(), 0_u64);
+        let (mut runs, mut at) = (Vec::<Run>::new(), 0_u64);
         while let Some(batch) = stream.next().await {
             let batch = batch?;
-            let groups = batch.column(0).as_primitive::<UInt32Type>();
-            // Rows of one group mostly stand together.
-            let mut since = None;
-            for row in 0..groups.len() {
-                let wanted = groups.is_null(row) || touched.holds(groups.value(row));
-                match (wanted, since) {
-                    (true, None) => since = Some(row),
-                    (false, Some(first)) => {
-                        rows.push(at + first as u64, at + row as u64);
-                        since = None;
+            for group in batch.column(0).as_primitive::<UInt32Type>() {
+                if group.is_none_or(|group| touched.holds(group)) {
+                    // Rows of one group mostly stand together.
+                    match runs.last_mut() {
+                        Some(run) if run.group == group && run.end == at => run.end += 1,
+                        _ => runs.push(Run {
+                            group,
+                            start: at,
+                            end: at + 1,
+                        }),
                     }
-                    _ => {}
                 }
+                at += 1;
             }
-            if let Some(first) = since {
-                rows.push(at + first as u64, at + groups.len() as u64);
-            }
-            at += groups.len() as u64;
         }
-        touched.rows.lock().insert(file.path.clone(), rows.clone());
-        Ok(rows)
+        touched.rows.lock().insert(file.path.clone(), runs);
+        Ok(touched.known(&file.path).unwrap_or_default())
     }
 
     /// As [`Self::touched`] of many files, side by side.
     pub(crate) async fn touched_in(&self, files: &[&DataFile], touched: &Touched) -> Result<Vec<RowSet>> {
         let tasks = files.iter().map(|file| {
             let (tables, file, touched) = (self.clone(), (*file).clone(), touched.clone());
-            let cpu = self.engine.cpu().clone();
-            async move {
-                let found = cpu.spawn(async move { tables.touched(&file, &touched).await });
-                found.await
-            }
+            async move { tables.touched(&file, &touched).await }
         });
-        let side_by_side = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let mut found = stream::iter(tasks.collect::<Vec<_>>()).buffered(side_by_side);
-        let mut sets = Vec::with_capacity(files.len());
-        while let Some(set) = found.next().await {
-            sets.push(set.map_err(|_| stopped())??);
-        }
-        Ok(sets)
+        self.side_by_side(tasks.collect()).try_collect().await
     }
 
     /// The columns of the rows of a file that are in `wanted`.
-    pub(crate) async fn wanted(
-        &self,
-        columns: SchemaRef,
-        file: &DataFile,
-        wanted: &RowSet,
-    ) -> Result<Vec<RecordBatch>> {
+    async fn wanted(self, columns: SchemaRef, file: DataFile, wanted: RowSet) -> Result<Vec<RecordBatch>> {
         if wanted.is_empty() {
             return Ok(Vec::new());
         }
         let mask = Arc::new(wanted.complement(file.rows));
-        let stream = self.scan(columns, file, Some(mask)).await?;
+        let stream = self.scan(columns, &file, Some(mask)).await?;
         Ok(stream.try_collect().await?)
     }
 
@@ -230,7 +310,7 @@ impl Tables {
         manifest: Option<&Manifest>,
         table: &str,
         touched: Option<&Touched>,
-    ) -> Result<Vec<FileRows<'_>>> {
+    ) -> Result<Vec<FileRows>> {
         match manifest.and_then(|manifest| manifest.tables.get(table)) {
             Some(table) => self.files_of(table, touched).await,
             None => Ok(Vec::new()),
@@ -242,7 +322,7 @@ impl Tables {
         &self,
         table: &TableManifest,
         touched: Option<&Touched>,
-    ) -> Result<Vec<FileRows<'_>>> {
+    ) -> Result<Vec<FileRows>> {
         let files: Vec<&DataFile> = table.files.iter().collect();
         let wanted = match touched {
             Some(touched) => self.touched_in(&files, touched).await?,
@@ -252,7 +332,6 @@ impl Tables {
                 .collect(),
         };
         let left = files.into_iter().zip(wanted).map(|(file, wanted)| FileRows {
-            tables: self,
             schema: Arc::clone(table.schema.schema()),
             rows: match self.masks.of(&file.path) {
                 Some(mask) => wanted.without(mask),
@@ -266,22 +345,15 @@ impl Tables {
 
 /// Rows of a file of a table.
 #[derive(Debug)]
-pub(crate) struct FileRows<'a> {
-    tables: &'a Tables,
+pub(crate) struct FileRows {
     schema: SchemaRef,
     file: DataFile,
     rows: RowSet,
 }
 
-impl FileRows<'_> {
+impl FileRows {
     pub(crate) fn file(&self) -> &DataFile {
         &self.file
-    }
-
-    /// The columns of these names, of those that the table has; the groups by theirs.
-    pub(crate) async fn rows(&self, columns: &[&str]) -> Result<Vec<RecordBatch>> {
-        let columns = columns_of(&self.schema, columns);
-        self.tables.wanted(columns, &self.file, &self.rows).await
     }
 }
 

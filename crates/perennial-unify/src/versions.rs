@@ -1,5 +1,7 @@
 //! The versions of each record, and whose it is.
 
+use std::cmp::Ordering;
+
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::compute::filter_record_batch;
 use hashbrown::HashMap;
@@ -70,6 +72,11 @@ impl Known {
         self.before.get(signature.number() as usize) == Some(&true)
     }
 
+    /// An element of the group of a signature.
+    pub(crate) fn element(&self, signature: SignatureId) -> Option<u32> {
+        self.elements.get(signature.number() as usize).copied()
+    }
+
     fn person(&mut self, signature: Option<SignatureId>, element: u32, before: bool) -> u32 {
         let Some(signature) = signature else { return NOBODY };
         let at = signature.number() as usize;
@@ -133,9 +140,7 @@ pub(crate) fn keyed(
     let stored = |row: u32| staged.stored.get(rows.file(row)) == Some(&true);
     let left = |row: u32| dropped.get(rows.file(row)) == Some(&false);
     // A stored row that is not left is of a file that is served no more.
-    let mut order: Vec<u32> = (0..batch.num_rows() as u32)
-        .filter(|row| left(*row) || stored(*row))
-        .collect();
+    let read = (0..batch.num_rows() as u32).filter(|row| left(*row) || stored(*row));
     // Every change of a subscription is a fact of its own moment.
     let by_time = kind == Kind::Subscription;
     let moment = |row: u32| if by_time { rows.time(row) } else { 0 };
@@ -148,7 +153,7 @@ pub(crate) fn keyed(
             rows.row(row),
         )
     };
-    order.sort_unstable_by(|a, b| version(*a).cmp(&version(*b)));
+    let order = sorted_by_key(read, |row| rows.key(row), |a, b| version(a).cmp(&version(b)));
     let mut sightings: Vec<(SetId, i64)> = Vec::new();
     let mut versions: Vec<u32> = Vec::new();
     for all in order.chunk_by(|a, b| rows.key(*a) == rows.key(*b) && moment(*a) == moment(*b)) {
@@ -205,6 +210,34 @@ pub(crate) fn keyed(
         }
     }
     out.push(&side)
+}
+
+/// Rows in the order of `compare`, which asks for the order of their keys first.
+///
+/// Most comparisons end with a number: the eight bytes of a key that follow what all keys begin with.
+fn sorted_by_key<'a>(
+    rows: impl Iterator<Item = u32> + Clone,
+    key: impl Fn(u32) -> &'a str,
+    compare: impl Fn(u32, u32) -> Ordering,
+) -> Vec<u32> {
+    let mut keys = rows.clone().map(&key);
+    let first = keys.next().unwrap_or_default().as_bytes();
+    let common = keys.fold(first.len(), |common, key| {
+        let same = first.iter().zip(key.as_bytes()).take(common);
+        same.take_while(|(a, b)| a == b).count()
+    });
+    let begins = |row: u32| {
+        let mut bytes = [0; 8];
+        let rest = key(row).as_bytes().iter().skip(common);
+        bytes
+            .iter_mut()
+            .zip(rest)
+            .for_each(|(byte, of_key)| *byte = *of_key);
+        u64::from_be_bytes(bytes)
+    };
+    let mut order: Vec<(u64, u32)> = rows.map(|row| (begins(row), row)).collect();
+    order.sort_unstable_by(|(a, row_a), (b, row_b)| a.cmp(b).then_with(|| compare(*row_a, *row_b)));
+    order.into_iter().map(|(_, row)| row).collect()
 }
 
 /// The rows of a heap without keys: each is a record of its own, known by its place.

@@ -1,5 +1,8 @@
 //! What a run works out that does not work out everything.
 
+use std::pin::Pin;
+
+use futures::StreamExt;
 use perennial_base::Kind;
 use perennial_lake::FileState;
 
@@ -9,6 +12,7 @@ use crate::error::Result;
 use crate::gone::{Gone, is_gone};
 use crate::increment::{Increment, load_whole};
 use crate::landing::Landing;
+use crate::ledger::Loading;
 use crate::overrides::hear;
 use crate::published;
 use crate::records::{Pending, Reading, Staged};
@@ -79,15 +83,21 @@ impl Committing<'_> {
         if let Some(why) = found.choose(config, &rest, self.options.bounds).await? {
             return Ok(Some(Touches::TooMuch(why)));
         }
-        let ids = published::previous(stored, Some(previous), Some(&found.touched)).await?;
+        let (ids, of_ids) = published::previous(stored, Some(previous), Some(&found.touched)).await?;
+        found.of_ids = of_ids;
         reading.graph.lock().remember(ids);
+        found.largest_first(config, &mut rest);
+        let mut chosen = found.chosen(config, &rest).peekable();
         for (number, read) in rest {
             if let (Some(source), Some(manifest)) =
                 (config.sources.get(number), landing.sources.get_mut(number))
             {
-                found
-                    .load(&source.name, manifest, &read, reading.graph, reading.nodes)
-                    .await?;
+                let loading = Loading::new(reading.graph, manifest, &read);
+                let mut element = found.elements(reading.nodes);
+                let mine = |next: &Result<(usize, _)>| next.as_ref().map_or(true, |(of, _)| *of == number);
+                while let Some(rows) = Pin::new(&mut chosen).next_if(mine).await {
+                    loading.take(&rows?.1, &mut element)?;
+                }
                 let read = reading.finish(read, source, manifest, known)?;
                 if let Some(said) = read.as_ref().filter(|_| source.kind == Kind::IdentityOverride) {
                     hear(said, &source.name, manifest, reading.graph, &mut known.words)?;
@@ -95,6 +105,7 @@ impl Committing<'_> {
                 staged.extend(read);
             }
         }
+        staged.sort_by_key(|staged| (staged.kind != Kind::IdentityOverride, staged.source));
         Ok(Some(Touches::Part(Box::new(found))))
     }
 
