@@ -2,7 +2,7 @@
 //! sees in one snapshot. The Postgres front makes `pg_catalog` and `information_schema` of it.
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ScalarUDF;
 use std::sync::Arc;
@@ -204,6 +204,13 @@ pub trait SessionFacts: Send + Sync + std::fmt::Debug {
     fn signal(&self, pid: i32, terminate: bool) -> Result<bool>;
 }
 
+/// What objects are called, for one session.
+pub trait ObjectNames: Send + Sync + std::fmt::Debug {
+    /// A value of a `reg…` type as text: the name that the session's search path leads to, and digits for an identifier that
+    /// nothing has. None where the type names no objects.
+    fn name(&self, type_name: &str, oid: i64) -> Option<String>;
+}
+
 /// The system relations and functions that a front adds to every session.
 pub trait SystemCatalog: Send + Sync + std::fmt::Debug {
     /// The relations of the system schemas as (schema, relation, rows), made once for a description.
@@ -218,8 +225,11 @@ pub trait SystemCatalog: Send + Sync + std::fmt::Debug {
     /// The functions that answer from the session.
     fn functions(&self, facts: Arc<dyn SessionFacts>) -> Vec<ScalarUDF>;
 
+    /// The names of objects.
+    fn object_names(&self, facts: Arc<dyn SessionFacts>) -> Arc<dyn ObjectNames>;
+
     /// The function that reads text as values of a type, as parameters are read.
-    fn reader(&self, target: &DataType, style: OutputStyle) -> ScalarUDF;
+    fn reader(&self, target: &FieldRef, style: OutputStyle) -> ScalarUDF;
 
     /// The function that writes values of any type as text, as results are written.
     fn writer(&self, style: OutputStyle) -> ScalarUDF;

@@ -322,9 +322,11 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize, merging: us
         .with_physical_optimizer_rule(Arc::new(crate::rules::ordered_scan::OrderedScans))
         .with_physical_optimizer_rule(Arc::new(crate::rules::few_rows::FewRows))
         .with_physical_optimizer_rule(Arc::new(crate::rules::yielding::YieldingJoins))
+        .with_type_planner(Arc::new(crate::sql::types::Types))
         .with_analyzer_rules(
             [
                 vec![
+                    Arc::new(crate::rules::named_types::Beside) as _,
                     Arc::new(crate::rules::floats::Floats) as _,
                     Arc::new(crate::rules::moments::Moments) as _,
                 ],

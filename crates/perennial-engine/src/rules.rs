@@ -17,16 +17,36 @@ pub(crate) mod guarded;
 pub(crate) mod look_ups;
 pub(crate) mod many_files;
 pub(crate) mod moments;
+pub(crate) mod named_types;
 pub(crate) mod ordered_scan;
 pub(crate) mod postgres;
 pub(crate) mod stoppable;
 pub(crate) mod yielding;
 
+/// Where an expression stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// In a select list.
+    Selected,
+    /// Among what rows are sorted by.
+    Sorting,
+    Elsewhere,
+}
+
+impl Place {
+    fn of(plan: &LogicalPlan) -> Self {
+        match plan {
+            LogicalPlan::Projection(_) => Self::Selected,
+            LogicalPlan::Sort(_) => Self::Sorting,
+            _ => Self::Elsewhere,
+        }
+    }
+}
+
 /// Rewrites each expression of a plan, from the inputs up, over the columns that it may name; columns keep their names.
-/// `rewrite` is told whether the expression is one to sort by.
 fn each_expression(
     plan: LogicalPlan,
-    mut rewrite: impl FnMut(Expr, &DFSchema, bool) -> Result<Transformed<Expr>>,
+    mut rewrite: impl FnMut(Expr, &DFSchema, Place) -> Result<Transformed<Expr>>,
 ) -> Result<LogicalPlan> {
     plan.transform_up_with_subqueries(|plan| {
         let mut schema = merge_schema(&plan.inputs());
@@ -37,10 +57,10 @@ fn each_expression(
             )?);
         }
         let names = NamePreserver::new(&plan);
-        let sorts = matches!(plan, LogicalPlan::Sort(_));
+        let place = Place::of(&plan);
         plan.map_expressions(|expr| {
             let name = names.save(&expr);
-            Ok(rewrite(expr, &schema, sorts)?.update_data(|expr| name.restore(expr)))
+            Ok(rewrite(expr, &schema, place)?.update_data(|expr| name.restore(expr)))
         })
     })
     .and_then(|plan| {

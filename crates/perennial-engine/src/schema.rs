@@ -2,11 +2,30 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 use perennial_base::relation::{Column, ColumnType, Relation};
 
 /// The metadata key that names a Postgres type which Arrow lacks.
 pub const PG_TYPE: &str = "pg_type";
+
+/// The name in `pg_type` of the type of a field that Arrow lacks: what its metadata say under [`PG_TYPE`], or an extension
+/// type of Arrow that Postgres has. None of a type that both have.
+pub fn named_type(field: &Field) -> Option<&str> {
+    if let Some(name) = field.metadata().get(PG_TYPE) {
+        return Some(name);
+    }
+    match field.extension_type_name()? {
+        "arrow.uuid" => Some("uuid"),
+        "arrow.json" => Some("json"),
+        _ => None,
+    }
+}
+
+/// A field of a type that Arrow lacks.
+pub fn typed(name: &str, data_type: DataType) -> FieldRef {
+    let metadata = [(PG_TYPE.to_owned(), name.to_owned())].into();
+    Arc::new(Field::new(name, data_type, true).with_metadata(metadata))
+}
 
 /// The metadata key that the fields of a record have, as no other struct has it.
 pub const RECORD: &str = "perennial.record";

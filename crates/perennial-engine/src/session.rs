@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::Statement;
 use parking_lot::Mutex;
@@ -87,7 +87,7 @@ pub struct Prepared(pub(crate) Arc<PreparedStatement>);
 #[derive(Debug)]
 pub(crate) struct PreparedStatement {
     pub(crate) parsed: Parsed,
-    pub(crate) parameters: Vec<DataType>,
+    pub(crate) parameters: Vec<FieldRef>,
     pub(crate) output: Option<SchemaRef>,
     /// Whether values of parameters decide what the plan is: the kept one is for its columns alone.
     pub(crate) late: bool,
@@ -99,7 +99,7 @@ pub(crate) struct PreparedStatement {
 
 impl Prepared {
     /// The types of `$1`, `$2`, ….
-    pub fn parameters(&self) -> &[DataType] {
+    pub fn parameters(&self) -> &[FieldRef] {
         &self.0.parameters
     }
 
@@ -236,7 +236,7 @@ impl Session {
     ///
     /// # Errors
     /// Everything that planning finds wrong, in Postgres' words; `TransactionAborted` in a failed transaction.
-    pub async fn prepare(&self, parsed: &Parsed, declared: &[Option<DataType>]) -> Result<Prepared> {
+    pub async fn prepare(&self, parsed: &Parsed, declared: &[Option<FieldRef>]) -> Result<Prepared> {
         self.check_transaction(parsed.statement())?;
         let result = self.plan(parsed, declared).await;
         self.fail_on_error(result)

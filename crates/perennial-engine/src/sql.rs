@@ -19,6 +19,7 @@ pub(crate) mod sets;
 mod slip;
 pub(crate) mod subquery;
 pub(crate) mod tableoid;
+pub(crate) mod types;
 pub(crate) mod using;
 pub(crate) mod whole_row;
 

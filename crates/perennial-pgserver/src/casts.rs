@@ -12,6 +12,8 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 
+use perennial_engine::schema::named_type;
+
 use crate::encode::Column;
 use crate::error::{Error, Result};
 use crate::frame::Format;
@@ -22,10 +24,10 @@ use crate::{parameters, types};
 ///
 /// # Errors
 /// Those of [`parameters`]: 22P02, 22003, 22007 or 22008.
-pub(crate) fn reader(target: &DataType, style: OutputStyle) -> ScalarUDF {
+pub(crate) fn reader(target: &FieldRef, style: OutputStyle) -> ScalarUDF {
     ScalarUDF::from(Read {
-        name: format!("perennial_read_{}", type_of(target).name()),
-        target: target.clone(),
+        name: format!("perennial_read_{}", types::pg_type(target).name()),
+        target: Arc::clone(target),
         style: Style(style),
         signature: Signature::any(1, Volatility::Immutable),
     })
@@ -53,11 +55,11 @@ const WRITE_JSON: &str = "perennial_write_json";
 
 /// One text as a value of a type.
 pub(crate) fn read(text: &str, target: &DataType, style: &OutputStyle) -> Result<ScalarValue> {
-    parameters::read_text(text, &type_of(target), target, style)
+    read_as(text, &Field::new("", target.clone(), true), style)
 }
 
-fn type_of(target: &DataType) -> pgwire::api::Type {
-    types::pg_type(&Field::new("", target.clone(), true))
+fn read_as(text: &str, target: &Field, style: &OutputStyle) -> Result<ScalarValue> {
+    parameters::read_text(text, &types::pg_type(target), target.data_type(), style)
 }
 
 /// What decides how text is read and written; two functions of one style are one.
@@ -73,7 +75,7 @@ impl std::hash::Hash for Style {
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Read {
     name: String,
-    target: DataType,
+    target: FieldRef,
     style: Style,
     signature: Signature,
 }
@@ -88,14 +90,18 @@ impl ScalarUDFImpl for Read {
     }
 
     fn return_type(&self, _: &[DataType]) -> PlanResult<DataType> {
-        Ok(self.target.clone())
+        Ok(self.target.data_type().clone())
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> PlanResult<FieldRef> {
+        Ok(Arc::clone(&self.target))
     }
 
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> PlanResult<ColumnarValue> {
         match arguments.args.as_slice() {
             [ColumnarValue::Scalar(text)] => Ok(ColumnarValue::Scalar(match text.try_as_str() {
-                Some(Some(text)) => read(text, &self.target, &self.style.0).map_err(external)?,
-                _ => ScalarValue::try_from(&self.target)?,
+                Some(Some(text)) => read_as(text, &self.target, &self.style.0).map_err(external)?,
+                _ => ScalarValue::try_from(self.target.data_type())?,
             })),
             [ColumnarValue::Array(texts)] => Ok(ColumnarValue::Array(self.column(texts)?)),
             _ => plan_err!("{} takes one text", self.name),
@@ -110,21 +116,23 @@ impl Read {
             safe: false,
             ..CastOptions::default()
         };
-        if self.target.is_integer()
-            && let Ok(read) = cast_with_options(texts, &self.target, &strict)
+        let target = self.target.data_type();
+        if target.is_integer()
+            && named_type(&self.target).is_none()
+            && let Ok(read) = cast_with_options(texts, target, &strict)
         {
             return Ok(read);
         }
         let texts = cast(texts, &DataType::Utf8)?;
         let texts = texts.as_string::<i32>();
         if texts.is_empty() {
-            return Ok(arrow::array::new_empty_array(&self.target));
+            return Ok(arrow::array::new_empty_array(target));
         }
         let values = texts
             .iter()
             .map(|text| match text {
-                Some(text) => read(text, &self.target, &self.style.0).map_err(external),
-                None => ScalarValue::try_from(&self.target),
+                Some(text) => read_as(text, &self.target, &self.style.0).map_err(external),
+                None => ScalarValue::try_from(target),
             })
             .collect::<PlanResult<Vec<_>>>()?;
         ScalarValue::iter_to_array(values)

@@ -21,14 +21,14 @@ pub(crate) mod types;
 use std::fmt;
 use std::sync::{Arc, Weak};
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ScalarUDF;
 use parking_lot::Mutex;
 use perennial_base::Clock;
 use perennial_engine::OutputStyle;
 use perennial_engine::description::{
-    CatalogDescription, SessionFacts, SettingState, SystemCatalog, SystemRelation,
+    CatalogDescription, ObjectNames, SessionFacts, SettingState, SystemCatalog, SystemRelation,
 };
 use perennial_engine::error::{Error, Result};
 
@@ -62,17 +62,6 @@ impl PgCatalog {
     pub fn schema_of(schema: &str, relation: &str) -> Option<SchemaRef> {
         Shape::of(schema, relation).map(|shape| Arc::clone(&shape.arrow))
     }
-
-    /// A value of a `reg…` type as text: the name that the session's search path leads to, with its schema where
-    /// it does not, and digits for an identifier that nothing has.
-    pub fn reg_text(&self, kind: RegKind, oid: i64, facts: &dyn SessionFacts) -> String {
-        let (model, path) = (self.models.of(&facts.catalog()), facts.current_schemas());
-        Names {
-            model: &model,
-            path: &path,
-        }
-        .show(kind, oid)
-    }
 }
 
 impl SystemCatalog for PgCatalog {
@@ -93,7 +82,14 @@ impl SystemCatalog for PgCatalog {
             .collect()
     }
 
-    fn reader(&self, target: &DataType, style: OutputStyle) -> ScalarUDF {
+    fn object_names(&self, facts: Arc<dyn SessionFacts>) -> Arc<dyn ObjectNames> {
+        Arc::new(Objects {
+            models: Arc::clone(&self.models),
+            facts,
+        })
+    }
+
+    fn reader(&self, target: &FieldRef, style: OutputStyle) -> ScalarUDF {
         casts::reader(target, style)
     }
 
@@ -107,6 +103,28 @@ impl SystemCatalog for PgCatalog {
 
     fn read(&self, text: &str, target: &DataType, style: &OutputStyle) -> Result<ScalarValue> {
         casts::read(text, target, style).map_err(|error| Error::from_user(&error))
+    }
+}
+
+/// What objects are called in a session.
+#[derive(Debug)]
+struct Objects {
+    models: Arc<Models>,
+    facts: Arc<dyn SessionFacts>,
+}
+
+impl ObjectNames for Objects {
+    fn name(&self, type_name: &str, oid: i64) -> Option<String> {
+        let kind = RegKind::of_type(type_name)?;
+        let (model, path) = (
+            self.models.of(&self.facts.catalog()),
+            self.facts.current_schemas(),
+        );
+        let names = Names {
+            model: &model,
+            path: &path,
+        };
+        Some(names.show(kind, oid))
     }
 }
 

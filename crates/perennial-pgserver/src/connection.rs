@@ -408,7 +408,10 @@ struct Running {
 
 impl Running {
     fn new(session: &Session, rows: Rows, formats: &[Format]) -> Self {
-        let layout = Layout::new(rows.schema(), formats);
+        let names = encode::names_objects(rows.schema())
+            .then(|| session.object_names())
+            .flatten();
+        let layout = Layout::new(rows.schema(), formats, names);
         Self {
             layout,
             rows,

@@ -12,10 +12,13 @@ mod numeric;
 mod plain;
 mod record;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, RecordBatch, StringArray};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use bytes::{BufMut, BytesMut};
+use perennial_engine::description::ObjectNames;
 use perennial_engine::schema::is_record;
 use pgwire::api::Type;
 
@@ -127,11 +130,19 @@ impl Column {
 #[derive(Debug)]
 pub(crate) struct Layout {
     columns: Vec<(Type, Option<Digits>, Format)>,
+    /// What objects are called.
+    names: Option<Arc<dyn ObjectNames>>,
+}
+
+/// Whether objects are among what is written, such as the relations of `regclass`.
+pub(crate) fn names_objects(schema: &Schema) -> bool {
+    let mut fields = schema.fields().iter();
+    fields.any(|field| types::named_type(field).is_some_and(|name| name.starts_with("reg")))
 }
 
 impl Layout {
     /// The layout of rows of `schema`, each column in its format.
-    pub(crate) fn new(schema: &Schema, formats: &[Format]) -> Self {
+    pub(crate) fn new(schema: &Schema, formats: &[Format], names: Option<Arc<dyn ObjectNames>>) -> Self {
         let types = schema
             .fields()
             .iter()
@@ -141,6 +152,7 @@ impl Layout {
                 .zip(formats)
                 .map(|((pg_type, digits), format)| (pg_type, digits, *format))
                 .collect(),
+            names,
         }
     }
 
@@ -152,7 +164,11 @@ impl Layout {
         let pairs = batch.columns().iter().zip(&self.columns);
         pairs
             .map(|(array, (pg_type, digits, format))| {
-                Column::with_digits(array, pg_type, *digits, *format, style)
+                let called = match (&self.names, format) {
+                    (Some(names), Format::Text) => called(array, pg_type, names.as_ref()),
+                    _ => None,
+                };
+                Column::with_digits(called.as_ref().unwrap_or(array), pg_type, *digits, *format, style)
             })
             .collect()
     }
@@ -229,7 +245,7 @@ pub(crate) fn write_row(columns: &[Column], row: usize, out: &mut BytesMut) -> R
 /// # Errors
 /// The first value that has no text form.
 pub fn text_rows(batch: &RecordBatch, style: &OutputStyle) -> Result<Vec<Vec<Option<String>>>> {
-    let layout = Layout::new(&batch.schema(), &vec![Format::Text; batch.num_columns()]);
+    let layout = Layout::new(&batch.schema(), &vec![Format::Text; batch.num_columns()], None);
     let columns = layout.columns(batch, style)?;
     let mut scratch = BytesMut::new();
     let mut cell = |column: &Column, row: usize| -> Result<Option<String>> {
@@ -265,7 +281,9 @@ fn put(array: &ArrayRef, pg_type: &Type, format: Format, style: &OutputStyle) ->
             put(&flat, pg_type, format, style)
         }
         _ if matches!(*pg_type, Type::JSON) && !array.data_type().is_string() => json::put(array, style),
-        _ if matches!(*pg_type, Type::REGTYPE) && format == Format::Text => named_type(array),
+        _ if *pg_type == Type::REGTYPE && format == Format::Text && !array.data_type().is_string() => {
+            named_type(array)
+        }
         DataType::Boolean => Ok(plain::boolean(array, format)),
         DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64 => {
             number::integer(array, pg_type, format)
@@ -294,6 +312,21 @@ fn put(array: &ArrayRef, pg_type: &Type, format: Format, style: &OutputStyle) ->
         DataType::Struct(fields) if is_record(fields) => record::record(array, fields, format, style),
         DataType::Struct(_) | DataType::Map(..) | DataType::Union(..) => json::put(array, style),
     }
+}
+
+/// Objects, and lists of them, by their names; none where a column has none.
+fn called(array: &ArrayRef, pg_type: &Type, names: &dyn ObjectNames) -> Option<ArrayRef> {
+    if let (Some(item), Some(list)) = (types::element(pg_type), array.as_list_opt::<i32>()) {
+        let values = called(list.values(), &item, names)?;
+        let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+        let list = ListArray::try_new(field, list.offsets().clone(), values, list.nulls().cloned());
+        return Some(Arc::new(list.ok()?));
+    }
+    names.name(pg_type.name(), 0)?;
+    let numbers = arrow::compute::cast(array, &DataType::Int64).ok()?;
+    let numbers = numbers.as_primitive::<Int64Type>().iter();
+    let texts = numbers.map(|number| names.name(pg_type.name(), number?));
+    Some(Arc::new(texts.collect::<StringArray>()))
 }
 
 /// A type by its name, and by its number where there is none of that.

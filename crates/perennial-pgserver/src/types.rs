@@ -3,12 +3,11 @@
 //! Postgres has types that Arrow lacks (`oid`, `name`, `json`, …): a field names them in its metadata under
 //! [`PG_TYPE`]. A name is followed only where the storage fits it.
 
-use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, TimeUnit};
-use perennial_engine::schema::{DIGITS, is_record};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalUnit, Schema, TimeUnit};
+pub use perennial_engine::schema::PG_TYPE;
+pub(crate) use perennial_engine::schema::named_type;
+use perennial_engine::schema::{DIGITS, is_record, typed};
 use pgwire::api::Type;
-
-/// Metadata key of a field that is served as a type of that name: `oid`, `name`, `json`, `uuid`, `oid[]`, …
-pub const PG_TYPE: &str = "pg_type";
 
 /// How a result column is described to a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,22 +46,9 @@ impl Shape {
 /// The Postgres type that a field is served as. Nested values without a Postgres counterpart (structs that are no records,
 /// maps, unions, and lists of them) are `json`.
 pub fn pg_type(field: &Field) -> Type {
-    let named = field
-        .metadata()
-        .get(PG_TYPE)
-        .and_then(|name| named(name, field.data_type()));
-    named
-        .or_else(|| extension(field))
+    named_type(field)
+        .and_then(|name| named(name, field.data_type()))
         .unwrap_or_else(|| natural(field.data_type()))
-}
-
-/// Arrow's canonical extension types that Postgres has.
-fn extension(field: &Field) -> Option<Type> {
-    match field.metadata().get("ARROW:extension:name")?.as_str() {
-        "arrow.uuid" => named("uuid", field.data_type()),
-        "arrow.json" => named("json", field.data_type()),
-        _ => None,
-    }
 }
 
 fn natural(data_type: &DataType) -> Type {
@@ -298,9 +284,9 @@ pub(crate) fn data_type(pg_type: &Type) -> Option<DataType> {
         | Type::CHAR
         | Type::JSON
         | Type::JSONB
+        | Type::UUID
         | Type::XML => DataType::Utf8,
         Type::BYTEA => DataType::Binary,
-        Type::UUID => DataType::FixedSizeBinary(16),
         Type::DATE => DataType::Date32,
         Type::TIME => DataType::Time64(TimeUnit::Microsecond),
         Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
@@ -313,6 +299,20 @@ pub(crate) fn data_type(pg_type: &Type) -> Option<DataType> {
         }
     };
     Some(found)
+}
+
+/// The field of a parameter that a client declares by OID; `None` for a type that is not served.
+pub(crate) fn field(pg_type: &Type) -> Option<FieldRef> {
+    let data_type = data_type(pg_type)?;
+    let plain = Field::new("", data_type.clone(), true);
+    if self::pg_type(&plain) == *pg_type {
+        return Some(plain.into());
+    }
+    let name = match element(pg_type) {
+        Some(item) => format!("{}[]", item.name()),
+        None => pg_type.name().to_owned(),
+    };
+    Some(typed(&name, data_type))
 }
 
 /// The name that Postgres' messages use for a type.

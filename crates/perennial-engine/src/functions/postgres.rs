@@ -34,6 +34,7 @@ mod small;
 mod sum;
 mod texts;
 pub(crate) mod timezone;
+pub(crate) mod typed;
 pub(crate) mod zoned;
 
 /// All functions of single rows; registered behind the engine's own functions.

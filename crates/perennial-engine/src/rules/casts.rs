@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{ExprSchema, Result, ScalarValue};
@@ -17,7 +17,7 @@ use datafusion::optimizer::analyzer::AnalyzerRule;
 use crate::description::SystemCatalog;
 use crate::functions::postgres::json_build::{self, Written};
 use crate::functions::postgres::{intervals, timezone};
-use crate::rules::each_expression;
+use crate::rules::{Place, each_expression};
 use crate::schema::PG_TYPE;
 use crate::session::settings::{OutputStyle, Zone};
 
@@ -67,14 +67,6 @@ impl Casts {
                     return Ok(Transformed::no(Expr::Cast(Cast { expr: inner, field })));
                 };
                 let from = given.data_type().clone();
-                let object = given
-                    .metadata()
-                    .get(PG_TYPE)
-                    .is_some_and(|name| name == "regtype");
-                if object && to.is_string() {
-                    let name = self.writer.call(vec![*inner]);
-                    return Ok(Transformed::yes(cast_unless(name, &DataType::Utf8, &to)));
-                }
                 Ok(match self.cast(inner.as_ref(), &from, &to) {
                     Some(replaced) => Transformed::yes(replaced),
                     None => Transformed::no(Expr::Cast(Cast { expr: inner, field })),
@@ -188,7 +180,10 @@ impl Casts {
             }
             _ => return None,
         };
-        let reader = Arc::new(self.front.reader(&target, self.style));
+        let reader = Arc::new(
+            self.front
+                .reader(&Field::new("", target.clone(), true).into(), self.style),
+        );
         Some(cast_unless(reader.call(vec![inner.clone()]), &target, to))
     }
 
@@ -274,9 +269,9 @@ impl AnalyzerRule for Casts {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        each_expression(plan, |expr, schema, sorts| {
+        each_expression(plan, |expr, schema, place| {
             let mut rewritten = expr.transform_up(|expr| self.rewritten(expr, schema))?;
-            if sorts && is_interval(&rewritten.data, schema) {
+            if place == Place::Sorting && is_interval(&rewritten.data, schema) {
                 rewritten = Transformed::yes(self.key_of(rewritten.data));
             }
             Ok(rewritten)

@@ -47,9 +47,13 @@ pub(crate) fn checked(plan: &LogicalPlan, sql: &str) -> Result<()> {
     Ok(())
 }
 
-/// The error of a comparison that the planner cannot make either, which it says in words of its own.
-pub(crate) fn impossible(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<DataFusionError> {
-    let symbol = match &expr.op {
+/// Whether an operator compares its sides.
+pub(crate) fn compares(op: &BinaryOperator) -> bool {
+    symbol_of(op).is_some()
+}
+
+fn symbol_of(op: &BinaryOperator) -> Option<&'static str> {
+    Some(match op {
         BinaryOperator::Eq => "=",
         BinaryOperator::NotEq => "<>",
         BinaryOperator::Lt => "<",
@@ -57,7 +61,12 @@ pub(crate) fn impossible(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<Data
         BinaryOperator::Gt => ">",
         BinaryOperator::GtEq => ">=",
         _ => return None,
-    };
+    })
+}
+
+/// The error of a comparison that the planner cannot make either, which it says in words of its own.
+pub(crate) fn impossible(expr: &RawBinaryExpr, schema: &DFSchema) -> Option<DataFusionError> {
+    let symbol = symbol_of(&expr.op)?;
     let (left, right) = (Side::of(&expr.left, schema), Side::of(&expr.right, schema));
     comparison_coercion(left.data_type.as_ref()?, right.data_type.as_ref()?)
         .is_none()
@@ -139,7 +148,7 @@ fn written(op: Operator, symbol: &'static str) -> &'static str {
 }
 
 /// How Postgres writes an operator that compares.
-fn symbol(op: Operator) -> Option<&'static str> {
+pub(crate) fn symbol(op: Operator) -> Option<&'static str> {
     Some(match op {
         Operator::Eq | Operator::IsDistinctFrom | Operator::IsNotDistinctFrom => "=",
         Operator::NotEq => "<>",

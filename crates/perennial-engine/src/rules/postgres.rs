@@ -15,7 +15,7 @@ use datafusion::optimizer::analyzer::AnalyzerRule;
 use datafusion::sql::sqlparser::ast::BinaryOperator;
 
 use crate::functions::postgres::{float, integers, intervals, json, json_edit, quotient, round};
-use crate::rules::{comparisons, each_expression};
+use crate::rules::{comparisons, each_expression, named_types};
 use crate::schema::PG_TYPE;
 
 /// Operators on dates, times, intervals and quotients, by the types of their sides.
@@ -24,6 +24,12 @@ pub(crate) struct Operators;
 
 impl ExprPlanner for Operators {
     fn plan_binary_op(&self, expr: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+        let expr = if comparisons::compares(&expr.op) {
+            let (left, right, _) = named_types::beside(expr.left, expr.right, schema);
+            RawBinaryExpr { left, right, ..expr }
+        } else {
+            expr
+        };
         let (Ok(left), Ok(right)) = (expr.left.get_type(schema), expr.right.get_type(schema)) else {
             return Ok(PlannerResult::Original(expr));
         };

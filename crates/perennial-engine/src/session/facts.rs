@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use crate::description::{CatalogDescription, SessionFacts};
+use crate::description::{CatalogDescription, ObjectNames, SessionFacts};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::release::Release;
@@ -29,6 +29,16 @@ impl Facts {
             engine: Arc::downgrade(&session.engine),
             catalog: Arc::clone(release.description()),
         }
+    }
+}
+
+impl Session {
+    /// What objects are called; none where no front serves them.
+    pub fn object_names(&self) -> Option<Arc<dyn ObjectNames>> {
+        let front = self.engine.front()?;
+        let pinned = self.shared.transaction.lock().pinned();
+        let release = pinned.unwrap_or_else(|| self.engine.release());
+        Some(front.object_names(Arc::new(Facts::new(self, &release))))
     }
 }
 

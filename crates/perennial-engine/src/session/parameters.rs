@@ -5,10 +5,12 @@ pub(crate) mod open;
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
 use datafusion::common::DataFusionError;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::SessionState;
-use datafusion::logical_expr::{LogicalPlan, Statement as PlanStatement};
+use datafusion::logical_expr::expr::Placeholder;
+use datafusion::logical_expr::{Expr, LogicalPlan, Statement as PlanStatement};
 use datafusion::sql::parser::Statement as PlannerStatement;
 use datafusion::sql::sqlparser::ast::{
     self, ArrayElemTypeDef, ExactNumberInfo, Ident, Statement, TimezoneInfo, Value, Visit, Visitor,
@@ -16,9 +18,11 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::tokenizer::Location;
 use perennial_base::{ErrorClass, UserError, nearest};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::rules::{all_of_sets, comparisons};
+use crate::schema::named_type;
 use crate::sql::parse::{position, position_of_name, position_of_operator};
 
 /// Parameters that one statement may have.
@@ -28,14 +32,14 @@ const MAX_PARAMETERS: usize = 65_535;
 pub(crate) async fn plan(
     state: &SessionState,
     statement: Statement,
-    declared: &[Option<DataType>],
+    declared: &[Option<FieldRef>],
     text: &str,
-) -> Result<(LogicalPlan, Vec<DataType>)> {
+) -> Result<(LogicalPlan, Vec<FieldRef>)> {
     let count = placeholders(&statement)?.max(declared.len());
     if count == 0 {
         return Ok((to_plan(state, statement, text).await?, Vec::new()));
     }
-    let mut types: Vec<Option<DataType>> = (0..count)
+    let mut types: Vec<Option<FieldRef>> = (0..count)
         .map(|index| declared.get(index).cloned().flatten())
         .collect();
     if types.iter().any(Option::is_none) {
@@ -46,7 +50,7 @@ pub(crate) async fn plan(
         };
         for (index, slot) in types.iter_mut().enumerate() {
             if slot.is_none() {
-                *slot = Some(inferred.get(&index).cloned().unwrap_or(DataType::Utf8));
+                *slot = Some(inferred.get(&index).cloned().unwrap_or_else(self::text));
             }
         }
     }
@@ -55,7 +59,7 @@ pub(crate) async fn plan(
         plan,
         types
             .into_iter()
-            .map(|slot| slot.unwrap_or(DataType::Utf8))
+            .map(|slot| slot.unwrap_or_else(self::text))
             .collect(),
     ))
 }
@@ -181,36 +185,53 @@ fn placeholders(statement: &Statement) -> Result<usize> {
     }
 }
 
-fn inferred_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, DataType>> {
+/// A parameter that nothing tells the type of.
+pub(super) fn text() -> FieldRef {
+    Field::new("", DataType::Utf8, true).into()
+}
+
+fn inferred_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, FieldRef>> {
     let mut types = inference::by_use(plan)?;
     types.extend(planned_types(plan)?);
+    // An object is named by its text.
+    let objects = types.values_mut().filter(|field| {
+        named_type(field).is_some_and(|name| name.starts_with("reg") && field.data_type().is_integer())
+    });
+    objects.for_each(|field| *field = text());
     Ok(types)
 }
 
-/// The types that the planner knows.
-fn planned_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, DataType>> {
-    Ok(plan
-        .get_parameter_types()?
-        .into_iter()
-        .filter_map(|(name, data_type)| {
-            let index = name
-                .trim_start_matches('$')
-                .parse::<usize>()
-                .ok()?
-                .checked_sub(1)?;
-            data_type
-                .filter(|data_type| *data_type != DataType::Null)
-                .map(|data_type| (index, data_type))
+/// The types that the planner knows: of several places the first counts.
+fn planned_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, FieldRef>> {
+    let mut types = BTreeMap::new();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::Placeholder(Placeholder {
+                    id,
+                    field: Some(field),
+                }) = expr
+                    && !field.data_type().is_null()
+                    && let Some(number) = id
+                        .strip_prefix('$')
+                        .and_then(|number| number.parse::<usize>().ok())
+                    && let Some(index) = number.checked_sub(1)
+                {
+                    types.entry(index).or_insert_with(|| Arc::clone(field));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
         })
-        .collect())
+    })?;
+    Ok(types)
 }
 
 /// `PREPARE p(types) AS statement`, which is how the planner is told of types. The leading types that are known
 /// are given; the planner takes no gaps.
-fn typed(statement: Statement, types: &[Option<DataType>]) -> Statement {
+fn typed(statement: Statement, types: &[Option<FieldRef>]) -> Statement {
     let known: Option<Vec<ast::DataType>> = types
         .iter()
-        .map(|slot| slot.as_ref().and_then(sql_type))
+        .map(|slot| slot.as_ref().and_then(|field| sql_type_of(field)))
         .collect();
     match known {
         Some(data_types) if !data_types.is_empty() => Statement::Prepare {
@@ -220,6 +241,21 @@ fn typed(statement: Statement, types: &[Option<DataType>]) -> Statement {
         },
         _ => statement,
     }
+}
+
+/// The SQL spelling of the type of a field.
+fn sql_type_of(field: &Field) -> Option<ast::DataType> {
+    let Some(name) = named_type(field) else {
+        return sql_type(field.data_type());
+    };
+    let custom = |name: &str| {
+        let name = ast::ObjectName::from(vec![Ident::with_quote('"', name)]);
+        ast::DataType::Custom(name, Vec::new())
+    };
+    Some(match name.strip_suffix("[]") {
+        Some(item) => ast::DataType::Array(ArrayElemTypeDef::SquareBracket(Box::new(custom(item)), None)),
+        None => custom(name),
+    })
 }
 
 /// The SQL spelling of a type.

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion::catalog::SchemaProvider;
 use datafusion::common::ScalarValue;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
 use datafusion::logical_expr::registry::FunctionRegistry;
-use datafusion::logical_expr::{Documentation, LogicalPlan, Signature};
+use datafusion::logical_expr::{Documentation, LogicalPlan, ScalarUDF, Signature};
 use datafusion::sql::sqlparser::ast::Statement;
 use futures::FutureExt;
 use parking_lot::Mutex;
@@ -25,6 +25,7 @@ use crate::landed::called;
 use crate::release::Release;
 use crate::rows::{Plan, Rows, panicked};
 use crate::rules::casts::Casts;
+use crate::rules::named_types::NamedTypes;
 use crate::session::facts::Facts;
 use crate::session::plans::{Basis, Planned};
 use crate::session::settings::{OutputStyle, Settings};
@@ -73,13 +74,16 @@ impl Session {
             None => Arc::clone(release.schemas()),
         };
         let catalog = SessionCatalog::new(schemas, &basis.path);
-        let mut state = state_over(&self.engine, catalog, basis.style);
+        let functions = match self.engine.front() {
+            Some(front) => front.functions(Arc::new(Facts::new(self, release))),
+            None => Vec::new(),
+        };
+        let functions: Vec<Arc<ScalarUDF>> = functions.into_iter().map(Arc::new).collect();
+        let mut state = state_over(&self.engine, catalog, basis.style, &functions);
         // Functions see the session's zone.
         state.mark_start_execution();
-        if let Some(front) = self.engine.front() {
-            for function in front.functions(Arc::new(Facts::new(self, release))) {
-                state.register_udf(Arc::new(function))?;
-            }
+        for function in functions {
+            state.register_udf(function)?;
         }
         let state = Arc::new(state);
         *cached = Some(CachedState {
@@ -99,7 +103,7 @@ impl Session {
     }
 
     /// Plans on a lane, whose threads have deep stacks.
-    pub(super) async fn plan(&self, parsed: &Parsed, declared: &[Option<DataType>]) -> Result<Prepared> {
+    pub(super) async fn plan(&self, parsed: &Parsed, declared: &[Option<FieldRef>]) -> Result<Prepared> {
         if !utility::is_query(parsed.statement())? {
             return self.plan_utility(parsed, declared).await;
         }
@@ -114,7 +118,7 @@ impl Session {
         for index in &late {
             declared.resize(declared.len().max(index + 1), None);
             if let Some(text) = declared.get_mut(*index) {
-                text.get_or_insert(DataType::Utf8);
+                text.get_or_insert_with(parameters::text);
             }
         }
         let source = parsed.clone();
@@ -336,15 +340,25 @@ fn same_type(one: &DataType, other: &DataType) -> bool {
     }
 }
 
-/// The state of a session over a catalog, in which text is read and written in a style.
-fn state_over(engine: &Engine, catalog: SessionCatalog, style: OutputStyle) -> SessionState {
+/// The state of a session over a catalog, in which text is read and written in a style; `functions` answer from the session.
+fn state_over(
+    engine: &Engine,
+    catalog: SessionCatalog,
+    style: OutputStyle,
+    functions: &[Arc<ScalarUDF>],
+) -> SessionState {
     let mut config = engine.template().config().clone();
     config.options_mut().execution.time_zone = Some(style.time_zone.engine_name());
     let builder = SessionStateBuilder::new_from_existing(engine.template().clone())
         .with_config(config)
         .with_catalog_list(Arc::new(catalog));
     match engine.front() {
-        Some(front) => builder.with_analyzer_rule(Arc::new(Casts::new(Arc::clone(front), style))),
+        Some(front) => {
+            let functions = functions.iter().cloned();
+            builder
+                .with_analyzer_rule(Arc::new(NamedTypes::new(Arc::clone(front), style, functions)))
+                .with_analyzer_rule(Arc::new(Casts::new(Arc::clone(front), style)))
+        }
         None => builder,
     }
     .build()
@@ -365,7 +379,7 @@ pub(crate) async fn plans_over(
     let schemas = BTreeMap::from([(PUBLIC.to_owned(), Arc::new(relations))]);
     let catalog = SessionCatalog::new(Arc::new(schemas), &[PUBLIC.to_owned()]);
     let style = Settings::new(session_defaults(engine.config())).output_style();
-    let mut state = state_over(engine, catalog, style);
+    let mut state = state_over(engine, catalog, style, &[]);
     state.mark_start_execution();
     let parsed = parse(sql)?;
     let [parsed] = parsed.as_slice() else {

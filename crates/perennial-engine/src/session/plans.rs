@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::datatypes::SchemaRef;
 use chrono::DateTime;
+use datafusion::common::metadata::{FieldMetadata, ScalarAndMetadata};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{ParamValues, Result as PlanResult, ScalarValue};
 use datafusion::datasource::cte_worktable::CteWorkTable;
@@ -170,8 +171,13 @@ fn bound(plan: &LogicalPlan, values: Vec<ScalarValue>) -> PlanResult<LogicalPlan
     if values.is_empty() {
         return Ok(plan.clone());
     }
+    let fields = plan.get_parameter_fields()?;
+    let values = values.into_iter().enumerate().map(|(index, value)| {
+        let field = fields.get(&format!("${}", index + 1)).cloned().flatten();
+        ScalarAndMetadata::new(value, field.map(|field| FieldMetadata::from(field.as_ref())))
+    });
     plan.clone()
-        .replace_params_with_values(&ParamValues::from(values))
+        .replace_params_with_values(&ParamValues::List(values.collect()))
 }
 
 /// Values as what a plan takes its parameters for: after the analysis nothing else makes types meet.

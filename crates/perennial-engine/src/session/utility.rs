@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::FieldRef;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     CloseCursor, Declare, DiscardObject, Expr, FetchDirection, Ident, ObjectName, Query, Reset, Statement,
@@ -17,6 +17,7 @@ use setting::{setting_name, show_schema, variable_name};
 
 use crate::error::{Error, Result};
 use crate::rows::Rows;
+use crate::schema::named_type;
 use crate::session::copy::{self, CopyOut};
 use crate::session::cursor::{Cursor, portion};
 use crate::session::transaction::Savepoint;
@@ -127,7 +128,7 @@ impl Session {
     pub(crate) async fn plan_utility(
         &self,
         parsed: &Parsed,
-        declared: &[Option<DataType>],
+        declared: &[Option<FieldRef>],
     ) -> Result<Prepared> {
         // A cursor's parameters are those of its query; other statements have none of their own.
         let is_cursor = matches!(parsed.statement(), Statement::Declare { .. });
@@ -466,14 +467,18 @@ impl Session {
     }
 
     /// The values of constant expressions, as the types wanted.
-    async fn values_of(&self, arguments: &[Expr], types: &[DataType]) -> Result<Vec<ScalarValue>> {
+    async fn values_of(&self, arguments: &[Expr], types: &[FieldRef]) -> Result<Vec<ScalarValue>> {
         if arguments.is_empty() {
             return Ok(Vec::new());
         }
         let items: Vec<String> = arguments
             .iter()
             .enumerate()
-            .map(|(at, expr)| format!("{expr} AS p{at}"))
+            .zip(types)
+            .map(|((at, expr), field)| match named_type(field) {
+                Some(name) => format!("CAST({expr} AS {name}) AS p{at}"),
+                None => format!("{expr} AS p{at}"),
+            })
             .collect();
         let mut rows = self.rows_of(&format!("SELECT {}", items.join(", "))).await?;
         let batch = rows
@@ -485,7 +490,7 @@ impl Session {
             .columns()
             .iter()
             .zip(types)
-            .map(|(column, data_type)| Ok(ScalarValue::try_from_array(column, 0)?.cast_to(data_type)?))
+            .map(|(column, field)| Ok(ScalarValue::try_from_array(column, 0)?.cast_to(field.data_type())?))
             .collect()
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, DataType, ExactNumberInfo, Expr, Ident, Query, Select, SelectItem, SetExpr, TimezoneInfo,
-    TrimWhereField, Value,
+    AccessExpr, ArrayElemTypeDef, DataType, ExactNumberInfo, Expr, Ident, Query, Select, SelectItem, SetExpr,
+    TimezoneInfo, TrimWhereField, Value,
 };
 
 use crate::functions::together;
@@ -195,7 +195,11 @@ fn type_name(data_type: &DataType) -> Option<String> {
         DataType::JSON => "json",
         DataType::JSONB => "jsonb",
         DataType::Regclass => "regclass",
-        DataType::Array(_) => "array",
+        DataType::Array(
+            ArrayElemTypeDef::SquareBracket(item, _)
+            | ArrayElemTypeDef::AngleBracket(item)
+            | ArrayElemTypeDef::Parenthesis(item),
+        ) => return type_name(item),
         DataType::Custom(name, _) => {
             return name.0.last().and_then(|part| part.as_ident()).map(folded);
         }

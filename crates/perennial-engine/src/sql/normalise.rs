@@ -4,19 +4,21 @@
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 
+use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::{
-    Array, ArrayElemTypeDef, BinaryOperator, CastKind, DataType, ExactNumberInfo, Expr, Function,
-    FunctionArg, FunctionArgExpr, FunctionArguments, ObjectName, ObjectNamePart, Query, Select, SelectItem,
-    Statement, TableFactor, TimezoneInfo, Value, VisitMut, VisitorMut,
+    Array, ArrayElemTypeDef, BinaryOperator, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArguments, ObjectName, ObjectNamePart, Query, Select, SelectItem, Statement, TableFactor, Value,
+    VisitMut, VisitorMut,
 };
 
 use perennial_base::Config;
 use perennial_base::ErrorClass;
 
 use crate::error::{Error, Result, specified_twice};
-use crate::functions::postgres::{equals_any, json_build};
+use crate::functions::postgres::equals_any;
 use crate::functions::table;
 use crate::rules::array_literal::elements;
+use crate::schema::named_type;
 use crate::sql::calls::{self, Sort};
 use crate::sql::floats;
 use crate::sql::from;
@@ -26,8 +28,9 @@ use crate::sql::offset;
 use crate::sql::partitions;
 use crate::sql::postgres;
 use crate::sql::sets;
-use crate::sql::subquery::{self, call};
+use crate::sql::subquery;
 use crate::sql::tableoid;
+use crate::sql::types::Types;
 use crate::sql::using::{self, Names};
 use crate::sql::whole_row;
 
@@ -84,7 +87,7 @@ impl VisitorMut for Rules<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
         if self.context.reading.is_some() {
-            postgres::documents_in_values(&mut query.body);
+            postgres::typed_in_values(&mut query.body);
             literals::in_values(&mut query.body);
             floats::in_values(&mut query.body);
             literals::fetched(query);
@@ -247,11 +250,10 @@ impl VisitorMut for Rules<'_> {
                 data_type,
                 ..
             } => {
-                if self.context.reading.is_none() || matches!(data_type, DataType::Bytea | DataType::Array(_))
-                {
+                if self.context.reading.is_none() || of_items(data_type) {
                     literal(inner, data_type);
                 }
-                if let Some(replaced) = cast(inner, data_type).or_else(|| postgres::cut(inner, data_type)) {
+                if let Some(replaced) = postgres::cut(inner, data_type) {
                     *expr = replaced;
                 }
             }
@@ -466,6 +468,16 @@ fn skipped_arguments(function: &mut Function, parameters: &ParametersOf<'_>) {
         .collect();
 }
 
+/// Whether a constant of a type is spelt out for the planner: bytes, and arrays of what Arrow has.
+fn of_items(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Array(ArrayElemTypeDef::SquareBracket(item, _)) => {
+            !matches!(Types.plan_type_field(item), Ok(Some(field)) if named_type(&field).is_some())
+        }
+        other => matches!(other, DataType::Bytea | DataType::Array(_)),
+    }
+}
+
 /// The text of an array or of bytes, as Postgres reads it.
 fn literal(inner: &mut Expr, data_type: &DataType) {
     if matches!(data_type, DataType::Array(_)) {
@@ -483,103 +495,6 @@ fn literal(inner: &mut Expr, data_type: &DataType) {
         && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
     {
         value.value = Value::HexStringLiteral(digits.to_owned());
-    }
-}
-
-/// Casts to Postgres' own types: object names become numbers and numbers become object names, the string types
-/// of the catalogs are text.
-fn cast(inner: &Expr, data_type: &DataType) -> Option<Expr> {
-    let name = match data_type {
-        DataType::Regclass => "regclass".to_owned(),
-        DataType::JSON => return Some(document(inner, json_build::READ[0])),
-        DataType::JSONB => return Some(document(inner, json_build::READ[1])),
-        DataType::Custom(name, _) => part(name.0.last()?).to_lowercase(),
-        DataType::Array(ArrayElemTypeDef::SquareBracket(element, size)) => match element.as_ref() {
-            DataType::Custom(name, _) => {
-                let element = known_type(&part(name.0.last()?).to_lowercase())?;
-                let array = ArrayElemTypeDef::SquareBracket(Box::new(element), *size);
-                return Some(cast_to(inner, DataType::Array(array)));
-            }
-            _ => return None,
-        },
-        _ => return None,
-    };
-    match name.as_str() {
-        "regclass" | "regtype" | "regproc" | "regprocedure" | "regnamespace" | "regrole" => {
-            let direction = if names_an_object(inner) { "in" } else { "out" };
-            let name = if name == "regprocedure" { "regproc" } else { &name };
-            Some(call(&format!("perennial_{name}_{direction}"), inner.clone()))
-        }
-        "regoperator" if !names_an_object(inner) => Some(call("perennial_regoperator_out", inner.clone())),
-        "oid" | "xid" | "cid" => match inner {
-            // A name that was already turned into its number.
-            Expr::Function(function) if function.name.to_string().starts_with("perennial_") => {
-                Some(inner.clone())
-            }
-            _ => Some(cast_to(inner, DataType::BigInt(None))),
-        },
-        name => known_type(name).map(|known| cast_to(inner, known)),
-    }
-}
-
-/// A text as a document; what is a document goes through its text.
-fn document(inner: &Expr, read: &str) -> Expr {
-    call(read, cast_to(inner, DataType::Text))
-}
-
-/// Postgres' internal names of types, and the string types of its catalogs.
-fn known_type(name: &str) -> Option<DataType> {
-    Some(match name {
-        "name" | "char" | "bpchar" | "cstring" | "citext" | "unknown" | "text" | "varchar" | "json"
-        | "jsonb" => DataType::Text,
-        "int2" => DataType::SmallInt(None),
-        "int4" => DataType::Integer(None),
-        "int8" | "oid" | "xid" | "cid" => DataType::BigInt(None),
-        "float4" => DataType::Real,
-        "float8" => DataType::DoublePrecision,
-        "bool" => DataType::Boolean,
-        "numeric" => DataType::Numeric(ExactNumberInfo::None),
-        "date" => DataType::Date,
-        "timestamp" => DataType::Timestamp(None, TimezoneInfo::None),
-        "timestamptz" => DataType::Timestamp(None, TimezoneInfo::WithTimeZone),
-        "bytea" => DataType::Bytea,
-        _ => return None,
-    })
-}
-
-/// Whether a cast to an object type reads a name (text) rather than a number.
-fn names_an_object(expr: &Expr) -> bool {
-    match expr {
-        Expr::Value(value) => matches!(
-            value.value,
-            Value::SingleQuotedString(_) | Value::Placeholder(_) | Value::EscapedStringLiteral(_)
-        ),
-        Expr::Nested(inner) => names_an_object(inner),
-        Expr::Cast { data_type, .. } => matches!(
-            data_type,
-            DataType::Text | DataType::Varchar(_) | DataType::CharacterVarying(_)
-        ),
-        Expr::Function(function) => {
-            matches!(
-                function.name.to_string().to_lowercase().as_str(),
-                "format" | "quote_ident" | "concat" | "lower"
-            )
-        }
-        Expr::BinaryOp {
-            op: BinaryOperator::StringConcat,
-            ..
-        } => true,
-        _ => false,
-    }
-}
-
-fn cast_to(inner: &Expr, data_type: DataType) -> Expr {
-    Expr::Cast {
-        kind: CastKind::DoubleColon,
-        expr: Box::new(inner.clone()),
-        data_type,
-        array: false,
-        format: None,
     }
 }
 

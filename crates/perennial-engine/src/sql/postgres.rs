@@ -1,5 +1,6 @@
 //! Operators of Postgres' grammar that are functions: zones, patterns, the parts of a time, and text of a length.
 
+use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, Expr, Function, FunctionArg,
@@ -7,7 +8,9 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::functions::postgres::{json_build, like, similar, timezone, zoned};
+use crate::schema::named_type;
 use crate::sql::subquery::function;
+use crate::sql::types::Types;
 
 fn call_with(name: &str, arguments: impl IntoIterator<Item = Expr>) -> Expr {
     Expr::Function(function(name, arguments.into_iter().collect()))
@@ -59,19 +62,20 @@ pub(crate) fn operator(expr: &Expr) -> Option<Expr> {
     }
 }
 
-/// In a list of VALUES a constant is `json` or `jsonb` where another row says so of the column.
-pub(crate) fn documents_in_values(body: &mut SetExpr) {
+/// In a list of VALUES a constant is of the type that Arrow lacks which another row says of the column.
+pub(crate) fn typed_in_values(body: &mut SetExpr) {
     let SetExpr::Values(values) = body else { return };
     let width = values.rows.first().map_or(0, |row| row.content.len());
     for column in 0..width {
         let mut cells = values.rows.iter().filter_map(|row| row.content.get(column));
-        let json = |cell: &Expr| match cell {
-            Expr::Cast { data_type, .. } if matches!(data_type, DataType::JSON | DataType::JSONB) => {
-                Some(data_type.clone())
+        let named = |cell: &Expr| match cell {
+            Expr::Cast { data_type, .. } => {
+                let field = Types.plan_type_field(data_type).ok()??;
+                named_type(&field).map(|_| data_type.clone())
             }
             _ => None,
         };
-        let Some(data_type) = cells.find_map(json) else {
+        let Some(data_type) = cells.find_map(named) else {
             continue;
         };
         for cell in values
@@ -188,9 +192,16 @@ pub(crate) fn cut(inner: &Expr, data_type: &DataType) -> Option<Expr> {
     };
     let number = || Expr::value(Value::Number(length.to_string(), false));
     let cut = call_with("left", [text, number()]);
-    Some(if fills {
-        call_with("rpad", [cut, number()])
+    let (expr, data_type) = if fills {
+        (call_with("rpad", [cut, number()]), DataType::Char(None))
     } else {
-        cut
+        (cut, DataType::Varchar(None))
+    };
+    Some(Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(expr),
+        data_type,
+        array: false,
+        format: None,
     })
 }

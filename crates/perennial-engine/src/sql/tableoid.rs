@@ -2,7 +2,9 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Query, Select, TableFactor, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    CastKind, DataType, Expr, Ident, ObjectName, Query, Select, TableFactor, Value, VisitMut, VisitorMut,
+};
 
 use super::names::folded;
 use super::subquery::call;
@@ -91,7 +93,16 @@ impl VisitorMut for Tables {
             _ => None,
         };
         if let Some(name) = named {
-            *expr = call(BY_NAME, Expr::value(Value::SingleQuotedString(name.clone())));
+            *expr = Expr::Cast {
+                kind: CastKind::Cast,
+                expr: Box::new(call(
+                    BY_NAME,
+                    Expr::value(Value::SingleQuotedString(name.clone())),
+                )),
+                data_type: DataType::Custom(ObjectName::from(vec![Ident::new("oid")]), Vec::new()),
+                array: false,
+                format: None,
+            };
         }
         ControlFlow::Continue(())
     }

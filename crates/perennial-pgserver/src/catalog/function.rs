@@ -53,8 +53,6 @@ pub(crate) struct SystemFunction {
     pub(crate) overloads: &'static [&'static [Kind]],
     /// The name of the type it returns in `pg_type`.
     pub(crate) result: &'static str,
-    /// The type it returns instead when its first argument is text.
-    result_of_text: &'static str,
     body: Body,
     volatility: Volatility,
     strict: bool,
@@ -75,18 +73,9 @@ impl SystemFunction {
             name,
             overloads,
             result,
-            result_of_text: result,
             body,
             volatility: Volatility::Stable,
             strict: true,
-        }
-    }
-
-    /// A function with another result for text.
-    pub(crate) const fn of_text(self, result_of_text: &'static str) -> Self {
-        Self {
-            result_of_text,
-            ..self
         }
     }
 
@@ -106,16 +95,9 @@ impl SystemFunction {
         }
     }
 
-    /// The field of the answer to arguments of types.
-    fn answer(&self, first: Option<&DataType>) -> Field {
-        field(
-            self.name,
-            if first.is_some_and(is_text) {
-                self.result_of_text
-            } else {
-                self.result
-            },
-        )
+    /// The field of the answer.
+    fn answer(&self) -> Field {
+        field(self.name, self.result)
     }
 
     /// The types that the arguments are cast to, if some list of arguments takes them.
@@ -361,15 +343,12 @@ impl ScalarUDFImpl for SessionFunction {
         })
     }
 
-    fn return_type(&self, arguments: &[DataType]) -> DataFusionResult<DataType> {
-        Ok(self.function.answer(arguments.first()).data_type().clone())
+    fn return_type(&self, _: &[DataType]) -> DataFusionResult<DataType> {
+        Ok(self.function.answer().data_type().clone())
     }
 
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> DataFusionResult<FieldRef> {
-        Ok(Arc::new(
-            self.function
-                .answer(args.arg_fields.first().map(|field| field.data_type())),
-        ))
+    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> DataFusionResult<FieldRef> {
+        Ok(Arc::new(self.function.answer()))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> DataFusionResult<ColumnarValue> {
@@ -401,10 +380,7 @@ impl ScalarUDFImpl for SessionFunction {
                     .map_err(external)?,
             );
         }
-        let answer = self
-            .function
-            .answer(args.arg_fields.first().map(|field| field.data_type()));
-        let answers = column(&answer, &mut cells.into_iter());
+        let answers = column(&self.function.answer(), &mut cells.into_iter());
         Ok(if once {
             ColumnarValue::Scalar(ScalarValue::try_from_array(&answers, 0)?)
         } else {

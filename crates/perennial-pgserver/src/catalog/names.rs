@@ -32,7 +32,7 @@ impl RegKind {
         Some(match name {
             "regclass" => Self::Class,
             "regtype" => Self::Type,
-            "regproc" => Self::Procedure,
+            "regproc" | "regprocedure" => Self::Procedure,
             "regnamespace" => Self::Namespace,
             "regrole" => Self::Role,
             _ => return None,

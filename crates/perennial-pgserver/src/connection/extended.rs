@@ -1,6 +1,8 @@
 //! The extended protocol: prepared statements, and portals that keep their rows between calls.
 
-use arrow::datatypes::DataType;
+use std::sync::Arc;
+
+use arrow::datatypes::FieldRef;
 use datafusion::common::ScalarValue;
 use perennial_engine::{Outcome, Prepared, TransactionState};
 use pgwire::api::Type;
@@ -69,12 +71,12 @@ impl Connection {
                 parameters: Vec::new(),
             },
             [parsed] => {
-                let data_types: Vec<_> = declared
+                let fields: Vec<_> = declared
                     .iter()
-                    .map(|pair| pair.as_ref().map(|(_, data)| data.clone()))
+                    .map(|pair| pair.as_ref().map(|(_, field)| Arc::clone(field)))
                     .collect();
                 let canceller = &self.canceller;
-                let planning = self.session.prepare(parsed, &data_types);
+                let planning = self.session.prepare(parsed, &fields);
                 let prepared = self
                     .transport
                     .attend(planning, |error| stop(canceller, error))
@@ -82,7 +84,7 @@ impl Connection {
                 let inferred = prepared.parameters().iter().enumerate();
                 let parameters = inferred.map(|(index, inferred)| match declared.get(index) {
                     Some(Some((pg_type, _))) => pg_type.clone(),
-                    _ => parameter_type(inferred),
+                    _ => types::pg_type(inferred),
                 });
                 Statement {
                     parameters: parameters.collect(),
@@ -134,7 +136,7 @@ impl Connection {
                 value,
                 format,
                 wire,
-                expected,
+                expected.data_type(),
                 index + 1,
                 &style,
             )?);
@@ -305,20 +307,15 @@ impl Connection {
 }
 
 /// A declared parameter type; none for 0 and `unknown`, which leave it to the planner.
-fn declared(oid: u32) -> Result<Option<(Type, DataType)>> {
+fn declared(oid: u32) -> Result<Option<(Type, FieldRef)>> {
     let pg_type = match Type::from_oid(oid) {
         None if oid == 0 => return Ok(None),
         Some(Type::UNKNOWN) => return Ok(None),
         Some(pg_type) => pg_type,
         None => return Err(Error::UnsupportedType { oid }),
     };
-    let data_type = types::data_type(&pg_type).ok_or(Error::UnsupportedType { oid })?;
-    Ok(Some((pg_type, data_type)))
-}
-
-/// The type that a client is told for a parameter the planner knows.
-fn parameter_type(inferred: &DataType) -> Type {
-    types::pg_type(&arrow::datatypes::Field::new("", inferred.clone(), true))
+    let field = types::field(&pg_type).ok_or(Error::UnsupportedType { oid })?;
+    Ok(Some((pg_type, field)))
 }
 
 fn format_of(formats: &[Format], index: usize) -> Format {

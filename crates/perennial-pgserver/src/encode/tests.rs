@@ -160,7 +160,7 @@ fn ragged_arrays_have_no_binary_form() {
 fn a_batch_is_written_in_portions_and_ends_with_whole_rows() {
     let values: ArrayRef = Arc::new(StringArray::from(vec![Some("ab"), None, Some("c")]));
     let schema = Arc::new(Schema::new(vec![Field::new("c", DataType::Utf8, true)]));
-    let layout = Layout::new(&schema, &[Format::Text]);
+    let layout = Layout::new(&schema, &[Format::Text], None);
     let batch = RecordBatch::try_new(schema, vec![values]).unwrap();
     let mut rows = Rows::try_new(&layout, &batch, &default_style()).unwrap();
     let mut out = BytesMut::new();

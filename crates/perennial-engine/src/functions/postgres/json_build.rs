@@ -67,6 +67,17 @@ const fn any_number(body: Body) -> Form {
     }
 }
 
+/// The function of a name in [`READ`].
+pub(crate) fn reader(name: &'static str) -> Arc<ScalarUDF> {
+    const FORMS: &[Form] = &[form(&[Taken::Text], read)];
+    let function = if name == READ[1] {
+        jsonb(name, FORMS)
+    } else {
+        json(name, FORMS)
+    };
+    function.udf()
+}
+
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
     use Taken::{Any, Bool, Text};
     const OBJECTS: &[Form] = &[any_number(object)];

@@ -3,25 +3,26 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Operator};
 
-use crate::functions::postgres::equals_any;
+use crate::functions::postgres::{equals_any, numeric};
+use crate::sql::types::list_of;
 
 /// The types by the number of the parameter, from 0 on. Of several places the first that tells a type counts.
-pub(super) fn by_use(plan: &LogicalPlan) -> Result<BTreeMap<usize, DataType>> {
+pub(super) fn by_use(plan: &LogicalPlan) -> Result<BTreeMap<usize, FieldRef>> {
     let mut uses = Uses::default();
     plan.apply_with_subqueries(|node| {
         match node {
             LogicalPlan::Limit(limit) => {
                 for bound in [&limit.skip, &limit.fetch].into_iter().flatten() {
-                    uses.note(bound, &DataType::Int64);
+                    uses.note(bound, &plain(DataType::Int64));
                 }
             }
-            LogicalPlan::Filter(filter) => uses.note(&filter.predicate, &DataType::Boolean),
+            LogicalPlan::Filter(filter) => uses.note(&filter.predicate, &plain(DataType::Boolean)),
             _ => {}
         }
         let schema = seen_by(node)?;
@@ -33,6 +34,10 @@ pub(super) fn by_use(plan: &LogicalPlan) -> Result<BTreeMap<usize, DataType>> {
         })
     })?;
     Ok(uses.0)
+}
+
+fn plain(data_type: DataType) -> FieldRef {
+    Field::new("", data_type, true).into()
 }
 
 /// The columns that the expressions of a node see.
@@ -49,22 +54,22 @@ fn seen_by(node: &LogicalPlan) -> Result<DFSchema> {
 }
 
 #[derive(Default)]
-struct Uses(BTreeMap<usize, DataType>);
+struct Uses(BTreeMap<usize, FieldRef>);
 
 impl Uses {
     fn expression(&mut self, expr: &Expr, schema: &DFSchema) {
         match expr {
-            Expr::Cast(cast) => self.note(&cast.expr, cast.field.data_type()),
-            Expr::TryCast(cast) => self.note(&cast.expr, cast.field.data_type()),
-            Expr::Not(inner) => self.note(inner, &DataType::Boolean),
+            Expr::Cast(cast) => self.note(&cast.expr, &cast.field),
+            Expr::TryCast(cast) => self.note(&cast.expr, &cast.field),
+            Expr::Not(inner) => self.note(inner, &plain(DataType::Boolean)),
             Expr::BinaryExpr(binary) if matches!(binary.op, Operator::And | Operator::Or) => {
-                self.note(&binary.left, &DataType::Boolean);
-                self.note(&binary.right, &DataType::Boolean);
+                self.note(&binary.left, &plain(DataType::Boolean));
+                self.note(&binary.right, &plain(DataType::Boolean));
             }
             Expr::Case(case) => {
                 if case.expr.is_none() {
                     for (when, _) in &case.when_then_expr {
-                        self.note(when, &DataType::Boolean);
+                        self.note(when, &plain(DataType::Boolean));
                     }
                 }
                 let branches = case
@@ -75,13 +80,11 @@ impl Uses {
                 self.alike(branches.map(AsRef::as_ref), schema);
             }
             Expr::ScalarFunction(call) => match (call.name(), call.args.as_slice()) {
+                (numeric::NAME, [number]) => self.note(number, &plain(DataType::Decimal128(38, 10))),
                 ("coalesce" | "nullif" | "greatest" | "least", arguments) => self.alike(arguments, schema),
                 ("array_has" | equals_any::NAME, [array, element]) => {
-                    if let Ok(element) = element.get_type(schema) {
-                        self.note(
-                            array,
-                            &DataType::List(Arc::new(Field::new_list_field(element, true))),
-                        );
+                    if let Ok((_, element)) = element.to_field(schema) {
+                        self.note(array, &list_of(&element));
                     }
                 }
                 _ => {}
@@ -96,8 +99,9 @@ impl Uses {
             .clone()
             .into_iter()
             .filter(|expr| !matches!(expr, Expr::Placeholder(_)))
-            .filter_map(|expr| expr.get_type(schema).ok())
-            .find(|data_type| *data_type != DataType::Null);
+            .filter_map(|expr| expr.to_field(schema).ok())
+            .map(|(_, field)| field)
+            .find(|field| !field.data_type().is_null());
         if let Some(known) = known {
             for expr in expressions {
                 self.note(expr, &known);
@@ -105,15 +109,15 @@ impl Uses {
         }
     }
 
-    fn note(&mut self, expr: &Expr, data_type: &DataType) {
+    fn note(&mut self, expr: &Expr, field: &FieldRef) {
         if let Expr::Placeholder(Placeholder { id, field: None }) = expr
             && let Some(number) = id
                 .strip_prefix('$')
                 .and_then(|number| number.parse::<usize>().ok())
             && let Some(index) = number.checked_sub(1)
-            && *data_type != DataType::Null
+            && !field.data_type().is_null()
         {
-            self.0.entry(index).or_insert_with(|| data_type.clone());
+            self.0.entry(index).or_insert_with(|| Arc::clone(field));
         }
     }
 }

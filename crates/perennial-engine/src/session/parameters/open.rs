@@ -4,12 +4,13 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, LogicalPlan, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 use parking_lot::Mutex;
 
@@ -28,7 +29,7 @@ impl Values {
 pub(crate) struct Parameter {
     name: String,
     index: usize,
-    data_type: DataType,
+    field: FieldRef,
     values: Arc<Values>,
     /// Volatile: no rule may take its value for that of every run.
     signature: Signature,
@@ -37,8 +38,8 @@ pub(crate) struct Parameter {
 impl Parameter {
     fn value(&self) -> Result<ScalarValue> {
         match self.values.0.lock().get(self.index) {
-            Some(value) if value.data_type() == self.data_type => Ok(value.clone()),
-            Some(value) => value.cast_to(&self.data_type),
+            Some(value) if value.data_type() == *self.field.data_type() => Ok(value.clone()),
+            Some(value) => value.cast_to(self.field.data_type()),
             None => exec_err!("there is no value for {}", self.name),
         }
     }
@@ -46,9 +47,7 @@ impl Parameter {
 
 impl PartialEq for Parameter {
     fn eq(&self, other: &Self) -> bool {
-        self.index == other.index
-            && self.data_type == other.data_type
-            && Arc::ptr_eq(&self.values, &other.values)
+        self.index == other.index && self.field == other.field && Arc::ptr_eq(&self.values, &other.values)
     }
 }
 
@@ -70,7 +69,11 @@ impl ScalarUDFImpl for Parameter {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(self.data_type.clone())
+        Ok(self.field.data_type().clone())
+    }
+
+    fn return_field_from_args(&self, _: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        Ok(Arc::clone(&self.field))
     }
 
     fn invoke_with_args(&self, _: ScalarFunctionArgs) -> Result<ColumnarValue> {
@@ -96,7 +99,7 @@ pub(crate) fn opened(plan: LogicalPlan, values: &Arc<Values>) -> Result<Option<L
             let parameter = ScalarUDF::from(Parameter {
                 name: id.clone(),
                 index,
-                data_type: field.data_type().clone(),
+                field: Arc::clone(field),
                 values: Arc::clone(values),
                 signature: Signature::nullary(Volatility::Volatile),
             });
@@ -128,7 +131,7 @@ impl Key {
                 .func
                 .inner()
                 .downcast_ref::<Parameter>()
-                .filter(|parameter| parameter.data_type.is_string())
+                .filter(|parameter| parameter.field.data_type().is_string())
                 .map(|parameter| Self::Open(parameter.clone())),
             _ => None,
         }

@@ -43,29 +43,21 @@ pub(super) const FUNCTIONS: &[SystemFunction] = &[
     SystemFunction::reads("perennial_regrole_in", BY_NAME, "regrole", |c, a| {
         reg_in(c, a, RegKind::Role)
     }),
-    SystemFunction::reads("perennial_regclass_out", &[&[Kind::Object]], "text", |c, a| {
+    SystemFunction::reads("perennial_regclass_out", &[&[Kind::Oid]], "text", |c, a| {
         reg_out(c, a, RegKind::Class)
-    })
-    .of_text("regclass"),
-    SystemFunction::reads("perennial_regtype_out", &[&[Kind::Object]], "text", |c, a| {
+    }),
+    SystemFunction::reads("perennial_regtype_out", &[&[Kind::Oid]], "text", |c, a| {
         reg_out(c, a, RegKind::Type)
-    })
-    .of_text("regtype"),
-    SystemFunction::reads("perennial_regproc_out", &[&[Kind::Object]], "text", |c, a| {
+    }),
+    SystemFunction::reads("perennial_regproc_out", &[&[Kind::Oid]], "text", |c, a| {
         reg_out(c, a, RegKind::Procedure)
-    })
-    .of_text("regproc"),
-    SystemFunction::reads(
-        "perennial_regnamespace_out",
-        &[&[Kind::Object]],
-        "text",
-        |c, a| reg_out(c, a, RegKind::Namespace),
-    )
-    .of_text("regnamespace"),
+    }),
+    SystemFunction::reads("perennial_regnamespace_out", &[&[Kind::Oid]], "text", |c, a| {
+        reg_out(c, a, RegKind::Namespace)
+    }),
     SystemFunction::reads("perennial_regrole_out", &[&[Kind::Object]], "text", |c, a| {
         reg_out(c, a, RegKind::Role)
-    })
-    .of_text("regrole"),
+    }),
     SystemFunction::reads("perennial_regoperator_out", &[&[Kind::Oid]], "text", |_, a| {
         Ok(operator(a.oid(0)))
     }),
@@ -127,12 +119,9 @@ fn reg_in(call: &Call<'_>, arguments: &Arguments<'_>, kind: RegKind) -> Result<C
     }
 }
 
-/// The name of an identifier. A cast cannot always tell a name from an identifier by its syntax: text is read.
+/// The name of an identifier.
 fn reg_out(call: &Call<'_>, arguments: &Arguments<'_>, kind: RegKind) -> Result<Cell<'static>> {
-    match arguments.at(0) {
-        Argument::Text(text) => call.names().read(kind, text).map(Cell::Int),
-        _ => Ok(Cell::owned(call.names().show(kind, arguments.oid(0)))),
-    }
+    Ok(Cell::owned(call.names().show(kind, arguments.oid(0))))
 }
 
 /// An operator with the types of its sides, all of which are in `pg_catalog`.

@@ -7,10 +7,10 @@ use arrow::datatypes::{DataType, Field};
 use arrow::util::display::array_value_to_string;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::ColumnarValue;
+use perennial_engine::description::SystemCatalog;
 
 use super::call::{boolean, call, call_with, catalog, check, check_as, check_error, int, null, oid_of, text};
 use super::fixture::{CUSTOMERS, ORDERS, Session};
-use crate::catalog::RegKind;
 
 #[test]
 fn the_session_answers() {
@@ -112,11 +112,6 @@ fn names_are_read_through_the_search_path() {
     );
     check("perennial_regclass_out", vec![int(3)], Some("3"));
     check(
-        "perennial_regclass_out",
-        vec![text("customers")],
-        Some(&customers),
-    );
-    check(
         "perennial_regtype_in",
         vec![text("double  precision")],
         Some("701"),
@@ -158,8 +153,10 @@ fn names_are_read_through_the_search_path() {
     check("perennial_regnamespace_in", vec![text("public")], Some("2200"));
     check("perennial_regrole_out", vec![int(10)], Some("perennial"));
     assert_eq!(
-        catalog().reg_text(RegKind::Class, ORDERS, Session::of("analyst").as_ref()),
-        "orders"
+        catalog()
+            .object_names(Session::of("analyst"))
+            .name("regclass", ORDERS),
+        Some("orders".to_owned())
     );
 }
 
