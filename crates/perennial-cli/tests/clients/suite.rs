@@ -18,6 +18,8 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 pub(crate) struct Suite {
     pub(crate) name: &'static str,
     player: Player,
+    /// Names what else has to be installed.
+    needs: Option<&'static str>,
     /// Not for every run of the tests: `cargo xtask clients` plays it.
     pub(crate) heavy: bool,
 }
@@ -39,12 +41,16 @@ const NODE: &str = "PERENNIAL_TEST_NODE";
 
 pub(crate) const SUITES: &[Suite] = &[
     Suite::of("psql", Player::Psql),
+    Suite::of("completion", Player::Psql),
     Suite::of("psycopg", Player::Python(DRIVERS)),
     Suite::of("sqlalchemy", Player::Python(DRIVERS)),
     Suite::of("adbc", Player::Python(DRIVERS)),
     Suite::of("asyncpg", Player::Python(DRIVERS)).heavy(),
     Suite::of("psycopg2", Player::Python(DRIVERS)).heavy(),
     Suite::of("pg8000", Player::Python(DRIVERS)).heavy(),
+    Suite::of("psqlodbc", Player::Python(DRIVERS))
+        .with("PERENNIAL_TEST_PSQLODBC")
+        .heavy(),
     Suite::of("pandas", Player::Python(DRIVERS)).heavy(),
     Suite::of("polars", Player::Python(DRIVERS)).heavy(),
     Suite::of("connectorx", Player::Python(DRIVERS)).heavy(),
@@ -61,7 +67,15 @@ impl Suite {
         Self {
             name,
             player,
+            needs: None,
             heavy: false,
+        }
+    }
+
+    const fn with(self, needed: &'static str) -> Self {
+        Self {
+            needs: Some(needed),
+            ..self
         }
     }
 
@@ -71,12 +85,14 @@ impl Suite {
 
     /// Why it cannot be played, where something is absent.
     pub(crate) fn absent(&self) -> Option<String> {
-        let named = match self.player {
-            Player::Python(interpreter) => interpreter,
-            Player::Node => NODE,
-            Player::Psql => return None,
+        let player = match self.player {
+            Player::Python(interpreter) => Some(interpreter),
+            Player::Node => Some(NODE),
+            Player::Psql => None,
         };
-        variable(named).is_none().then(|| format!("{named} is not set"))
+        let mut needed = player.into_iter().chain(self.needs);
+        let absent = needed.find(|named| variable(named).is_none())?;
+        Some(format!("{absent} is not set"))
     }
 
     /// Plays it on a server, and gives what it prints.
