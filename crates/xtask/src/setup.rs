@@ -47,11 +47,16 @@ const PYTHON_PACKAGES: &str = include_str!("../../perennial-cli/tests/clients/pa
 /// Those that `cargo xtask clients` alone plays: the drivers for Node, and programs with an environment of their own, each
 /// with the variable that names its interpreter.
 const NODE_PACKAGES: &str = include_str!("../../perennial-cli/tests/clients/packages/node.txt");
-const PYTHON_PROGRAMS: [(&str, &str, &str); 3] = [
+const PYTHON_PROGRAMS: [(&str, &str, &str); 4] = [
     (
         "PERENNIAL_TEST_PGCLI",
         "tools/clients-pgcli",
         include_str!("../../perennial-cli/tests/clients/packages/pgcli.txt"),
+    ),
+    (
+        "PERENNIAL_TEST_PGADMIN",
+        "tools/clients-pgadmin",
+        include_str!("../../perennial-cli/tests/clients/packages/pgadmin.txt"),
     ),
     (
         "PERENNIAL_TEST_SUPERSET",

@@ -28,6 +28,8 @@ pub(crate) struct Suite {
 enum Player {
     /// An interpreter with the drivers.
     Python(&'static str),
+    /// Statements of a tool that is not here itself: `python/statements.py` plays them as the tool sends them.
+    Statements,
     /// A folder with `node_modules`.
     Node,
     /// A script, in which `\echo == NAME` stands before each check, and `\echo == part WORDS` before each part; all that is
@@ -56,10 +58,18 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite::of("connectorx", Player::Python(DRIVERS)).heavy(),
     Suite::of("ibis", Player::Python(DRIVERS)).heavy(),
     Suite::of("pgcli", Player::Python("PERENNIAL_TEST_PGCLI")).heavy(),
+    Suite::of("pgadmin", Player::Python("PERENNIAL_TEST_PGADMIN")).heavy(),
     Suite::of("superset", Player::Python("PERENNIAL_TEST_SUPERSET")).heavy(),
     Suite::of("dbt", Player::Python("PERENNIAL_TEST_DBT")).heavy(),
     Suite::of("node_postgres", Player::Node).heavy(),
     Suite::of("postgres_js", Player::Node).heavy(),
+    Suite::of("pgadmin_statements", Player::Statements).heavy(),
+    Suite::of("metabase", Player::Statements).heavy(),
+    Suite::of("grafana", Player::Statements).heavy(),
+    Suite::of("dbeaver", Player::Statements).heavy(),
+    Suite::of("datagrip", Player::Statements).heavy(),
+    Suite::of("tableau", Player::Statements).heavy(),
+    Suite::of("npgsql", Player::Statements).heavy(),
 ];
 
 impl Suite {
@@ -87,6 +97,7 @@ impl Suite {
     pub(crate) fn absent(&self) -> Option<String> {
         let player = match self.player {
             Player::Python(interpreter) => Some(interpreter),
+            Player::Statements => Some(DRIVERS),
             Player::Node => Some(NODE),
             Player::Psql => None,
         };
@@ -118,6 +129,14 @@ impl Suite {
             Player::Python(interpreter) => {
                 let mut command = Command::new(installed(interpreter)?);
                 command.arg("-B").arg(program("python", "py"));
+                command
+            }
+            Player::Statements => {
+                let mut command = Command::new(installed(DRIVERS)?);
+                command
+                    .arg("-B")
+                    .arg(Path::new(FOLDER).join("python/statements.py"))
+                    .arg(program("statements", "sql"));
                 command
             }
             Player::Node => {
