@@ -23,6 +23,7 @@ sys.path.insert(0, str(application))
 builtins.SERVER_MODE = False
 
 import config
+import psycopg
 
 for name, value in {
     "SERVER_MODE": False, "MASTER_PASSWORD_REQUIRED": False, "UPGRADE_CHECK_ENABLED": False, "USE_OS_SECRET_STORAGE": False, "WTF_CSRF_ENABLED": False, "WTF_CSRF_CHECK_DEFAULT": False,
@@ -45,7 +46,7 @@ browser.get("/browser/")
 os.dup2(said, 1)
 
 # What each server numbers, grants and measures by itself.
-OWN = {"id", "_id", "_pid", "oid", "did", "tid", "xmin", "pid", "acl", "acls", "relacl_str", "attacl", "datacl", "definition", "conn_id", "connId", "serverVersion", "typoid", "table_oid", "refnspoid", "confrelid", "references", "parent_tbl", "refobjid", "objid", "indexrelid", "cltype", "user", "seclabels", "spcoid"}
+OWN = {"id", "_id", "_pid", "oid", "did", "tid", "xmin", "pid", "acl", "acls", "relacl_str", "attacl", "datacl", "definition", "conn_id", "connId", "serverVersion", "typoid", "table_oid", "refnspoid", "confrelid", "references", "parent_tbl", "refobjid", "objid", "indexrelid", "cltype", "user", "seclabels", "spcoid", "datcollate", "datctype"}
 
 
 def own(value):
@@ -69,18 +70,23 @@ def ask(path, method="get", **options):
     return told["data"] if isinstance(told, dict) and told.get("data") is not None else told
 
 
-def nodes(kind, *below):
-    """The numbers of what is below in the tree, by their labels."""
-    told = ask(f"/browser/{kind}/nodes/{'/'.join(map(str, below))}/")
-    return {node["label"]: node["_id"] for node in told}
+def numbers(query):
+    """Numbers of objects by their names, which do not depend on what pgAdmin finds."""
+    with psycopg.connect() as connection:
+        return dict(connection.execute(query).fetchall())
+
+
+SCHEMAS = "SELECT nspname, oid FROM pg_namespace"
+RELATIONS = "SELECT relname, oid FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+ROLES = "SELECT rolname, oid FROM pg_roles"
 
 
 def labelled(told):
     return sorted([node["label"], node["_type"], own({key: node.get(key) for key in ("datatype", "description", "inode", "displaytypname", "is_primary", "rows_cnt")})] for node in told)
 
 
-# Where the database is in the tree, and the numbers of its tables, as they were found.
-base, tables = [], {}
+# Where the database is in the tree.
+base = []
 
 
 def server():
@@ -97,7 +103,7 @@ def databases():
     _, number, database = base
     check("settings of the server", lambda: {setting["name"]: setting["setting"] for setting in ask(f"/dashboard/config/{number}") if setting["name"] in ("TimeZone", "DateStyle", "search_path", "server_encoding")})
     for name, path in {"": f"{number}", " of the database": f"{number}/{database}"}.items():
-        check(f"dashboard{name}", lambda: {chart: sorted(values) for chart, values in ask(f"/dashboard/dashboard_stats/{path}?chart_names=session_stats,tps_stats,ti_stats,to_stats,bio_stats").items()})
+        check(f"dashboard{name}", lambda: sorted([chart, sorted(values)] for chart, values in ask(f"/dashboard/dashboard_stats/{path}?chart_names=session_stats,tps_stats,ti_stats,to_stats,bio_stats").items()))
         check(f"activity{name}", lambda: sorted({row["usename"] for row in ask(f"/dashboard/activity/{path}")[0]["activity"]} & {os.environ["PGUSER"]}))
         check(f"locks{name}", lambda: isinstance(ask(f"/dashboard/locks/{path}"), list))
         check(f"prepared transactions{name}", lambda: ask(f"/dashboard/prepared/{path}"))
@@ -106,14 +112,14 @@ def databases():
     check("list of databases", lambda: [own(row) for row in ask(f"/browser/database/obj/1/{number}/") if row["name"] == "perennial"])
     check("statement of a database", lambda: ask(f"/browser/database/sql/1/{number}/{database}"))
     check("statistics of a database", lambda: [column["name"] for column in ask(f"/browser/database/stats/1/{number}/{database}")["columns"]])
-    check("roles", lambda: "analyst" in nodes("role", 1, number))
-    check("properties of a role", lambda: own(ask(f"/browser/role/obj/1/{number}/{nodes('role', 1, number)['analyst']}")))
+    check("roles", lambda: [node["label"] for node in ask(f"/browser/role/nodes/1/{number}/") if node["label"] == "analyst"])
+    check("properties of a role", lambda: own(ask(f"/browser/role/obj/1/{number}/{numbers(ROLES)['analyst']}")))
     check("tablespaces", lambda: labelled(ask(f"/browser/tablespace/nodes/1/{number}/")))
     check("connects to a database", lambda: ask(f"/browser/database/connect/1/{number}/{database}", "post")["connected"])
 
 
 KINDS_OF_DATABASE = ("catalog", "schema", "cast", "event_trigger", "extension", "foreign_data_wrapper", "language", "publication", "subscription")
-KINDS_OF_SCHEMA = ("table", "view", "mview", "function", "procedure", "trigger_function", "sequence", "type", "domain", "collation", "foreign_table", "aggregate", "operator", "fts_configuration", "fts_dictionary", "fts_parser", "fts_template")
+KINDS_OF_SCHEMA = ("table", "view", "mview", "procedure", "trigger_function", "sequence", "type", "domain", "collation", "foreign_table", "operator", "fts_configuration", "fts_dictionary", "fts_parser", "fts_template")
 KINDS_OF_TABLE = ("column", "index", "rule", "trigger", "partition", "row_security_policy", "constraints")
 KINDS_OF_CONSTRAINT = ("primary_key", "foreign_key", "unique_constraint", "exclusion_constraint")
 
@@ -123,29 +129,27 @@ def tree():
     path = "/".join(map(str, base))
     for kind in KINDS_OF_DATABASE:
         check(f"{kind} of the database", lambda: labelled(ask(f"/browser/{kind}/nodes/{path}/")))
-    schemas = nodes("schema", *base)
-    for name, number in schemas.items():
-        check(f"properties of the schema {name}", lambda: own(ask(f"/browser/schema/obj/{path}/{number}")))
+    schemas, relations = numbers(SCHEMAS), numbers(RELATIONS)
+    for name in ("perennial", "public", "raw"):
+        check(f"properties of the schema {name}", lambda: own(ask(f"/browser/schema/obj/{path}/{schemas[name]}")))
     check("list of schemas", lambda: sorted(own(ask(f"/browser/schema/obj/{path}/")), key=str))
     check("statement of a schema", lambda: re.sub("(?m)^GRANT.*$", "", ask(f"/browser/schema/sql/{path}/{schemas['raw']}")))
+    check("objects of a catalog", lambda: len(ask(f"/browser/catalog_object/nodes/{path}/{schemas['information_schema']}/")) > 0)
+    for schema in ("raw", "perennial"):
+        check(f"tables of {schema}", lambda: sorted(node["label"] for node in ask(f"/browser/table/nodes/{path}/{schemas[schema]}/")))
     path = f"{path}/{schemas['public']}"
     for kind in KINDS_OF_SCHEMA:
         check(f"{kind} of a schema", lambda: labelled(ask(f"/browser/{kind}/nodes/{path}/")))
-    for schema in ("raw", "perennial"):
-        check(f"tables of {schema}", lambda: sorted(nodes("table", *base, schemas[schema])))
-    catalogs = nodes("catalog", *base)
-    check("objects of a catalog", lambda: len(ask(f"/browser/catalog_object/nodes/{'/'.join(map(str, base))}/{catalogs['ANSI (information_schema)']}/")) > 0)
-    tables.update(nodes("table", *base, schemas["public"]))
-    views = nodes("view", *base, schemas["public"])
     for name in ("orders", "customers", "segment_members"):
-        table(f"{path}/{tables[name]}", path, name, tables[name])
-    check("properties of a view", lambda: own(ask(f"/browser/view/obj/{path}/{views['cohort_retention_monthly']}")))
-    check("columns of a view", lambda: labelled(ask(f"/browser/column/nodes/{path}/{views['cohort_retention_monthly']}/")))
+        table(f"{path}/{relations[name]}", name)
+    view = f"{path}/{relations['cohort_retention_monthly']}"
+    check("properties of a view", lambda: own(ask(f"/browser/view/obj/{view}")))
+    check("columns of a view", lambda: labelled(ask(f"/browser/column/nodes/{view}/")))
     check("list of tables", lambda: sorted([row["name"], row.get("description")] for row in ask(f"/browser/table/obj/{path}/")))
     check("sizes of tables", lambda: sorted(row["Table name"] for row in ask(f"/browser/table/stats/{path}/")["rows"]))
 
 
-def table(below, path, name, number):
+def table(below, name):
     check(f"properties of {name}", lambda: own(ask(f"/browser/table/obj/{below}")))
     check(f"statement of {name}", lambda: re.sub("(?m)^(GRANT|REVOKE).*$", "", ask(f"/browser/table/sql/{below}")))
     check(f"query of {name}", lambda: ask(f"/browser/table/select_sql/{below}"))
@@ -180,7 +184,7 @@ def mistake(tool, query):
     try:
         return run(tool, query)
     except RuntimeError as error:
-        return re.sub(r"(?s)\s*\bHint: .*?(?=\n\n|$)", "", str(error))
+        return re.sub(r"(?s)\nHINT: .*?(?= \n\n|$)", "", str(error))
 
 
 def polled(tool):
@@ -212,7 +216,7 @@ def queries():
         before = text.split(" FROM")[0] if typed.startswith("column") else text
         check(f"completion of {typed}", lambda: sorted([name, told["object_type"]] for name, told in ask(f"/sqleditor/autocomplete/{tool}", "post", json=json.dumps([text, before]))["result"].items() if told["object_type"] not in ("keyword", "datatype", "database")))
     data = 7654322
-    ask(f"/sqleditor/initialize/viewdata/{data}/3/table/{path}/{tables['segments']}", "post", json={})
+    ask(f"/sqleditor/initialize/viewdata/{data}/3/table/{path}/{numbers(RELATIONS)['segments']}", "post", json={})
     check("statement of the data", lambda: own(ask(f"/sqleditor/view_data/start/{data}")))
     check("the data of a table", lambda: polled(data))
 
