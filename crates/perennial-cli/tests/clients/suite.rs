@@ -70,6 +70,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite::of("datagrip", Player::Statements).heavy(),
     Suite::of("tableau", Player::Statements).heavy(),
     Suite::of("npgsql", Player::Statements).heavy(),
+    Suite::of("excel", Player::Statements).heavy(),
 ];
 
 impl Suite {
