@@ -43,6 +43,7 @@ const NODE: &str = "PERENNIAL_TEST_NODE";
 
 pub(crate) const SUITES: &[Suite] = &[
     Suite::of("psql", Player::Psql),
+    Suite::of("describe", Player::Psql),
     Suite::of("completion", Player::Psql),
     Suite::of("psycopg", Player::Python(DRIVERS)),
     Suite::of("sqlalchemy", Player::Python(DRIVERS)),
