@@ -133,6 +133,7 @@ def values():
     check("names of columns", lambda: [column[0] for column in connection.execute("SELECT 1, now(), count(*), max(amount) FROM orders").description])
     check("several statements", lambda: several("SELECT 1 AS a; SET timezone = 'UTC'; SELECT 'b' AS b, 2; SELECT 1 WHERE false"))
     check("how many rows", lambda: [connection.execute("SELECT * FROM orders").rowcount > 0, connection.execute("SET timezone = 'UTC'").rowcount])
+    check("bytes in an escaped text", lambda: ask(r"SELECT E'\\x00ff'::bytea"))
     check("sum of a series", lambda: ask("SELECT sum(x) FROM generate_series(1, 20) AS t (x)"))
     check("a comment before a query", lambda: ask("/* of a report */ SELECT 1 -- one"))
 
