@@ -45,7 +45,7 @@ impl Tools {
 /// The drivers that suites of clients use, and the databases that answer beside us.
 const PYTHON_PACKAGES: &str = include_str!("../../perennial-cli/tests/clients/packages/python.txt");
 /// Those that `cargo xtask clients` alone plays: the drivers for Node, and programs with an environment of their own, each
-/// with the variable that names its interpreter.
+/// with the variable that names its interpreter. A line may be an option of pip: pgAdmin has parts that come as sources only.
 const NODE_PACKAGES: &str = include_str!("../../perennial-cli/tests/clients/packages/node.txt");
 const PYTHON_PROGRAMS: [(&str, &str, &str); 4] = [
     (
