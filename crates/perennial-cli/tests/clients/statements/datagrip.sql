@@ -1,4 +1,4 @@
--- client DataGrip, in words of our own 2024
+-- client DataGrip, in words of our own unversioned
 -- protocol extended
 
 -- What DataGrip and the other IDEs of JetBrains ask for by pgjdbc, in words of our own: the state of a server by its transactions,

@@ -1,4 +1,4 @@
--- client DBeaver, in words of our own 24
+-- client DBeaver, in words of our own unversioned
 -- protocol extended
 
 -- What DBeaver asks for by pgjdbc, in words of our own: `x.oid, x.*` of relations of the catalog with their comments, what it needs
@@ -26,7 +26,7 @@ SELECT k.word, k.catcode, k.catdesc FROM pg_catalog.pg_get_keywords() AS k WHERE
 -- == databases
 -- without rows
 -- with varchar perennial
-SELECT d.oid, d.* FROM pg_catalog.pg_database AS d WHERE d.datallowconn AND (NOT d.datistemplate OR d.datname = $1) ORDER BY d.datname;
+SELECT db.oid, db.* FROM pg_catalog.pg_database AS db WHERE db.datname = $1 OR db.datallowconn AND NOT db.datistemplate ORDER BY db.datname;
 
 -- == the database
 -- without datcollate datctype
@@ -52,14 +52,14 @@ SELECT m.oid_text, m.name FROM (SELECT a.member::text AS oid_text, r.rolname AS 
 -- part schemas, types and functions
 -- == every column of a schema
 -- without rows
-SELECT n.oid, n.*, d.description FROM pg_catalog.pg_namespace AS n LEFT OUTER JOIN pg_catalog.pg_description AS d ON d.objoid = n.oid AND d.objsubid = 0 AND d.classoid = 'pg_namespace'::regclass ORDER BY n.nspname;
+SELECT ns.oid, ns.*, said.description FROM pg_catalog.pg_namespace AS ns LEFT JOIN pg_catalog.pg_description AS said ON said.classoid = 'pg_namespace'::regclass AND said.objoid = ns.oid AND said.objsubid = 0 ORDER BY ns.nspname;
 
 -- == schemas with comments
 SELECT n.nspname, pg_get_userbyid(n.nspowner) AS owner, d.description FROM pg_catalog.pg_namespace AS n LEFT OUTER JOIN pg_catalog.pg_description AS d ON d.objoid = n.oid AND d.objsubid = 0 AND d.classoid = 'pg_namespace'::regclass WHERE n.nspname IN ('public', 'raw', 'perennial') ORDER BY n.nspname;
 
 -- == every column of a type
 -- without rows
-SELECT t.oid, t.*, c.relkind, format_type(nullif(t.typbasetype, 0), t.typtypmod) AS base_type_name, d.description FROM pg_catalog.pg_type AS t LEFT OUTER JOIN pg_catalog.pg_type AS et ON et.oid = t.typelem LEFT OUTER JOIN pg_catalog.pg_class AS c ON c.oid = t.typrelid LEFT OUTER JOIN pg_catalog.pg_description AS d ON t.oid = d.objoid WHERE t.typname IS NOT NULL AND (c.relkind IS NULL OR c.relkind = 'c') AND (et.typcategory IS NULL OR et.typcategory <> 'C') ORDER BY t.oid;
+SELECT ty.oid, ty.*, format_type(nullif(ty.typbasetype, 0), ty.typtypmod) AS base, rel.relkind, said.description FROM pg_catalog.pg_type AS ty LEFT JOIN pg_catalog.pg_class AS rel ON ty.typrelid = rel.oid LEFT JOIN pg_catalog.pg_type AS element ON ty.typelem = element.oid LEFT JOIN pg_catalog.pg_description AS said ON said.objoid = ty.oid WHERE coalesce(rel.relkind, 'c') = 'c' AND coalesce(element.typcategory, 'X') <> 'C' ORDER BY ty.typname;
 
 -- == types with their elements
 SELECT t.typname, t.typlen, t.typbyval, t.typtype, t.typcategory, t.typispreferred, t.typdelim, e.typname AS element, t.typalign, t.typstorage, t.typdefault FROM pg_catalog.pg_type AS t LEFT JOIN pg_catalog.pg_type AS e ON e.oid = t.typelem WHERE t.typname IN ('int4', '_int4', 'text', '_text', 'numeric', 'timestamptz', 'name', 'jsonb', 'oid', 'int2vector') ORDER BY t.oid;
@@ -69,7 +69,7 @@ SELECT t.typname, t.typinput::text AS reads, t.typoutput::text AS writes, t.typr
 
 -- == every column of a function
 -- without rows
-SELECT p.oid, p.*, l.lanname, pg_catalog.pg_get_expr(p.proargdefaults, 0) AS arg_defaults, d.description FROM pg_catalog.pg_proc AS p LEFT OUTER JOIN pg_catalog.pg_language AS l ON p.prolang = l.oid LEFT OUTER JOIN pg_catalog.pg_description AS d ON d.objoid = p.oid WHERE p.pronamespace = 'pg_catalog'::regnamespace ORDER BY p.proname LIMIT 1;
+SELECT fn.oid, fn.*, lang.lanname, pg_catalog.pg_get_expr(fn.proargdefaults, 0) AS defaults, said.description FROM pg_catalog.pg_proc AS fn LEFT JOIN pg_catalog.pg_description AS said ON said.objoid = fn.oid LEFT JOIN pg_catalog.pg_language AS lang ON lang.oid = fn.prolang WHERE fn.pronamespace = 'pg_catalog'::regnamespace ORDER BY fn.proname LIMIT 1;
 
 -- == casts
 SELECT c.castcontext, c.castmethod, s.typname AS source, t.typname AS target FROM pg_catalog.pg_cast AS c JOIN pg_catalog.pg_type AS s ON s.oid = c.castsource JOIN pg_catalog.pg_type AS t ON t.oid = c.casttarget WHERE s.typname IN ('int4', 'date') ORDER BY 3, 4;
@@ -95,7 +95,7 @@ SELECT x.oid, x.extname, x.extversion FROM pg_catalog.pg_extension AS x WHERE x.
 -- part tables
 -- == every column of a table
 -- without rows
-SELECT c.oid, c.*, d.description, pg_catalog.pg_get_expr(c.relpartbound, c.oid) AS partition_expr, pg_catalog.pg_get_partkeydef(c.oid) AS partition_key FROM pg_catalog.pg_class AS c LEFT OUTER JOIN pg_catalog.pg_description AS d ON d.objoid = c.oid AND d.objsubid = 0 AND d.classoid = 'pg_class'::regclass WHERE c.relnamespace = 'public'::regnamespace AND c.relkind NOT IN ('i', 'I', 'c') ORDER BY c.relname;
+SELECT rel.oid, rel.*, said.description, pg_catalog.pg_get_partkeydef(rel.oid) AS part_of, pg_catalog.pg_get_expr(rel.relpartbound, rel.oid) AS bound FROM pg_catalog.pg_class AS rel LEFT JOIN pg_catalog.pg_description AS said ON said.classoid = 'pg_class'::regclass AND said.objoid = rel.oid AND said.objsubid = 0 WHERE rel.relkind NOT IN ('i', 'I', 'c') AND rel.relnamespace = 'public'::regnamespace ORDER BY rel.relname;
 
 -- == tables with comments
 -- with varchar public
@@ -103,7 +103,7 @@ SELECT c.relname, c.relkind, c.relpersistence, c.relnatts, c.relhasindex, c.relh
 
 -- == every column of a column
 -- without rows
-SELECT c.relname, a.*, pg_catalog.pg_get_expr(ad.adbin, ad.adrelid, true) AS def_value, dsc.description, dep.objid FROM pg_catalog.pg_attribute AS a INNER JOIN pg_catalog.pg_class AS c ON a.attrelid = c.oid LEFT OUTER JOIN pg_catalog.pg_attrdef AS ad ON a.attrelid = ad.adrelid AND a.attnum = ad.adnum LEFT OUTER JOIN pg_catalog.pg_description AS dsc ON c.oid = dsc.objoid AND a.attnum = dsc.objsubid LEFT OUTER JOIN pg_depend AS dep ON dep.refobjid = a.attrelid AND dep.deptype = 'i' AND dep.refobjsubid = a.attnum AND dep.classid = dep.refclassid WHERE NOT a.attisdropped AND c.relkind NOT IN ('i', 'I', 'c') AND c.oid = 'orders'::regclass ORDER BY a.attnum;
+SELECT rel.relname, col.*, said.description, pg_catalog.pg_get_expr(dflt.adbin, dflt.adrelid, true) AS default_text, owned.objid AS sequence FROM pg_catalog.pg_class AS rel JOIN pg_catalog.pg_attribute AS col ON col.attrelid = rel.oid LEFT JOIN pg_catalog.pg_attrdef AS dflt ON (dflt.adrelid, dflt.adnum) = (col.attrelid, col.attnum) LEFT JOIN pg_catalog.pg_description AS said ON said.objoid = rel.oid AND said.objsubid = col.attnum LEFT JOIN pg_catalog.pg_depend AS owned ON owned.refobjid = rel.oid AND owned.refobjsubid = col.attnum AND owned.classid = owned.refclassid AND owned.deptype = 'i' WHERE rel.oid = 'orders'::regclass AND NOT col.attisdropped ORDER BY col.attnum;
 
 -- == columns with comments
 -- with varchar orders
@@ -114,14 +114,14 @@ SELECT a.attnum, a.attname, a.atttypid FROM pg_catalog.pg_attribute AS a WHERE a
 
 -- == every column of a constraint
 -- without rows
-SELECT c.oid, c.*, t.relname AS tab_name, rt.relnamespace AS ref_namespace, d.description, CASE WHEN c.contype = 'c' THEN "substring"(pg_get_constraintdef(c.oid), 7) ELSE NULL END AS check_text FROM pg_catalog.pg_constraint AS c INNER JOIN pg_catalog.pg_class AS t ON t.oid = c.conrelid LEFT OUTER JOIN pg_catalog.pg_class AS rt ON rt.oid = c.confrelid LEFT OUTER JOIN pg_catalog.pg_description AS d ON d.objoid = c.oid AND d.objsubid = 0 AND d.classoid = 'pg_constraint'::regclass WHERE t.relnamespace = 'public'::regnamespace ORDER BY c.conname;
+SELECT con.oid, con.*, rel.relname AS of_table, target.relnamespace AS target_schema, CASE con.contype WHEN 'c' THEN "substring"(pg_get_constraintdef(con.oid), 7) END AS condition, said.description FROM pg_catalog.pg_constraint AS con JOIN pg_catalog.pg_class AS rel ON rel.oid = con.conrelid LEFT JOIN pg_catalog.pg_class AS target ON target.oid = con.confrelid LEFT JOIN pg_catalog.pg_description AS said ON said.classoid = 'pg_constraint'::regclass AND said.objoid = con.oid AND said.objsubid = 0 WHERE rel.relnamespace = 'public'::regnamespace ORDER BY con.conname;
 
 -- == constraints
 SELECT c.conname, c.contype, c.condeferrable, c.convalidated, t.relname, rt.relname AS referred, c.conkey, c.confkey, c.confupdtype, c.confdeltype, c.confmatchtype, pg_get_constraintdef(c.oid) AS definition, pg_get_constraintdef(c.oid, true) AS pretty FROM pg_catalog.pg_constraint AS c INNER JOIN pg_catalog.pg_class AS t ON t.oid = c.conrelid LEFT OUTER JOIN pg_catalog.pg_class AS rt ON rt.oid = c.confrelid WHERE t.relnamespace = 'public'::regnamespace AND t.relname IN ('orders', 'segment_members', 'customers') ORDER BY c.conname;
 
 -- == every column of an index
 -- without rows
-SELECT i.*, i.indkey AS keys, c.relname, c.relnamespace, c.relam, c.reltablespace, tc.relname AS tabrelname, dsc.description, pg_catalog.pg_get_expr(i.indpred, i.indrelid) AS pred_expr, pg_catalog.pg_get_expr(i.indexprs, i.indrelid, true) AS expr, pg_catalog.pg_relation_size(i.indexrelid) AS index_rel_size, pg_catalog.pg_stat_get_numscans(i.indexrelid) AS index_num_scans FROM pg_catalog.pg_index AS i INNER JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid INNER JOIN pg_catalog.pg_class AS tc ON tc.oid = i.indrelid LEFT OUTER JOIN pg_catalog.pg_description AS dsc ON i.indexrelid = dsc.objoid WHERE i.indrelid = 'orders'::regclass ORDER BY tc.relname, c.relname;
+SELECT ix.*, ix.indkey AS places, rel.relname, rel.relam, rel.reltablespace, owner.relname AS of_table, pg_catalog.pg_get_expr(ix.indexprs, ix.indrelid, true) AS expressions, pg_catalog.pg_get_expr(ix.indpred, ix.indrelid) AS condition, pg_catalog.pg_stat_get_numscans(ix.indexrelid) AS scans, pg_catalog.pg_relation_size(ix.indexrelid) AS size, said.description FROM pg_catalog.pg_index AS ix JOIN pg_catalog.pg_class AS rel ON rel.oid = ix.indexrelid JOIN pg_catalog.pg_class AS owner ON owner.oid = ix.indrelid LEFT JOIN pg_catalog.pg_description AS said ON said.objoid = ix.indexrelid WHERE ix.indrelid = 'orders'::regclass ORDER BY owner.relname, rel.relname;
 
 -- == columns of indexes
 SELECT c.relname, unnest(i.indkey) AS attnum, unnest(i.indclass) AS class, i.indoption, i.indnatts, i.indisvalid FROM pg_catalog.pg_index AS i JOIN pg_catalog.pg_class AS c ON c.oid = i.indexrelid WHERE i.indrelid = 'orders'::regclass;

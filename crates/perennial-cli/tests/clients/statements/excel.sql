@@ -1,4 +1,4 @@
--- client Excel by OLE DB, in words of our own 2019
+-- client Excel by OLE DB, in words of our own unversioned
 -- protocol simple
 
 -- What Excel asks for by an OLE DB provider of PostgreSQL, in words of our own: lists of tables, columns with the functions that

@@ -1,4 +1,4 @@
--- client Grafana, in words of our own 11
+-- client Grafana, in words of our own unversioned
 -- protocol extended
 
 -- What the data source of Grafana asks for, in words of our own: the editor's lists of tables and columns by the search path, what

@@ -1,4 +1,4 @@
--- client Metabase, in words of our own 0.5x
+-- client Metabase, in words of our own unversioned
 -- protocol extended
 
 -- What Metabase asks for by pgjdbc, in words of our own: its settings, the sync of tables, fields and keys, the fingerprints and the

@@ -1,7 +1,7 @@
--- client Npgsql and Power BI, in words of our own 8
+-- client Npgsql and Power BI, in words of our own unversioned
 -- protocol extended binary
 
--- What Npgsql 4 to 8 and what stands on it asks for, in words of our own: the types of a database as it loads them at a connection,
+-- What Npgsql and what stands on it asks for, in words of our own: the types of a database as it loads them at a connection,
 -- by where they are received, its lists of schemas, and what Power BI folds into queries. Results come in binary.
 
 -- part the types of a database

@@ -1,9 +1,9 @@
--- client Tableau, in words of our own 2024
+-- client Tableau, in words of our own unversioned
 -- protocol simple
 
 -- What Tableau asks for by ODBC, in words of our own: several settings in one message, cursors that are held, keys by places of
 -- arrays, the test for temporary tables, and what sheets, filters, sets, levels of detail and dates become. psqlODBC itself has a
--- suite of its own.
+-- suite of its own; what it asks of columns and of the places of a primary key is cut from what it sent to a PostgreSQL that logs.
 
 -- part a connection
 -- == settings in one message
