@@ -45,13 +45,18 @@ impl Tools {
 /// The drivers that suites of clients use, and the databases that answer beside us.
 const PYTHON_PACKAGES: &str = include_str!("../../perennial-cli/tests/clients/packages/python.txt");
 /// Those that `cargo xtask clients` alone plays: the drivers for Node, and programs with an environment of their own, each
-/// with the variable that names its interpreter.
+/// with the variable that names its interpreter. A line may be an option of pip: pgAdmin has parts that come as sources only.
 const NODE_PACKAGES: &str = include_str!("../../perennial-cli/tests/clients/packages/node.txt");
-const PYTHON_PROGRAMS: [(&str, &str, &str); 3] = [
+const PYTHON_PROGRAMS: [(&str, &str, &str); 4] = [
     (
         "PERENNIAL_TEST_PGCLI",
         "tools/clients-pgcli",
         include_str!("../../perennial-cli/tests/clients/packages/pgcli.txt"),
+    ),
+    (
+        "PERENNIAL_TEST_PGADMIN",
+        "tools/clients-pgadmin",
+        include_str!("../../perennial-cli/tests/clients/packages/pgadmin.txt"),
     ),
     (
         "PERENNIAL_TEST_SUPERSET",
@@ -72,6 +77,9 @@ const AZURITE: &str = "azurite@3.37.0";
 
 /// The driver and what it needs for SCRAM.
 const PGJDBC_PACKAGES: [&str; 3] = ["libpostgresql-jdbc-java", "libscram-java", "libstringprep-java"];
+
+/// The driver of ODBC and the libraries that it and pyodbc are linked with.
+const PSQLODBC_PACKAGES: [&str; 4] = ["odbc-postgresql", "libodbcinst2", "libodbc2", "libltdl7"];
 
 const POSTGRES_PROGRAMS: &str = "/usr/lib/postgresql/15/bin";
 
@@ -225,22 +233,43 @@ pub(crate) fn clients() -> Result<Vec<(&'static str, PathBuf)>> {
     let cache = cache_folder()?;
     let node = cache.join("tools/clients-node");
     install_node(&node, NODE_PACKAGES)?;
-    let mut named = vec![("PERENNIAL_TEST_NODE", node)];
+    let psqlodbc = install_psqlodbc(&cache.join("tools/clients-psqlodbc"))?;
+    let mut named = vec![
+        ("PERENNIAL_TEST_NODE", node),
+        ("PERENNIAL_TEST_PSQLODBC", psqlodbc),
+    ];
     for (variable, folder, packages) in PYTHON_PROGRAMS {
         named.push((variable, install_python(&cache.join(folder), packages)?));
     }
     Ok(named)
 }
 
-/// Debian's driver, unpacked into `folder`: this needs no root, and no second Java.
+/// Debian's driver, which brings no second Java.
 fn install_pgjdbc(folder: &Path) -> Result<OsString> {
-    once(folder, &PGJDBC_PACKAGES.join("\n"), || {
+    unpack(folder, &PGJDBC_PACKAGES)?;
+    let jars = files_ending(&folder.join("usr/share/java"), ".jar")?;
+    std::env::join_paths(jars).context("a folder with a colon in its name cannot be on a class path")
+}
+
+/// Debian's driver; gives the folder of its libraries, which is named after the machine.
+fn install_psqlodbc(folder: &Path) -> Result<PathBuf> {
+    unpack(folder, &PSQLODBC_PACKAGES)?;
+    let folders = files_ending(&folder.join("usr/lib"), "-linux-gnu")?;
+    let libraries = folders
+        .into_iter()
+        .find(|libraries| libraries.join("odbc").is_dir());
+    libraries.context("the packages have no driver of ODBC")
+}
+
+/// Packages of Debian, unpacked into `folder`: this needs no root.
+fn unpack(folder: &Path, packages: &[&str]) -> Result<()> {
+    once(folder, &packages.join("\n"), || {
         fs::create_dir_all(folder)?;
         output(
             Command::new("apt-get")
                 .current_dir(folder)
                 .args(["-qq", "download"])
-                .args(PGJDBC_PACKAGES),
+                .args(packages),
         )?;
         for archive in files_ending(folder, ".deb")? {
             output(
@@ -251,9 +280,7 @@ fn install_pgjdbc(folder: &Path) -> Result<OsString> {
             )?;
         }
         Ok(())
-    })?;
-    let jars = files_ending(&folder.join("usr/share/java"), ".jar")?;
-    std::env::join_paths(jars).context("a folder with a colon in its name cannot be on a class path")
+    })
 }
 
 /// Fills `folder` by `install`, unless an earlier call has done so for the same `recipe`. What an interrupted call has left

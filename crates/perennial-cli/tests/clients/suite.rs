@@ -18,6 +18,8 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/clients");
 pub(crate) struct Suite {
     pub(crate) name: &'static str,
     player: Player,
+    /// Names what else has to be installed.
+    needs: Option<&'static str>,
     /// Not for every run of the tests: `cargo xtask clients` plays it.
     pub(crate) heavy: bool,
 }
@@ -26,6 +28,8 @@ pub(crate) struct Suite {
 enum Player {
     /// An interpreter with the drivers.
     Python(&'static str),
+    /// Statements of a tool that is not here itself: `python/statements.py` plays them as the tool sends them.
+    Statements,
     /// A folder with `node_modules`.
     Node,
     /// A script, in which `\echo == NAME` stands before each check, and `\echo == part WORDS` before each part; all that is
@@ -39,21 +43,35 @@ const NODE: &str = "PERENNIAL_TEST_NODE";
 
 pub(crate) const SUITES: &[Suite] = &[
     Suite::of("psql", Player::Psql),
+    Suite::of("describe", Player::Psql),
+    Suite::of("completion", Player::Psql),
     Suite::of("psycopg", Player::Python(DRIVERS)),
     Suite::of("sqlalchemy", Player::Python(DRIVERS)),
     Suite::of("adbc", Player::Python(DRIVERS)),
     Suite::of("asyncpg", Player::Python(DRIVERS)).heavy(),
     Suite::of("psycopg2", Player::Python(DRIVERS)).heavy(),
     Suite::of("pg8000", Player::Python(DRIVERS)).heavy(),
+    Suite::of("psqlodbc", Player::Python(DRIVERS))
+        .with("PERENNIAL_TEST_PSQLODBC")
+        .heavy(),
     Suite::of("pandas", Player::Python(DRIVERS)).heavy(),
     Suite::of("polars", Player::Python(DRIVERS)).heavy(),
     Suite::of("connectorx", Player::Python(DRIVERS)).heavy(),
     Suite::of("ibis", Player::Python(DRIVERS)).heavy(),
     Suite::of("pgcli", Player::Python("PERENNIAL_TEST_PGCLI")).heavy(),
+    Suite::of("pgadmin", Player::Python("PERENNIAL_TEST_PGADMIN")).heavy(),
     Suite::of("superset", Player::Python("PERENNIAL_TEST_SUPERSET")).heavy(),
     Suite::of("dbt", Player::Python("PERENNIAL_TEST_DBT")).heavy(),
     Suite::of("node_postgres", Player::Node).heavy(),
     Suite::of("postgres_js", Player::Node).heavy(),
+    Suite::of("pgadmin_statements", Player::Statements).heavy(),
+    Suite::of("metabase", Player::Statements).heavy(),
+    Suite::of("grafana", Player::Statements).heavy(),
+    Suite::of("dbeaver", Player::Statements).heavy(),
+    Suite::of("datagrip", Player::Statements).heavy(),
+    Suite::of("tableau", Player::Statements).heavy(),
+    Suite::of("npgsql", Player::Statements).heavy(),
+    Suite::of("excel", Player::Statements).heavy(),
 ];
 
 impl Suite {
@@ -61,7 +79,15 @@ impl Suite {
         Self {
             name,
             player,
+            needs: None,
             heavy: false,
+        }
+    }
+
+    const fn with(self, needed: &'static str) -> Self {
+        Self {
+            needs: Some(needed),
+            ..self
         }
     }
 
@@ -71,12 +97,15 @@ impl Suite {
 
     /// Why it cannot be played, where something is absent.
     pub(crate) fn absent(&self) -> Option<String> {
-        let named = match self.player {
-            Player::Python(interpreter) => interpreter,
-            Player::Node => NODE,
-            Player::Psql => return None,
+        let player = match self.player {
+            Player::Python(interpreter) => Some(interpreter),
+            Player::Statements => Some(DRIVERS),
+            Player::Node => Some(NODE),
+            Player::Psql => None,
         };
-        variable(named).is_none().then(|| format!("{named} is not set"))
+        let mut needed = player.into_iter().chain(self.needs);
+        let absent = needed.find(|named| variable(named).is_none())?;
+        Some(format!("{absent} is not set"))
     }
 
     /// Plays it on a server, and gives what it prints.
@@ -102,6 +131,14 @@ impl Suite {
             Player::Python(interpreter) => {
                 let mut command = Command::new(installed(interpreter)?);
                 command.arg("-B").arg(program("python", "py"));
+                command
+            }
+            Player::Statements => {
+                let mut command = Command::new(installed(DRIVERS)?);
+                command
+                    .arg("-B")
+                    .arg(Path::new(FOLDER).join("python/statements.py"))
+                    .arg(program("statements", "sql"));
                 command
             }
             Player::Node => {

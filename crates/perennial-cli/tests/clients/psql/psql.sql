@@ -98,6 +98,79 @@
 \z orders
 \echo == the definition of a view that is not there
 \sv nothing
+\echo == part commands with + and S
+\pset format unaligned
+\o |sed -E 's/[0-9]+ (bytes|kB|MB)/some size/'
+\echo == tables, more
+\dt+ public.order*
+\o |sed -E 's/[0-9]+ (bytes|kB|MB)/some size/'
+\echo == views, more
+\dv+ public.*
+\o |sed -E 's/[0-9]+ (bytes|kB|MB)/some size/'
+\echo == indexes, more
+\di+ public.segment*
+\o
+\echo == a view, more
+\d+ cohort_retention_monthly
+\echo == a table of the system
+\dS pg_catalog.pg_namespace
+\echo == a view of the system
+\d pg_catalog.pg_tables
+\echo == tables of the system
+\dtS pg_catalog.pg_cl*
+\echo == views of the system
+\dvS pg_catalog.pg_ta*
+\echo == views of the information schema
+\dvS information_schema.tab*
+\echo == a function
+\df date_part
+\echo == a function, more
+\df+ initcap
+\echo == an aggregate
+\da bool_and
+\echo == a function of two arguments
+\dfn left text int
+\echo == a window function
+\dfw row_number
+\echo == the source of a function
+\sf initcap
+\echo == a type
+\dTS int8
+\echo == a type, more
+\dTS+ bool
+\echo == casts, more
+\dC+ date
+\echo == an operator
+\doS ->>
+\echo == operators of two types
+\doS || text text
+\echo == a collation, more
+\dOS+ pg_catalog.C
+\echo == access methods, more
+\dA+ btree
+\echo == operator classes
+\dAc btree uuid
+\echo == operator families
+\dAf btree integer
+\echo == operators of a family
+\dAo btree float_ops
+\echo == functions of a family
+\dAp btree float_ops
+\echo == roles, more
+\du+ analyst
+\echo == members of roles
+\dg analyst
+\echo == tablespaces
+\db
+\echo == no extension
+\dx nothing
+\echo == no extension, more
+\dx+ nothing
+\echo == settings, more
+\dconfig+ IntervalStyle
+\echo == comments of a table
+\dd public.orders
+\pset format aligned
 \echo == connection
 \encoding
 \echo == part queries and their formats
@@ -157,10 +230,55 @@ SELECT 1::smallint AS a, 2::int AS b, 3::bigint AS c, 1.50::numeric AS d, 0.1::f
 SELECT stage, count(*), sum(net_revenue), max(last_order_at), sources FROM lifecycle_history JOIN customer_360 USING (customer_id) GROUP BY stage, sources \gdesc
 \echo == no rows
 SELECT 1 AS a WHERE false;
+\echo == what values of every kind would be
+SELECT 1::int2 AS a, 1::int4 AS b, 1::int8 AS c, 1.5::numeric(18,4) AS d, 1.5::float4 AS e, 1.5::float8 AS f, true AS g, 'x'::text AS h, now() AS l, current_date AS n, '1:00'::time AS o, interval '1 day' AS p, '\x00'::bytea AS q, ARRAY[1] AS r, ARRAY['a'] AS s, 1::oid AS t \gdesc
+\echo == what values with a length would be
+SELECT 'x'::varchar(9) AS a, 'x'::char(3) AS b, now()::timestamp(3) AS c, '1:00'::time(0) AS d, 'x'::varchar AS e, 1.5::numeric AS f \gdesc
+\echo == what names, documents and the like would be
+SELECT 'x'::name AS a, '{}'::json AS b, '{}'::jsonb AS c, '{}'::jsonb->'a' AS d, '{}'::jsonb->>'a' AS e, 'pg_class'::regclass AS f, 'x'::"char" AS g \gdesc
+\echo == what names that nobody gave would be
+SELECT 1, 'a', NULL, now(), count(*), amount::text, CASE WHEN true THEN 1 END, extract(year FROM now()) FROM orders GROUP BY amount \gdesc
+\echo == what a table would give
+SELECT * FROM orders \gdesc
+\echo == what a view would give
+TABLE cohort_retention_monthly \gdesc
+\echo == what SHOW would give
+SHOW timezone \gdesc
+\echo == what EXPLAIN would give
+EXPLAIN SELECT 1 \gdesc
+\echo == what no columns would be
+SELECT FROM orders \gdesc
+\echo == what a setting would give
+SET timezone = 'UTC' \gdesc
+\echo == what a mistake would give
+SELECT nothing FROM orders \gdesc
+\echo == options of one query
+SELECT 1 AS a, NULL AS b, 'x' AS c \g (format=csv null=none)
+\echo == into variables with a prefix
+SELECT 1 AS a, 'two' AS b, NULL AS c \gset p_
+\echo :p_a :p_b :{?p_c}
+\echo == no row for variables
+SELECT 1 AS a WHERE false \gset
+\echo == too many rows for variables
+SELECT x FROM generate_series(1, 2) AS t(x) \gset
 \echo == a cross table
 SELECT date_part('year', time)::int AS year, status, count(*) FROM orders GROUP BY 1, 2 ORDER BY 1, 2 \crosstabview
 \echo == a cross table of chosen columns
 SELECT status, date_part('year', time)::int AS year, count(*) AS n FROM orders GROUP BY 1, 2 ORDER BY 1, 2 \crosstabview year status n status
+\echo == a cross table by places
+SELECT channel, status, sum(amount)::numeric(18,2) AS total FROM orders GROUP BY 1, 2 ORDER BY 1, 2 \crosstabview 1 2 3
+\echo == a cross table in the order of a column
+SELECT status, to_char(time, 'Mon') AS month, extract(month FROM time)::int AS place, count(*) AS n FROM orders GROUP BY 1, 2, 3 ORDER BY 1, 3 \crosstabview status month n place
+\echo == a cross table with nothing in some places
+SELECT * FROM (VALUES ('a', 'x', 1), ('b', 'y', NULL), (NULL, 'x', 3)) AS t (v, h, n) ORDER BY 1, 2 \crosstabview
+\echo == a cross table of two for one place
+SELECT * FROM (VALUES ('a', 'x', 1), ('a', 'x', 2)) AS t (v, h, n) \crosstabview
+\echo == a cross table of two columns
+SELECT 1 AS a, 2 AS b \crosstabview
+\echo == a cross table of no such column
+SELECT 1 AS a, 2 AS b, 3 AS c \crosstabview nothing
+\echo == a cross table of no rows
+SELECT 1 AS a, 2 AS b, 3 AS c WHERE false \crosstabview
 \echo == statements that a query writes
 SELECT format('SELECT count(*) AS %s FROM %I;', relname, relname) FROM pg_class WHERE relname IN ('orders', 'customers') ORDER BY 1 \gexec
 \echo == values into variables
@@ -206,6 +324,41 @@ SELECT 7 AS seven;
 SELECT x FROM generate_series(1, 20) AS t(x);
 \echo == of a join, in portions
 SELECT order_id, stage FROM orders JOIN lifecycle_history USING (customer_id) WHERE entered_at <= time AND (left_at > time OR left_at IS NULL) ORDER BY order_id, entered_at LIMIT 25;
+\echo == as many rows as a portion has
+SELECT x FROM generate_series(1, 14) AS t(x);
+\echo == no rows, in portions
+SELECT x FROM generate_series(1, 14) AS t(x) WHERE x < 0;
+\echo == WITH, in portions
+WITH a AS (SELECT x FROM generate_series(1, 9) AS t(x)) SELECT x, x * x AS square FROM a ORDER BY x DESC;
+\echo == VALUES, in portions
+VALUES (1, 'a'), (2, 'b');
+\echo == expanded, in portions
+\x on
+SELECT x, -x AS y FROM generate_series(1, 8) AS t(x);
+\x off
+\echo == unaligned, in portions
+\pset format unaligned
+SELECT x FROM generate_series(1, 16) AS t(x);
+\pset format aligned
+\echo == to a program, in portions
+SELECT x FROM generate_series(1, 16) AS t(x) \g |wc -l
+\echo == inside of a transaction, in portions
+BEGIN;
+SELECT x FROM generate_series(1, 8) AS t(x);
+SELECT count(*) > 0 AS some FROM orders;
+COMMIT;
+\echo == an error behind the first portions
+SELECT 10 / (12 - x) AS a FROM generate_series(1, 20) AS t(x);
+\echo == an error before the first portion
+SELECT nothing FROM orders;
+\echo == two queries of one message, in portions
+SELECT 1 AS a\; SELECT x FROM generate_series(1, 8) AS t(x);
+\echo == how many rows, in portions
+SELECT x FROM generate_series(1, 20) AS t(x) \g /dev/null
+\echo :ROW_COUNT
+\echo == no portions of what is no query
+SHOW timezone;
+SET timezone = 'UTC';
 \set FETCH_COUNT 0
 \echo == a cursor
 BEGIN;
@@ -240,6 +393,35 @@ COPY (SELECT 1 AS a, NULL AS b, 'x;y' AS c) TO STDOUT WITH (FORMAT csv, DELIMITE
 \! sort segments.txt
 \echo == copy to a program
 \copy (SELECT 3) TO PROGRAM 'cat'
+\echo == copy to standard output
+\copy (SELECT 1, NULL, 'a b') TO STDOUT
+\echo == copy to the output of psql
+\copy (SELECT 'x') TO PSTDOUT
+\echo == copy as csv with options
+\copy (SELECT 1 AS a, NULL AS b, 'x''y' AS c, 'z' AS d) TO STDOUT WITH (FORMAT csv, HEADER true, DELIMITER ';', NULL 'none', QUOTE '''', ESCAPE '\', FORCE_QUOTE (d))
+\echo == copy as csv in the old form
+\copy (SELECT 1 AS a, NULL AS b, 'x,y' AS c) TO STDOUT CSV HEADER NULL AS 'none'
+\echo == copy as text with a header
+\copy (SELECT 1 AS a, NULL AS b) TO STDOUT WITH (HEADER, DELIMITER '|', NULL '-')
+\echo == copy in another encoding
+\copy (SELECT 'é' AS a) TO PROGRAM 'od -An -tx1' WITH (ENCODING 'LATIN1')
+\echo == copy in binary
+\copy (SELECT 1::int4 AS a, 'x' AS b, NULL::int8 AS c) TO PROGRAM 'od -An -tx1' WITH (FORMAT binary)
+\echo == copy of a table with columns in another order
+\copy segments (members, segment) TO PROGRAM 'LC_ALL=C sort'
+\echo == copy of a view
+\copy (TABLE cohort_retention_monthly) TO PROGRAM 'head -1' WITH CSV HEADER
+\echo == copy of a query that fails
+\copy (SELECT 1 / 0) TO STDOUT
+\echo == copy of no such table
+\copy nothing TO STDOUT
+\echo == copy of many rows
+\copy (SELECT x, repeat('a', 100) FROM generate_series(1, 50000) AS t(x)) TO PROGRAM 'wc -lc'
+\echo == how many rows were copied
+\set QUIET off
+\copy (SELECT x FROM generate_series(1, 3) AS t(x)) TO '/dev/null'
+\echo :ROW_COUNT
+\set QUIET on
 \echo == part errors
 \echo == error syntax
 SELEC 1;

@@ -7,6 +7,7 @@ A suite imports this before anything else: see sys.path below.
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Sequence
 from urllib.parse import quote
@@ -108,6 +109,8 @@ def fields(error):
         if error.args and isinstance(error.args[0], dict) and "C" in error.args[0]:
             told = error.args[0]
             return told["C"], told["M"], told.get("D"), told.get("H"), told.get("P")
+        if type(error).__module__ == "pyodbc" and (said := re.search(r"(?:ERROR|FATAL): +(.+?)(?:;?\n|$)", error.args[1])):
+            return error.args[0], said[1], None, None, None
         error = getattr(error, "orig", None) or error.__cause__ or error.__context__
     return None
 
