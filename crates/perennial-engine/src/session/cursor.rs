@@ -1,20 +1,27 @@
-//! Cursors: a running statement that hands out rows in portions, forward.
+//! Cursors: a running statement that hands out rows in portions, forward. A portal of the wire protocol that has a name is
+//! one too, from its Bind on.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{FetchDirection, Value, ValueWithSpan};
 use parking_lot::Mutex;
 use perennial_base::ErrorClass;
 
 use crate::error::{Error, Result};
 use crate::rows::Rows;
+use crate::session::listed::Listed;
+use crate::session::{Prepared, Session, no_cursor};
 
 /// An open cursor.
 #[derive(Debug)]
 pub(crate) struct Cursor {
     schema: SchemaRef,
+    /// The query of a portal that has not run yet.
+    bound: Option<(Prepared, Vec<ScalarValue>)>,
     /// Taken out by the FETCH that runs.
     left: Arc<Mutex<Option<Left>>>,
     /// Whether it outlives its transaction.
@@ -23,6 +30,8 @@ pub(crate) struct Cursor {
     pub(crate) number: u64,
     /// The length of its query.
     pub(crate) bytes: usize,
+    /// Keeps it in `pg_cursors`.
+    _listed: Listed,
 }
 
 /// What a cursor has not given yet.
@@ -43,15 +52,24 @@ pub(crate) struct Fetch {
 }
 
 impl Cursor {
-    pub(crate) fn new(rows: Rows, hold: bool, number: u64, bytes: usize) -> Self {
-        let rows = rows.kept();
-        Self {
+    pub(crate) fn new(rows: Rows, hold: bool, number: u64, bytes: usize, listed: Listed) -> Self {
+        let cursor = Self {
             schema: Arc::clone(rows.schema()),
-            left: Arc::new(Mutex::new(Some(Left { rows, rest: None }))),
+            bound: None,
+            left: Arc::default(),
             hold,
             number,
             bytes,
-        }
+            _listed: listed,
+        };
+        cursor.fill(rows);
+        cursor
+    }
+
+    /// Gives the cursor its rows.
+    fn fill(&self, rows: Rows) {
+        let rows = rows.kept();
+        *self.left.lock() = Some(Left { rows, rest: None });
     }
 
     pub(crate) fn schema(&self) -> &SchemaRef {
@@ -67,6 +85,71 @@ impl Cursor {
             wanted,
         }
     }
+}
+
+impl Session {
+    /// Makes a cursor of a portal with a name, which begins to run when somebody asks for its rows: by Execute, FETCH or
+    /// MOVE. It ends with its transaction.
+    ///
+    /// # Errors
+    /// Class `DuplicateCursor`; one of a statement that is no query.
+    pub fn open_portal(&self, name: &str, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<()> {
+        let schema = prepared.output().filter(|_| prepared.is_query());
+        let schema = schema.ok_or_else(|| super::unsupported("a portal of this statement"))?;
+        let mut cursors = self.cursors.lock();
+        if cursors.contains_key(name) {
+            return Err(already_there(name));
+        }
+        let cursor = Cursor {
+            schema: Arc::clone(schema),
+            bound: Some((prepared.clone(), values)),
+            left: Arc::default(),
+            hold: false,
+            number: self.opened.fetch_add(1, Ordering::Relaxed),
+            bytes: prepared.text().len(),
+            _listed: self.list_cursor(name, prepared.0.parsed.submitted(), false),
+        };
+        cursors.insert(name.to_owned(), cursor);
+        Ok(())
+    }
+
+    /// At most so many of the rows that a cursor has not given yet.
+    ///
+    /// # Errors
+    /// Class `UndefinedCursor`; what starting its query finds wrong.
+    pub async fn portion(&self, name: &str, wanted: usize) -> Result<Rows> {
+        let bound = self
+            .cursors
+            .lock()
+            .get_mut(name)
+            .and_then(|cursor| cursor.bound.take());
+        if let Some((prepared, values)) = bound {
+            let rows = self.start(&prepared, values).await?;
+            if let Some(cursor) = self.cursors.lock().get(name) {
+                cursor.fill(rows);
+            }
+        }
+        let cursors = self.cursors.lock();
+        let cursor = cursors.get(name).ok_or_else(|| no_cursor(name))?;
+        Ok(Rows::fetch(
+            cursor.fetch(wanted),
+            self.canceller(),
+            self.own_request(),
+        ))
+    }
+
+    /// Closes a cursor; answers whether there was one.
+    pub fn close_cursor(&self, name: &str) -> bool {
+        self.cursors.lock().remove(name).is_some()
+    }
+}
+
+/// The error of a second cursor of one name.
+pub(crate) fn already_there(name: &str) -> Error {
+    Error::new(
+        ErrorClass::DuplicateCursor,
+        format!("cursor \"{name}\" already exists"),
+    )
 }
 
 impl Fetch {
@@ -108,14 +191,23 @@ pub(crate) fn portion(direction: &FetchDirection) -> Result<usize> {
         FetchDirection::Next | FetchDirection::Forward { limit: None } => Ok(1),
         FetchDirection::Count { limit }
         | FetchDirection::Forward { limit: Some(limit) }
-        | FetchDirection::Relative { limit } => number(limit),
+        | FetchDirection::Relative { limit } => forward(number(limit)?),
+        FetchDirection::Backward { limit: Some(limit) } => forward(number(limit)?.saturating_neg()),
         FetchDirection::All | FetchDirection::ForwardAll => Ok(usize::MAX),
-        _ => Err(Error::new(ErrorClass::NotInState, "cursor can only scan forward")
-            .with_hint("Declare it anew to start at its first row.")),
+        _ => Err(backward()),
     }
 }
 
-fn number(limit: &ValueWithSpan) -> Result<usize> {
+fn forward(rows: i64) -> Result<usize> {
+    usize::try_from(rows).map_err(|_| backward())
+}
+
+fn backward() -> Error {
+    Error::new(ErrorClass::NotInState, "cursor can only scan forward")
+        .with_hint("Declare it anew to start at its first row.")
+}
+
+fn number(limit: &ValueWithSpan) -> Result<i64> {
     match &limit.value {
         Value::Number(text, _) => text.to_string().parse().map_err(|_| {
             Error::new(
