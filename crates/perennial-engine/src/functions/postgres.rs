@@ -34,6 +34,7 @@ mod small;
 mod sum;
 mod texts;
 pub(crate) mod timezone;
+pub(crate) mod undefined;
 pub(crate) mod zoned;
 
 /// All functions of single rows; registered behind the engine's own functions.
@@ -48,6 +49,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         float::function(),
         quotient::function(),
         numeric::function(),
+        undefined::function(),
     ]);
     all.extend(round::functions());
     all.extend(numbers::functions());

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use crate::functions::together;
+use crate::sql::subquery::function;
 
 /// Separates a name from the number that tells it from others of the same name. No identifier that a user can
 /// type holds this character.
@@ -167,6 +168,15 @@ pub(crate) fn folded(ident: &Ident) -> String {
     } else {
         ident.value.to_lowercase()
     }
+}
+
+/// `CURRENT_SCHEMA` and `CURRENT_ROLE` are functions that stand without brackets, as `CURRENT_USER` does, which the parser
+/// knows.
+pub(super) fn without_brackets(name: &Ident) -> Option<Expr> {
+    let called = ["current_schema", "current_role"]
+        .into_iter()
+        .find(|known| name.quote_style.is_none() && name.value.eq_ignore_ascii_case(known))?;
+    Some(Expr::Function(function(called, Vec::new())))
 }
 
 /// The internal name of a type, as in pg_type.

@@ -3,7 +3,8 @@
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, ObjectName, SetExpr, UnaryOperator, Value, ValueWithSpan,
+    FunctionArgExpr, FunctionArguments, Ident, ObjectName, SetExpr, TimezoneInfo, UnaryOperator, Value,
+    ValueWithSpan,
 };
 
 use crate::functions::postgres::{json_build, like, similar, timezone, zoned};
@@ -157,6 +158,54 @@ pub(crate) fn escape(pattern: &mut Box<Expr>, character: &mut Option<ValueWithSp
     {
         **pattern = call_with(like::NAME, [pattern.as_ref().clone(), Expr::Value(given)]);
     }
+}
+
+/// The type whose name is that of a function of one argument, which casts to it, as `date(now())`. What the grammar reads
+/// as a type, such as `timestamp(3)`, is none.
+pub(super) fn called_as(name: &str) -> Option<DataType> {
+    Some(match name {
+        "bool" => DataType::Boolean,
+        "bytea" => DataType::Bytea,
+        "date" => DataType::Date,
+        "float4" => DataType::Real,
+        "float8" => DataType::DoublePrecision,
+        "int2" => DataType::SmallInt(None),
+        "int4" => DataType::Integer(None),
+        "int8" => DataType::BigInt(None),
+        "json" => DataType::JSON,
+        "jsonb" => DataType::JSONB,
+        "regclass" => DataType::Regclass,
+        "text" => DataType::Text,
+        "timestamptz" => DataType::Timestamp(None, TimezoneInfo::Tz),
+        "uuid" => DataType::Uuid,
+        "bpchar" | "name" | "oid" | "regtype" => {
+            let name = vec![Ident::new(name)];
+            DataType::Custom(ObjectName::from(name), Vec::new())
+        }
+        _ => return None,
+    })
+}
+
+/// `x::interval(2)` as `x::interval` and the digits that its seconds keep.
+pub(super) fn interval_digits(inner: &Expr, data_type: &DataType) -> Option<(Expr, Expr)> {
+    let DataType::Interval {
+        fields,
+        precision: Some(digits),
+    } = data_type
+    else {
+        return None;
+    };
+    let whole = Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(inner.clone()),
+        data_type: DataType::Interval {
+            fields: fields.clone(),
+            precision: None,
+        },
+        array: false,
+        format: None,
+    };
+    Some((whole, Expr::value(Value::Number(digits.to_string(), false))))
 }
 
 /// `extract` is numeric.

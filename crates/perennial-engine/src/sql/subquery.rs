@@ -3,7 +3,8 @@
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, OrderBy,
-    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Visit, Visitor,
+    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 use std::ops::ControlFlow;
 
@@ -84,6 +85,33 @@ fn first_of_rows(query: &mut Query, aggregates: &dyn Fn(&str) -> bool) -> bool {
     *expr = Expr::Function(first);
     (query.order_by, query.limit_clause) = (None, None);
     true
+}
+
+/// EXISTS in a select list is a value; in WHERE it stays, as the planner makes a semi-join of it.
+pub(crate) fn values_of_exists(expr: &mut Expr, aggregates: &dyn Fn(&str) -> bool) {
+    struct Values<'a>(&'a dyn Fn(&str) -> bool, usize);
+    impl VisitorMut for Values<'_> {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.1 += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.1 -= 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Exists { subquery, negated } = expr
+                && self.1 == 0
+                && let Some(value) = exists(subquery, *negated, self.0)
+            {
+                *expr = value;
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    // The visitor never breaks.
+    let _: ControlFlow<()> = expr.visit(&mut Values(aggregates, 0));
 }
 
 /// `EXISTS (SELECT …)` as a value becomes `(SELECT count(*) FROM …) > 0`.
@@ -209,6 +237,11 @@ fn aggregate_in(expr: &Expr, aggregates: &dyn Fn(&str) -> bool) -> bool {
 
 pub(crate) fn call(name: &str, argument: Expr) -> Expr {
     Expr::Function(function(name, vec![argument]))
+}
+
+/// A call of a function.
+pub(crate) fn call_of(name: &str, arguments: Vec<Expr>) -> Expr {
+    Expr::Function(function(name, arguments))
 }
 
 pub(crate) fn function(name: &str, arguments: Vec<Expr>) -> Function {
