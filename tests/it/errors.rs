@@ -126,12 +126,6 @@ const FAILURES: &[(&str, u32, &str, &str)] = &[
         "SELECT x.amount FROM orders o",
     ),
     (
-        "42P01",
-        8,
-        "invalid reference to FROM-clause entry for table \"orders\"",
-        "SELECT orders.amount FROM orders o",
-    ),
-    (
         "22P02",
         12,
         "malformed array literal: \"{1,2\"",
