@@ -198,6 +198,19 @@ async fn cursors_give_their_rows_in_portions() {
 }
 
 #[tokio::test]
+async fn what_a_cursor_keeps_to_go_back_is_bounded() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let declare = "BEGIN; DECLARE c SCROLL CURSOR FOR SELECT x FROM generate_series(1, 3000000) AS t(x)";
+    execute(&client, declare).await;
+    assert_eq!(client.execute("MOVE ALL FROM c", &[]).await.unwrap(), 3_000_000);
+    assert_eq!(one(&client, "FETCH PRIOR FROM c").await, "3000000");
+    assert_eq!(one(&client, "FETCH ABSOLUTE -1000 FROM c").await, "2999001");
+    check(run(&client, "FETCH FIRST FROM c").await, "53400");
+    execute(&client, "ROLLBACK").await;
+}
+
+#[tokio::test]
 async fn a_portal_with_a_name_is_a_cursor_of_its_transaction() {
     let server = TestServer::start(TestLake::empty());
     let mut client = connect(&server).await;

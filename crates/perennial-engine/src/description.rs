@@ -191,6 +191,8 @@ pub struct CursorState {
     pub statement: String,
     /// Whether it outlives its transaction.
     pub holdable: bool,
+    /// Whether it goes backward.
+    pub scrollable: bool,
     /// When it was declared.
     pub created: i64,
 }

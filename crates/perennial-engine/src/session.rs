@@ -22,6 +22,7 @@ use crate::session::facts::Facts;
 use crate::session::listed::Lists;
 use crate::session::planning::CachedState;
 use crate::session::plans::Planned;
+use crate::session::scroll::Kept;
 use crate::session::settings::{Given, OutputStyle, Settings};
 use crate::sql::names::folded;
 use crate::sql::parse::Parsed;
@@ -35,6 +36,7 @@ pub(crate) mod planning;
 pub(crate) mod plans;
 pub(crate) mod registry;
 pub(crate) mod request;
+pub(crate) mod scroll;
 pub mod settings;
 pub(crate) mod shown;
 pub(crate) mod transaction;
@@ -153,6 +155,8 @@ pub struct Session {
     lanes: Taken,
     pub(crate) shared: Arc<Shared>,
     pub(crate) cursors: Mutex<HashMap<String, Cursor>>,
+    /// What cursors with SCROLL keep of what they gave.
+    pub(crate) scrolled: Kept,
     /// Cursors opened so far.
     pub(crate) opened: AtomicU64,
     /// Prepared statements, each with what lists it.
@@ -224,6 +228,7 @@ impl Session {
             lanes: Taken::default(),
             shared,
             cursors: Mutex::default(),
+            scrolled: Kept::default(),
             opened: AtomicU64::new(0),
             statements: Mutex::default(),
             canceller,

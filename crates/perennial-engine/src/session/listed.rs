@@ -64,11 +64,17 @@ impl Drop for Listed {
 }
 
 impl Session {
-    pub(crate) fn list_cursor(&self, name: &str, statement: &str, holdable: bool) -> Listed {
+    pub(crate) fn list_cursor(
+        &self,
+        name: &str,
+        statement: &str,
+        (holdable, scrollable): (bool, bool),
+    ) -> Listed {
         let cursor = CursorState {
             name: name.to_owned(),
             statement: statement.to_owned(),
             holdable,
+            scrollable,
             created: self.engine.clock().now(),
         };
         Listed::new(&self.shared.lists, Held::Cursor(cursor))

@@ -18,7 +18,8 @@ use setting::{setting_name, show_schema, variable_name};
 use crate::error::{Error, Result};
 use crate::rows::Rows;
 use crate::session::copy::{self, CopyOut};
-use crate::session::cursor::{Cursor, already_there, portion};
+use crate::session::cursor::{Cursor, Step, already_there};
+use crate::session::scroll::Scroll;
 use crate::session::transaction::Savepoint;
 use crate::session::{
     NoticeKind, Outcome, Prepared, PreparedStatement, Session, TransactionState, no_cursor, unsupported,
@@ -373,8 +374,10 @@ impl Session {
         }
         let rows = self.start(query, values).await?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let listed = self.list_cursor(&name, query.0.parsed.submitted(), hold);
-        let cursor = Cursor::new(rows, hold, number, bytes, listed);
+        let scroll = declaration.scroll.unwrap_or(false);
+        let kept = scroll.then(|| Scroll::new(self.scrolled.clone()));
+        let listed = self.list_cursor(&name, query.0.parsed.submitted(), (hold, scroll));
+        let cursor = Cursor::new(rows, (hold, kept), number, bytes, listed);
         self.cursors.lock().insert(name, cursor);
         done("DECLARE CURSOR")
     }
@@ -390,7 +393,7 @@ impl Session {
     }
 
     async fn fetch(&self, name: &Ident, direction: &FetchDirection) -> Result<Rows> {
-        self.portion(&folded(name), portion(direction)?).await
+        self.stepped(&folded(name), Step::of(direction)?).await
     }
 
     async fn copy_out(&self, statement: &Statement, query: &Prepared) -> Result<Outcome> {

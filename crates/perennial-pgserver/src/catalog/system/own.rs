@@ -56,7 +56,7 @@ pub(super) fn fill_cursors(cursors: &[CursorState], system: &mut System) -> Resu
             ("statement", |cursor| Cell::text(&cursor.statement)),
             ("is_holdable", |cursor| Cell::Bool(cursor.holdable)),
             ("is_binary", |_| Cell::Bool(false)),
-            ("is_scrollable", |_| Cell::Bool(false)),
+            ("is_scrollable", |cursor| Cell::Bool(cursor.scrollable)),
             ("creation_time", |cursor| Cell::Int(cursor.created)),
         ],
     )?;
