@@ -58,10 +58,17 @@ async fn text_and_csv_are_written_as_postgres_writes_them() {
 #[tokio::test]
 async fn every_column_is_quoted_on_request() {
     let expected = "\"1\",\"a\"\n\"2\",\"tab\there, \"\"quoted\"\"\nand \\ back\"\n\"3\",\"\"\n\"4\",\n";
-    assert_eq!(
-        String::from_utf8(copied("WITH (FORMAT csv, FORCE_QUOTE (n, word))").await).unwrap(),
-        expected
-    );
+    for options in [
+        "WITH (FORMAT csv, FORCE_QUOTE (n, word))",
+        "WITH (FORMAT csv, FORCE_QUOTE *)",
+        "CSV FORCE QUOTE *",
+    ] {
+        assert_eq!(
+            String::from_utf8(copied(options).await).unwrap(),
+            expected,
+            "{options}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -113,7 +113,24 @@ const FAILURES: &[(&str, u32, &str, &str)] = &[
         "column reference \"customer_id\" is ambiguous",
         "SELECT customer_id FROM orders a JOIN orders b ON a.order_id=b.order_id",
     ),
-    ("42883", 8, "function absent", "SELECT absent(1)"),
+    (
+        "42883",
+        8,
+        "function absent(integer, unknown) does not exist",
+        "SELECT absent(1, 'a')",
+    ),
+    (
+        "42P01",
+        8,
+        "missing FROM-clause entry for table \"x\"",
+        "SELECT x.amount FROM orders o",
+    ),
+    (
+        "22P02",
+        12,
+        "malformed array literal: \"{1,2\"",
+        "SELECT 1,  '{1,2'::int[]",
+    ),
     (
         "42883",
         8,
@@ -134,7 +151,7 @@ const FAILURES: &[(&str, u32, &str, &str)] = &[
     ),
     (
         "42803",
-        0,
+        28,
         "aggregate functions are not allowed in WHERE",
         "SELECT * FROM orders WHERE count(*) > 1",
     ),
@@ -151,13 +168,13 @@ const FAILURES: &[(&str, u32, &str, &str)] = &[
     ("22012", 0, "division by zero", "SELECT 1 % 0"),
     (
         "22P02",
-        0,
+        8,
         "invalid input syntax for type integer: \"x\"",
         "SELECT 'x'::int",
     ),
     (
         "22P02",
-        0,
+        8,
         "invalid input syntax for type boolean: \"x\"",
         "SELECT 'x'::bool",
     ),
@@ -169,19 +186,19 @@ const FAILURES: &[(&str, u32, &str, &str)] = &[
     ),
     (
         "22007",
-        0,
+        8,
         "invalid input syntax for type timestamp",
         "SELECT 'x'::timestamptz",
     ),
     (
         "22007",
-        0,
+        17,
         "invalid input syntax for type interval: \"x\"",
         "SELECT interval 'x'",
     ),
     (
         "22008",
-        0,
+        8,
         "date/time field value out of range: \"2026-02-30\"",
         "SELECT '2026-02-30'::date",
     ),

@@ -198,6 +198,77 @@ async fn cursors_give_their_rows_in_portions() {
 }
 
 #[tokio::test]
+async fn what_a_cursor_keeps_to_go_back_is_bounded() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let declare = "BEGIN; DECLARE c SCROLL CURSOR FOR SELECT x FROM generate_series(1, 3000000) AS t(x)";
+    execute(&client, declare).await;
+    assert_eq!(client.execute("MOVE ALL FROM c", &[]).await.unwrap(), 3_000_000);
+    assert_eq!(one(&client, "FETCH PRIOR FROM c").await, "3000000");
+    assert_eq!(one(&client, "FETCH ABSOLUTE -1000 FROM c").await, "2999001");
+    check(run(&client, "FETCH FIRST FROM c").await, "53400");
+    execute(&client, "ROLLBACK").await;
+}
+
+#[tokio::test]
+async fn a_portal_with_a_name_is_a_cursor_of_its_transaction() {
+    let server = TestServer::start(TestLake::empty());
+    let mut client = connect(&server).await;
+    let transaction = client.transaction().await.unwrap();
+    let query = "SELECT x FROM generate_series(1::bigint, 9) AS t(x) ORDER BY x";
+    let portal = transaction.bind(query, &[]).await.unwrap();
+    let other = transaction.bind("SELECT 7::bigint", &[]).await.unwrap();
+    let client = transaction.client();
+    let listed = "SELECT name FROM pg_cursors WHERE statement LIKE '%generate_series(1::%' ORDER BY name";
+    let name = one(client, listed).await;
+    // asyncpg moves the portals of its cursors by MOVE, before they have run as well.
+    execute(client, &format!("MOVE FORWARD 3 FROM {name}")).await;
+    let numbers = |rows: Vec<tokio_postgres::Row>| rows.iter().map(|row| row.get(0)).collect::<Vec<i64>>();
+    let next = transaction.query_portal(&portal, 2).await.unwrap();
+    assert_eq!(numbers(next), [4, 5]);
+    assert_eq!(one(client, &format!("FETCH {name}")).await, "6");
+    let alone = transaction.query_portal(&other, 0).await.unwrap();
+    assert_eq!(numbers(alone), [7]);
+    let rest = transaction.query_portal(&portal, 0).await.unwrap();
+    assert_eq!(numbers(rest), [7, 8, 9]);
+    execute(client, &format!("CLOSE {name}")).await;
+    let closed = transaction.query_portal(&portal, 1).await;
+    check(closed.map(drop), "34000");
+    transaction.rollback().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_a_session_holds_is_listed() {
+    let server = TestServer::start(TestLake::empty());
+    let client = connect(&server).await;
+    let other = connect(&server).await;
+    execute(
+        &client,
+        "BEGIN; DECLARE later NO SCROLL CURSOR WITH HOLD FOR SELECT 1",
+    )
+    .await;
+    execute(&client, "PREPARE twice (int, text) AS SELECT $1 * 2, $2").await;
+    let cursors = "SELECT name, statement, is_holdable, is_binary, is_scrollable, creation_time IS NULL FROM pg_cursors";
+    let declared = "later|BEGIN; DECLARE later NO SCROLL CURSOR WITH HOLD FOR SELECT 1|t|f|f|f";
+    assert_eq!(crate::support::lines(&client, cursors).await, [declared]);
+    // A statement of the wire protocol with a name, as drivers prepare them.
+    let prepared = client.prepare("SELECT $1::bigint + 1").await.unwrap();
+    let statements = "SELECT statement, from_sql, array_length(parameter_types, 1) FROM pg_prepared_statements ORDER BY from_sql DESC";
+    assert_eq!(
+        crate::support::lines(&client, statements).await,
+        [
+            "PREPARE twice (int, text) AS SELECT $1 * 2, $2|t|2",
+            "SELECT $1::bigint + 1|f|1"
+        ]
+    );
+    drop(prepared);
+    execute(&client, "DEALLOCATE twice; ROLLBACK").await;
+    let both = "SELECT (SELECT count(*) FROM pg_cursors) + (SELECT count(*) FROM pg_prepared_statements)";
+    assert_eq!(one(&client, both).await, "0");
+    assert_eq!(one(&other, both).await, "0");
+}
+
+#[tokio::test]
 async fn the_query_of_a_cursor_takes_parameters() {
     let server = TestServer::start(TestLake::empty());
     let client = connect(&server).await;

@@ -182,6 +182,47 @@ pub struct SettingState {
     pub source: &'static str,
 }
 
+/// A cursor as `pg_cursors` lists it. Moments are in microseconds since 1970.
+#[derive(Debug, Clone)]
+pub struct CursorState {
+    /// Its name.
+    pub name: String,
+    /// The text with which it was declared.
+    pub statement: String,
+    /// Whether it outlives its transaction.
+    pub holdable: bool,
+    /// Whether it goes backward.
+    pub scrollable: bool,
+    /// When it was declared.
+    pub created: i64,
+}
+
+/// A prepared statement as `pg_prepared_statements` lists it.
+#[derive(Debug, Clone)]
+pub struct StatementState {
+    /// Its name.
+    pub name: String,
+    /// The text with which it was prepared.
+    pub statement: String,
+    /// When it was prepared, in microseconds since 1970.
+    pub prepared: i64,
+    /// The types of its parameters.
+    pub parameters: Vec<FieldRef>,
+    /// Their identifiers, as the client of the wire protocol was told them; none for one that was made by PREPARE.
+    pub told: Option<Vec<u32>>,
+}
+
+/// A relation that shows what a session has of its own.
+#[derive(Debug, Clone)]
+pub enum OwnRows {
+    /// `pg_settings`.
+    Settings(Vec<SettingState>),
+    /// `pg_cursors`.
+    Cursors(Vec<CursorState>),
+    /// `pg_prepared_statements`.
+    Statements(Vec<StatementState>),
+}
+
 /// What session functions such as `current_user` answer, for one session.
 pub trait SessionFacts: Send + Sync + std::fmt::Debug {
     /// The role in force.
@@ -216,11 +257,11 @@ pub trait SystemCatalog: Send + Sync + std::fmt::Debug {
     /// The relations of the system schemas as (schema, relation, rows), made once for a description.
     fn relations(&self, description: &CatalogDescription) -> Result<Vec<SystemRelation>>;
 
-    /// The relation of a session's settings, in the place of that which [`Self::relations`] gives.
+    /// A relation of what a session has, in the place of that which [`Self::relations`] gives.
     ///
     /// # Errors
     /// Never in practice: the rows have the columns of the relation.
-    fn settings(&self, settings: &[SettingState]) -> Result<SystemRelation>;
+    fn own(&self, rows: &OwnRows) -> Result<SystemRelation>;
 
     /// The functions that answer from the session.
     fn functions(&self, facts: Arc<dyn SessionFacts>) -> Vec<ScalarUDF>;

@@ -443,9 +443,7 @@ fn undefined_function(name: &str, message: &str) -> Error {
     let near = named.and_then(|rest| nearest(name, rest.split('\'').next()));
     match near {
         Some(near) => error.with_hint(format!("Perhaps you meant \"{near}\".")),
-        None => error.with_hint(
-            "No function matches the given name and argument types. SELECT name FROM perennial.functions lists those of Perennial.",
-        ),
+        None => error.with_hint(calls::NO_FUNCTION),
     }
 }
 
@@ -507,10 +505,8 @@ fn invalid_text(line: &str) -> Option<Error> {
             format!("{} out of range", input_type(target)),
         ));
     }
-    if line.contains("is too large to store in a") || line.contains("cannot be represented") {
-        return Some(
-            Error::new(ErrorClass::NumericOverflow, "value out of range").with_detail(sentence(line)),
-        );
+    if let Some(error) = wording::out_of_range(line) {
+        return Some(error);
     }
     if line.starts_with("Invalid timezone") || line.contains("time zone") && line.contains("nvalid") {
         return Some(Error::new(ErrorClass::InvalidArgument, lower_first(line)));

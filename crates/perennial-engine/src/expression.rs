@@ -55,6 +55,7 @@ pub fn expression(state: &SessionState, sql: &str, schema: &DFSchema) -> Result<
     normalise(
         &mut statement,
         &Context {
+            text: parsed.text(),
             relations: &|_| None,
             reading: None,
             config: None,

@@ -33,6 +33,7 @@ pub use description::{
 };
 pub use engine::{Engine, EngineOptions, LeaseGuard};
 pub use error::{Error, Result, StopReason, type_name};
+pub use functions::postgres::document;
 pub use release::Release;
 pub use rows::Rows;
 pub use session::settings::{DateForm, DateStyle, IntervalStyle, OutputStyle, Zone};

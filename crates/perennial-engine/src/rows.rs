@@ -218,6 +218,12 @@ impl Rows {
         self
     }
 
+    /// The same rows as those of a portal, whose tag is that of its query.
+    #[must_use]
+    pub fn of_portal(self) -> Self {
+        self.with_tag("SELECT")
+    }
+
     /// Lets the rows outlive the request that started them.
     pub(crate) fn kept(mut self) -> Self {
         self._request = None;

@@ -19,8 +19,10 @@ use crate::release::Release;
 use crate::rows::Rows;
 use crate::session::cursor::Cursor;
 use crate::session::facts::Facts;
+use crate::session::listed::Lists;
 use crate::session::planning::CachedState;
 use crate::session::plans::Planned;
+use crate::session::scroll::Kept;
 use crate::session::settings::{Given, OutputStyle, Settings};
 use crate::sql::names::folded;
 use crate::sql::parse::Parsed;
@@ -28,17 +30,20 @@ use crate::sql::parse::Parsed;
 pub(crate) mod copy;
 pub(crate) mod cursor;
 pub(crate) mod facts;
+pub(crate) mod listed;
 pub(crate) mod parameters;
 pub(crate) mod planning;
 pub(crate) mod plans;
 pub(crate) mod registry;
 pub(crate) mod request;
+pub(crate) mod scroll;
 pub mod settings;
 pub(crate) mod shown;
 pub(crate) mod transaction;
 pub(crate) mod utility;
 
 pub use copy::{CopyFormat, CopyOut};
+pub use listed::Listed;
 pub use request::{Canceller, Request};
 pub use transaction::TransactionState;
 
@@ -118,6 +123,11 @@ impl Prepared {
     pub fn text(&self) -> &str {
         self.0.parsed.text()
     }
+
+    /// Whether it is a query, whose rows a cursor can give.
+    pub fn is_query(&self) -> bool {
+        self.0.plan.is_some() && !matches!(self.0.parsed.statement(), Statement::Explain { .. })
+    }
 }
 
 /// What running a statement gives.
@@ -145,9 +155,12 @@ pub struct Session {
     lanes: Taken,
     pub(crate) shared: Arc<Shared>,
     pub(crate) cursors: Mutex<HashMap<String, Cursor>>,
+    /// What cursors with SCROLL keep of what they gave.
+    pub(crate) scrolled: Kept,
     /// Cursors opened so far.
     pub(crate) opened: AtomicU64,
-    pub(crate) statements: Mutex<HashMap<String, Prepared>>,
+    /// Prepared statements, each with what lists it.
+    pub(crate) statements: Mutex<HashMap<String, (Prepared, Listed)>>,
     canceller: Canceller,
     /// Set by `pg_terminate_backend`.
     terminated: CancellationToken,
@@ -164,6 +177,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Mutex<Settings>,
     pub(crate) transaction: Mutex<transaction::Transaction>,
     pub(crate) notices: Mutex<Vec<Notice>>,
+    pub(crate) lists: Arc<Lists>,
 }
 
 impl Session {
@@ -199,6 +213,7 @@ impl Session {
             settings: Mutex::new(settings),
             transaction: Mutex::default(),
             notices: Mutex::new(nothing_yet.into_iter().collect()),
+            lists: Arc::default(),
         });
         let canceller = Canceller::default();
         let terminated = CancellationToken::new();
@@ -213,6 +228,7 @@ impl Session {
             lanes: Taken::default(),
             shared,
             cursors: Mutex::default(),
+            scrolled: Kept::default(),
             opened: AtomicU64::new(0),
             statements: Mutex::default(),
             canceller,
@@ -404,6 +420,13 @@ impl Drop for Session {
         self.canceller.cancel(StopReason::ClientGone);
         self.engine.sessions().remove(self.login.pid);
     }
+}
+
+pub(crate) fn no_cursor(name: &str) -> Error {
+    Error::new(
+        ErrorClass::UndefinedCursor,
+        format!("cursor \"{name}\" does not exist"),
+    )
 }
 
 /// An error about something that is not served.

@@ -28,7 +28,7 @@ use parking_lot::Mutex;
 use perennial_base::Clock;
 use perennial_engine::OutputStyle;
 use perennial_engine::description::{
-    CatalogDescription, ObjectNames, SessionFacts, SettingState, SystemCatalog, SystemRelation,
+    CatalogDescription, ObjectNames, OwnRows, SessionFacts, SystemCatalog, SystemRelation,
 };
 use perennial_engine::error::{Error, Result};
 
@@ -72,8 +72,8 @@ impl SystemCatalog for PgCatalog {
         )?)
     }
 
-    fn settings(&self, settings: &[SettingState]) -> Result<SystemRelation> {
-        Ok(system::settings(settings)?)
+    fn own(&self, rows: &OwnRows) -> Result<SystemRelation> {
+        Ok(system::own(rows)?)
     }
 
     fn functions(&self, facts: Arc<dyn SessionFacts>) -> Vec<ScalarUDF> {

@@ -101,9 +101,15 @@ impl Copy {
 
     /// Writes what follows the last row.
     pub(crate) fn finish(&mut self, out: &mut BytesMut) {
-        self.put_opening(out);
         if self.form == CopyFormat::Binary {
-            backend::message(out, b'd', |out| out.put_i16(-1));
+            // Without a row the header shares a message with the end: readers take the first message for both.
+            let opening = self.opening.split();
+            backend::message(out, b'd', |out| {
+                out.put_slice(&opening);
+                out.put_i16(-1);
+            });
+        } else {
+            self.put_opening(out);
         }
         backend::bare(out, b'c');
     }
@@ -370,8 +376,8 @@ mod tests {
         let mut empty = writer(CopyFormat::Binary, '\t', "");
         empty.open(None);
         assert_eq!(
-            written(empty, &[], None).concat(),
-            b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff"
+            written(empty, &[], None),
+            [b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\xff\xff"]
         );
     }
 }

@@ -142,6 +142,14 @@ pub enum Error {
         /// The text, shortened.
         text: String,
     },
+    /// A text that is no array.
+    #[error("malformed array literal: \"{text}\"")]
+    MalformedArray {
+        /// The text, shortened.
+        text: String,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A text that is not a date or time.
     #[error("invalid input syntax for type {type_name}: \"{text}\"")]
     InvalidDatetime {
@@ -302,6 +310,13 @@ impl Error {
         }
     }
 
+    pub(crate) fn malformed_array(text: &str, detail: impl Into<String>) -> Self {
+        Self::MalformedArray {
+            text: shortened(text),
+            detail: detail.into(),
+        }
+    }
+
     pub(crate) fn invalid_datetime(type_name: &str, text: &str) -> Self {
         Self::InvalidDatetime {
             type_name: type_name.to_owned(),
@@ -383,7 +398,7 @@ impl UserError for Error {
             Self::SpentPortal { .. } => ErrorClass::NotInState,
             Self::RaggedArray => ErrorClass::DataError,
             Self::TooMany { .. } => ErrorClass::LimitExceeded,
-            Self::InvalidText { .. } => ErrorClass::InvalidText,
+            Self::InvalidText { .. } | Self::MalformedArray { .. } => ErrorClass::InvalidText,
             Self::InvalidDatetime { .. } => ErrorClass::InvalidDatetime,
             Self::NumericOverflow { .. } => ErrorClass::NumericOverflow,
             Self::DatetimeOverflow { .. } | Self::FieldOverflow { .. } => ErrorClass::DatetimeOverflow,
@@ -401,6 +416,7 @@ impl UserError for Error {
     fn detail(&self) -> Option<String> {
         match self {
             Self::Engine(error) => error.detail(),
+            Self::MalformedArray { detail, .. } => Some(detail.clone()),
             _ => None,
         }
     }

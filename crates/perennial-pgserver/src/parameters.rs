@@ -142,6 +142,7 @@ fn from_text(text: &str, wire: &Type, expected: &DataType, style: &OutputStyle) 
             ScalarValue::TimestampMicrosecond(Some(micros), zone_of(expected))
         }
         Type::INTERVAL => ScalarValue::IntervalMonthDayNano(Some(interval::interval(trimmed)?)),
+        Type::JSON | Type::JSONB => document(text, wire)?,
         // A name instead of a number is for the casts in SQL, which know the catalog.
         _ if types::oid_like(wire) => {
             ScalarValue::Int64(Some(i64::from(integer::<u32>(trimmed, text, &name())?)))
@@ -211,8 +212,9 @@ fn from_binary(body: &mut Body, wire: &Type, expected: &DataType) -> Result<Scal
             if body.fixed::<1>()? != [1] {
                 return Err(Error::protocol("unsupported jsonb version"));
             }
-            text(body.rest())?
+            document(&text(body.rest())?, wire)?
         }
+        Type::JSON => document(&text(body.rest())?, wire)?,
         _ if types::oid_like(wire) => ScalarValue::Int64(Some(i64::from(u32::from_be_bytes(body.fixed()?)))),
         _ => match types::element(wire) {
             Some(item) => {
@@ -221,16 +223,21 @@ fn from_binary(body: &mut Body, wire: &Type, expected: &DataType) -> Result<Scal
                     fit(from_binary(body, &item, &inner)?, &inner)
                 })?
             }
-            None => text(body.rest())?,
+            None => ScalarValue::Utf8(Some(text(body.rest())?)),
         },
     })
 }
 
-fn text(bytes: Bytes) -> Result<ScalarValue> {
+fn text(bytes: Bytes) -> Result<String> {
     match std::str::from_utf8(&bytes) {
-        Ok(text) if !text.contains('\0') => Ok(ScalarValue::Utf8(Some(text.to_owned()))),
+        Ok(text) if !text.contains('\0') => Ok(text.to_owned()),
         _ => Err(Error::NotUtf8),
     }
+}
+
+fn document(text: &str, wire: &Type) -> Result<ScalarValue> {
+    let read = perennial_engine::document(text, *wire == Type::JSONB)?;
+    Ok(ScalarValue::Utf8(Some(read)))
 }
 
 fn instant(body: &mut Body) -> Result<i64> {

@@ -3,7 +3,7 @@
 use datafusion::common::Column;
 use perennial_base::ErrorClass;
 
-use super::{Error, between, calls, first_line, input_type, named_in, strip_prefixes};
+use super::{Error, between, calls, first_line, input_type, named_in, sentence, strip_prefixes};
 
 /// The error that Postgres would give, if the sentence is one of those known here.
 pub(super) fn reworded(message: &str) -> Option<Error> {
@@ -47,6 +47,7 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
             .lines()
             .find_map(|line| line.trim().strip_prefix("error: "))
             .unwrap_or_else(|| message.lines().last().unwrap_or_default());
+        let why = pattern(why);
         return Some(Error::new(
             ErrorClass::InvalidRegex,
             format!("invalid regular expression: {why}"),
@@ -168,6 +169,57 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
         );
     }
     None
+}
+
+/// What is wrong with a pattern, as Postgres says it (`regerrs.h`).
+fn pattern(why: &str) -> &str {
+    let known = [
+        ("unclosed group", "parentheses () not balanced"),
+        ("unopened group", "parentheses () not balanced"),
+        ("unclosed character class", "brackets [] not balanced"),
+        ("unclosed counted repetition", "braces {} not balanced"),
+        (
+            "repetition operator missing expression",
+            "quantifier operand invalid",
+        ),
+        ("invalid repetition count range", "invalid repetition count(s)"),
+        ("invalid character class range", "invalid character range"),
+        ("unrecognized escape sequence", "invalid escape \\ sequence"),
+        ("incomplete escape sequence", "invalid escape \\ sequence"),
+    ];
+    let found = known.into_iter().find(|(start, _)| why.starts_with(start));
+    found.map_or(why, |(_, words)| words)
+}
+
+/// A number that its type does not have.
+pub(super) fn out_of_range(line: &str) -> Option<Error> {
+    if !line.contains("is too large to store in a") && !line.contains("cannot be represented") {
+        return None;
+    }
+    let range = || Error::new(ErrorClass::NumericOverflow, "value out of range").with_detail(sentence(line));
+    Some(field_overflow(line).unwrap_or_else(range))
+}
+
+/// A number of more digits than its type has: `12345.00 is too large to store in a Decimal128 of precision 4. Max is 99.99`.
+fn field_overflow(line: &str) -> Option<Error> {
+    let (_, rest) = line.split_once(" to store in a Decimal")?;
+    let (_, rest) = rest.split_once(" of precision ")?;
+    let (precision, most) = rest.split_once(". M")?;
+    let (_, most) = most.split_once(" is ")?;
+    let scale = most
+        .trim_end_matches('.')
+        .split_once('.')
+        .map_or(0, |(_, digits)| digits.len());
+    let precision: usize = precision.parse().ok()?;
+    let below = match precision.checked_sub(scale)? {
+        0 => "1".to_owned(),
+        whole => format!("10^{whole}"),
+    };
+    Some(
+        Error::new(ErrorClass::NumericOverflow, "numeric field overflow").with_detail(format!(
+            "A field with precision {precision}, scale {scale} must round to an absolute value less than {below}."
+        )),
+    )
 }
 
 /// A text that is no value of a type. A date that is written well and is not in the calendar is out of range.

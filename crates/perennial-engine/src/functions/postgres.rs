@@ -24,6 +24,7 @@ pub(crate) mod like;
 mod now;
 mod numbers;
 pub(crate) mod numeric;
+mod ordered_set;
 mod pattern;
 pub(crate) mod quotient;
 pub(crate) mod record;
@@ -35,6 +36,7 @@ mod sum;
 mod texts;
 pub(crate) mod timezone;
 pub(crate) mod typed;
+pub(crate) mod undefined;
 pub(crate) mod zoned;
 
 /// All functions of single rows; registered behind the engine's own functions.
@@ -49,6 +51,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         float::function(),
         quotient::function(),
         numeric::function(),
+        undefined::function(),
     ]);
     all.extend(round::functions());
     all.extend(numbers::functions());
@@ -66,9 +69,11 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
 }
 
 /// All aggregates, likewise.
-pub(crate) fn aggregates() -> [Arc<AggregateUDF>; 3] {
+pub(crate) fn aggregates() -> Vec<Arc<AggregateUDF>> {
     let every = bool_and_udaf().as_ref().clone().with_aliases(["every"]);
-    [sum::function(), avg::function(), Arc::new(every)]
+    let mut all = vec![sum::function(), avg::function(), Arc::new(every)];
+    all.extend(ordered_set::functions());
+    all
 }
 
 /// The escape character of a pattern; none for the empty text.
@@ -78,6 +83,14 @@ fn escape_character(escape: &str) -> Result<Option<char>> {
         (first, None) => Ok(first),
         _ => Err(raised(ErrorClass::InvalidArgument, "invalid escape string")),
     }
+}
+
+/// A text as `json` keeps it, or as `jsonb` does where `binary`.
+///
+/// # Errors
+/// Class `InvalidText` where it is no JSON.
+pub fn document(text: &str, binary: bool) -> crate::Result<String> {
+    Ok(document::stored(text, binary)?)
 }
 
 /// An error with a class of its own, on its way through the engine.

@@ -74,25 +74,28 @@ pub(crate) fn elements(text: &str) -> Option<Vec<Option<String>>> {
                 if next != ',' {
                     return None;
                 }
-                elements.push(finished(&mut element, &mut quoted));
+                elements.push(finished(&mut element, &mut quoted)?);
             }
             Some(next) => element.push(next),
             None if inside => return None,
             None => {
-                elements.push(finished(&mut element, &mut quoted));
+                elements.push(finished(&mut element, &mut quoted)?);
                 return Some(elements);
             }
         }
     }
 }
 
-fn finished(element: &mut String, quoted: &mut bool) -> Option<String> {
+/// An element, or none for NULL; nothing at all where no element stands.
+fn finished(element: &mut String, quoted: &mut bool) -> Option<Option<String>> {
     let text = std::mem::take(element);
     if std::mem::take(quoted) {
-        return Some(text);
+        return Some(Some(text));
     }
-    let text = text.trim();
-    (!text.eq_ignore_ascii_case("null")).then(|| text.to_owned())
+    match text.trim() {
+        "" => None,
+        text => Some((!text.eq_ignore_ascii_case("null")).then(|| text.to_owned())),
+    }
 }
 
 #[cfg(test)]
@@ -121,5 +124,6 @@ mod tests {
         );
         check("a,b", None);
         check("{\"a}", None);
+        check("{a,,b}", None);
     }
 }

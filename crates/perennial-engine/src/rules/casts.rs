@@ -67,7 +67,7 @@ impl Casts {
                     return Ok(Transformed::no(Expr::Cast(Cast { expr: inner, field })));
                 };
                 let from = given.data_type().clone();
-                Ok(match self.cast(inner.as_ref(), &from, &to) {
+                Ok(match self.cast(inner.as_ref(), &from, &to)? {
                     Some(replaced) => Transformed::yes(replaced),
                     None => Transformed::no(Expr::Cast(Cast { expr: inner, field })),
                 })
@@ -136,14 +136,19 @@ impl Casts {
         })
     }
 
-    fn cast(&self, inner: &Expr, from: &DataType, to: &DataType) -> Option<Expr> {
+    fn cast(&self, inner: &Expr, from: &DataType, to: &DataType) -> Result<Option<Expr>> {
         if from.is_string() {
             return self.read(inner, to);
         }
         if to.is_string() {
-            return written(from)
-                .then(|| cast_unless(self.writer.call(vec![inner.clone()]), &DataType::Utf8, to));
+            let write = || cast_unless(self.writer.call(vec![inner.clone()]), &DataType::Utf8, to);
+            return Ok(written(from).then(write));
         }
+        Ok(self.at_zone(inner, from, to))
+    }
+
+    /// What has a zone from or to what has none, on the session's wall clock.
+    fn at_zone(&self, inner: &Expr, from: &DataType, to: &DataType) -> Option<Expr> {
         let zone = self.zone_argument()?;
         let moved = |moment: Expr| self.timezone.call(vec![lit(zone.clone()), moment]);
         let wall_clock = DataType::Timestamp(TimeUnit::Microsecond, None);
@@ -163,7 +168,8 @@ impl Casts {
         }
     }
 
-    fn read(&self, inner: &Expr, to: &DataType) -> Option<Expr> {
+    /// The value of a text. Of a constant it is tried at once: Postgres refuses it wherever it stands.
+    fn read(&self, inner: &Expr, to: &DataType) -> Result<Option<Expr>> {
         let target = match to {
             DataType::Timestamp(_, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
             DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
@@ -173,18 +179,22 @@ impl Casts {
             | DataType::Int64
             | DataType::Float32
             | DataType::Float64
+            | DataType::Binary
             | DataType::Date32
             | DataType::Interval(_) => to.clone(),
             DataType::List(item) if item.data_type().is_string() || item.data_type().is_primitive() => {
                 to.clone()
             }
-            _ => return None,
+            _ => return Ok(None),
         };
+        if let Expr::Literal(ScalarValue::Utf8(Some(text)), _) = inner {
+            self.front.read(text, &target, &self.style)?;
+        }
         let reader = Arc::new(
             self.front
                 .reader(&Field::new("", target.clone(), true).into(), self.style),
         );
-        Some(cast_unless(reader.call(vec![inner.clone()]), &target, to))
+        Ok(Some(cast_unless(reader.call(vec![inner.clone()]), &target, to)))
     }
 
     fn binary(&self, left: Expr, op: Operator, right: Expr, schema: &dyn ExprSchema) -> Transformed<Expr> {

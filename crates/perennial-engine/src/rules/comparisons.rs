@@ -17,7 +17,7 @@ use perennial_base::ErrorClass;
 
 use crate::error::{Error, type_name};
 use crate::functions::postgres::equals_any;
-use crate::sql::parse::position_of_operator;
+use crate::sql::places::position_of_operator;
 
 /// Whether all that a plan compares can be compared; `sql` is its text.
 ///

@@ -1,4 +1,4 @@
-//! Correlated scalar subqueries as joins, whatever the correlation.
+//! Correlated scalar subqueries and lateral joins as joins, whatever the correlation.
 //!
 //! DataFusion turns a scalar subquery into a join when it is tied to its surroundings by equalities alone
 //! (`scalar_subquery_to_join.rs`), and may keep what it does right. Here the distinct values of the outer columns are
@@ -15,15 +15,24 @@ use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
-    Aggregate, BinaryExpr, Expr, ExprSchemable, Filter, Join, LogicalPlan, LogicalPlanBuilder, Operator,
+    Aggregate, BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
     Projection, Subquery, lit, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
+use self::push::{Push, outer_references};
 use crate::functions::single_value;
+
+mod lateral;
+mod push;
 
 /// The column of a group that says whether HAVING let it through.
 const KEPT: &str = "__kept";
+
+/// The column of an outer value.
+fn key_name(at: usize) -> String {
+    format!("__key_{at}")
+}
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -33,7 +42,11 @@ pub(crate) struct DependentJoin {
 
 impl AnalyzerRule for DependentJoin {
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(|node| self.rewrite(node))
+        // What is in FROM of a lateral subquery is of its own; what stands in a subquery that is a value may ask for that
+        // one's columns, and is joined to them once they have been joined to those around.
+        plan.transform_up_with_subqueries(|node| self.lateral(node))?
+            .data
+            .transform_down_with_subqueries(|node| self.rewrite(node))
             .map(|done| done.data)
     }
 
@@ -52,7 +65,7 @@ impl DependentJoin {
                 let mut changed = false;
                 for expr in projection.expr.clone() {
                     let name = names.save(&expr);
-                    let done = self.replace(expr, &mut input)?;
+                    let done = self.replace(expr, &mut input, false)?;
                     changed |= done.transformed;
                     exprs.push(name.restore(done.data));
                 }
@@ -71,7 +84,7 @@ impl DependentJoin {
                     .map(Expr::Column)
                     .collect();
                 let mut input = Arc::unwrap_or_clone(Arc::clone(&filter.input));
-                let done = self.replace(filter.predicate.clone(), &mut input)?;
+                let done = self.replace(filter.predicate.clone(), &mut input, false)?;
                 if !done.transformed {
                     return Ok(Transformed::no(LogicalPlan::Filter(filter)));
                 }
@@ -80,14 +93,65 @@ impl DependentJoin {
                     LogicalPlanBuilder::from(filtered).project(columns)?.build()?,
                 ))
             }
+            LogicalPlan::Aggregate(aggregate)
+                if correlated(&aggregate.aggr_expr) || correlated(&aggregate.group_expr) =>
+            {
+                let names = NamePreserver::new_for_projection();
+                let mut input = Arc::unwrap_or_clone(Arc::clone(&aggregate.input));
+                let mut changed = false;
+                let mut replaced = |exprs: &[Expr]| {
+                    let all = exprs.iter().map(|expr| {
+                        let name = names.save(expr);
+                        let done = self.replace(expr.clone(), &mut input, true)?;
+                        changed |= done.transformed;
+                        Ok(name.restore(done.data))
+                    });
+                    all.collect::<Result<Vec<_>>>()
+                };
+                let groups = replaced(&aggregate.group_expr)?;
+                let aggregates = replaced(&aggregate.aggr_expr)?;
+                if !changed {
+                    return Ok(Transformed::no(LogicalPlan::Aggregate(aggregate)));
+                }
+                let rewritten =
+                    Aggregate::try_new_with_schema(Arc::new(input), groups, aggregates, aggregate.schema)?;
+                Ok(Transformed::yes(LogicalPlan::Aggregate(rewritten)))
+            }
             node => Ok(Transformed::no(node)),
         }
     }
 
-    /// Replaces the correlated subqueries of an expression by columns of `input`, which grows by joins.
-    fn replace(&self, expr: Expr, input: &mut LogicalPlan) -> Result<Transformed<Expr>> {
+    /// A name that no other join of the statement has.
+    fn fresh(&self, what: &str) -> String {
+        format!("__{what}_{}", self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The values of columns as a relation of its own, and its columns.
+    fn domain(
+        &self,
+        input: &LogicalPlan,
+        keys: &[Column],
+        distinct: bool,
+    ) -> Result<(LogicalPlan, Vec<Column>)> {
+        let outer = self.fresh("outer");
+        let values = keys
+            .iter()
+            .enumerate()
+            .map(|(at, key)| Expr::Column(key.clone()).alias(key_name(at)));
+        let values = LogicalPlanBuilder::from(input.clone()).project(values)?;
+        let values = if distinct { values.distinct()? } else { values };
+        let bound = (0..keys.len()).map(|at| Column::new(Some(outer.as_str()), key_name(at)));
+        Ok((values.alias(outer.as_str())?.build()?, bound.collect()))
+    }
+
+    /// Replaces the correlated subqueries of an expression by columns of `input`, which grows by joins. But for `all` of them
+    /// the planner does those that it can.
+    fn replace(&self, expr: Expr, input: &mut LogicalPlan, all: bool) -> Result<Transformed<Expr>> {
         expr.transform_up(|expr| match expr {
             Expr::ScalarSubquery(subquery) if !subquery.outer_ref_columns.is_empty() => {
+                if !all && tied_by_equalities(&subquery.subquery)? {
+                    return Ok(Transformed::no(Expr::ScalarSubquery(subquery)));
+                }
                 match self.join(&subquery, input)? {
                     Some((joined, value)) => {
                         *input = joined;
@@ -103,9 +167,6 @@ impl DependentJoin {
     /// The input joined with the answers of a subquery, and the expression of the answer. None for shapes that are
     /// left to the planner.
     fn join(&self, subquery: &Subquery, input: &LogicalPlan) -> Result<Option<(LogicalPlan, Expr)>> {
-        if tied_by_equalities(&subquery.subquery)? {
-            return Ok(None);
-        }
         let mut keys: Vec<Column> = Vec::new();
         for outer in &subquery.outer_ref_columns {
             let Expr::OuterReferenceColumn(_, column) = outer else {
@@ -118,31 +179,16 @@ impl DependentJoin {
                 keys.push(column.clone());
             }
         }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let outer = format!("__outer_{number}");
-        let name = |at: usize| format!("__key_{at}");
-        let values = keys
-            .iter()
-            .enumerate()
-            .map(|(at, key)| Expr::Column(key.clone()).alias(name(at)));
-        let domain = LogicalPlanBuilder::from(input.clone())
-            .project(values)?
-            .distinct()?
-            .alias(outer.as_str())?
-            .build()?;
-        let bound: Vec<Column> = (0..keys.len())
-            .map(|at| Column::new(Some(outer.as_str()), name(at)))
-            .collect();
-
-        let Some(answers) = answers(&subquery.subquery, &keys, domain, bound)? else {
+        let domain = self.domain(input, &keys, true)?;
+        let Some(answers) = answers(&subquery.subquery, &keys, domain)? else {
             return Ok(None);
         };
-        let answer = format!("__answer_{number}");
+        let answer = self.fresh("answer");
         let shown = answers
             .keys
             .iter()
             .enumerate()
-            .map(|(at, key)| Expr::Column(key.clone()).alias(name(at)));
+            .map(|(at, key)| Expr::Column(key.clone()).alias(key_name(at)));
         let shown: Vec<Expr> = shown
             .chain([answers.value.alias("__value"), lit(true).alias("__found")])
             .collect();
@@ -151,7 +197,7 @@ impl DependentJoin {
             .alias(answer.as_str())?
             .build()?;
         let right_keys: Vec<Column> = (0..keys.len())
-            .map(|at| Column::new(Some(answer.as_str()), name(at)))
+            .map(|at| Column::new(Some(answer.as_str()), key_name(at)))
             .collect();
         let joined = LogicalPlanBuilder::from(input.clone())
             .join_detailed(
@@ -189,18 +235,9 @@ struct Answers {
 fn answers(
     plan: &LogicalPlan,
     keys: &[Column],
-    domain: LogicalPlan,
-    bound: Vec<Column>,
+    domain: (LogicalPlan, Vec<Column>),
 ) -> Result<Option<Answers>> {
-    let mut push = Push {
-        keys,
-        domain,
-        bound,
-        aggregates: 0,
-        empty: Vec::new(),
-        kept: None,
-        kept_empty: None,
-    };
+    let mut push = Push::new(keys, domain, false);
     let Some((plan, carried)) = push.down(plan)? else {
         return Ok(None);
     };
@@ -229,183 +266,6 @@ fn answers(
         value,
         without_rows,
     }))
-}
-
-/// Rewrites a subquery so that it no longer refers to the outside.
-struct Push<'a> {
-    keys: &'a [Column],
-    domain: LogicalPlan,
-    bound: Vec<Column>,
-    /// Aggregates that give one row, met so far.
-    aggregates: usize,
-    /// What the columns above the aggregate are over no rows, in terms of the outside.
-    empty: Vec<(String, Expr)>,
-    /// Says of a group whether every filter above the aggregate let it through. Such a filter must not drop the group: a
-    /// value of no rows and a refused one differ.
-    kept: Option<Column>,
-    /// The same of the group of no rows.
-    kept_empty: Option<Expr>,
-}
-
-impl Push<'_> {
-    /// The plan with the outer values joined in, and the columns that carry them. None for shapes that are left to the
-    /// planner.
-    fn down(&mut self, plan: &LogicalPlan) -> Result<Option<(LogicalPlan, Vec<Column>)>> {
-        if !refers_outside(plan)? {
-            let joined = LogicalPlanBuilder::from(plan.clone())
-                .cross_join(self.domain.clone())?
-                .build()?;
-            return Ok(Some((joined, self.bound.clone())));
-        }
-        match plan {
-            LogicalPlan::Filter(filter) => {
-                let Some((below, carried)) = self.down(&filter.input)? else {
-                    return Ok(None);
-                };
-                let predicate = bind(filter.predicate.clone(), self.keys, &carried)?;
-                if self.aggregates > 0 {
-                    let marked = self.mark(below, predicate, &filter.predicate)?;
-                    return Ok(Some((marked, carried)));
-                }
-                Ok(Some((
-                    LogicalPlanBuilder::from(below).filter(predicate)?.build()?,
-                    carried,
-                )))
-            }
-            LogicalPlan::Projection(projection) => {
-                let Some((below, carried)) = self.down(&projection.input)? else {
-                    return Ok(None);
-                };
-                let mut exprs = self.bind_all(&projection.expr, &carried)?;
-                if self.aggregates > 0 {
-                    let names = projection.schema.columns();
-                    let values = projection.expr.iter().zip(names);
-                    self.empty = values
-                        .map(|(expr, column)| Ok((column.name, over_no_rows(expr, &self.empty)?)))
-                        .collect::<Result<_>>()?;
-                }
-                exprs.extend(carried.iter().chain(&self.kept).cloned().map(Expr::Column));
-                Ok(Some((
-                    LogicalPlanBuilder::from(below).project(exprs)?.build()?,
-                    carried,
-                )))
-            }
-            LogicalPlan::Aggregate(Aggregate {
-                input,
-                group_expr,
-                aggr_expr,
-                ..
-            }) if group_expr.is_empty() => {
-                let Some((below, carried)) = self.down(input)? else {
-                    return Ok(None);
-                };
-                let exprs = self.bind_all(aggr_expr, &carried)?;
-                self.empty = step_defaults(aggr_expr, plan)?;
-                self.aggregates += 1;
-                let groups: Vec<Expr> = carried.iter().cloned().map(Expr::Column).collect();
-                Ok(Some((
-                    LogicalPlanBuilder::from(below)
-                        .aggregate(groups, exprs)?
-                        .build()?,
-                    carried,
-                )))
-            }
-            LogicalPlan::SubqueryAlias(alias) => {
-                let Some((below, carried)) = self.down(&alias.input)? else {
-                    return Ok(None);
-                };
-                let renamed = |column: Column| Column::new(Some(alias.alias.clone()), column.name);
-                let carried = carried.into_iter().map(renamed).collect();
-                self.kept = self.kept.take().map(renamed);
-                Ok(Some((
-                    LogicalPlanBuilder::from(below)
-                        .alias(alias.alias.clone())?
-                        .build()?,
-                    carried,
-                )))
-            }
-            LogicalPlan::Subquery(subquery) => self.down(&subquery.subquery),
-            LogicalPlan::Unnest(unnest) => {
-                let Some((below, carried)) = self.down(&unnest.input)? else {
-                    return Ok(None);
-                };
-                if self.aggregates > 0 {
-                    return Ok(None);
-                }
-                let plan = LogicalPlanBuilder::from(below)
-                    .unnest_columns_with_options(unnest.exec_columns.clone(), unnest.options.clone())?
-                    .build()?;
-                Ok(Some((plan, carried)))
-            }
-            LogicalPlan::Join(join) if join.join_type == JoinType::Inner => self.down_join(join),
-            _ => Ok(None),
-        }
-    }
-
-    /// Through a join of which one side refers to the outside.
-    fn down_join(&mut self, join: &Join) -> Result<Option<(LogicalPlan, Vec<Column>)>> {
-        let (left, right) = (refers_outside(&join.left)?, refers_outside(&join.right)?);
-        let (left, right, carried) = match (left, right) {
-            (true, true) => return Ok(None),
-            (_, false) => {
-                let Some((left, carried)) = self.down(&join.left)? else {
-                    return Ok(None);
-                };
-                (left, join.right.as_ref().clone(), carried)
-            }
-            (false, true) => {
-                let Some((right, carried)) = self.down(&join.right)? else {
-                    return Ok(None);
-                };
-                (join.left.as_ref().clone(), right, carried)
-            }
-        };
-        // Over an aggregate a join decides too whether there is a row.
-        if self.aggregates > 0 {
-            return Ok(None);
-        }
-        let on = join.on.iter().map(|(left, right)| left.clone().eq(right.clone()));
-        let conditions = on
-            .chain(join.filter.iter().cloned())
-            .map(|condition| bind(condition, self.keys, &carried))
-            .collect::<Result<Vec<_>>>()?;
-        let joined = LogicalPlanBuilder::from(left);
-        let joined = if conditions.is_empty() {
-            joined.cross_join(right)?
-        } else {
-            joined.join_on(right, JoinType::Inner, conditions)?
-        };
-        Ok(Some((joined.build()?, carried)))
-    }
-
-    /// Notes what a filter above the aggregate says of each group.
-    fn mark(&mut self, below: LogicalPlan, predicate: Expr, written: &Expr) -> Result<LogicalPlan> {
-        let columns = below.schema().columns().into_iter();
-        let mut exprs: Vec<Expr> = columns
-            .filter(|column| self.kept.as_ref() != Some(column))
-            .map(Expr::Column)
-            .collect();
-        let all = |before: Option<Expr>, predicate: Expr| match before {
-            Some(before) => before.and(predicate),
-            None => predicate,
-        };
-        exprs.push(all(self.kept.take().map(Expr::Column), predicate).alias(KEPT));
-        self.kept = Some(Column::new_unqualified(KEPT));
-        let empty = over_no_rows(written, &self.empty)?;
-        self.kept_empty = Some(all(self.kept_empty.take(), empty));
-        LogicalPlanBuilder::from(below).project(exprs)?.build()
-    }
-
-    fn bind_all(&self, exprs: &[Expr], carried: &[Column]) -> Result<Vec<Expr>> {
-        let names = NamePreserver::new_for_projection();
-        exprs
-            .iter()
-            .map(|expr| {
-                let name = names.save(expr);
-                Ok(name.restore(bind(expr.clone(), self.keys, carried)?))
-            })
-            .collect()
-    }
 }
 
 /// What the aggregates give over no rows, by their column.
@@ -453,7 +313,7 @@ fn over_no_rows(expr: &Expr, empty: &[(String, Expr)]) -> Result<Expr> {
 /// filter that compares columns with outer ones for equality. It aggregates groups that no outer row asks for too, so
 /// an aggregate that may fail is none of these.
 fn tied_by_equalities(plan: &LogicalPlan) -> Result<bool> {
-    let plain = |exprs: &[Expr]| !exprs.iter().any(Expr::contains_outer);
+    let plain = |exprs: &[Expr]| !exprs.iter().any(Expr::contains_outer) && !correlated(exprs);
     Ok(match plan {
         LogicalPlan::Subquery(subquery) => tied_by_equalities(&subquery.subquery)?,
         LogicalPlan::Projection(projection) => {
@@ -468,7 +328,8 @@ fn tied_by_equalities(plan: &LogicalPlan) -> Result<bool> {
             };
             total
                 && plain(&aggregate.aggr_expr)
-                && !refers_outside(&filter.input)?
+                && outer_references(&filter.input)?.is_empty()
+                && !correlated(std::slice::from_ref(&filter.predicate))
                 && split_conjunction(&filter.predicate)
                     .into_iter()
                     .all(|part| !part.contains_outer() || compares_columns(part))
@@ -490,28 +351,6 @@ fn compares_columns(expr: &Expr) -> bool {
         (left.as_ref(), right.as_ref()),
         (Expr::OuterReferenceColumn(..), Expr::Column(_)) | (Expr::Column(_), Expr::OuterReferenceColumn(..))
     )
-}
-
-/// Replaces references to the outside by the columns that carry its values.
-fn bind(expr: Expr, keys: &[Column], carried: &[Column]) -> Result<Expr> {
-    let bound = expr.transform_up(|expr| match &expr {
-        Expr::OuterReferenceColumn(_, column) => Ok(
-            match keys
-                .iter()
-                .position(|key| key == column)
-                .and_then(|at| carried.get(at))
-            {
-                Some(carried) => Transformed::yes(Expr::Column(carried.clone())),
-                None => Transformed::no(expr),
-            },
-        ),
-        _ => Ok(Transformed::no(expr)),
-    })?;
-    Ok(bound.data)
-}
-
-fn refers_outside(plan: &LogicalPlan) -> Result<bool> {
-    plan.exists(|node| Ok(node.contains_outer_reference()))
 }
 
 fn correlated(exprs: &[Expr]) -> bool {

@@ -9,8 +9,8 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::metadata::FieldMetadata;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, ExprSchema, Result};
-use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, Cast, InList, ScalarFunction};
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection, ScalarUDF};
+use datafusion::logical_expr::expr::{Between, BinaryExpr, Case, Cast, InList, Placeholder, ScalarFunction};
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Projection, ScalarUDF, lit};
 use datafusion::optimizer::analyzer::AnalyzerRule;
 use perennial_base::ErrorClass;
 
@@ -92,7 +92,10 @@ fn more_than_text(expr: &Expr, schema: &dyn ExprSchema) -> Option<FieldRef> {
     let (_, field) = expr.to_field(schema).ok()?;
     let name = named_type(&field)?;
     let text = TEXTS.contains(&name) || name.starts_with("json");
-    (!text && stored(name).is_some()).then(|| typed_field(&field))?
+    // What a plain cast gives is said to be of the type that it has left.
+    let fits = stored(name).is_some_and(|stored| stored.data_type() == field.data_type())
+        || matches!(field.data_type(), DataType::FixedSizeBinary(_));
+    (!text && fits).then(|| typed_field(&field))?
 }
 
 /// The field of a value of a named type, without its name.
@@ -151,6 +154,8 @@ impl NamedTypes {
 
     fn rewritten(&self, expr: Expr, schema: &dyn ExprSchema, place: Place) -> Result<Transformed<Expr>> {
         match expr {
+            // What it has to be is not known yet.
+            Expr::Cast(cast) if is_untyped(&cast.expr) => Ok(Transformed::no(Expr::Cast(cast))),
             Expr::Cast(Cast { expr: inner, field }) => {
                 let Ok((_, given)) = inner.to_field(schema) else {
                     return Ok(Transformed::no(Expr::Cast(Cast { expr: inner, field })));
@@ -175,7 +180,10 @@ impl NamedTypes {
                 let name = common(call.args.iter(), schema);
                 Ok(as_common(Expr::ScalarFunction(call), name, place))
             }
-            Expr::ScalarFunction(call) if call.name() == "array_element" => {
+            Expr::ScalarFunction(mut call) if call.name() == "array_element" => {
+                if let [array, place] = call.args.as_mut_slice() {
+                    from_zero(array, place, schema);
+                }
                 let array = call.args.first().and_then(|array| array.to_field(schema).ok());
                 let item = array.and_then(|(_, array)| {
                     let DataType::List(item) = array.data_type() else {
@@ -310,6 +318,22 @@ fn object(name: &str) -> &str {
         "regprocedure" => "regproc",
         other => other,
     }
+}
+
+/// The vectors of the catalog begin with 0.
+fn from_zero(array: &mut Expr, place: &mut Expr, schema: &dyn ExprSchema) {
+    if let Ok((_, field)) = array.to_field(schema)
+        && named_type(&field).is_some_and(|name| name.ends_with("vector"))
+    {
+        let plain = Field::new("array", field.data_type().clone(), true);
+        *array = as_typed::function(&plain.into()).call(vec![array.clone()]);
+        *place = place.clone() + lit(1_i64);
+    }
+}
+
+/// Whether an expression is a parameter of whatever type.
+fn is_untyped(expr: &Expr) -> bool {
+    matches!(expr, Expr::Placeholder(Placeholder { field: None, .. }))
 }
 
 /// The type that all parts of an expression have, but for constants without one.

@@ -23,7 +23,8 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::rules::{all_of_sets, comparisons};
 use crate::schema::named_type;
-use crate::sql::parse::{position, position_of_name, position_of_operator};
+use crate::sql::parse::position;
+use crate::sql::places::{position_of_name, position_of_operator, position_of_text};
 
 /// Parameters that one statement may have.
 const MAX_PARAMETERS: usize = 65_535;
@@ -107,9 +108,19 @@ pub(super) fn placed_by_name(error: Error, text: &str) -> Error {
     }
 }
 
-/// Where the name or the operator stands that an error is about.
+/// Where the name, the operator or the constant stands that an error is about.
 fn place(error: &Error, text: &str) -> Option<usize> {
     let message = error.to_string();
+    if matches!(
+        error.class(),
+        ErrorClass::InvalidText
+            | ErrorClass::InvalidDatetime
+            | ErrorClass::DatetimeOverflow
+            | ErrorClass::NumericOverflow
+    ) {
+        let (_, value) = message.split_once('"')?;
+        return position_of_text(text, value.rsplit_once('"')?.0);
+    }
     match message.strip_prefix("operator does not exist: ") {
         Some(operands) => {
             let symbol = operands

@@ -35,6 +35,8 @@ use crate::sql::literals::Reading;
 use crate::sql::names::shown_schema;
 use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::{Parsed, parse};
+use crate::sql::tables::{Known, tables};
+use crate::sql::undefined::told_of;
 
 /// Bytes of a text that is read where it is received.
 const LONG: usize = 64 << 10;
@@ -123,13 +125,21 @@ impl Session {
         }
         let source = parsed.clone();
         let planning = async move {
-            normalised(&mut statement, &state, &config, reading.as_ref())
+            normalised(&mut statement, source.text(), &state, &config, reading.as_ref())
                 .map_err(|error| parameters::placed_by_name(error, source.text()))?;
-            parameters::plan(&state, statement, &declared, source.text()).await
+            let error = match parameters::plan(&state, statement, &declared, source.text()).await {
+                Err(error) if error.class() == ErrorClass::UndefinedFunction => error,
+                planned => return planned,
+            };
+            let mut again = source.statement().clone();
+            write_late(&mut again, None)?;
+            normalised(&mut again, source.text(), &state, &config, reading.as_ref())?;
+            Err(with_types(error, again, &source, &state, &declared).await)
         };
         let (plan, parameters) = self
             .on_lane(&self.lane(), planning)
             .await
+            .map_err(|error| not_in_from(error, parsed.statement()))
             .map_err(|error| elsewhere(error, release.schemas()))
             .map_err(|error| meant(error, self.engine.config(), parsed.text()))?;
         let output = shown_schema(plan.schema().as_arrow());
@@ -204,7 +214,9 @@ impl Session {
                     let physical = planned.physical(&state, started, values).await?;
                     Ok((Plan::Once(physical), Arc::clone(&planned.output)))
                 };
-                self.on_lane(&lane, planning).await?
+                // Constants are worked out here.
+                let planned = self.on_lane(&lane, planning).await;
+                planned.map_err(|error| parameters::placed_by_name(error, prepared.text()))?
             }
         };
         let tag = if matches!(prepared.0.parsed.statement(), Statement::Explain { .. }) {
@@ -240,7 +252,7 @@ async fn current(
     }
     let mut ast = prepared.parsed.statement().clone();
     write_late(&mut ast, Some(values))?;
-    normalised(&mut ast, state, config, reading)?;
+    normalised(&mut ast, prepared.parsed.text(), state, config, reading)?;
     let declared: Vec<_> = prepared.parameters.iter().cloned().map(Some).collect();
     let (plan, _) = parameters::plan(state, ast, &declared, prepared.parsed.text()).await?;
     let output = shown_schema(plan.schema().as_arrow());
@@ -261,6 +273,67 @@ async fn current(
         *slot.lock() = Arc::clone(&planned);
     }
     Ok(planned)
+}
+
+/// The error of a function that is not there, with the types of its arguments. `again` is the statement before it was planned.
+async fn with_types(
+    error: Error,
+    mut again: Statement,
+    source: &Parsed,
+    state: &SessionState,
+    declared: &[Option<FieldRef>],
+) -> Error {
+    let message = error.to_string();
+    let name = message
+        .strip_prefix("function ")
+        .and_then(|rest| rest.strip_suffix(" does not exist"))
+        .filter(|name| !name.contains('('));
+    if !name.is_some_and(|name| told_of(&mut again, name)) {
+        return error;
+    }
+    let told = match parameters::plan(state, again, declared, source.text()).await {
+        Err(told) => told,
+        Ok(_) => return error,
+    };
+    match (told.class(), error.hint()) {
+        (ErrorClass::UndefinedFunction, Some(hint)) => told.with_hint(hint),
+        // Postgres works out the arguments first.
+        (ErrorClass::UndefinedColumn | ErrorClass::UndefinedFunction, _) => told,
+        _ => error,
+    }
+}
+
+/// The error of a column of a table that FROM does not have: it is the table that is missed.
+fn not_in_from(error: Error, statement: &Statement) -> Error {
+    if error.class() != ErrorClass::UndefinedColumn {
+        return error;
+    }
+    let message = error.to_string();
+    let column = message
+        .strip_prefix("column ")
+        .and_then(|rest| rest.strip_suffix(" does not exist"));
+    let table = column.and_then(|column| Some(column.split_once('.')?.0));
+    let Some(table) = table.filter(|table| !table.contains('"')) else {
+        return error;
+    };
+    let missing = match tables(statement, table) {
+        Known::Called => return error,
+        Known::Under(alias) => Error::new(
+            ErrorClass::UndefinedTable,
+            format!("invalid reference to FROM-clause entry for table \"{table}\""),
+        )
+        .with_hint(format!(
+            "Perhaps you meant to reference the table alias \"{alias}\"."
+        )),
+        Known::Not => Error::new(
+            ErrorClass::UndefinedTable,
+            format!("missing FROM-clause entry for table \"{table}\""),
+        ),
+    };
+    match error.position() {
+        Some(place) => missing.with_position(place),
+        None => missing,
+    }
 }
 
 /// The error of a relation that does not exist, with the one that was probably meant: of that name in another schema, or of
@@ -390,7 +463,7 @@ pub(crate) async fn plans_over(
         front: Arc::clone(front),
         style,
     });
-    normalised(&mut statement, &state, engine.config(), reading.as_ref())?;
+    normalised(&mut statement, sql, &state, engine.config(), reading.as_ref())?;
     let (plan, parameters) = parameters::plan(&state, statement, &[], sql).await?;
     if !parameters.is_empty() {
         return Err(Error::new(
@@ -409,12 +482,13 @@ pub(crate) async fn plan_query(state: &SessionState, sql: &str, config: &Config)
         return Err(unsupported("more than one statement"));
     };
     let mut statement = parsed.statement().clone();
-    normalised(&mut statement, state, config, None)?;
+    normalised(&mut statement, sql, state, config, None)?;
     Ok(parameters::plan(state, statement, &[], sql).await?.0)
 }
 
 fn normalised(
     statement: &mut Statement,
+    text: &str,
     state: &SessionState,
     config: &Config,
     reading: Option<&Reading>,
@@ -422,6 +496,7 @@ fn normalised(
     normalise(
         statement,
         &Context {
+            text,
             config: Some(config),
             functions: &|name| sort_of(state, name),
             parameters: &|name| parameter_names(state, name),

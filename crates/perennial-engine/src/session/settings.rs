@@ -16,6 +16,12 @@ pub(crate) use self::declared::duration_ms;
 pub use self::declared::{SERVER_VERSION, SERVER_VERSION_NUM};
 pub use self::style::{DateForm, DateStyle, IntervalStyle, OutputStyle, Zone};
 
+/// Settings of a transaction that are those of new transactions where nothing was set.
+const OF_TRANSACTIONS: [(&str, &str); 2] = [
+    ("transaction_deferrable", "default_transaction_deferrable"),
+    ("transaction_isolation", "default_transaction_isolation"),
+];
+
 /// The settings as clients see them in `pg_settings`, and the reference page shows them.
 pub fn descriptions() -> Vec<SettingDescription> {
     SETTINGS.iter().map(described).collect()
@@ -157,6 +163,9 @@ impl Settings {
 
     /// What a reset goes back to.
     fn default_value(&self, name: &str) -> Option<String> {
+        if let Some((_, of_new)) = OF_TRANSACTIONS.iter().find(|(known, _)| *known == name) {
+            return self.known_value(of_new);
+        }
         let given = self.defaults.get(name).map(|given| given.value.clone());
         given.or_else(|| declared(name).map(|setting| setting.default.to_owned()))
     }

@@ -1,4 +1,5 @@
-//! `pg_settings`: the settings of the session that reads it, as they stand at that moment.
+//! `pg_settings`, `pg_cursors` and `pg_prepared_statements`: what the session that reads them has, as it stands at that
+//! moment.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,9 +11,16 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use crate::catalog::Relations;
-use crate::description::SystemCatalog;
+use crate::description::{OwnRows, SystemCatalog};
 use crate::error::Result;
 use crate::session::Shared;
+
+/// What the relations of a session show.
+const OWN: [fn(&Shared) -> OwnRows; 3] = [
+    |shared| OwnRows::Settings(shared.settings.lock().states()),
+    |shared| OwnRows::Cursors(shared.lists.cursors()),
+    |shared| OwnRows::Statements(shared.lists.statements()),
+];
 
 /// The schemas of a release with the relations that a session has of its own.
 pub(crate) fn with_own(
@@ -20,27 +28,31 @@ pub(crate) fn with_own(
     front: &Arc<dyn SystemCatalog>,
     shared: &Arc<Shared>,
 ) -> Result<Arc<BTreeMap<String, Arc<Relations>>>> {
-    let own = front.settings(&[])?;
-    let table = SettingsTable {
-        schema: own.rows.schema(),
-        front: Arc::clone(front),
-        shared: Arc::clone(shared),
-    };
     let mut schemas = schemas.as_ref().clone();
-    let schema = schemas.entry(own.schema.to_owned()).or_default();
-    Arc::make_mut(schema).insert(own.name, Arc::new(table));
+    for rows in OWN {
+        let own = front.own(&rows(shared))?;
+        let table = OwnTable {
+            schema: own.rows.schema(),
+            rows,
+            front: Arc::clone(front),
+            shared: Arc::clone(shared),
+        };
+        let schema = schemas.entry(own.schema.to_owned()).or_default();
+        Arc::make_mut(schema).insert(own.name, Arc::new(table));
+    }
     Ok(Arc::new(schemas))
 }
 
 #[derive(Debug)]
-struct SettingsTable {
+struct OwnTable {
     schema: SchemaRef,
+    rows: fn(&Shared) -> OwnRows,
     front: Arc<dyn SystemCatalog>,
     shared: Arc<Shared>,
 }
 
 #[async_trait]
-impl TableProvider for SettingsTable {
+impl TableProvider for OwnTable {
     fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
     }
@@ -56,8 +68,7 @@ impl TableProvider for SettingsTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
-        let settings = self.shared.settings.lock().states();
-        let rows = self.front.settings(&settings)?.rows;
+        let rows = self.front.own(&(self.rows)(&self.shared))?.rows;
         let table = MemTable::try_new(Arc::clone(&self.schema), vec![vec![rows]])?;
         table.scan(state, projection, filters, limit).await
     }

@@ -19,10 +19,11 @@ use crate::error::{Error, Result};
 use crate::rows::Rows;
 use crate::schema::named_type;
 use crate::session::copy::{self, CopyOut};
-use crate::session::cursor::{Cursor, portion};
+use crate::session::cursor::{Cursor, Step, already_there};
+use crate::session::scroll::Scroll;
 use crate::session::transaction::Savepoint;
 use crate::session::{
-    NoticeKind, Outcome, Prepared, PreparedStatement, Session, TransactionState, unsupported,
+    NoticeKind, Outcome, Prepared, PreparedStatement, Session, TransactionState, no_cursor, unsupported,
 };
 use crate::sql::names::folded;
 use crate::sql::parse::{Parsed, query_of, read_only};
@@ -149,9 +150,9 @@ impl Session {
         let output = match parsed.statement() {
             Statement::ShowVariable { variable } => Some(show_schema(&variable_name(variable))),
             Statement::Fetch { name, into, .. } => {
-                let cursors = self.cursors.lock();
-                let cursor = cursors.get(&folded(name)).ok_or_else(|| no_cursor(name))?;
-                into.is_none().then(|| Arc::clone(cursor.schema()))
+                let name = folded(name);
+                let schema = self.cursor(&name).ok_or_else(|| no_cursor(&name))?;
+                into.is_none().then_some(schema)
             }
             Statement::Execute { name, .. } => self.statement(name.as_ref())?.output().cloned(),
             _ => None,
@@ -175,7 +176,7 @@ impl Session {
         match statement {
             Statement::Set(set) => {
                 let before = self.shared.settings.lock().all_values();
-                let outcome = self.set(set)?;
+                let outcome = self.set(set, prepared.0.parsed.deferrable())?;
                 // A snapshot that is not kept is told at once, and not selected.
                 if let Err(error) = self.selected().await {
                     self.shared.settings.lock().restore(before);
@@ -193,7 +194,9 @@ impl Session {
                 done("RESET")
             }
             Statement::ShowVariable { variable } => self.show(&variable_name(variable)).map(Outcome::Rows),
-            Statement::StartTransaction { modes, begin, .. } => self.begin(modes, *begin),
+            Statement::StartTransaction { modes, begin, .. } => {
+                self.begin(modes, prepared.0.parsed.deferrable(), *begin)
+            }
             Statement::Commit { chain, .. } => self.end(true, *chain),
             Statement::Rollback {
                 savepoint: None,
@@ -234,8 +237,8 @@ impl Session {
                 direction,
                 into: None,
                 ..
-            } => self.fetch(name, direction).map(Outcome::Rows),
-            Statement::Fetch { name, direction, .. } => moved(self.fetch(name, direction)?).await,
+            } => self.fetch(name, direction).await.map(Outcome::Rows),
+            Statement::Fetch { name, direction, .. } => moved(self.fetch(name, direction).await?).await,
             Statement::Close {
                 cursor: CloseCursor::All,
             } => {
@@ -245,11 +248,11 @@ impl Session {
             Statement::Close {
                 cursor: CloseCursor::Specific { name },
             } => {
-                self.cursors
-                    .lock()
-                    .remove(&folded(name))
-                    .ok_or_else(|| no_cursor(name))?;
-                done("CLOSE CURSOR")
+                let name = folded(name);
+                match self.close_cursor(&name) {
+                    true => done("CLOSE CURSOR"),
+                    false => Err(no_cursor(&name)),
+                }
             }
             Statement::Discard { object_type } => self.discard(object_type),
             Statement::Execute { name, parameters, .. } => {
@@ -287,7 +290,7 @@ impl Session {
         }
     }
 
-    fn begin(&self, modes: &[TransactionMode], begin: bool) -> Result<Outcome> {
+    fn begin(&self, modes: &[TransactionMode], deferrable: Option<bool>, begin: bool) -> Result<Outcome> {
         if self.transaction() == TransactionState::Idle {
             self.open_transaction();
         } else {
@@ -296,7 +299,7 @@ impl Session {
                 "there is already a transaction in progress",
             );
         }
-        self.transaction_modes(modes, false)?;
+        self.transaction_modes(modes, deferrable, false)?;
         done(if begin { "BEGIN" } else { "START TRANSACTION" })
     }
 
@@ -362,10 +365,7 @@ impl Session {
         }
         let name = folded(name);
         if self.cursors.lock().contains_key(&name) {
-            return Err(Error::new(
-                ErrorClass::DuplicateCursor,
-                format!("cursor \"{name}\" already exists"),
-            ));
+            return Err(already_there(&name));
         }
         let bytes = query.text().len();
         {
@@ -375,7 +375,10 @@ impl Session {
         }
         let rows = self.start(query, values).await?;
         let number = self.opened.fetch_add(1, Ordering::Relaxed);
-        let cursor = Cursor::new(rows, hold, number, bytes);
+        let scroll = declaration.scroll.unwrap_or(false);
+        let kept = scroll.then(|| Scroll::new(self.scrolled.clone()));
+        let listed = self.list_cursor(&name, query.0.parsed.submitted(), (hold, scroll));
+        let cursor = Cursor::new(rows, (hold, kept), number, bytes, listed);
         self.cursors.lock().insert(name, cursor);
         done("DECLARE CURSOR")
     }
@@ -390,11 +393,8 @@ impl Session {
         self.start(&prepared, Vec::new()).await
     }
 
-    fn fetch(&self, name: &Ident, direction: &FetchDirection) -> Result<Rows> {
-        let cursors = self.cursors.lock();
-        let cursor = cursors.get(&folded(name)).ok_or_else(|| no_cursor(name))?;
-        let fetch = cursor.fetch(portion(direction)?);
-        Ok(Rows::fetch(fetch, self.canceller(), self.own_request()))
+    async fn fetch(&self, name: &Ident, direction: &FetchDirection) -> Result<Rows> {
+        self.stepped(&folded(name), Step::of(direction)?).await
     }
 
     async fn copy_out(&self, statement: &Statement, query: &Prepared) -> Result<Outcome> {
@@ -426,7 +426,7 @@ impl Session {
         self.statements
             .lock()
             .get(&name.to_lowercase())
-            .cloned()
+            .map(|(prepared, _)| prepared.clone())
             .ok_or_else(|| no_statement(&name))
     }
 
@@ -439,10 +439,11 @@ impl Session {
                 format!("prepared statement \"{name}\" already exists"),
             ));
         }
-        let held = statements.values().map(|prepared| prepared.text().len());
+        let held = statements.values().map(|(prepared, _)| prepared.text().len());
         let bytes = held.sum::<usize>() + statement.text().len();
         room("prepared statements", statements.len(), bytes)?;
-        statements.insert(name, statement.clone());
+        let listed = self.list_statement(&name, statement, None);
+        statements.insert(name, (statement.clone(), listed));
         done("PREPARE")
     }
 
@@ -549,13 +550,6 @@ async fn moved(mut rows: Rows) -> Result<Outcome> {
 
 fn done(tag: &str) -> Result<Outcome> {
     Ok(Outcome::Done(tag.to_owned()))
-}
-
-fn no_cursor(name: &Ident) -> Error {
-    Error::new(
-        ErrorClass::UndefinedCursor,
-        format!("cursor \"{}\" does not exist", folded(name)),
-    )
 }
 
 fn no_savepoint(name: &Ident) -> Error {

@@ -1,13 +1,18 @@
 //! How a function may be called, by what it is: with OVER, DISTINCT, ORDER BY, FILTER and WITHIN GROUP, in Postgres' words.
 //! The planner takes no notice of most of them where they do not belong.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    DuplicateTreatment, Function, FunctionArgumentClause, FunctionArguments,
+    DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments, Query, Select, Visit,
+    Visitor,
 };
+use datafusion::sql::sqlparser::tokenizer::Location;
 use perennial_base::ErrorClass;
 use perennial_udf_kit::FunctionError;
 
 use super::names::folded;
+use super::parse::position;
 use crate::error::{Error, Result};
 
 /// What a function is.
@@ -88,6 +93,61 @@ pub(crate) fn check(function: &Function, sort: Sort) -> Result<()> {
         return Err(Error::from_user(&FunctionError::Distinct { function: name }));
     }
     Ok(())
+}
+
+/// Refuses aggregates in WHERE, which is asked of rows before there are groups.
+///
+/// # Errors
+/// Class `Grouping`, at the place of the first.
+pub(crate) fn in_where(select: &Select, functions: &dyn Fn(&str) -> Option<Sort>, text: &str) -> Result<()> {
+    let mut first = Aggregates {
+        functions,
+        queries: 0,
+    };
+    match select
+        .selection
+        .as_ref()
+        .map(|condition| condition.visit(&mut first))
+    {
+        Some(ControlFlow::Break(at)) => Err(Error::new(
+            ErrorClass::Grouping,
+            "aggregate functions are not allowed in WHERE",
+        )
+        .with_position(position(text, at))),
+        _ => Ok(()),
+    }
+}
+
+/// Looks for an aggregate outside of subqueries.
+struct Aggregates<'a> {
+    functions: &'a dyn Fn(&str) -> Option<Sort>,
+    queries: usize,
+}
+
+impl Visitor for Aggregates<'_> {
+    type Break = Location;
+
+    fn pre_visit_query(&mut self, _: &Query) -> ControlFlow<Location> {
+        self.queries += 1;
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_query(&mut self, _: &Query) -> ControlFlow<Location> {
+        self.queries -= 1;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Location> {
+        if let Expr::Function(function) = expr
+            && self.queries == 0
+            && function.over.is_none()
+            && let Some(name) = function.name.0.last().and_then(|part| part.as_ident())
+            && matches!((self.functions)(&folded(name)), Some(Sort::Aggregate { .. }))
+        {
+            return ControlFlow::Break(name.span.start);
+        }
+        ControlFlow::Continue(())
+    }
 }
 
 /// A window function where no OVER follows.

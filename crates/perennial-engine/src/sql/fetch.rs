@@ -1,5 +1,6 @@
 //! Words that the parser lacks or wants. `FETCH c`, `FETCH FROM c`, `FETCH FORWARD IN c`: the parser wants every word that Postgres leaves out.
-//! `MOVE` is a FETCH whose rows go elsewhere than to the client.
+//! `MOVE` is a FETCH whose rows go elsewhere than to the client. `FETCH FIRST (2) ROWS ONLY` is a LIMIT, and the star of
+//! `FORCE_QUOTE *` a column of that name.
 
 use datafusion::sql::sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
@@ -9,7 +10,6 @@ const COUNTED: [&str; 2] = ["FORWARD", "BACKWARD"];
 
 /// Adds what is left out of a FETCH, and makes MOVE a FETCH with INTO; other statements are as they are.
 pub(crate) fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
-    let is_space = |token: &TokenWithSpan| matches!(token.token, Token::Whitespace(_) | Token::EOF);
     let mut words = tokens.iter().filter(|token| !is_space(token));
     let Some(first) = words.next().filter(|first| is(first, &["FETCH", "MOVE"])) else {
         return tokens;
@@ -26,8 +26,9 @@ pub(crate) fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let number = |text: &str| TokenWithSpan::new(Token::Number(text.to_owned(), false), name.span);
     let moves = is(first, &["MOVE"]);
     let mut out = vec![TokenWithSpan::new(Token::make_keyword("FETCH"), first.span)];
-    out.extend(direction.iter().map(|token| (*token).clone()));
-    match direction {
+    let direction = signed(direction);
+    out.extend(direction.iter().cloned());
+    match direction.as_slice() {
         [] => out.push(added("NEXT")),
         [only] if is(only, &COUNTED) => out.push(number("1")),
         _ => {}
@@ -36,6 +37,104 @@ pub(crate) fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out.push((*name).clone());
     if moves {
         out.extend([added("INTO"), (*name).clone()]);
+    }
+    out
+}
+
+/// A number together with the sign before it.
+fn signed(direction: &[&TokenWithSpan]) -> Vec<TokenWithSpan> {
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(direction.len());
+    for token in direction {
+        let sign = match &token.token {
+            Token::Number(..) => out.pop_if(|last| matches!(last.token, Token::Minus | Token::Plus)),
+            _ => None,
+        };
+        out.push(match (sign, &token.token) {
+            (Some(sign), Token::Number(digits, long)) if sign.token == Token::Minus => {
+                TokenWithSpan::new(Token::Number(format!("-{digits}"), *long), sign.span)
+            }
+            _ => (*token).clone(),
+        });
+    }
+    out
+}
+
+/// `FETCH FIRST (n) ROWS ONLY` is `LIMIT (n)`: the parser reads it with a plain number alone.
+pub(crate) fn fetch_first(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if !tokens.iter().any(|token| is(token, &["FETCH"])) {
+        return tokens;
+    }
+    let places: Vec<usize> = tokens
+        .iter()
+        .enumerate()
+        .filter(|(_, token)| !is_space(token))
+        .map(|(place, _)| place)
+        .collect();
+    let token = |at: usize| places.get(at).and_then(|place| tokens.get(*place));
+    let is_at = |at: usize, words: &[&str]| token(at).is_some_and(|token| is(token, words));
+    let sign_at = |at: usize, sign: Token| token(at).is_some_and(|token| token.token == sign);
+    let mut out = tokens.clone();
+    for at in 0..places.len() {
+        if !is_at(at, &["FETCH"]) || !is_at(at + 1, &["FIRST", "NEXT"]) || !sign_at(at + 2, Token::LParen) {
+            continue;
+        }
+        let Some(behind) = closing(&tokens, &places, at + 2).map(|closing| closing + 1) else {
+            continue;
+        };
+        if !is_at(behind, &["ROW", "ROWS"]) || !is_at(behind + 1, &["ONLY"]) {
+            continue;
+        }
+        for (place, becomes) in [
+            (at, Token::make_keyword("LIMIT")),
+            (at + 1, Token::Whitespace(Whitespace::Space)),
+            (behind, Token::Whitespace(Whitespace::Space)),
+            (behind + 1, Token::Whitespace(Whitespace::Space)),
+        ] {
+            if let Some(token) = places.get(place).and_then(|place| out.get_mut(*place)) {
+                token.token = becomes;
+            }
+        }
+    }
+    out
+}
+
+/// Which of the places has the bracket that closes the one at a place.
+fn closing(tokens: &[TokenWithSpan], places: &[usize], opening: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    for (at, place) in places.iter().enumerate().skip(opening) {
+        match tokens.get(*place).map(|token| &token.token) {
+            Some(Token::LParen) => depth += 1,
+            Some(Token::RParen) if depth == 1 => return Some(at),
+            Some(Token::RParen) => depth = depth.checked_sub(1)?,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// `FORCE_QUOTE *` of a COPY, and `FORCE QUOTE *` of its older form, name a column that is called `*`.
+pub(crate) fn force_quote(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let mut words = tokens.iter().filter(|token| !is_space(token));
+    if !words.next().is_some_and(|first| is(first, &["COPY"])) {
+        return tokens;
+    }
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len() + 2);
+    for token in tokens {
+        let mut before = out.iter().rev().filter(|token| !is_space(token));
+        let (last, earlier) = (before.next(), before.next());
+        let is_last = |word: &str| last.is_some_and(|last| is(last, &[word]));
+        let listed = is_last("FORCE_QUOTE");
+        let plain = is_last("QUOTE") && earlier.is_some_and(|earlier| is(earlier, &["FORCE"]));
+        if token.token != Token::Mul || !(listed || plain) {
+            out.push(token);
+            continue;
+        }
+        let added = |becomes: Token| TokenWithSpan::new(becomes, token.span);
+        let star = added(Token::make_word("*", Some('"')));
+        match listed {
+            true => out.extend([added(Token::LParen), star, added(Token::RParen)]),
+            false => out.push(star),
+        }
     }
     out
 }
@@ -109,7 +208,13 @@ pub(crate) fn null_tests(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out
 }
 
-fn is(token: &TokenWithSpan, words: &[&str]) -> bool {
+/// Whether a token is no word or sign.
+pub(super) fn is_space(token: &TokenWithSpan) -> bool {
+    matches!(token.token, Token::Whitespace(_) | Token::EOF)
+}
+
+/// Whether a token is one of these words, without quotes.
+pub(super) fn is(token: &TokenWithSpan, words: &[&str]) -> bool {
     match &token.token {
         Token::Word(word) if word.quote_style.is_none() => {
             words.iter().any(|known| word.value.eq_ignore_ascii_case(known))
@@ -149,6 +254,9 @@ mod tests {
         check("FETCH FORWARD FROM c", "FETCH FORWARD 1 FROM c");
         check("FETCH FORWARD ALL IN c", "FETCH FORWARD ALL IN c");
         check("FETCH BACKWARD 3 c", "FETCH BACKWARD 3 FROM c");
+        check("FETCH -2 FROM c", "FETCH -2 FROM c");
+        check("MOVE FORWARD - 2 c", "FETCH FORWARD -2 FROM c INTO c");
+        check("FETCH RELATIVE +1 c", "FETCH RELATIVE 1 FROM c");
         check("FETCH \"from\"", "FETCH NEXT FROM \"from\"");
         check("SELECT 1", "SELECT 1");
     }

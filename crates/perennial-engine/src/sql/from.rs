@@ -39,6 +39,9 @@ pub(crate) fn plain(factor: &mut TableFactor) {
                 true,
             )
         }
+        TableFactor::UNNEST {
+            alias, array_exprs, ..
+        } if array_exprs.len() == 1 => return name_column(alias, "unnest"),
         _ => return,
     };
     *factor = TableFactor::Table {

@@ -16,8 +16,10 @@ use perennial_base::ErrorClass;
 
 use crate::description::SystemCatalog;
 use crate::error::{Error, Result, type_name};
+use crate::functions::postgres::intervals;
 use crate::rules::casts::interval_text;
 use crate::session::settings::OutputStyle;
+use crate::sql::postgres;
 use crate::sql::subquery::call;
 
 /// How a session reads text.
@@ -148,6 +150,14 @@ pub(crate) fn in_expr(expr: &mut Expr, reading: &Reading) -> Result<()> {
             data_type,
             ..
         } => {
+            if let Some((mut whole, digits)) = postgres::interval_digits(inner, data_type) {
+                in_expr(&mut whole, reading)?;
+                *expr = Expr::Function(crate::sql::subquery::function(
+                    intervals::DIGITS,
+                    vec![whole, digits],
+                ));
+                return Ok(());
+            }
             microseconds(data_type);
             if matches!(
                 data_type,
@@ -333,7 +343,7 @@ fn arguments(function: &mut Function) {
 }
 
 /// A whole number that fits is an integer; the sign before it counts.
-fn integer(expr: &mut Expr) {
+pub(super) fn integer(expr: &mut Expr) {
     let fits = match &*expr {
         Expr::Value(value) => match &value.value {
             Value::Number(digits, false) => digits.parse::<i32>().is_ok(),
@@ -525,6 +535,9 @@ pub(crate) fn instead(function: &Function) -> Option<Expr> {
         Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(expr))) => Some(expr.clone()),
         _ => None,
     };
+    if let (Some(data_type), [_]) = (postgres::called_as(&name), list.args.as_slice()) {
+        return Some(cast(argument(0)?, data_type));
+    }
     match (name.as_str(), list.args.len()) {
         ("mod", 2) => {
             let mut expr = Expr::BinaryOp {

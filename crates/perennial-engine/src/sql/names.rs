@@ -7,10 +7,11 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, ArrayElemTypeDef, DataType, ExactNumberInfo, Expr, Ident, Query, Select, SelectItem, SetExpr,
-    TimezoneInfo, TrimWhereField, Value,
+    TimezoneInfo, TrimWhereField,
 };
 
 use crate::functions::together;
+use crate::sql::subquery::function;
 
 /// Separates a name from the number that tells it from others of the same name. No identifier that a user can
 /// type holds this character.
@@ -131,20 +132,16 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         Expr::Subquery(query) => subquery_name(query).map(|name| (name, true)),
         Expr::Interval(_) => Some(("interval".to_owned(), false)),
         Expr::TypedString(typed) => type_name(&typed.data_type).map(|name| (name, false)),
-        Expr::Value(value) => match value.value {
-            Value::Boolean(_) => Some(("bool".to_owned(), false)),
-            _ => None,
-        },
         _ => None,
     }
 }
 
 /// The field that a composite value is asked for at last.
 fn field(access_chain: &[AccessExpr]) -> Option<&Ident> {
-    match access_chain.last() {
-        Some(AccessExpr::Dot(Expr::Identifier(name))) => Some(name),
+    access_chain.iter().rev().find_map(|access| match access {
+        AccessExpr::Dot(Expr::Identifier(name)) => Some(name),
         _ => None,
-    }
+    })
 }
 
 /// A scalar subquery is called as its only column.
@@ -167,6 +164,15 @@ pub(crate) fn folded(ident: &Ident) -> String {
     } else {
         ident.value.to_lowercase()
     }
+}
+
+/// `CURRENT_SCHEMA` and `CURRENT_ROLE` are functions that stand without brackets, as `CURRENT_USER` does, which the parser
+/// knows.
+pub(super) fn without_brackets(name: &Ident) -> Option<Expr> {
+    let called = ["current_schema", "current_role"]
+        .into_iter()
+        .find(|known| name.quote_style.is_none() && name.value.eq_ignore_ascii_case(known))?;
+    Some(Expr::Function(function(called, Vec::new())))
 }
 
 /// The internal name of a type, as in pg_type.
@@ -258,7 +264,7 @@ mod tests {
             ),
             (
                 "select true, date '2020-01-01', interval '1 day', array[1]",
-                vec!["bool", "date", "interval", "array"],
+                vec!["?column?", "date", "interval", "array"],
             ),
             (
                 "select (select max(x) from t), exists (select 1)",

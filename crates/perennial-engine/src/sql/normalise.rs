@@ -23,7 +23,7 @@ use crate::sql::calls::{self, Sort};
 use crate::sql::floats;
 use crate::sql::from;
 use crate::sql::literals::{self, Reading};
-use crate::sql::names::{folded, name_columns};
+use crate::sql::names::{folded, name_columns, without_brackets};
 use crate::sql::offset;
 use crate::sql::partitions;
 use crate::sql::postgres;
@@ -33,12 +33,15 @@ use crate::sql::tableoid;
 use crate::sql::types::Types;
 use crate::sql::using::{self, Names};
 use crate::sql::whole_row;
+use crate::sql::windows;
 
 /// The names of a function's parameters in order, and how many of them must be given.
 pub(crate) type ParametersOf<'a> = dyn Fn(&str) -> Option<(Vec<String>, usize)> + 'a;
 
 /// What the rules have to know.
 pub(crate) struct Context<'a> {
+    /// The text that places of errors are of.
+    pub(crate) text: &'a str,
     /// What table functions go by: calendar, present moment, stages.
     pub(crate) config: Option<&'a Config>,
     /// What a function of this name is, if there is one.
@@ -86,6 +89,9 @@ impl VisitorMut for Rules<'_> {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
+        if let Err(error) = windows::in_order(query) {
+            return ControlFlow::Break(error);
+        }
         if self.context.reading.is_some() {
             postgres::typed_in_values(&mut query.body);
             literals::in_values(&mut query.body);
@@ -112,16 +118,22 @@ impl VisitorMut for Rules<'_> {
         if using::unconditional(&select.from) {
             return ControlFlow::Break(unconditional());
         }
+        if let Err(error) = calls::in_where(select, self.context.functions, self.context.text) {
+            return ControlFlow::Break(error);
+        }
         name_columns(select);
         if self.context.reading.is_some() {
             literals::in_select(select);
         }
-        if let Err(error) = partitions::in_select_list(select).and_then(|()| sets::in_select_list(select)) {
+        let written = windows::in_select(select)
+            .and_then(|()| partitions::in_select_list(select))
+            .and_then(|()| sets::in_select_list(select));
+        if let Err(error) = written {
             return ControlFlow::Break(error);
         }
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } = item {
-                values_of_exists(expr, &|name| self.aggregate(name));
+                subquery::values_of_exists(expr, &|name| self.aggregate(name));
             }
         }
         ControlFlow::Continue(())
@@ -204,6 +216,11 @@ impl VisitorMut for Rules<'_> {
                 }
             }
             Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
+            Expr::Identifier(ident) => {
+                if let Some(called) = without_brackets(ident) {
+                    *expr = called;
+                }
+            }
             Expr::Function(function) => match subquery::array(function, &|name| self.aggregate(name)) {
                 Some(array) => *expr = array,
                 None => {
@@ -289,33 +306,6 @@ fn named_twice(select: &Select) -> Option<String> {
         }
     }
     None
-}
-
-/// EXISTS in a select list is a value; in WHERE it stays, as the planner makes a semi-join of it.
-fn values_of_exists(expr: &mut Expr, aggregates: &dyn Fn(&str) -> bool) {
-    struct Values<'a>(&'a dyn Fn(&str) -> bool, usize);
-    impl VisitorMut for Values<'_> {
-        type Break = ();
-        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.1 += 1;
-            ControlFlow::Continue(())
-        }
-        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
-            self.1 -= 1;
-            ControlFlow::Continue(())
-        }
-        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
-            if let Expr::Exists { subquery, negated } = expr
-                && self.1 == 0
-                && let Some(value) = subquery::exists(subquery, *negated, self.0)
-            {
-                *expr = value;
-            }
-            ControlFlow::Continue(())
-        }
-    }
-    // The visitor never breaks.
-    let _: ControlFlow<()> = expr.visit(&mut Values(aggregates, 0));
 }
 
 /// `perennial.public.orders` is `public.orders`: there is one database.

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::sql::brackets::{doubled, nesting, parts};
 use crate::sql::depth::{balance, within_bounds};
 use crate::sql::dialect::Bounded;
-use crate::sql::fetch::{null_tests, written_out};
+use crate::sql::fetch::{fetch_first, force_quote, null_tests, written_out};
+use crate::sql::modes::deferrable;
 use crate::sql::precedence::distinct_from;
 use crate::sql::slip::remedy;
 
@@ -37,21 +38,46 @@ const DEEP_STACK: usize = 512 << 20;
 
 /// One statement of a request: its text and its tree. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Parsed(Arc<(String, Statement)>);
+pub struct Parsed(Arc<Source>);
+
+#[derive(Debug)]
+struct Source {
+    text: String,
+    /// What it was sent in, with the statements before and behind it.
+    submitted: Arc<str>,
+    statement: Statement,
+    /// What the statement says of its transaction.
+    deferrable: Option<bool>,
+}
 
 impl Parsed {
     /// The statement's own text.
     pub fn text(&self) -> &str {
-        &self.0.0
+        &self.0.text
+    }
+
+    /// The whole text that it was sent in.
+    pub(crate) fn submitted(&self) -> &str {
+        &self.0.submitted
     }
 
     pub(crate) fn statement(&self) -> &Statement {
-        &self.0.1
+        &self.0.statement
+    }
+
+    /// Whether a statement that opens a transaction or sets its modes makes it `DEFERRABLE` or `NOT DEFERRABLE`.
+    pub(crate) fn deferrable(&self) -> Option<bool> {
+        self.0.deferrable
     }
 
     /// A statement that stands inside of this one; places are those of the whole text.
     pub(crate) fn inner(&self, statement: Statement) -> Self {
-        Self(Arc::new((self.text().to_owned(), statement)))
+        Self(Arc::new(Source {
+            text: self.text().to_owned(),
+            submitted: Arc::clone(&self.0.submitted),
+            statement,
+            deferrable: None,
+        }))
     }
 }
 
@@ -84,8 +110,9 @@ pub(crate) fn parse(sql: &str) -> Result<Vec<Parsed>> {
             .with_position(position(sql, error.location))
         })?;
     let mut statements = Vec::new();
+    let submitted: Arc<str> = Arc::from(sql);
     for segment in split(tokens) {
-        statements.push(parse_one(sql, segment)?);
+        statements.push(parse_one(&submitted, segment)?);
     }
     Ok(statements)
 }
@@ -112,43 +139,6 @@ fn unterminated(message: &str, rest: &str) -> String {
     format!("unterminated {what} at or near \"{rest}\"")
 }
 
-/// Where a name stands, if it stands once: 1-based characters.
-pub(crate) fn position_of_name(sql: &str, name: &str) -> Option<usize> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
-        .tokenize_with_location()
-        .ok()?;
-    let mut places = tokens.iter().filter(|token| match &token.token {
-        Token::Word(word) if word.quote_style.is_some() => word.value == name,
-        Token::Word(word) => word.value.eq_ignore_ascii_case(name),
-        _ => false,
-    });
-    match (places.next(), places.next()) {
-        (Some(place), None) => Some(position(sql, place.span.start)),
-        _ => None,
-    }
-}
-
-/// Where an operator stands: the first behind a place, or the only one. 1-based characters.
-pub(crate) fn position_of_operator(sql: &str, symbol: &str, behind: Option<Location>) -> Option<usize> {
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
-        .tokenize_with_location()
-        .ok()?;
-    let mut places = tokens
-        .iter()
-        .map(|token| (token.span.start, &token.token))
-        .filter(|(_, token)| token.to_string().eq_ignore_ascii_case(symbol))
-        .map(|(start, _)| start);
-    match behind {
-        Some(behind) => places
-            .find(|start| (start.line, start.column) >= (behind.line, behind.column))
-            .map(|start| position(sql, start)),
-        None => match (places.next(), places.next()) {
-            (Some(place), None) => Some(position(sql, place)),
-            _ => None,
-        },
-    }
-}
-
 /// The tokens between semicolons, without segments of only white space and comments.
 fn split(tokens: Vec<TokenWithSpan>) -> Vec<Vec<TokenWithSpan>> {
     let mut segments = vec![Vec::new()];
@@ -167,7 +157,7 @@ fn split(tokens: Vec<TokenWithSpan>) -> Vec<Vec<TokenWithSpan>> {
     segments
 }
 
-fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
+fn parse_one(sql: &Arc<str>, mut tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
     let significant = |token: &&TokenWithSpan| !matches!(token.token, Token::Whitespace(_) | Token::EOF);
     let start = tokens
         .iter()
@@ -185,6 +175,7 @@ fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
         return Err(too_complex());
     }
     // What few tokens make is not deep.
+    let deferrable = deferrable(&mut tokens);
     let statement = if tokens.len() < DEEP_TOKENS {
         tree(sql, end, tokens)?
     } else if tokens.len() > MAX_TOKENS {
@@ -192,7 +183,12 @@ fn parse_one(sql: &str, tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
     } else {
         stacker::grow(DEEP_STACK, || tree(sql, end, tokens))?
     };
-    Ok(Parsed(Arc::new((text, statement))))
+    Ok(Parsed(Arc::new(Source {
+        text,
+        submitted: Arc::clone(sql),
+        statement,
+        deferrable,
+    })))
 }
 
 /// The tree of one statement, which ends at a byte of the text. One that is too deep is also taken apart here, where the stack is large enough for it.
@@ -210,7 +206,7 @@ fn tree(sql: &str, end: usize, mut tokens: Vec<TokenWithSpan>) -> Result<Stateme
             }
         }
     };
-    let tokens = null_tests(written_out(tokens));
+    let tokens = force_quote(fetch_first(null_tests(written_out(tokens))));
     let (tree, tokens) = read(sql, end, &dialect, tokens, Parser::parse_statement);
     let mut statement = match tree {
         Ok(statement) => statement,

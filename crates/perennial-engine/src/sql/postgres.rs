@@ -3,8 +3,9 @@
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, Expr, Function, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, ObjectName, SetExpr, UnaryOperator, Value, ValueWithSpan,
+    ArrayElemTypeDef, BinaryOperator, CastKind, CharacterLength, DataType, DateTimeField, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, SetExpr, TimezoneInfo, UnaryOperator,
+    Value, ValueWithSpan,
 };
 
 use crate::functions::postgres::{json_build, like, similar, timezone, zoned};
@@ -62,7 +63,12 @@ pub(crate) fn operator(expr: &Expr) -> Option<Expr> {
     }
 }
 
-/// In a list of VALUES a constant is of the type that Arrow lacks which another row says of the column.
+fn quoted(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(value.value, Value::SingleQuotedString(_)))
+}
+
+/// In a list of VALUES a constant is of the type which another row says of the column, where the planner does not see to it:
+/// of those that Arrow lacks, of bytes and arrays.
 pub(crate) fn typed_in_values(body: &mut SetExpr) {
     let SetExpr::Values(values) = body else { return };
     let width = values.rows.first().map_or(0, |row| row.content.len());
@@ -70,8 +76,14 @@ pub(crate) fn typed_in_values(body: &mut SetExpr) {
         let mut cells = values.rows.iter().filter_map(|row| row.content.get(column));
         let named = |cell: &Expr| match cell {
             Expr::Cast { data_type, .. } => {
-                let field = Types.plan_type_field(data_type).ok()??;
-                named_type(&field).map(|_| data_type.clone())
+                let field = Types.plan_type_field(data_type).ok().flatten();
+                let named = field.is_some_and(|field| named_type(&field).is_some());
+                let taken = named || matches!(data_type, DataType::Bytea | DataType::Array(_));
+                taken.then(|| data_type.clone())
+            }
+            Expr::Array(array) if array.elem.first().is_some_and(quoted) => {
+                let item = ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None);
+                Some(DataType::Array(item))
             }
             _ => None,
         };
@@ -83,7 +95,7 @@ pub(crate) fn typed_in_values(body: &mut SetExpr) {
             .iter_mut()
             .filter_map(|row| row.content.get_mut(column))
         {
-            if matches!(cell, Expr::Value(_)) {
+            if quoted(cell) {
                 *cell = Expr::Cast {
                     kind: CastKind::Cast,
                     expr: Box::new(cell.clone()),
@@ -161,6 +173,54 @@ pub(crate) fn escape(pattern: &mut Box<Expr>, character: &mut Option<ValueWithSp
     {
         **pattern = call_with(like::NAME, [pattern.as_ref().clone(), Expr::Value(given)]);
     }
+}
+
+/// The type whose name is that of a function of one argument, which casts to it, as `date(now())`. What the grammar reads
+/// as a type, such as `timestamp(3)`, is none.
+pub(super) fn called_as(name: &str) -> Option<DataType> {
+    Some(match name {
+        "bool" => DataType::Boolean,
+        "bytea" => DataType::Bytea,
+        "date" => DataType::Date,
+        "float4" => DataType::Real,
+        "float8" => DataType::DoublePrecision,
+        "int2" => DataType::SmallInt(None),
+        "int4" => DataType::Integer(None),
+        "int8" => DataType::BigInt(None),
+        "json" => DataType::JSON,
+        "jsonb" => DataType::JSONB,
+        "regclass" => DataType::Regclass,
+        "text" => DataType::Text,
+        "timestamptz" => DataType::Timestamp(None, TimezoneInfo::Tz),
+        "uuid" => DataType::Uuid,
+        "bpchar" | "name" | "oid" | "regtype" => {
+            let name = vec![Ident::new(name)];
+            DataType::Custom(ObjectName::from(name), Vec::new())
+        }
+        _ => return None,
+    })
+}
+
+/// `x::interval(2)` as `x::interval` and the digits that its seconds keep.
+pub(super) fn interval_digits(inner: &Expr, data_type: &DataType) -> Option<(Expr, Expr)> {
+    let DataType::Interval {
+        fields,
+        precision: Some(digits),
+    } = data_type
+    else {
+        return None;
+    };
+    let whole = Expr::Cast {
+        kind: CastKind::Cast,
+        expr: Box::new(inner.clone()),
+        data_type: DataType::Interval {
+            fields: fields.clone(),
+            precision: None,
+        },
+        array: false,
+        format: None,
+    };
+    Some((whole, Expr::value(Value::Number(digits.to_string(), false))))
 }
 
 /// `extract` is numeric.

@@ -3,11 +3,13 @@
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArgumentList, FunctionArguments, GroupByExpr, Ident, LimitClause, ObjectName, OrderBy,
-    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Value, Visit, Visitor,
+    OrderByExpr, OrderByKind, Query, Select, SelectItem, SetExpr, Statement, TableFactor, Value, Visit,
+    VisitMut, Visitor, VisitorMut,
 };
 use std::ops::ControlFlow;
 
 use crate::functions::{or_empty, single_value};
+use crate::sql::parse::parse;
 
 /// `(SELECT x FROM t WHERE …)` becomes `(SELECT perennial_single_value(x) FROM t WHERE …)`: the same by the
 /// definition of a scalar subquery. `(SELECT x FROM t WHERE … ORDER BY y LIMIT 1)` becomes
@@ -86,6 +88,33 @@ fn first_of_rows(query: &mut Query, aggregates: &dyn Fn(&str) -> bool) -> bool {
     true
 }
 
+/// EXISTS in a select list is a value; in WHERE it stays, as the planner makes a semi-join of it.
+pub(crate) fn values_of_exists(expr: &mut Expr, aggregates: &dyn Fn(&str) -> bool) {
+    struct Values<'a>(&'a dyn Fn(&str) -> bool, usize);
+    impl VisitorMut for Values<'_> {
+        type Break = ();
+        fn pre_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.1 += 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_query(&mut self, _: &mut Query) -> ControlFlow<()> {
+            self.1 -= 1;
+            ControlFlow::Continue(())
+        }
+        fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+            if let Expr::Exists { subquery, negated } = expr
+                && self.1 == 0
+                && let Some(value) = exists(subquery, *negated, self.0)
+            {
+                *expr = value;
+            }
+            ControlFlow::Continue(())
+        }
+    }
+    // The visitor never breaks.
+    let _: ControlFlow<()> = expr.visit(&mut Values(aggregates, 0));
+}
+
 /// `EXISTS (SELECT …)` as a value becomes `(SELECT count(*) FROM …) > 0`.
 pub(crate) fn exists(query: &Query, negated: bool, aggregates: &dyn Fn(&str) -> bool) -> Option<Expr> {
     let plain = query.limit_clause.is_none() && query.fetch.is_none();
@@ -129,12 +158,12 @@ pub(crate) fn array(called: &Function, aggregates: &dyn Fn(&str) -> bool) -> Opt
     let plain = query.limit_clause.is_none() && query.fetch.is_none();
     let mut gathered = query.as_ref().clone();
     let order = gathered.order_by.take();
-    let SetExpr::Select(select) = gathered.body.as_mut() else {
-        return None;
+    let select = match gathered.body.as_mut() {
+        SetExpr::Select(select) if plain && one_row_each(select, aggregates) => select,
+        // An order inside of a query in FROM is none outside.
+        _ if order.is_none() => return of_all_rows(query),
+        _ => return None,
     };
-    if !plain || !one_row_each(select, aggregates) {
-        return None;
-    }
     let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
         select.projection.as_mut_slice()
     else {
@@ -160,6 +189,24 @@ pub(crate) fn array(called: &Function, aggregates: &dyn Fn(&str) -> bool) -> Opt
     }
     *item = call(or_empty::NAME, Expr::Function(gather));
     Some(Expr::Subquery(Box::new(gathered)))
+}
+
+/// An array of the rows of any query, in whatever order they come.
+fn of_all_rows(query: &Query) -> Option<Expr> {
+    const AROUND: &str =
+        "SELECT perennial_or_empty(array_agg(gathered.item)) FROM (SELECT 1) AS gathered (item)";
+    let parsed = parse(AROUND).ok()?;
+    let Statement::Query(mut around) = parsed.first()?.statement().clone() else {
+        return None;
+    };
+    let SetExpr::Select(select) = around.body.as_mut() else {
+        return None;
+    };
+    let factor = &mut select.from.first_mut()?.relation;
+    if let TableFactor::Derived { subquery, .. } = factor {
+        *subquery = Box::new(query.clone());
+    }
+    Some(Expr::Subquery(around))
 }
 
 /// Whether every row of the tables gives a row: no grouping, no aggregate, something to read from.
@@ -209,6 +256,11 @@ fn aggregate_in(expr: &Expr, aggregates: &dyn Fn(&str) -> bool) -> bool {
 
 pub(crate) fn call(name: &str, argument: Expr) -> Expr {
     Expr::Function(function(name, vec![argument]))
+}
+
+/// A call of a function.
+pub(crate) fn call_of(name: &str, arguments: Vec<Expr>) -> Expr {
+    Expr::Function(function(name, arguments))
 }
 
 pub(crate) fn function(name: &str, arguments: Vec<Expr>) -> Function {

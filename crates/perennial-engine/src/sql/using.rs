@@ -98,7 +98,13 @@ fn merge_select(select: &mut Select, order: Option<&mut OrderBy>, names: &Names,
             None => return,
         }
     }
-    let wanted: Vec<_> = scopes.iter().flat_map(|scope| &scope.merged).cloned().collect();
+    // A name that is another column's too is left as it is: the planner tells that it is ambiguous.
+    let alone = |name: &str| {
+        let all = scopes.iter().flat_map(|scope| &scope.columns);
+        all.filter(|(known, _)| known == name).count() == 1
+    };
+    let merged = scopes.iter().flat_map(|scope| &scope.merged);
+    let wanted: Vec<_> = merged.filter(|(name, _)| alone(name)).cloned().collect();
     for (item, scope) in select.from.iter_mut().zip(&mut scopes) {
         for (join, condition) in item.joins.iter_mut().zip(scope.conditions.drain(..)) {
             if let (Some(condition), Some(constraint)) = (condition, constraint_mut(&mut join.join_operator))

@@ -9,6 +9,8 @@ pub(crate) const OWNER: i64 = 10;
 pub(crate) const PG_CATALOG_OID: i64 = 11;
 /// The schema `public`.
 pub(crate) const PUBLIC_OID: i64 = 2200;
+/// The role that owns the schema `public`, whoever owns the database.
+pub(crate) const DATABASE_OWNER: (i64, &str) = (6171, "pg_database_owner");
 /// The schema `information_schema` as the release in the list of relations numbers it.
 pub(crate) const INFORMATION_SCHEMA_OID: i64 = 13_207;
 /// The pseudo-type of an argument that can be anything.

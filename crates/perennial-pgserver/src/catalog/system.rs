@@ -3,6 +3,7 @@
 mod classes;
 mod cluster;
 mod information_schema;
+mod own;
 mod standard_columns;
 mod statistics;
 
@@ -10,7 +11,7 @@ use std::collections::HashMap;
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
-use perennial_engine::description::{SettingState, SystemRelation};
+use perennial_engine::description::{OwnRows, SystemRelation};
 
 use super::model::Model;
 use super::shape::{Fill, PG_CATALOG, SHAPES, Shape};
@@ -18,7 +19,7 @@ use super::shape::{Fill, PG_CATALOG, SHAPES, Shape};
 pub(crate) use self::classes::{index_definition, view_definition};
 
 /// Every system relation with its rows. One that describes what Perennial does not have (triggers, replication,
-/// text search) is empty, and so is that of the settings, which each session has of its own. `now`, in microseconds since 1970, decides where summer time is in force.
+/// text search) is empty, and so are those of what each session has of its own. `now`, in microseconds since 1970, decides where summer time is in force.
 pub(crate) fn relations(model: &Model, now: i64) -> Result<Vec<SystemRelation>, ArrowError> {
     let mut system = System {
         batches: HashMap::with_capacity(SHAPES.len()),
@@ -31,14 +32,17 @@ pub(crate) fn relations(model: &Model, now: i64) -> Result<Vec<SystemRelation>, 
     SHAPES.iter().map(|shape| system.take(shape)).collect()
 }
 
-/// `pg_settings` of a session.
-pub(crate) fn settings(settings: &[SettingState]) -> Result<SystemRelation, ArrowError> {
-    let (schema, name) = (PG_CATALOG, cluster::PG_SETTINGS);
+/// A relation of what a session has of its own.
+pub(crate) fn own(rows: &OwnRows) -> Result<SystemRelation, ArrowError> {
     let mut system = System {
         batches: HashMap::with_capacity(1),
     };
-    cluster::fill_settings(settings, &mut system)?;
-    system.take(Shape::of(schema, name).ok_or_else(|| unknown(schema, name, ""))?)
+    let name = match rows {
+        OwnRows::Settings(settings) => own::fill_settings(settings, &mut system)?,
+        OwnRows::Cursors(cursors) => own::fill_cursors(cursors, &mut system)?,
+        OwnRows::Statements(statements) => own::fill_statements(statements, &mut system)?,
+    };
+    system.take(Shape::of(PG_CATALOG, name).ok_or_else(|| unknown(PG_CATALOG, name, ""))?)
 }
 
 /// The relations that are filled so far, by schema and name.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
 use datafusion::common::ScalarValue;
+use perennial_engine::session::Listed;
 use perennial_engine::{Outcome, Prepared, TransactionState};
 use pgwire::api::Type;
 
@@ -23,6 +24,8 @@ pub(super) struct Statement {
     prepared: Option<Prepared>,
     /// The types of the parameters as the client is told.
     parameters: Vec<Type>,
+    /// Keeps one with a name in `pg_prepared_statements`.
+    _listed: Option<Listed>,
 }
 
 /// A statement with its parameters.
@@ -35,6 +38,8 @@ pub(super) struct Portal {
 enum State {
     /// Has not run.
     Ready(Vec<ScalarValue>),
+    /// The session has it among its cursors, where SQL finds it, too.
+    Cursor,
     /// Has rows left.
     Suspended(Box<Running>),
     /// Gave all its rows: it gives none any more.
@@ -69,6 +74,7 @@ impl Connection {
             [] => Statement {
                 prepared: None,
                 parameters: Vec::new(),
+                _listed: None,
             },
             [parsed] => {
                 let fields: Vec<_> = declared
@@ -86,9 +92,15 @@ impl Connection {
                     Some(Some((pg_type, _))) => pg_type.clone(),
                     _ => types::pg_type(inferred),
                 });
+                let parameters: Vec<Type> = parameters.collect();
+                let listed = (!name.is_empty()).then(|| {
+                    let told = parameters.iter().map(Type::oid).collect();
+                    self.session.list_statement(&name, &prepared, Some(told))
+                });
                 Statement {
-                    parameters: parameters.collect(),
+                    parameters,
                     prepared: Some(prepared),
+                    _listed: listed,
                 }
             }
             _ => return Err(Error::MultipleCommands),
@@ -109,6 +121,7 @@ impl Connection {
         let Some(Statement {
             prepared,
             parameters: wire,
+            ..
         }) = self.statements.get(&statement)
         else {
             return Err(Error::UndefinedStatement { name: statement });
@@ -145,14 +158,10 @@ impl Connection {
         if let Some(output) = prepared.as_ref().and_then(columns) {
             expand(&result_formats, output.fields().len())?;
         }
-        let portal = Portal {
-            prepared: prepared.clone(),
-            formats: result_formats,
-            state: State::Ready(values),
-        };
+        let prepared = prepared.clone();
         if name.is_empty() {
             self.portals.remove("");
-        } else if self.portals.contains_key(&name) {
+        } else if self.has_portal(&name) {
             return Err(Error::DuplicatePortal { name });
         } else if self.portals.len() >= LIMIT {
             return Err(Error::TooMany {
@@ -160,9 +169,32 @@ impl Connection {
                 limit: LIMIT,
             });
         }
+        let state = match &prepared {
+            Some(query)
+                if !name.is_empty()
+                    && query.is_query()
+                    && self.session.transaction() == TransactionState::Open =>
+            {
+                self.session.open_portal(&name, query, values)?;
+                State::Cursor
+            }
+            _ => State::Ready(values),
+        };
+        let portal = Portal {
+            prepared,
+            formats: result_formats,
+            state,
+        };
         self.portals.insert(name, portal);
         backend::bare(&mut self.transport.output, b'2');
         Ok(())
+    }
+
+    /// Whether there is a portal or a cursor of this name. What SQL has closed is none any more.
+    fn has_portal(&self, name: &str) -> bool {
+        let portal = self.portals.get(name);
+        let kept = portal.is_some_and(|portal| !matches!(portal.state, State::Cursor));
+        kept || self.session.cursor(name).is_some()
     }
 
     pub(super) fn describe(&mut self, target: Target, name: &str) -> Result<()> {
@@ -226,10 +258,14 @@ impl Connection {
                 backend::bare(&mut self.transport.output, b'I');
                 State::Ready(values)
             }
-            (State::Suspended(_), _) if before == TransactionState::Failed => {
+            (State::Suspended(_) | State::Cursor, _) if before == TransactionState::Failed => {
                 return Err(Error::FailedTransaction);
             }
             (State::Suspended(running), _) => self.resume(running, most).await?,
+            (State::Cursor, _) => {
+                self.continue_cursor(name, &formats, most).await?;
+                State::Cursor
+            }
             (State::Exhausted(tag), _) => {
                 backend::command_complete(&mut self.transport.output, &tag);
                 State::Exhausted(tag)
@@ -288,6 +324,24 @@ impl Connection {
         }
     }
 
+    /// Sends the next rows of a portal that is a cursor.
+    async fn continue_cursor(&mut self, name: &str, formats: &[Format], most: usize) -> Result<()> {
+        if self.session.cursor(name).is_none() {
+            return Err(Error::UndefinedPortal {
+                name: name.to_owned(),
+            });
+        }
+        let canceller = &self.canceller;
+        let asking = self.session.portion(name, most);
+        let rows = self
+            .transport
+            .attend(asking, |error| stop(canceller, error))
+            .await??;
+        let formats = expand(formats, rows.schema().fields().len())?;
+        let mut running = Running::new(&self.session, rows.of_portal(), &formats);
+        self.send(&mut running, most).await.map(drop)
+    }
+
     async fn resume(&mut self, mut running: Box<Running>, most: usize) -> Result<State> {
         let finished = self.send(&mut running, most).await?;
         Ok(if finished {
@@ -300,7 +354,10 @@ impl Connection {
     pub(super) fn close(&mut self, target: Target, name: &str) {
         match target {
             Target::Statement => drop(self.statements.remove(name)),
-            Target::Portal => drop(self.portals.remove(name)),
+            Target::Portal => {
+                self.portals.remove(name);
+                self.session.close_cursor(name);
+            }
         }
         backend::bare(&mut self.transport.output, b'3');
     }

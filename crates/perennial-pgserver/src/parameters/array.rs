@@ -44,7 +44,8 @@ pub(super) fn from_text(
     read: impl Fn(&str) -> Result<ScalarValue>,
 ) -> Result<ScalarValue> {
     let inner = concrete(inner, item);
-    let malformed = || Error::invalid_text(&format!("{}[]", types::sql_name(item)), text);
+    let malformed = |detail: &str| Error::malformed_array(text, detail);
+    let opening = || malformed("Array value must start with \"{\" or dimension information.");
     let mut reader = Reader {
         text: text.trim(),
         read: &read,
@@ -52,11 +53,19 @@ pub(super) fn from_text(
     };
     // `[0:2]={…}` says where the subscripts begin, which Arrow does not keep.
     if reader.text.starts_with('[') {
-        reader.text = reader.text.split_once('=').ok_or_else(malformed)?.1;
+        reader.text = reader.text.split_once('=').ok_or_else(opening)?.1;
     }
-    let node = reader.list(1)?.ok_or_else(malformed)?;
+    if !reader.text.starts_with('{') {
+        return Err(opening());
+    }
+    let Some(node) = reader.list(1)? else {
+        return Err(match reader.text.chars().next() {
+            None => malformed("Unexpected end of input."),
+            Some(unexpected) => malformed(&format!("Unexpected \"{unexpected}\" character.")),
+        });
+    };
     if !reader.text.trim().is_empty() {
-        return Err(malformed());
+        return Err(malformed("Junk after closing right brace."));
     }
     build(node, &inner)
 }
@@ -113,6 +122,7 @@ impl<F: Fn(&str) -> Result<ScalarValue>> Reader<'_, F> {
         let mut escaped = false;
         let end = loop {
             let Some((at, character)) = characters.next() else {
+                self.text = "";
                 return Ok(None);
             };
             match character {

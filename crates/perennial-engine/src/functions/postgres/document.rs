@@ -45,6 +45,12 @@ pub(super) fn read(text: &str) -> Result<Node<'_>> {
         .ok_or_else(|| raised(ErrorClass::InvalidText, "invalid input syntax for type json"))
 }
 
+/// A text as `json` keeps it, or as `jsonb` does where `binary`.
+pub(crate) fn stored(text: &str, binary: bool) -> Result<String> {
+    let node = read(text)?;
+    Ok(if binary { node.jsonb() } else { text.to_owned() })
+}
+
 /// None wherever the text is no JSON.
 struct Reader<'a> {
     text: &'a str,

@@ -21,6 +21,9 @@ const DAY: i64 = 86_400_000_000;
 
 const KEY: &str = "perennial_interval_key";
 
+/// The name of the function that rounds the seconds of an interval to a number of digits.
+pub(crate) const DIGITS: &str = "perennial_interval_digits";
+
 fn interval(_: &[DataType]) -> DataType {
     DataType::Interval(IntervalUnit::MonthDayNano)
 }
@@ -79,6 +82,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         MULTIPLIED,
         DIVIDED,
         DIFFERENCE,
+        Function::new(DIGITS, &[form(&[Interval, Int], rounded)], interval),
         Function::new(
             "age",
             &[form(&[Wall, Wall], age), form(&[Instant, Instant], age)],
@@ -139,6 +143,21 @@ fn key(call: &Call<'_>) -> Result<ArrayRef> {
         days.saturating_mul(DAY).saturating_add(value.nanoseconds / 1000)
     });
     Ok(Arc::new(keys))
+}
+
+/// Seconds of so many digits; what lies between two is rounded away from zero.
+fn rounded(call: &Call<'_>) -> Result<ArrayRef> {
+    let [column, digits] = call.columns.as_slice() else {
+        return Err(beyond());
+    };
+    let digits = digits.as_primitive::<Int32Type>();
+    let digits = if digits.is_empty() { 6 } else { digits.value(0) };
+    let unit = 10_i64.pow(9 - u32::try_from(digits.clamp(0, 6)).unwrap_or(6));
+    let answers: IntervalMonthDayNanoArray = intervals(column)?.unary(|value| IntervalMonthDayNano {
+        nanoseconds: (value.nanoseconds + value.nanoseconds.signum() * (unit / 2)) / unit * unit,
+        ..value
+    });
+    Ok(Arc::new(answers))
 }
 
 fn each(call: &Call<'_>, of: fn(IntervalMonthDayNano) -> IntervalMonthDayNano) -> Result<ArrayRef> {

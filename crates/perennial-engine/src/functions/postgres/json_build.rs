@@ -154,14 +154,7 @@ fn value(call: &Call<'_>) -> Result<ArrayRef> {
 
 fn read(call: &Call<'_>) -> Result<ArrayRef> {
     call.texts(|row| match call.text(0, row) {
-        Some(text) => {
-            let node = document::read(text)?;
-            Ok(Some(if call.gives_jsonb() {
-                node.jsonb()
-            } else {
-                text.to_owned()
-            }))
-        }
+        Some(text) => document::stored(text, call.gives_jsonb()).map(Some),
         None => Ok(None),
     })
 }

@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, IntervalMonthDayNanoArray};
-use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Int32Array, IntervalMonthDayNanoArray,
+};
+use arrow::datatypes::{
+    DataType, Date32Type, Int32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
+};
+use chrono::NaiveDate;
 use datafusion::common::Result;
 use datafusion::logical_expr::ScalarUDF;
 use perennial_base::ErrorClass;
@@ -15,7 +20,7 @@ const DAY: i64 = 86_400_000_000_000;
 const MONTH: i64 = 30;
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    use Taken::{Any, Date, Instant, Interval, Wall};
+    use Taken::{Any, Date, Instant, Int, Interval, Wall};
     const INTERVAL: fn(&[DataType]) -> DataType = |_| DataType::Interval(IntervalUnit::MonthDayNano);
     const NULLS: &[Form] = &[Form {
         takes: &[Any, Any],
@@ -37,6 +42,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::new("num_nulls", NULLS, |_| DataType::Int32),
         Function::new("num_nonnulls", VALUES, |_| DataType::Int32),
         Function::new("isfinite", FINITE, |_| DataType::Boolean),
+        Function::new("make_date", &[form(&[Int, Int, Int], made)], |_| DataType::Date32),
         Function::new(
             "justify_days",
             &[form(&[Interval], |call| justified(call, days))],
@@ -84,6 +90,30 @@ fn finite(call: &Call<'_>) -> Result<ArrayRef> {
             .map(|_| true)
     };
     Ok(Arc::new((0..call.rows).map(valid).collect::<BooleanArray>()))
+}
+
+/// The day of a year, a month and a day.
+fn made(call: &Call<'_>) -> Result<ArrayRef> {
+    let part = |place: usize, row: usize| {
+        let column = call.columns.get(place).filter(|column| column.is_valid(row))?;
+        Some(column.as_primitive::<Int32Type>().value(row))
+    };
+    let day = |row| {
+        let (Some(year), Some(month), Some(day)) = (part(0, row), part(1, row), part(2, row)) else {
+            return Ok(None);
+        };
+        // Before the first year there is the first before Christ.
+        let counted = if year < 0 { year + 1 } else { year };
+        let parts = u32::try_from(month).ok().zip(u32::try_from(day).ok());
+        let date = parts.and_then(|(month, day)| NaiveDate::from_ymd_opt(counted, month, day));
+        let date = date.filter(|_| year != 0).ok_or_else(|| {
+            let message = format!("date field value out of range: {year}-{month:02}-{day:02}");
+            raised(ErrorClass::DatetimeOverflow, message)
+        })?;
+        Ok(Some(Date32Type::from_naive_date(date)))
+    };
+    let days = (0..call.rows).map(day).collect::<Result<Date32Array>>()?;
+    Ok(Arc::new(days))
 }
 
 /// Months, days and nanoseconds.

@@ -152,6 +152,12 @@ pub(super) const SETTINGS: &[Setting] = &[
         "Nothing is created, so that nothing has it",
     ),
     setting(
+        "default_transaction_deferrable",
+        "off",
+        Domain::Bool,
+        "Whether new transactions are deferrable; accepted for clients that set it",
+    ),
+    setting(
         "default_transaction_isolation",
         "repeatable read",
         Domain::Words(ISOLATION),

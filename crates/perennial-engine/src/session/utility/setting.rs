@@ -17,7 +17,7 @@ use crate::session::{NoticeKind, Outcome, Session, TransactionState, unsupported
 use super::{done, folded};
 
 impl Session {
-    pub(super) fn set(&self, set: &Set) -> Result<Outcome> {
+    pub(super) fn set(&self, set: &Set, deferrable: Option<bool>) -> Result<Outcome> {
         match set {
             Set::SingleAssignment {
                 scope,
@@ -34,7 +34,9 @@ impl Session {
             Set::SetNames { charset_name, .. } => {
                 self.assign("client_encoding", &charset_name.value, false)?;
             }
-            Set::SetTransaction { modes, session, .. } => self.transaction_modes(modes, *session)?,
+            Set::SetTransaction { modes, session, .. } => {
+                self.transaction_modes(modes, deferrable, *session)?;
+            }
             Set::SetRole { role_name: None, .. } => {}
             Set::SetRole {
                 role_name: Some(name),
@@ -74,7 +76,23 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn transaction_modes(&self, modes: &[TransactionMode], session: bool) -> Result<()> {
+    pub(super) fn transaction_modes(
+        &self,
+        modes: &[TransactionMode],
+        deferrable: Option<bool>,
+        session: bool,
+    ) -> Result<()> {
+        let set = |name: &str, value: &str| {
+            let name = match session {
+                true => format!("default_{name}"),
+                false => name.to_owned(),
+            };
+            let local = !session && self.transaction() != TransactionState::Idle;
+            self.shared.settings.lock().set(&name, value, local)
+        };
+        if let Some(deferrable) = deferrable {
+            set("transaction_deferrable", if deferrable { "on" } else { "off" })?;
+        }
         for mode in modes {
             match mode {
                 // Every transaction reads one snapshot, which is stronger than what was asked for.
@@ -87,13 +105,7 @@ impl Session {
                         }
                         TransactionIsolationLevel::Serializable => "serializable",
                     };
-                    let name = if session {
-                        "default_transaction_isolation"
-                    } else {
-                        "transaction_isolation"
-                    };
-                    let local = !session && self.transaction() != TransactionState::Idle;
-                    self.shared.settings.lock().set(name, text, local)?;
+                    set("transaction_isolation", text)?;
                 }
                 TransactionMode::AccessMode(_) => {}
             }

@@ -9,7 +9,8 @@ use perennial_engine::description::{
 
 use super::{Attribute, Class, Key, Model, Namespace, OWNER_NAME, Procedure, Role, Target};
 use crate::catalog::builtin::{
-    ANY, BuiltinType, INFORMATION_SCHEMA_OID, OWNER, PG_CATALOG_OID, PUBLIC_OID, RECORD, type_named,
+    ANY, BuiltinType, DATABASE_OWNER, INFORMATION_SCHEMA_OID, OWNER, PG_CATALOG_OID, PUBLIC_OID, RECORD,
+    type_named,
 };
 use crate::catalog::functions;
 use crate::catalog::oid::{Key as Name, Kind, Oids};
@@ -344,10 +345,12 @@ fn user_class(
     taken: &HashSet<&str>,
     oids: &Oids,
 ) -> Class {
+    let view = relation.kind == RelationKind::View;
     let columns = relation.columns.iter().map(|column| Attribute {
         name: column.name.clone(),
         column_type: ColumnType::of(&column.data_type),
-        not_null: !column.nullable,
+        // As in Postgres nothing is known of the columns of a view.
+        not_null: !column.nullable && !view,
         comment: column.comment.clone(),
     });
     let mut row_array_name = format!("_{}", relation.name);
@@ -466,7 +469,13 @@ fn roles(description: &CatalogDescription, oids: &Oids) -> Vec<Role> {
             owner: role.owner,
             login: true,
         });
-    std::iter::once(owner).chain(others).collect()
+    let of_public = Role {
+        oid: DATABASE_OWNER.0,
+        name: DATABASE_OWNER.1.to_owned(),
+        owner: false,
+        login: false,
+    };
+    std::iter::once(owner).chain(others).chain([of_public]).collect()
 }
 
 /// A name that is not taken: the base and the suffix, with the first number that helps. The base is cut so that

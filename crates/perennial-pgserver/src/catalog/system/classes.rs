@@ -16,6 +16,7 @@ const PG_TYPE: i64 = 1247;
 const PG_PROC: i64 = 1255;
 const PG_CLASS: i64 = 1259;
 const PG_CONSTRAINT: i64 = 2606;
+const PG_LANGUAGE: i64 = 2612;
 const PG_NAMESPACE: i64 = 2615;
 const PG_REWRITE: i64 = 2618;
 
@@ -353,6 +354,13 @@ pub(crate) fn view_definition(class: &Class) -> Cow<'_, str> {
     }
 }
 
+/// The languages of functions, and what PostgreSQL says of them.
+const LANGUAGES: [(i64, &str); 3] = [
+    (12, "built-in functions"),
+    (13, "dynamically-loaded C functions"),
+    (14, "SQL-language functions"),
+];
+
 /// A comment on an object: catalog, object, column and text.
 type Comment<'m> = (i64, i64, i64, &'m str);
 
@@ -361,6 +369,7 @@ fn fill_comments(model: &Model, system: &mut System) -> Result<(), ArrowError> {
         .namespaces
         .iter()
         .map(|it| (PG_NAMESPACE, it.oid, 0, it.comment.as_str()));
+    let languages = LANGUAGES.map(|(oid, text)| (PG_LANGUAGE, oid, 0, text));
     let procedures = model
         .procedures
         .iter()
@@ -372,6 +381,7 @@ fn fill_comments(model: &Model, system: &mut System) -> Result<(), ArrowError> {
     };
     let classes = model.classes.iter().flat_map(of_class);
     let comments: Vec<Comment<'_>> = namespaces
+        .chain(languages)
         .chain(procedures)
         .chain(classes)
         .filter(|(.., text)| !text.is_empty())

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use arrow::error::ArrowError;
 use chrono::{DateTime, Offset, TimeZone};
 use chrono_tz::{OffsetComponents, OffsetName, TZ_VARIANTS};
-use perennial_engine::description::{DATABASE, SettingState};
+use perennial_engine::description::DATABASE;
 
 use super::System;
-use crate::catalog::builtin::{ANY, OWNER};
+use crate::catalog::builtin::{ANY, DATABASE_OWNER, OWNER, PUBLIC_OID};
 use crate::catalog::cell::Cell;
 use crate::catalog::model::{Model, Procedure, Role};
 use crate::catalog::shape::PG_CATALOG;
@@ -19,9 +19,6 @@ const UTF8: i64 = 6;
 const TABLESPACE: i64 = 1663;
 /// The language `internal`.
 const INTERNAL: i64 = 12;
-
-/// The relation of a session's settings.
-pub(super) const PG_SETTINGS: &str = "pg_settings";
 
 pub(super) fn fill(model: &Model, now: i64, system: &mut System) -> Result<(), ArrowError> {
     fill_namespaces(model, system)?;
@@ -39,7 +36,12 @@ fn fill_namespaces(model: &Model, system: &mut System) -> Result<(), ArrowError>
         &[
             ("oid", |namespace| Cell::Int(namespace.oid)),
             ("nspname", |namespace| Cell::text(&namespace.name)),
-            ("nspowner", |_| Cell::Int(OWNER)),
+            ("nspowner", |namespace| {
+                Cell::Int(match namespace.oid {
+                    PUBLIC_OID => DATABASE_OWNER.0,
+                    _ => OWNER,
+                })
+            }),
         ],
     )
 }
@@ -181,45 +183,6 @@ fn fill_roles(model: &Model, system: &mut System) -> Result<(), ArrowError> {
             ("passwd", |_| Cell::text("********")),
         ],
     )
-}
-
-/// The settings of a session.
-pub(super) fn fill_settings(settings: &[SettingState], system: &mut System) -> Result<(), ArrowError> {
-    let mut settings: Vec<&SettingState> = settings.iter().collect();
-    settings.sort_by_key(|setting| setting.description.name.to_lowercase());
-    system.fill(
-        PG_CATALOG,
-        PG_SETTINGS,
-        &settings,
-        &[
-            ("name", |setting| Cell::text(&setting.description.name)),
-            ("setting", |setting| Cell::text(&setting.value)),
-            ("unit", |setting| Cell::maybe(setting.description.unit.as_deref())),
-            ("category", |_| Cell::text("Client Connection Defaults")),
-            ("short_desc", |setting| {
-                Cell::text(&setting.description.description)
-            }),
-            ("context", |_| Cell::text("user")),
-            ("vartype", |setting| {
-                Cell::text(variable_type(&setting.description.default))
-            }),
-            ("source", |setting| Cell::text(setting.source)),
-            ("boot_val", |setting| Cell::text(&setting.description.default)),
-            ("reset_val", |setting| Cell::text(&setting.reset)),
-            ("pending_restart", |_| Cell::Bool(false)),
-        ],
-    )
-}
-
-/// What a setting takes, told from its default.
-fn variable_type(default: &str) -> &'static str {
-    if ["on", "off"].contains(&default) {
-        "bool"
-    } else if default.parse::<i64>().is_ok() {
-        "integer"
-    } else {
-        "string"
-    }
 }
 
 /// A time zone at an instant: name, abbreviation, microseconds ahead of UTC, and whether summer time is in force.

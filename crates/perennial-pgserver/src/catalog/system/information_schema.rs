@@ -7,6 +7,7 @@ use perennial_engine::description::DATABASE;
 use super::System;
 use super::classes::view_definition;
 use crate::catalog::builtin;
+use crate::catalog::builtin::{DATABASE_OWNER, PUBLIC_OID};
 use crate::catalog::cell::Cell;
 use crate::catalog::model::{Class, Key, Model, OWNER_NAME};
 use crate::catalog::shape::INFORMATION_SCHEMA;
@@ -33,7 +34,12 @@ fn fill_schemata(model: &Model, system: &mut System) -> Result<(), ArrowError> {
         &[
             ("catalog_name", catalog),
             ("schema_name", |namespace| Cell::text(&namespace.name)),
-            ("schema_owner", |_| Cell::text(OWNER_NAME)),
+            ("schema_owner", |namespace| {
+                Cell::text(match namespace.oid {
+                    PUBLIC_OID => DATABASE_OWNER.1,
+                    _ => OWNER_NAME,
+                })
+            }),
         ],
     )?;
     system.fill(
