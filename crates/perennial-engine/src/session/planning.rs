@@ -291,9 +291,8 @@ async fn with_types(
     if !name.is_some_and(|name| told_of(&mut again, name)) {
         return error;
     }
-    let told = match parameters::plan(state, again, declared, source.text()).await {
-        Err(told) => told,
-        Ok(_) => return error,
+    let Err(told) = parameters::plan(state, again, declared, source.text()).await else {
+        return error;
     };
     match (told.class(), error.hint()) {
         (ErrorClass::UndefinedFunction, Some(hint)) => told.with_hint(hint),

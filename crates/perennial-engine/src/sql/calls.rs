@@ -4,8 +4,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments, Query, Select, Visit,
-    Visitor,
+    DuplicateTreatment, Expr, Function, FunctionArgumentClause, FunctionArguments, Query, Select, Statement,
+    Visit, Visitor,
 };
 use datafusion::sql::sqlparser::tokenizer::Location;
 use perennial_base::ErrorClass;
@@ -93,6 +93,32 @@ pub(crate) fn check(function: &Function, sort: Sort) -> Result<()> {
         return Err(Error::from_user(&FunctionError::Distinct { function: name }));
     }
     Ok(())
+}
+
+/// Whether a statement calls a function of a name.
+pub(crate) fn calls(statement: &Statement, name: &str) -> bool {
+    struct Called<'a>(&'a str);
+    impl Visitor for Called<'_> {
+        type Break = ();
+        fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+            match expr {
+                Expr::Function(function)
+                    if function
+                        .name
+                        .0
+                        .last()
+                        .and_then(|part| part.as_ident())
+                        .map(folded)
+                        .as_deref()
+                        == Some(self.0) =>
+                {
+                    ControlFlow::Break(())
+                }
+                _ => ControlFlow::Continue(()),
+            }
+        }
+    }
+    statement.visit(&mut Called(name)).is_break()
 }
 
 /// Refuses aggregates in WHERE, which is asked of rows before there are groups.

@@ -62,6 +62,7 @@ pub(crate) fn normalise(statement: &mut Statement, context: &Context<'_>) -> Res
     let mut rules = Rules {
         context,
         names: Names::default(),
+        sets: calls::calls(statement, "set_config"),
     };
     match statement.visit(&mut rules) {
         ControlFlow::Continue(()) => Ok(()),
@@ -77,6 +78,8 @@ fn unconditional() -> Error {
 struct Rules<'a> {
     context: &'a Context<'a>,
     names: Names,
+    /// Whether the statement changes settings while it runs.
+    sets: bool,
 }
 
 impl Rules<'_> {
@@ -225,6 +228,9 @@ impl VisitorMut for Rules<'_> {
                 Some(array) => *expr = array,
                 None => {
                     function_name(function);
+                    if self.sets {
+                        postgres::settings_of_then(function);
+                    }
                     postgres::untyped(function);
                     whole_row::row(function);
                     skipped_arguments(function, self.context.parameters);

@@ -143,6 +143,13 @@ pub(crate) fn json_aggregate(called: &Function) -> Option<Expr> {
     Some(call_with(behind, [Expr::Function(joined)]))
 }
 
+/// `current_setting` beside `set_config` is asked when it stands for, and not when the statement is planned.
+pub(crate) fn settings_of_then(function: &mut Function) {
+    if function.name.to_string().eq_ignore_ascii_case("current_setting") {
+        function.name = ObjectName::from(vec![Ident::new("perennial_current_setting")]);
+    }
+}
+
 /// `pg_typeof('x')` is asked of a constant that has no type yet, as NULL has none, and a small whole number is an integer.
 pub(crate) fn untyped(function: &mut Function) {
     if let FunctionArguments::List(list) = &mut function.args
@@ -214,7 +221,7 @@ pub(super) fn interval_digits(inner: &Expr, data_type: &DataType) -> Option<(Exp
         kind: CastKind::Cast,
         expr: Box::new(inner.clone()),
         data_type: DataType::Interval {
-            fields: fields.clone(),
+            fields: *fields,
             precision: None,
         },
         array: false,

@@ -134,11 +134,12 @@ fn references_lead_somewhere() {
         ("pg_cast", "castfunc", "pg_proc"),
         ("pg_cast", "castsource", "pg_type"),
         ("pg_database", "datdba", "pg_roles"),
+        ("pg_namespace", "nspowner", "pg_roles"),
         ("pg_database", "dattablespace", "pg_tablespace"),
     ] {
         relations.check_reference(relation, column, to, "oid");
     }
-    let described: HashSet<i64> = ["pg_class", "pg_namespace", "pg_proc"]
+    let described: HashSet<i64> = ["pg_class", "pg_namespace", "pg_proc", "pg_language"]
         .iter()
         .flat_map(|it| relations.ints(it, "oid"))
         .collect();

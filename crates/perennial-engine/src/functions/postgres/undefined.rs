@@ -76,6 +76,6 @@ fn called(field: &Field) -> String {
     match field.metadata().get(PG_TYPE) {
         Some(name) => name.clone(),
         None if field.data_type().is_null() => "unknown".to_owned(),
-        None => type_name(field.data_type()).to_string(),
+        None => type_name(field.data_type()),
     }
 }

@@ -204,7 +204,7 @@ impl Push<'_> {
             .map(|bound| Column::new(Some(all.as_str()), bound.name.clone()))
             .collect();
         let answers = plan.schema().columns().into_iter().map(Expr::Column);
-        let answers = LogicalPlanBuilder::from(plan.clone())
+        let answers = LogicalPlanBuilder::from(plan)
             .project(answers.chain([lit(true).alias(FOUND)]))?
             .build()?;
         let joined = LogicalPlanBuilder::from(self.domain.clone())

@@ -35,6 +35,14 @@ pub(super) const FUNCTIONS: &[SystemFunction] = &[
         "text",
         current_setting,
     ),
+    // The same beside set_config.
+    SystemFunction::reads(
+        "perennial_current_setting",
+        &[&[Kind::Text], &[Kind::Text, Kind::Bool]],
+        "text",
+        current_setting,
+    )
+    .acts(),
     SystemFunction::reads(
         "set_config",
         &[&[Kind::Text, Kind::Text, Kind::Bool]],
