@@ -95,7 +95,7 @@ pub(crate) fn typed_in_values(body: &mut SetExpr) {
             .iter_mut()
             .filter_map(|row| row.content.get_mut(column))
         {
-            if quoted(cell) {
+            if quoted(cell) || matches!(cell, Expr::Value(value) if value.value == Value::Null) {
                 *cell = Expr::Cast {
                     kind: CastKind::Cast,
                     expr: Box::new(cell.clone()),
