@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, Result};
-use datafusion::logical_expr::expr::{Exists, InSubquery};
+use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Projection, Subquery,
@@ -325,16 +325,30 @@ fn moved(subquery: Subquery, values: &[(&Column, &Column)]) -> Result<Subquery> 
     })
 }
 
-/// The columns of the outside that a plan asks for, and subqueries in its expressions.
+/// The columns of the outside that a plan asks for, and subqueries in its expressions that do not find them in it.
 pub(super) fn outer_references(plan: &LogicalPlan) -> Result<Vec<Column>> {
     let mut columns = Vec::new();
-    plan.apply_with_subqueries(|node| {
+    plan.apply(|node| {
+        let inputs = node.inputs();
+        let own = |column: &Column| inputs.iter().any(|input| input.schema().has_column(column));
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                if let Expr::OuterReferenceColumn(_, column) = expr
-                    && !columns.contains(column)
-                {
-                    columns.push(column.clone());
+                let asked = match expr {
+                    Expr::OuterReferenceColumn(_, column) => vec![column.clone()],
+                    Expr::ScalarSubquery(subquery)
+                    | Expr::Exists(Exists { subquery, .. })
+                    | Expr::InSubquery(InSubquery { subquery, .. })
+                    | Expr::SetComparison(SetComparison { subquery, .. }) => {
+                        let mut asked = outer_references(&subquery.subquery)?;
+                        asked.retain(|column| !own(column));
+                        asked
+                    }
+                    _ => Vec::new(),
+                };
+                for column in asked {
+                    if !columns.contains(&column) {
+                        columns.push(column);
+                    }
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
