@@ -89,13 +89,19 @@ pub(crate) fn beside(left: Expr, right: Expr, schema: &dyn ExprSchema) -> (Expr,
 
 /// The field of an expression of a type that Arrow lacks, and whose values are more than their text.
 fn more_than_text(expr: &Expr, schema: &dyn ExprSchema) -> Option<FieldRef> {
-    let (_, field) = expr.to_field(schema).ok()?;
+    let field = named_field(expr, schema)?;
     let name = named_type(&field)?;
     let text = TEXTS.contains(&name) || name.starts_with("json");
-    // What a plain cast gives is said to be of the type that it has left.
-    let fits = stored(name).is_some_and(|stored| stored.data_type() == field.data_type())
-        || matches!(field.data_type(), DataType::FixedSizeBinary(_));
-    (!text && fits).then(|| typed_field(&field))?
+    (!text && stored(name).is_some()).then_some(field)
+}
+
+/// The field of an expression of a named type. What a plain cast gives is said to be of the type that it has left.
+fn named_field(expr: &Expr, schema: &dyn ExprSchema) -> Option<FieldRef> {
+    match expr {
+        Expr::Alias(alias) if alias.metadata.is_none() => named_field(&alias.expr, schema),
+        Expr::Cast(Cast { field, .. }) => typed_field(field),
+        expr => typed_field(&expr.to_field(schema).ok()?.1),
+    }
 }
 
 /// The field of a value of a named type, without its name.
@@ -296,10 +302,29 @@ impl AnalyzerRule for NamedTypes {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        let plan = self.expressions(plan)?;
+        let gathered = all_gathered(plan)?;
+        match gathered.transformed {
+            true => self.expressions(gathered.data),
+            false => Ok(gathered.data),
+        }
+    }
+}
+
+impl NamedTypes {
+    fn expressions(&self, plan: LogicalPlan) -> Result<LogicalPlan> {
+        let mut changed = false;
         let plan = each_expression(plan, |expr, schema, place| {
-            expr.transform_up(|expr| self.rewritten(expr, schema, place))
+            let rewritten = expr.transform_up(|expr| self.rewritten(expr, schema, place))?;
+            changed |= rewritten.transformed;
+            Ok(rewritten)
         })?;
-        all_gathered(plan)
+        if !changed {
+            return Ok(plan);
+        }
+        // The types of columns go up to where they are told.
+        let plan = plan.transform_up_with_subqueries(|plan| plan.recompute_schema().map(Transformed::yes))?;
+        Ok(plan.data)
     }
 }
 
@@ -340,11 +365,10 @@ fn is_untyped(expr: &Expr) -> bool {
 fn common<'e>(parts: impl Iterator<Item = &'e Expr>, schema: &dyn ExprSchema) -> Option<FieldRef> {
     let mut known: Option<FieldRef> = None;
     for part in parts {
-        let (_, field) = part.to_field(schema).ok()?;
         if is_text(part) || is_null(part) {
             continue;
         }
-        named_type(&field)?;
+        let field = named_field(part, schema)?;
         match &known {
             Some(known) if named_type(known) != named_type(&field) => return None,
             _ => known = Some(field),
@@ -387,17 +411,16 @@ const ONE_OF: [&str; 9] = [
 ];
 
 /// What aggregates and windows give of values of a type is of that type too, or an array of it.
-fn all_gathered(plan: LogicalPlan) -> Result<LogicalPlan> {
+fn all_gathered(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut changed = false;
-    let plan = plan.transform_up_with_subqueries(|plan| {
+    plan.transform_up_with_subqueries(|plan| {
         let plan = gathered(plan)?;
         changed |= plan.transformed;
         match plan.transformed {
             false if changed => plan.map_data(LogicalPlan::recompute_schema),
             _ => Ok(plan),
         }
-    })?;
-    Ok(plan.data)
+    })
 }
 
 fn gathered(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
@@ -442,8 +465,7 @@ fn gathered_as(expr: &Expr, schema: &DFSchema) -> Option<FieldRef> {
         Expr::WindowFunction(call) => (call.fun.name(), call.params.args.first()?),
         _ => return None,
     };
-    let (_, field) = argument.to_field(schema).ok()?;
-    let of = typed_field(&field)?;
+    let of = named_field(argument, schema)?;
     match name {
         "array_agg" => Some(list_of(&of)),
         name if ONE_OF.contains(&name) => Some(of),
