@@ -204,7 +204,7 @@ fn of_all_rows(query: &Query) -> Option<Expr> {
     };
     let factor = &mut select.from.first_mut()?.relation;
     if let TableFactor::Derived { subquery, .. } = factor {
-        *subquery = Box::new(query.clone());
+        **subquery = query.clone();
     }
     Some(Expr::Subquery(around))
 }
