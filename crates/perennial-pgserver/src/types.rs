@@ -305,7 +305,9 @@ pub(crate) fn data_type(pg_type: &Type) -> Option<DataType> {
 pub(crate) fn field(pg_type: &Type) -> Option<FieldRef> {
     let data_type = data_type(pg_type)?;
     let plain = Field::new("", data_type.clone(), true);
-    if self::pg_type(&plain) == *pg_type {
+    // A text is one, whatever a driver calls it.
+    let text = [Type::VARCHAR, Type::BPCHAR, Type::NAME, Type::CHAR, Type::XML].contains(pg_type);
+    if text || self::pg_type(&plain) == *pg_type {
         return Some(plain.into());
     }
     let name = match element(pg_type) {

@@ -42,6 +42,8 @@ pub(crate) struct Touched {
     groups: BooleanBuffer,
     /// Where rows of these groups are, of the files that have been asked for.
     rows: Arc<Mutex<HashMap<String, Vec<Run>>>>,
+    /// What these groups are some of: where its rows are is asked first, and found out once.
+    of: Option<Arc<Touched>>,
 }
 
 /// Rows of a group that stand together; none is a group where there is none.
@@ -57,27 +59,32 @@ impl Touched {
         Self {
             groups: groups.into(),
             rows: Arc::default(),
+            of: None,
         }
     }
 
     /// Those of these groups that are in a set too.
     pub(crate) fn within(&self, set: &HashSet<u32>) -> Self {
-        let groups =
-            (0..self.groups.len()).map(|group| self.groups.value(group) && set.contains(&(group as u32)));
-        let kept = |runs: &Vec<Run>| {
-            let kept = runs
-                .iter()
-                .filter(|run| run.group.is_none_or(|group| set.contains(&group)));
-            kept.copied().collect()
-        };
-        let rows = self.rows.lock();
-        let rows = rows
-            .iter()
-            .map(|(path, runs)| (path.clone(), kept(runs)))
-            .collect();
+        let groups = 0..self.groups.len();
+        let groups = groups.map(|group| self.groups.value(group) && set.contains(&(group as u32)));
         Self {
             groups: groups.collect(),
-            rows: Arc::new(Mutex::new(rows)),
+            rows: Arc::default(),
+            of: Some(Arc::new(self.clone())),
+        }
+    }
+
+    /// Notes where rows of these groups are among those of the groups that they are part of.
+    fn note_within(&self, path: &str) {
+        let Some(of) = &self.of else { return };
+        let runs = of.rows.lock().get(path).map(|runs| {
+            let runs = runs
+                .iter()
+                .filter(|run| run.group.is_none_or(|group| self.holds(group)));
+            runs.copied().collect()
+        });
+        if let Some(runs) = runs {
+            self.rows.lock().insert(path.to_owned(), runs);
         }
     }
 
@@ -198,7 +205,7 @@ impl Tables {
         self.read(files, columns).try_concat().await
     }
 
-    /// The columns of these names of files, by file and batch.
+    /// The columns of these names of files, in their order.
     pub(crate) fn read(
         &self,
         files: Vec<FileRows>,
@@ -206,12 +213,12 @@ impl Tables {
     ) -> BoxStream<'static, Result<Vec<RecordBatch>>> {
         let reads = files.into_iter().map(|file| {
             let columns = columns_of(&file.schema, columns);
-            self.clone().wanted(columns, file.file, file.rows)
+            ((), columns, file.file, file.rows)
         });
-        self.side_by_side(reads.collect())
+        self.read_for(reads.collect()).map_ok(|((), rows)| rows).boxed()
     }
 
-    /// Reads rows of files, each for a purpose; of many rows a part at a time.
+    /// Reads rows of files, each for a purpose, in their order and of many rows a part at a time.
     pub(crate) fn read_for<For: Copy + Send + 'static>(
         &self,
         reads: Vec<(For, SchemaRef, DataFile, RowSet)>,
@@ -225,22 +232,22 @@ impl Tables {
         self.side_by_side(reads.collect())
     }
 
-    /// What tasks give, in their order. They run side by side on the threads of the engine, also while nobody asks: a few of
-    /// them ahead.
+    /// What tasks give, in their order. They run side by side on the threads of the engine, as many as there are cores, and
+    /// what they give waits for whoever asks: of as many again.
     fn side_by_side<T: Send + 'static>(
         &self,
         tasks: Vec<impl Future<Output = Result<T>> + Send + 'static>,
     ) -> BoxStream<'static, Result<T>> {
         let cpu = self.engine.cpu().clone();
-        let ahead = 2 * std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let (sender, receiver) = mpsc::channel(ahead);
-        let running = cpu.clone();
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let (sender, receiver) = mpsc::channel(cores);
+        let (running, count) = (cpu.clone(), tasks.len());
         let tasks = tasks.into_iter().map(move |task| {
             let cpu = running.clone();
             async move { cpu.spawn(task).await.map_err(|_| stopped())? }
         });
         cpu.spawn(async move {
-            let mut given = stream::iter(tasks).buffered(ahead);
+            let mut given = stream::iter(tasks).buffered(cores);
             while let Some(given) = given.next().await {
                 // Nobody wants the rest.
                 if sender.send(given).await.is_err() {
@@ -248,9 +255,13 @@ impl Tables {
                 }
             }
         });
-        let given = stream::unfold(receiver, |mut receiver| async {
-            let given = receiver.recv().await?;
-            Some((given, receiver))
+        let given = stream::unfold((receiver, count), |(mut receiver, left)| async move {
+            // Less than all would be taken for all.
+            let given = receiver
+                .recv()
+                .await
+                .or((left > 0).then(|| Err(stopped().into())))?;
+            Some((given, (receiver, left.saturating_sub(1))))
         });
         given.boxed()
     }
@@ -259,6 +270,11 @@ impl Tables {
     async fn touched(&self, file: &DataFile, touched: &Touched) -> Result<RowSet> {
         if let Some(known) = touched.known(&file.path) {
             return Ok(known);
+        }
+        if let Some(of) = &touched.of {
+            Box::pin(self.touched(file, of)).await?;
+            touched.note_within(&file.path);
+            return Ok(touched.known(&file.path).unwrap_or_default());
         }
         let columns = Arc::new(Schema::new(vec![group_field()]));
         let mut stream = self.scan(columns, file, None).await?;

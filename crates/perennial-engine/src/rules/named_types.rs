@@ -63,11 +63,48 @@ impl AnalyzerRule for Beside {
                             Transformed::no(binary)
                         }
                     }
+                    Expr::ScalarFunction(mut call) if ALIKE.contains(&call.name()) => {
+                        match call.args.iter().find_map(|part| more_than_text(part, schema)) {
+                            Some(field) => {
+                                call.args = call.args.into_iter().map(|part| read_as(part, &field)).collect();
+                                Transformed::yes(Expr::ScalarFunction(call))
+                            }
+                            None => Transformed::no(Expr::ScalarFunction(call)),
+                        }
+                    }
+                    Expr::Case(case) => in_case(case, schema),
                     other => Transformed::no(other),
                 })
             })
         })
     }
+}
+
+/// Functions whose arguments are of one type, which is theirs.
+const ALIKE: [&str; 4] = ["coalesce", "nullif", "greatest", "least"];
+
+/// What a CASE compares is of one type, and what it gives.
+fn in_case(mut case: Case, schema: &dyn ExprSchema) -> Transformed<Expr> {
+    let compared = case.expr.as_ref().and_then(|expr| more_than_text(expr, schema));
+    let results = case
+        .when_then_expr
+        .iter()
+        .map(|(_, then)| then)
+        .chain(&case.else_expr);
+    let given = results.into_iter().find_map(|then| more_than_text(then, schema));
+    if compared.is_none() && given.is_none() {
+        return Transformed::no(Expr::Case(case));
+    }
+    let read = |expr: Box<Expr>, field: &Option<FieldRef>| match field {
+        Some(field) => Box::new(read_as(*expr, field)),
+        None => expr,
+    };
+    let branches = case.when_then_expr.into_iter();
+    case.when_then_expr = branches
+        .map(|(when, then)| (read(when, &compared), read(then, &given)))
+        .collect();
+    case.else_expr = case.else_expr.map(|otherwise| read(otherwise, &given));
+    Transformed::yes(Expr::Case(case))
 }
 
 /// Both sides of a comparison, and whether a text of one became a value of the other's type.
@@ -91,8 +128,7 @@ pub(crate) fn beside(left: Expr, right: Expr, schema: &dyn ExprSchema) -> (Expr,
 fn more_than_text(expr: &Expr, schema: &dyn ExprSchema) -> Option<FieldRef> {
     let field = named_field(expr, schema)?;
     let name = named_type(&field)?;
-    let text = TEXTS.contains(&name) || name.starts_with("json");
-    (!text && stored(name).is_some()).then_some(field)
+    (!TEXTS.contains(&name) && stored(name).is_some()).then_some(field)
 }
 
 /// The field of an expression of a named type. What a plain cast gives is said to be of the type that it has left.
@@ -180,9 +216,7 @@ impl NamedTypes {
                 let name = common(branches.chain(case.else_expr.as_deref()), schema);
                 Ok(as_common(Expr::Case(Case { ..case }), name, place))
             }
-            Expr::ScalarFunction(call)
-                if ["coalesce", "nullif", "greatest", "least"].contains(&call.name()) =>
-            {
+            Expr::ScalarFunction(call) if ALIKE.contains(&call.name()) => {
                 let name = common(call.args.iter(), schema);
                 Ok(as_common(Expr::ScalarFunction(call), name, place))
             }
@@ -247,6 +281,10 @@ impl NamedTypes {
             },
             "uuid" if named_type(given) == Some(name) => Ok(self.to_plain(inner, given, to.data_type())),
             "uuid" => refused(),
+            _ if name.ends_with("[]") && of_text(from) && !TEXTS.contains(&name.trim_end_matches("[]")) => {
+                let text = self.writer.call(vec![inner]);
+                Ok(Arc::new(self.front.reader(to, self.style)).call(vec![text]))
+            }
             _ if from.is_integer() || name.ends_with("[]") && from.is_list() => {
                 Ok(named(cast(inner, given, to.data_type()), to, place))
             }
@@ -328,6 +366,11 @@ impl NamedTypes {
     }
 }
 
+/// Whether a type is of arrays of text.
+fn of_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::List(item) if item.data_type().is_string())
+}
+
 /// Whether an expression is NULL, of whatever type.
 fn is_null(expr: &Expr) -> bool {
     match expr {
@@ -398,7 +441,8 @@ fn named(expr: Expr, field: &FieldRef, place: Place) -> Expr {
 }
 
 /// Functions that give one of the values that they are asked of.
-const ONE_OF: [&str; 9] = [
+const ONE_OF: [&str; 10] = [
+    "percentile_disc",
     "min",
     "max",
     "first_value",

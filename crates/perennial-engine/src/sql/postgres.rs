@@ -70,24 +70,18 @@ fn quoted(expr: &Expr) -> bool {
 /// In a list of VALUES a constant is of the type which another row says of the column, where the planner does not see to it:
 /// of those that Arrow lacks, of bytes and arrays.
 pub(crate) fn typed_in_values(body: &mut SetExpr) {
-    let SetExpr::Values(values) = body else { return };
+    let values = match body {
+        SetExpr::Values(values) => values,
+        SetExpr::SetOperation { left, right, .. } => {
+            typed_in_values(left);
+            return typed_in_values(right);
+        }
+        _ => return,
+    };
     let width = values.rows.first().map_or(0, |row| row.content.len());
     for column in 0..width {
         let mut cells = values.rows.iter().filter_map(|row| row.content.get(column));
-        let named = |cell: &Expr| match cell {
-            Expr::Cast { data_type, .. } => {
-                let field = Types.plan_type_field(data_type).ok().flatten();
-                let named = field.is_some_and(|field| named_type(&field).is_some());
-                let taken = named || matches!(data_type, DataType::Bytea | DataType::Array(_));
-                taken.then(|| data_type.clone())
-            }
-            Expr::Array(array) if array.elem.first().is_some_and(quoted) => {
-                let item = ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None);
-                Some(DataType::Array(item))
-            }
-            _ => None,
-        };
-        let Some(data_type) = cells.find_map(named) else {
+        let Some((data_type, named)) = cells.find_map(said) else {
             continue;
         };
         for cell in values
@@ -95,7 +89,8 @@ pub(crate) fn typed_in_values(body: &mut SetExpr) {
             .iter_mut()
             .filter_map(|row| row.content.get_mut(column))
         {
-            if quoted(cell) || matches!(cell, Expr::Value(value) if value.value == Value::Null) {
+            // Of a type that Arrow lacks all have to be.
+            if quoted(cell) || named {
                 *cell = Expr::Cast {
                     kind: CastKind::Cast,
                     expr: Box::new(cell.clone()),
@@ -105,6 +100,23 @@ pub(crate) fn typed_in_values(body: &mut SetExpr) {
                 };
             }
         }
+    }
+}
+
+/// The type that a cell of VALUES says of its column, and whether Arrow lacks it.
+fn said(cell: &Expr) -> Option<(DataType, bool)> {
+    match cell {
+        Expr::Cast { data_type, .. } => {
+            let field = Types.plan_type_field(data_type).ok().flatten();
+            let named = field.is_some_and(|field| named_type(&field).is_some());
+            let taken = named || matches!(data_type, DataType::Bytea | DataType::Array(_));
+            taken.then(|| (data_type.clone(), named))
+        }
+        Expr::Array(array) if array.elem.first().is_some_and(quoted) => {
+            let item = ArrayElemTypeDef::SquareBracket(Box::new(DataType::Text), None);
+            Some((DataType::Array(item), false))
+        }
+        _ => None,
     }
 }
 

@@ -105,6 +105,11 @@ impl Committing<'_> {
                 staged.extend(read);
             }
         }
+        if let Some(left) = chosen.next().await {
+            left?;
+            // Rows of a source that is not read would be missing.
+            return too_much("stored rows are left over");
+        }
         staged.sort_by_key(|staged| (staged.kind != Kind::IdentityOverride, staged.source));
         Ok(Some(Touches::Part(Box::new(found))))
     }

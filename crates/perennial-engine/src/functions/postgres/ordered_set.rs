@@ -82,6 +82,11 @@ impl AggregateUDFImpl for OrderedSet {
             (Asked::Continuous, [value, _]) if value.is_numeric() || value.is_null() => {
                 Ok(vec![DataType::Float64, DataType::Float64])
             }
+            // Their order is not that of their parts.
+            (Asked::Discrete | Asked::Mode, [DataType::Interval(_), ..]) => Err(raised(
+                ErrorClass::Unsupported,
+                format!("{} of intervals", self.name()),
+            )),
             (Asked::Discrete, [value, fraction]) if fraction.is_numeric() || fraction.is_null() => {
                 Ok(vec![value.clone(), DataType::Float64])
             }
@@ -138,6 +143,7 @@ impl AggregateUDFImpl for OrderedSet {
                 .first()
                 .map_or(DataType::Null, |field| field.data_type().clone()),
             values: Vec::new(),
+            bytes: 0,
         }))
     }
 }
@@ -150,6 +156,8 @@ struct Values {
     descending: bool,
     data_type: DataType,
     values: Vec<ArrayRef>,
+    /// The memory that they take.
+    bytes: usize,
 }
 
 impl Values {
@@ -158,9 +166,18 @@ impl Values {
             0 => Arc::clone(values),
             _ => filter(values, &is_not_null(values)?)?,
         };
-        if !present.is_empty() {
-            self.values.push(present);
+        if present.is_empty() {
+            return Ok(());
         }
+        // What is given may be a few rows of a large batch. Pieces are put together with such that are no longer.
+        let none = new_empty_array(present.data_type());
+        let mut piece = concat(&[&present, &none])?;
+        while let Some(last) = self.values.pop_if(|last| last.len() <= piece.len()) {
+            self.bytes -= last.get_array_memory_size();
+            piece = concat(&[&last, &piece])?;
+        }
+        self.bytes += piece.get_array_memory_size();
+        self.values.push(piece);
         Ok(())
     }
 
@@ -213,10 +230,13 @@ impl Accumulator for Values {
             Asked::Continuous => {
                 let values = sorted.as_primitive::<Float64Type>();
                 let place = fraction * (count - 1) as f64;
-                let (low, high) = (
+                let (low, high): (f64, f64) = (
                     values.value(place.floor() as usize),
                     values.value(place.ceil() as usize),
                 );
+                if place.floor() == place.ceil() {
+                    return Ok(ScalarValue::Float64(Some(low)));
+                }
                 Ok(ScalarValue::Float64(Some(
                     low + (place - place.floor()) * (high - low),
                 )))
@@ -235,11 +255,6 @@ impl Accumulator for Values {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self)
-            + self
-                .values
-                .iter()
-                .map(|values| values.get_array_memory_size())
-                .sum::<usize>()
+        size_of_val(self) + self.bytes
     }
 }
