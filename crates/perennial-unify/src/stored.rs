@@ -43,7 +43,7 @@ pub(crate) struct Touched {
     /// Where rows of these groups are, of the files that have been asked for.
     rows: Arc<Mutex<HashMap<String, Vec<Run>>>>,
     /// What these groups are some of: where its rows are is asked first, and found out once.
-    of: Option<Arc<Touched>>,
+    of: Option<Arc<Self>>,
 }
 
 /// Rows of a group that stand together; none is a group where there is none.
