@@ -41,6 +41,10 @@ fn main() -> Result<()> {
         let folder = demo.folder.with_file_name(format!("increment-{size}"));
         let late = hold_back(&demo, &folder)?;
         let unify = |arguments: &[&str]| {
+            // What was written before is on the disk, so that no run shares the machine with its writing.
+            if !Command::new("sync").status()?.success() {
+                return Err("the disk cannot be synchronised".into());
+            }
             let mut unify = Command::new(&program);
             unify
                 .arg("unify")
