@@ -27,6 +27,14 @@ pub enum ErrorClass {
     AmbiguousColumn,
     /// A name that is taken.
     DuplicateObject,
+    /// A relation's name that is taken.
+    DuplicateTable,
+    /// A column that stands twice where it may stand once.
+    DuplicateColumn,
+    /// A definition that contradicts itself.
+    InvalidDefinition,
+    /// Something that others need.
+    Dependents,
     /// A column outside of GROUP BY and of every aggregate.
     Grouping,
     /// Types that do not go together.
@@ -69,6 +77,10 @@ pub enum ErrorClass {
     Cardinality,
     /// Data that breaks a rule of the function that reads it.
     DataError,
+    /// A text that is too long for its column.
+    TooLong,
+    /// A NULL where there may be none.
+    NotNull,
     /// Something that is not served, and may be one day.
     Unsupported,
     /// A write to what can only be read.
@@ -127,7 +139,7 @@ pub enum ErrorClass {
 
 impl ErrorClass {
     /// Every class, for tests that must not forget one.
-    pub const ALL: [Self; 56] = [
+    pub const ALL: [Self; 62] = [
         Self::Syntax,
         Self::UndefinedTable,
         Self::UndefinedDatabase,
@@ -136,6 +148,10 @@ impl ErrorClass {
         Self::UndefinedObject,
         Self::AmbiguousColumn,
         Self::DuplicateObject,
+        Self::DuplicateTable,
+        Self::DuplicateColumn,
+        Self::InvalidDefinition,
+        Self::Dependents,
         Self::Grouping,
         Self::TypeMismatch,
         Self::CannotCoerce,
@@ -157,6 +173,8 @@ impl ErrorClass {
         Self::DivisionByZero,
         Self::Cardinality,
         Self::DataError,
+        Self::TooLong,
+        Self::NotNull,
         Self::Unsupported,
         Self::ReadOnly,
         Self::PermissionDenied,

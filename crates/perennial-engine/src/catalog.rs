@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, CatalogProviderList, SchemaProvider, TableProvider};
 use datafusion::common::Result;
@@ -11,6 +12,7 @@ use datafusion::sql::sqlparser::ast::ObjectName;
 use futures::FutureExt;
 
 use crate::description::DATABASE;
+use crate::session::temporary::ALIAS;
 use crate::sql::names::folded;
 
 /// The hidden schema in which names without a schema are looked for. No user can type this name.
@@ -26,6 +28,11 @@ impl Relations {
     /// Adds a relation.
     pub fn insert(&mut self, name: impl Into<String>, table: Arc<dyn TableProvider>) {
         self.tables.insert(name.into(), table);
+    }
+
+    /// The relations' names and columns.
+    pub(crate) fn schemas(&self) -> impl Iterator<Item = (&String, SchemaRef)> {
+        self.tables.iter().map(|(name, table)| (name, table.schema()))
     }
 
     /// The relation of a name.
@@ -57,11 +64,12 @@ pub(crate) struct SessionCatalog {
 }
 
 impl SessionCatalog {
-    /// `pg_catalog` is searched first unless the path names it, as in Postgres.
+    /// What the session has of its own is searched first, and then `pg_catalog`, unless the path names them, as in Postgres.
     pub(crate) fn new(schemas: Arc<BTreeMap<String, Arc<Relations>>>, path: &[String]) -> Self {
-        let implicit = (!path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
-        let searched = implicit
+        let named = |name: &str| path.iter().any(|schema| schema == name);
+        let searched = [ALIAS, "pg_catalog"]
             .into_iter()
+            .filter(|implicit| !named(implicit))
             .chain(path.iter().map(String::as_str))
             .filter_map(|name| schemas.get(name).cloned())
             .collect();

@@ -31,6 +31,8 @@ pub struct CatalogDescription {
 pub struct SchemaDescription {
     /// Its name.
     pub name: String,
+    /// Whether it is gone with the session.
+    pub temporary: bool,
     /// What it holds, in a sentence.
     pub comment: String,
     /// Its relations, by name.
@@ -76,6 +78,8 @@ pub struct ColumnDescription {
     pub name: String,
     /// Its type as the engine has it.
     pub data_type: DataType,
+    /// The name in `pg_type` of a type that Arrow lacks.
+    pub named_type: Option<String>,
     /// Whether it can be null.
     pub nullable: bool,
     /// What it says, with its unit.

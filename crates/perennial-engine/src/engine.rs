@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::{SessionState, SessionStateBuilder};
@@ -39,6 +40,8 @@ pub use releases::LeaseGuard;
 
 /// The part of the memory that is kept for decoded pages of look-ups: one in so many bytes.
 const PAGES_SHARE: usize = 16;
+/// The part of the memory that temporary tables of all sessions can have: one in so many bytes.
+const TEMPORARY_SHARE: usize = 4;
 /// The part of its share of a statement's memory that a sort sets aside to merge what it has spilled.
 const MERGING: usize = 8;
 /// Rows of a batch.
@@ -77,6 +80,8 @@ pub struct Engine {
     lanes: Lanes,
     runtime: Arc<RuntimeEnv>,
     pool: Arc<ProcessPool>,
+    /// What temporary tables of all sessions have of it.
+    temporary: Arc<ProcessPool>,
     statement_memory: usize,
     /// Functions and options of every session, without a catalog.
     template: SessionState,
@@ -124,6 +129,7 @@ impl Engine {
         let runs = Arc::<Runs>::default();
         let front = options.front;
         let none = Release::new(&config, &lake, None, &[], &runs, Vec::new(), None, &planner).await?;
+        let pool = ProcessPool::new(memory);
         let engine = Self {
             releases: Releases::new(none),
             config,
@@ -134,7 +140,8 @@ impl Engine {
             front,
             lanes,
             runtime,
-            pool: ProcessPool::new(memory),
+            temporary: ProcessPool::part_of(&pool, memory / TEMPORARY_SHARE),
+            pool,
             statement_memory: statement,
             template,
             functions,
@@ -254,14 +261,28 @@ impl Engine {
         &self.sessions
     }
 
-    /// The runtime environment of one statement, with its own memory budget, and what ends the statement where memory is
-    /// short.
-    pub(crate) fn statement_runtime(&self, limit: Option<u64>) -> Result<(Arc<RuntimeEnv>, Stop)> {
+    /// The memory for what a session keeps in temporary tables: as much as one statement may have, and a part of what all have.
+    pub(crate) fn temporary_pool(&self, limit: Option<u64>) -> Arc<dyn MemoryPool> {
+        Arc::new(StatementPool::new(
+            Arc::clone(&self.temporary),
+            self.statement_limit(limit),
+        ))
+    }
+
+    fn statement_limit(&self, limit: Option<u64>) -> usize {
         let limit = limit.map_or(self.statement_memory, |bytes| {
             usize::try_from(bytes).unwrap_or(usize::MAX)
         });
-        let limit = limit.min(self.statement_memory);
-        let pool = Arc::new(StatementPool::new(Arc::clone(&self.pool), limit));
+        limit.min(self.statement_memory)
+    }
+
+    /// The runtime environment of one statement, with its own memory budget, and what ends the statement where memory is
+    /// short.
+    pub(crate) fn statement_runtime(&self, limit: Option<u64>) -> Result<(Arc<RuntimeEnv>, Stop)> {
+        let pool = Arc::new(StatementPool::new(
+            Arc::clone(&self.pool),
+            self.statement_limit(limit),
+        ));
         let stop = self.statements.add(&pool);
         let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
             .with_memory_pool(pool)

@@ -30,6 +30,8 @@ pub(crate) struct StatementPool {
 pub(crate) struct ProcessPool {
     limit: usize,
     used: AtomicUsize,
+    /// That of which it is a part.
+    whole: Option<Arc<Self>>,
 }
 
 impl ProcessPool {
@@ -37,23 +39,48 @@ impl ProcessPool {
         Arc::new(Self {
             limit,
             used: AtomicUsize::new(0),
+            whole: None,
+        })
+    }
+
+    /// A bound of its own on a part of what all have.
+    pub(crate) fn part_of(whole: &Arc<Self>, limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            used: AtomicUsize::new(0),
+            whole: Some(Arc::clone(whole)),
         })
     }
 
     fn grow(&self, additional: usize) {
         self.used.fetch_add(additional, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.grow(additional);
+        }
     }
 
     fn try_grow(&self, additional: usize) -> bool {
-        self.used
+        let grown = self
+            .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
                 used.checked_add(additional).filter(|sum| *sum <= self.limit)
-            })
-            .is_ok()
+            });
+        if grown.is_err() {
+            return false;
+        }
+        let whole = self.whole.as_ref();
+        let has_room = whole.is_none_or(|whole| whole.try_grow(additional));
+        if !has_room {
+            self.used.fetch_sub(additional, Ordering::Relaxed);
+        }
+        has_room
     }
 
     fn shrink(&self, bytes: usize) {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.shrink(bytes);
+        }
     }
 }
 

@@ -26,7 +26,7 @@ use crate::landed;
 use crate::moving::with_moving;
 use crate::provider::{FileTable, StoredFile, with_views};
 use crate::release::moment::Moment;
-use crate::schema::{schema, timestamp};
+use crate::schema::{named_type, schema, timestamp};
 use crate::system;
 use crate::views::VIEWS;
 
@@ -298,6 +298,7 @@ impl Builder<'_> {
             .map(|field| ColumnDescription {
                 name: field.name().clone(),
                 data_type: field.data_type().clone(),
+                named_type: named_type(field).map(str::to_owned),
                 nullable: field.is_nullable(),
                 comment: match comments.get(field.name().as_str()) {
                     Some(comment) => (*comment).to_owned(),
@@ -349,6 +350,7 @@ impl Builder<'_> {
             .map(|field| ColumnDescription {
                 name: field.name().clone(),
                 data_type: field.data_type().clone(),
+                named_type: named_type(field).map(str::to_owned),
                 nullable: true,
                 comment: landed::comment(source, field.name()),
             })
@@ -378,6 +380,7 @@ impl Builder<'_> {
             .map(|column| ColumnDescription {
                 name: column.name.to_owned(),
                 data_type: crate::schema::data_type(column.column_type),
+                named_type: None,
                 nullable: column.nullable,
                 comment: column.comment.to_owned(),
             })
@@ -421,6 +424,7 @@ impl Builder<'_> {
                 .map(|field| ColumnDescription {
                     name: field.name().clone(),
                     data_type: field.data_type().clone(),
+                    named_type: named_type(field).map(str::to_owned),
                     nullable: field.is_nullable(),
                     comment: told(field.name()).map_or_else(String::new, |(_, what)| (*what).to_owned()),
                 })
@@ -450,6 +454,7 @@ impl Builder<'_> {
                 schema.descriptions.sort_by(|a, b| a.name.cmp(&b.name));
                 SchemaDescription {
                     name: name.clone(),
+                    temporary: false,
                     comment: schema.comment.clone(),
                     relations: std::mem::take(&mut schema.descriptions),
                 }

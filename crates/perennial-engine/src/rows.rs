@@ -263,7 +263,7 @@ const EXACT: CastOptions<'static> = CastOptions {
 };
 
 /// The batch under other names and with nullability as promised.
-fn renamed(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch> {
+pub(crate) fn renamed(schema: &SchemaRef, batch: RecordBatch) -> Result<RecordBatch> {
     if batch.schema_ref() == schema {
         return Ok(batch);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use arrow::datatypes::{FieldRef, SchemaRef};
 use datafusion::common::ScalarValue;
+use datafusion::execution::memory_pool::MemoryPool;
 use datafusion::sql::sqlparser::ast::Statement;
 use parking_lot::Mutex;
 use perennial_base::ErrorClass;
@@ -20,10 +21,11 @@ use crate::rows::Rows;
 use crate::session::cursor::Cursor;
 use crate::session::facts::Facts;
 use crate::session::listed::Lists;
-use crate::session::planning::CachedState;
+use crate::session::planning::{CachedState, Described};
 use crate::session::plans::Planned;
 use crate::session::scroll::Kept;
 use crate::session::settings::{Given, OutputStyle, Settings};
+use crate::session::temporary::Temporary;
 use crate::sql::names::folded;
 use crate::sql::parse::Parsed;
 
@@ -31,6 +33,7 @@ pub(crate) mod copy;
 pub(crate) mod cursor;
 pub(crate) mod facts;
 pub(crate) mod listed;
+pub(crate) mod meant;
 pub(crate) mod parameters;
 pub(crate) mod planning;
 pub(crate) mod plans;
@@ -39,12 +42,14 @@ pub(crate) mod request;
 pub(crate) mod scroll;
 pub mod settings;
 pub(crate) mod shown;
+pub(crate) mod statements;
+pub(crate) mod temporary;
 pub(crate) mod transaction;
 pub(crate) mod utility;
 
 pub use copy::{CopyFormat, CopyOut};
-pub use listed::Listed;
 pub use request::{Canceller, Request};
+pub use statements::Held;
 pub use transaction::TransactionState;
 
 /// Who opens a session, and from where.
@@ -81,6 +86,8 @@ pub enum NoticeKind {
     NoActiveTransaction,
     /// The lake has not been unified.
     NothingYet,
+    /// What was to be made is there already.
+    Exists,
     /// Anything else.
     Notice,
 }
@@ -159,12 +166,16 @@ pub struct Session {
     pub(crate) scrolled: Kept,
     /// Cursors opened so far.
     pub(crate) opened: AtomicU64,
-    /// Prepared statements, each with what lists it.
-    pub(crate) statements: Mutex<HashMap<String, (Prepared, Listed)>>,
+    /// Prepared statements with a name.
+    statements: Mutex<HashMap<String, Held>>,
     canceller: Canceller,
     /// Set by `pg_terminate_backend`.
     terminated: CancellationToken,
     state: Mutex<Option<CachedState>>,
+    /// The memory of the relations of the session's own.
+    temporary_pool: Arc<dyn MemoryPool>,
+    /// What catalogs tell of a release and the relations of the session's own.
+    described: Mutex<Option<Described>>,
     /// The release that `perennial.snapshot` selects.
     chosen: Mutex<Option<Arc<Release>>>,
     /// The same as of the moment that `perennial.as_of` gives.
@@ -178,6 +189,8 @@ pub(crate) struct Shared {
     pub(crate) transaction: Mutex<transaction::Transaction>,
     pub(crate) notices: Mutex<Vec<Notice>>,
     pub(crate) lists: Arc<Lists>,
+    /// The relations of its own.
+    pub(crate) temporary: Mutex<Temporary>,
 }
 
 impl Session {
@@ -214,7 +227,9 @@ impl Session {
             transaction: Mutex::default(),
             notices: Mutex::new(nothing_yet.into_iter().collect()),
             lists: Arc::default(),
+            temporary: Mutex::default(),
         });
+        let temporary_pool = engine.temporary_pool(memory);
         let canceller = Canceller::default();
         let terminated = CancellationToken::new();
         engine
@@ -234,6 +249,8 @@ impl Session {
             canceller,
             terminated,
             state: Mutex::default(),
+            described: Mutex::default(),
+            temporary_pool,
             chosen: Mutex::default(),
             cut: Mutex::default(),
         })
@@ -335,7 +352,7 @@ impl Session {
         let current = match prepared.0.parsed.statement() {
             Statement::Fetch { name, into: None, .. } => self.cursor(&folded(name)),
             Statement::Execute { name, .. } => {
-                let named = self.statement(name.as_ref()).ok();
+                let named = self.statement_named(name.as_ref()).ok();
                 named.and_then(|named| named.output().cloned())
             }
             _ => None,

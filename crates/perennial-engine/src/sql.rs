@@ -1,5 +1,6 @@
 //! Statements as text and as trees: splitting, parsing, and what Postgres' grammar has that the planner lacks.
 
+pub(crate) mod assignment;
 mod brackets;
 pub(crate) mod calls;
 pub(crate) mod depth;

@@ -31,7 +31,8 @@ pub(crate) struct Connection {
     canceller: Canceller,
     /// The server stops: an idle connection ends.
     shutdown: CancellationToken,
-    statements: HashMap<String, Statement>,
+    /// The statement without a name.
+    unnamed: Option<Statement>,
     portals: HashMap<String, Portal>,
     /// What can be stopped: from a message of the extended protocol to the end of an Execute, or to Sync.
     request: Option<Request>,
@@ -57,7 +58,7 @@ impl Connection {
             transport,
             session,
             shutdown,
-            statements: HashMap::new(),
+            unnamed: None,
             portals: HashMap::new(),
             request: None,
             skipping: false,
@@ -231,6 +232,7 @@ impl Connection {
                 NoticeKind::ActiveTransaction => ("WARNING", "25001"),
                 NoticeKind::NoActiveTransaction => ("WARNING", "25P01"),
                 NoticeKind::NothingYet => ("WARNING", "01000"),
+                NoticeKind::Exists => ("NOTICE", "42P07"),
                 _ => ("NOTICE", "00000"),
             };
             backend::notice(&mut self.transport.output, severity, code, &message);
@@ -239,7 +241,7 @@ impl Connection {
 
     /// Runs all statements of a simple query, up to the first error.
     async fn simple(&mut self, sql: &str) -> Result<()> {
-        self.statements.remove("");
+        self.unnamed = None;
         self.portals.remove("");
         let mut reading_request = Some(self.session.request());
         let canceller = &self.canceller;
@@ -303,13 +305,8 @@ impl Connection {
 
     /// Answers a statement without rows.
     fn done(&mut self, tag: &str) {
-        match tag {
-            "DISCARD ALL" => {
-                self.statements.clear();
-                self.portals.clear();
-            }
-            "DEALLOCATE ALL" => self.statements.clear(),
-            _ => {}
+        if tag == "DISCARD ALL" {
+            self.portals.clear();
         }
         self.send_notices();
         backend::command_complete(&mut self.transport.output, tag);

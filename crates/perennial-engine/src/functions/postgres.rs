@@ -33,7 +33,7 @@ mod rowwise;
 pub(crate) mod similar;
 mod small;
 mod sum;
-mod texts;
+pub(crate) mod texts;
 pub(crate) mod timezone;
 pub(crate) mod typed;
 pub(crate) mod undefined;

@@ -25,6 +25,7 @@ use crate::functions::single_value;
 
 mod lateral;
 mod push;
+mod recursive;
 
 /// The column of a group that says whether HAVING let it through.
 const KEPT: &str = "__kept";

@@ -6,6 +6,7 @@ use crate::description::{CatalogDescription, ObjectNames, SessionFacts};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::release::Release;
+use crate::session::temporary::ALIAS;
 use crate::session::{Session, Shared};
 
 /// See the module. It does not keep the engine alive.
@@ -27,7 +28,7 @@ impl Facts {
             pid: session.login.pid,
             shared: Arc::clone(&session.shared),
             engine: Arc::downgrade(&session.engine),
-            catalog: Arc::clone(release.description()),
+            catalog: session.described(release),
         }
     }
 }
@@ -57,7 +58,12 @@ impl SessionFacts for Facts {
 
     fn current_schemas(&self) -> Vec<String> {
         let path = self.shared.settings.lock().search_path();
+        let own = self.catalog.schemas.iter().find(|schema| schema.temporary);
         path.into_iter()
+            .map(|name| match own {
+                Some(own) if name == ALIAS => own.name.clone(),
+                _ => name,
+            })
             .filter(|name| {
                 name == "pg_catalog" || self.catalog.schemas.iter().any(|schema| &schema.name == name)
             })

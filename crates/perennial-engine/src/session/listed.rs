@@ -40,7 +40,7 @@ impl Lists {
 
 /// Keeps a thing listed until it is dropped.
 #[derive(Debug)]
-pub struct Listed {
+pub(crate) struct Listed {
     lists: Arc<Lists>,
     number: u64,
 }
@@ -82,7 +82,7 @@ impl Session {
 
     /// Lists a prepared statement; one of the wire protocol with the identifiers of the types that its client was told for
     /// its parameters.
-    pub fn list_statement(&self, name: &str, prepared: &Prepared, told: Option<Vec<u32>>) -> Listed {
+    pub(crate) fn list_statement(&self, name: &str, prepared: &Prepared, told: Option<Vec<u32>>) -> Listed {
         let statement = StatementState {
             name: name.to_owned(),
             statement: prepared.0.parsed.submitted().to_owned(),

@@ -255,7 +255,7 @@ fn typed(statement: Statement, types: &[Option<FieldRef>]) -> Statement {
 }
 
 /// The SQL spelling of the type of a field.
-fn sql_type_of(field: &Field) -> Option<ast::DataType> {
+pub(crate) fn sql_type_of(field: &Field) -> Option<ast::DataType> {
     let Some(name) = named_type(field) else {
         return sql_type(field.data_type());
     };

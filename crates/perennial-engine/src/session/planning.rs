@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
-use datafusion::catalog::SchemaProvider;
+use datafusion::catalog::TableProvider;
 use datafusion::common::ScalarValue;
 use datafusion::datasource::empty::EmptyTable;
 use datafusion::execution::{SessionState, SessionStateBuilder, TaskContext};
@@ -14,28 +14,29 @@ use datafusion::sql::sqlparser::ast::Statement;
 use futures::FutureExt;
 use parking_lot::Mutex;
 use perennial_base::relation::PUBLIC;
-use perennial_base::{Config, ErrorClass, UserError, nearest};
+use perennial_base::{Config, ErrorClass, UserError};
 
 use crate::catalog::{Relations, SessionCatalog, relation_columns};
+use crate::description::CatalogDescription;
 use crate::engine::{Engine, Lane, session_defaults};
 use crate::error::{Error, Result, StopReason};
 use crate::functions;
 use crate::functions::table::late::write_late;
-use crate::landed::called;
 use crate::release::Release;
 use crate::rows::{Plan, Rows, panicked};
 use crate::rules::casts::Casts;
 use crate::rules::named_types::NamedTypes;
 use crate::session::facts::Facts;
+use crate::session::meant::{elsewhere, meant, not_in_from};
 use crate::session::plans::{Basis, Planned};
 use crate::session::settings::{OutputStyle, Settings};
+use crate::session::temporary::{View, shown as shown_own};
 use crate::session::{Prepared, PreparedStatement, Session, parameters, shown, unsupported, utility};
 use crate::sql::calls::Sort;
 use crate::sql::literals::Reading;
 use crate::sql::names::shown_schema;
 use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::{Parsed, parse};
-use crate::sql::tables::{Known, tables};
 use crate::sql::undefined::told_of;
 
 /// Bytes of a text that is read where it is received.
@@ -48,6 +49,15 @@ pub(super) struct CachedState {
     state: Arc<SessionState>,
 }
 
+/// The description of a release with relations of a session's own.
+#[derive(Debug)]
+pub(super) struct Described {
+    /// Where the release's own description is, which stays there, and which relations of the session's.
+    of: (usize, u64),
+    _release: Arc<CatalogDescription>,
+    description: Arc<CatalogDescription>,
+}
+
 impl Session {
     fn basis(&self, release: &Arc<Release>) -> Basis {
         let settings = self.shared.settings.lock();
@@ -55,6 +65,7 @@ impl Session {
             release: Arc::downgrade(release),
             path: settings.search_path(),
             style: settings.output_style(),
+            temporary: self.shared.temporary.lock().version(),
         }
     }
 
@@ -66,33 +77,105 @@ impl Session {
     }
 
     /// The session state for a release, made anew when what planning depends on has changed.
-    fn state(&self, release: &Arc<Release>, basis: &Basis) -> Result<Arc<SessionState>> {
-        let mut cached = self.state.lock();
-        if let Some(cached) = cached.as_ref().filter(|cached| cached.basis == *basis) {
-            return Ok(Arc::clone(&cached.state));
+    async fn state(&self, release: &Arc<Release>, basis: &Basis) -> Result<Arc<SessionState>> {
+        let known = self
+            .state
+            .lock()
+            .as_ref()
+            .filter(|cached| cached.basis == *basis)
+            .map(|cached| Arc::clone(&cached.state));
+        if let Some(state) = known {
+            return Ok(state);
         }
-        let schemas = match self.engine.front() {
-            Some(front) => shown::with_own(release.schemas(), front, &self.shared)?,
-            None => Arc::clone(release.schemas()),
-        };
-        let catalog = SessionCatalog::new(schemas, &basis.path);
-        let functions = match self.engine.front() {
-            Some(front) => front.functions(Arc::new(Facts::new(self, release))),
-            None => Vec::new(),
-        };
+        let temporary = self.temporary();
+        let mut schemas = Arc::clone(release.schemas());
+        let mut functions = Vec::new();
+        if let Some(front) = self.engine.front() {
+            if !temporary.is_empty() {
+                schemas = shown_own::with_described(&schemas, front, &self.described(release));
+            }
+            schemas = shown::with_own(&schemas, front, &self.shared)?;
+            functions = front.functions(Arc::new(Facts::new(self, release)));
+        }
         let functions: Vec<Arc<ScalarUDF>> = functions.into_iter().map(Arc::new).collect();
-        let mut state = state_over(&self.engine, catalog, basis.style, &functions);
-        // Functions see the session's zone.
-        state.mark_start_execution();
-        for function in functions {
-            state.register_udf(function)?;
+        if !temporary.is_empty() {
+            schemas = shown_own::with_tables(&schemas, &temporary, &self.own_schema())?;
+            for (name, view) in temporary.views() {
+                let provider = self.view(release, view, &schemas, &functions).await?;
+                schemas = shown_own::with_view(&schemas, &self.own_schema(), name, provider);
+            }
         }
-        let state = Arc::new(state);
-        *cached = Some(CachedState {
+        let state = self.session_state(SessionCatalog::new(schemas, &basis.path), basis.style, &functions)?;
+        *self.state.lock() = Some(CachedState {
             basis: basis.clone(),
             state: Arc::clone(&state),
         });
         Ok(state)
+    }
+
+    /// The state over a catalog, with functions that answer from the session.
+    fn session_state(
+        &self,
+        catalog: SessionCatalog,
+        style: OutputStyle,
+        functions: &[Arc<ScalarUDF>],
+    ) -> Result<Arc<SessionState>> {
+        let mut state = state_over(&self.engine, catalog, style, functions);
+        // Functions see the session's zone.
+        state.mark_start_execution();
+        for function in functions {
+            state.register_udf(Arc::clone(function))?;
+        }
+        Ok(Arc::new(state))
+    }
+
+    /// A view of the session's own, planned over the relations before it. One that cannot be planned any more, over another
+    /// snapshot, says so where it is read.
+    async fn view(
+        &self,
+        release: &Arc<Release>,
+        view: &Arc<View>,
+        schemas: &Arc<BTreeMap<String, Arc<Relations>>>,
+        functions: &[Arc<ScalarUDF>],
+    ) -> Result<Arc<dyn TableProvider>> {
+        let catalog = SessionCatalog::new(Arc::clone(schemas), &view.path);
+        let state = self.session_state(catalog, view.style, functions)?;
+        let reading = self.engine.front().map(|front| Reading {
+            front: Arc::clone(front),
+            style: view.style,
+        });
+        let config = Arc::clone(release.config(self.engine.config()));
+        let view = Arc::clone(view);
+        let planning = async move {
+            let mut statement = Statement::Query(Box::new(view.query.clone()));
+            let text = statement.to_string();
+            write_late(&mut statement, None)?;
+            normalised(&mut statement, &text, &state, &config, reading.as_ref())?;
+            let (plan, _) = parameters::plan(&state, statement, &[], &text).await?;
+            shown_own::named(plan, &view.schema, text)
+        };
+        self.on_lane(&self.lane(), planning).await
+    }
+
+    /// What the catalog of a release tells the session: with the relations of its own.
+    pub(super) fn described(&self, release: &Release) -> Arc<CatalogDescription> {
+        let temporary = self.temporary();
+        if temporary.is_empty() {
+            return Arc::clone(release.description());
+        }
+        let mut known = self.described.lock();
+        let of = (Arc::as_ptr(release.description()) as usize, temporary.version());
+        if let Some(known) = known.as_ref().filter(|known| known.of == of) {
+            return Arc::clone(&known.description);
+        }
+        let description = shown_own::described(release.description(), &temporary, &self.own_schema());
+        let description = Arc::new(description);
+        *known = Some(Described {
+            of,
+            _release: Arc::clone(release.description()),
+            description: Arc::clone(&description),
+        });
+        description
     }
 
     /// The statements of a text. What may take long is read on a lane.
@@ -111,7 +194,7 @@ impl Session {
         }
         let release = self.selected().await?;
         let basis = self.basis(&release);
-        let state = self.state(&release, &basis)?;
+        let state = self.state(&release, &basis).await?;
         let reading = self.reading(&basis);
         let config = Arc::clone(release.config(self.engine.config()));
         let mut statement = parsed.statement().clone();
@@ -184,7 +267,7 @@ impl Session {
         let request = self.own_request();
         let release = self.selected().await?;
         let basis = self.basis(&release);
-        let state = self.state(&release, &basis)?;
+        let state = self.state(&release, &basis).await?;
         let statement = Arc::clone(&prepared.0);
         let (runtime, stop) = self.engine.statement_runtime(self.memory)?;
         let started = self.shared.transaction.lock().now(self.engine.clock().now());
@@ -299,88 +382,6 @@ async fn with_types(
         // Postgres works out the arguments first.
         (ErrorClass::UndefinedColumn | ErrorClass::UndefinedFunction, _) => told,
         _ => error,
-    }
-}
-
-/// The error of a column of a table that FROM does not have: it is the table that is missed.
-fn not_in_from(error: Error, statement: &Statement) -> Error {
-    if error.class() != ErrorClass::UndefinedColumn {
-        return error;
-    }
-    let message = error.to_string();
-    let column = message
-        .strip_prefix("column ")
-        .and_then(|rest| rest.strip_suffix(" does not exist"));
-    let table = column.and_then(|column| Some(column.split_once('.')?.0));
-    let Some(table) = table.filter(|table| !table.contains('"')) else {
-        return error;
-    };
-    let missing = match tables(statement, table) {
-        Known::Called => return error,
-        Known::Under(alias) => Error::new(
-            ErrorClass::UndefinedTable,
-            format!("invalid reference to FROM-clause entry for table \"{table}\""),
-        )
-        .with_hint(format!(
-            "Perhaps you meant to reference the table alias \"{alias}\"."
-        )),
-        Known::Not => Error::new(
-            ErrorClass::UndefinedTable,
-            format!("missing FROM-clause entry for table \"{table}\""),
-        ),
-    };
-    match error.position() {
-        Some(place) => missing.with_position(place),
-        None => missing,
-    }
-}
-
-/// The error of a relation that does not exist, with the one that was probably meant: of that name in another schema, or of
-/// a name that is near.
-fn elsewhere(error: Error, schemas: &BTreeMap<String, Arc<Relations>>) -> Error {
-    let message = error.to_string();
-    let missing = error.class() == ErrorClass::UndefinedTable && error.hint().is_none();
-    let name = message
-        .strip_prefix("relation \"")
-        .and_then(|rest| rest.strip_suffix("\" does not exist"))
-        .filter(|_| missing);
-    let Some(name) = name else { return error };
-    let in_schema = || {
-        let mut schemas = schemas.iter();
-        let (schema, _) = schemas.find(|(_, relations)| relations.relation(name).is_some())?;
-        Some(format!("{schema}.{name}"))
-    };
-    let near = || {
-        let served = schemas.iter().flat_map(|(schema, relations)| {
-            let named = |name| match schema.as_str() {
-                PUBLIC => name,
-                schema => format!("{schema}.{name}"),
-            };
-            relations.table_names().into_iter().map(named)
-        });
-        let served: Vec<String> = served.collect();
-        let wanted = name.strip_prefix("public.").unwrap_or(name);
-        nearest(wanted, served.iter().map(String::as_str)).map(str::to_owned)
-    };
-    match in_schema().or_else(near) {
-        Some(meant) => error.with_hint(format!("Perhaps you meant \"{meant}\".")),
-        None => error,
-    }
-}
-
-/// Adds what a column is called, to one who asks for it by the name under which it has landed.
-fn meant(error: Error, config: &Config, statement: &str) -> Error {
-    if error.class() != ErrorClass::UndefinedColumn || error.hint().is_some() {
-        return error;
-    }
-    let message = error.to_string();
-    let name = message
-        .strip_prefix("column ")
-        .and_then(|rest| rest.strip_suffix(" does not exist"))
-        .map(|name| name.rsplit('.').next().unwrap_or(name).trim_matches('"'));
-    match name.and_then(|name| called(config, statement, name)) {
-        Some(hint) => error.with_hint(hint),
-        None => error,
     }
 }
 

@@ -48,11 +48,16 @@ pub(super) struct Basis {
     pub(super) release: Weak<Release>,
     pub(super) path: Vec<String>,
     pub(super) style: OutputStyle,
+    /// Which relations the session has of its own.
+    pub(super) temporary: u64,
 }
 
 impl PartialEq for Basis {
     fn eq(&self, other: &Self) -> bool {
-        self.release.ptr_eq(&other.release) && self.path == other.path && self.style == other.style
+        self.release.ptr_eq(&other.release)
+            && self.path == other.path
+            && self.style == other.style
+            && self.temporary == other.temporary
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::release::Release;
 use crate::session::settings::Values;
+use crate::session::temporary::Temporary;
 
 /// Where a session stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -27,6 +28,8 @@ pub(crate) struct Transaction {
     savepoints: Vec<Savepoint>,
     /// How many cursors the session had opened when it began.
     cursors: u64,
+    /// The temporary relations that it began with.
+    temporary: Temporary,
 }
 
 /// What a way back to a savepoint restores.
@@ -36,6 +39,8 @@ pub(crate) struct Savepoint {
     pub(crate) settings: Values,
     /// How many cursors the session had opened.
     pub(crate) cursors: u64,
+    /// The temporary relations that it had.
+    pub(crate) temporary: Temporary,
 }
 
 impl Transaction {
@@ -43,18 +48,20 @@ impl Transaction {
         self.state
     }
 
-    pub(crate) fn begin(&mut self, release: Arc<Release>, now: i64, cursors: u64) {
+    pub(crate) fn begin(&mut self, release: Arc<Release>, now: i64, cursors: u64, temporary: Temporary) {
         *self = Self {
             state: TransactionState::Open,
             release: Some(release),
             started: Some(now),
             savepoints: Vec::new(),
             cursors,
+            temporary,
         };
     }
 
-    pub(crate) fn end(&mut self) {
-        *self = Self::default();
+    /// Ends it; gives the temporary relations that it began with.
+    pub(crate) fn end(&mut self) -> Temporary {
+        std::mem::take(self).temporary
     }
 
     pub(crate) fn fail(&mut self) {

@@ -6,8 +6,7 @@ use std::sync::atomic::Ordering;
 use arrow::datatypes::FieldRef;
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    CloseCursor, Declare, DiscardObject, Expr, FetchDirection, Ident, ObjectName, Query, Reset, Statement,
-    TransactionMode,
+    CloseCursor, Declare, DiscardObject, FetchDirection, Ident, Query, Reset, Statement, TransactionMode,
 };
 use perennial_base::ErrorClass;
 
@@ -17,10 +16,11 @@ use setting::{setting_name, show_schema, variable_name};
 
 use crate::error::{Error, Result};
 use crate::rows::Rows;
-use crate::schema::named_type;
 use crate::session::copy::{self, CopyOut};
 use crate::session::cursor::{Cursor, Step, already_there};
 use crate::session::scroll::Scroll;
+use crate::session::statements::room;
+use crate::session::temporary::change::concerns;
 use crate::session::transaction::Savepoint;
 use crate::session::{
     NoticeKind, Outcome, Prepared, PreparedStatement, Session, TransactionState, no_cursor, unsupported,
@@ -28,13 +28,11 @@ use crate::session::{
 use crate::sql::names::folded;
 use crate::sql::parse::{Parsed, query_of, read_only};
 
-/// Statements that a session may prepare, and cursors that it may open, in SQL: as many as over the wire.
-const MAX_HELD: usize = 1_000;
-/// Bytes of their texts, each kind for itself.
-const MAX_HELD_BYTES: usize = 16 << 20;
-
 /// Whether the planner takes the statement; an error for what is never served.
 pub(crate) fn is_query(statement: &Statement) -> Result<bool> {
+    if concerns(statement) {
+        return Ok(false);
+    }
     if let Some(query) = query_of(statement) {
         if !read_only(query) {
             return Err(write_refused(statement));
@@ -85,7 +83,7 @@ fn shown_otherwise(what: &str, command: &str) -> Error {
 }
 
 /// Everything else would change something.
-fn write_refused(statement: &Statement) -> Error {
+pub(crate) fn write_refused(statement: &Statement) -> Error {
     let verb = statement
         .to_string()
         .split_whitespace()
@@ -112,14 +110,20 @@ fn write_refused(statement: &Statement) -> Error {
                 format!("cannot execute {what} in a read-only transaction"),
             )
             .with_hint(
-                "Served relations come from the lake: land a Parquet file, and the next run unifies it.",
+                "Served relations come from the lake: land a Parquet file, and the next run unifies it. Rows of the session's own \
+                 go into a temporary table.",
             )
         }
         "CREATE" | "ALTER" | "DROP" | "GRANT" | "REVOKE" | "COMMENT" => Error::new(
             ErrorClass::ReadOnly,
             format!("cannot execute {verb} in a read-only transaction"),
         )
-        .with_hint("Relations, roles and segments are declared in perennial.toml."),
+        .with_hint(match verb.as_str() {
+            "CREATE TABLE" | "CREATE VIEW" | "CREATE UNLOGGED" => {
+                "CREATE TEMP TABLE and CREATE TEMP VIEW make what is gone with the session."
+            }
+            _ => "Relations, roles and segments are declared in perennial.toml.",
+        }),
         _ => unsupported(&verb),
     }
 }
@@ -133,7 +137,9 @@ impl Session {
     ) -> Result<Prepared> {
         // A cursor's parameters are those of its query; other statements have none of their own.
         let is_cursor = matches!(parsed.statement(), Statement::Declare { .. });
+        let is_own = concerns(parsed.statement());
         let inner = match inner(parsed.statement())? {
+            _ if is_own => self.plan_own(parsed, declared).await?,
             Some(inner) => {
                 let (inner, types) = (parsed.inner(inner), if is_cursor { declared } else { &[] });
                 Some(Box::pin(self.plan(&inner, types)).await?)
@@ -146,7 +152,10 @@ impl Session {
             let message = format!("there is no parameter ${}", inner.parameters().len());
             return Err(Error::new(ErrorClass::UndefinedParameter, message));
         }
-        let parameters = inner.as_ref().filter(|_| is_cursor).map(Prepared::parameters);
+        let parameters = inner
+            .as_ref()
+            .filter(|_| is_cursor || is_own)
+            .map(Prepared::parameters);
         let output = match parsed.statement() {
             Statement::ShowVariable { variable } => Some(show_schema(&variable_name(variable))),
             Statement::Fetch { name, into, .. } => {
@@ -154,7 +163,7 @@ impl Session {
                 let schema = self.cursor(&name).ok_or_else(|| no_cursor(&name))?;
                 into.is_none().then_some(schema)
             }
-            Statement::Execute { name, .. } => self.statement(name.as_ref())?.output().cloned(),
+            Statement::Execute { name, .. } => self.statement_named(name.as_ref())?.output().cloned(),
             _ => None,
         };
         Ok(Prepared(Arc::new(PreparedStatement {
@@ -170,6 +179,11 @@ impl Session {
     /// Runs a statement that is not a query.
     pub(crate) async fn utility(&self, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<Outcome> {
         let statement = prepared.0.parsed.statement();
+        if concerns(statement) {
+            return self
+                .change_own(&prepared.0.parsed, prepared.0.inner.as_ref(), values)
+                .await;
+        }
         if let Some(inner) = &prepared.0.inner {
             return self.with_inner(statement, inner, values).await;
         }
@@ -210,6 +224,7 @@ impl Session {
                 let back = self.shared.transaction.lock().rollback_to(&folded(name));
                 let back = back.ok_or_else(|| no_savepoint(name))?;
                 self.shared.settings.lock().restore(back.settings);
+                *self.shared.temporary.lock() = back.temporary;
                 self.cursors
                     .lock()
                     .retain(|_, cursor| cursor.number < back.cursors);
@@ -221,6 +236,7 @@ impl Session {
                     name: folded(name),
                     settings: self.shared.settings.lock().all_values(),
                     cursors: self.opened.load(Ordering::Relaxed),
+                    temporary: self.temporary(),
                 };
                 self.shared.transaction.lock().savepoint(savepoint);
                 done("SAVEPOINT")
@@ -258,17 +274,7 @@ impl Session {
             Statement::Execute { name, parameters, .. } => {
                 self.execute_named(name.as_ref(), parameters).await
             }
-            Statement::Deallocate { name, .. } => {
-                if name.value.eq_ignore_ascii_case("all") {
-                    self.statements.lock().clear();
-                    return done("DEALLOCATE ALL");
-                }
-                self.statements
-                    .lock()
-                    .remove(&folded(name))
-                    .ok_or_else(|| no_statement(&name.value))?;
-                done("DEALLOCATE")
-            }
+            Statement::Deallocate { name, .. } => self.deallocate(name),
             Statement::LISTEN { .. } => done("LISTEN"),
             Statement::UNLISTEN { .. } => done("UNLISTEN"),
             Statement::NOTIFY { .. } => done("NOTIFY"),
@@ -285,7 +291,10 @@ impl Session {
     ) -> Result<Outcome> {
         match statement {
             Statement::Declare { stmts } => self.declare(stmts, inner, values).await,
-            Statement::Prepare { name, .. } => self.prepare_named(name, inner),
+            Statement::Prepare { name, .. } => {
+                self.hold_statement(&folded(name), Some(inner), None)?;
+                done("PREPARE")
+            }
             _ => self.copy_out(statement, inner).await,
         }
     }
@@ -307,7 +316,11 @@ impl Session {
         let release = self.engine.release();
         let now = self.engine.clock().now();
         let cursors = self.opened.load(Ordering::Relaxed);
-        self.shared.transaction.lock().begin(release, now, cursors);
+        let temporary = self.temporary();
+        self.shared
+            .transaction
+            .lock()
+            .begin(release, now, cursors, temporary);
         self.shared.settings.lock().begin();
     }
 
@@ -328,7 +341,13 @@ impl Session {
         let committed = commit && state == TransactionState::Open;
         let isolation = self.shared.settings.lock().value("transaction_isolation")?;
         let before = self.shared.transaction.lock().cursors();
-        self.shared.transaction.lock().end();
+        let begun = self.shared.transaction.lock().end();
+        let temporary = if committed {
+            self.temporary().committed()
+        } else {
+            begun
+        };
+        *self.shared.temporary.lock() = temporary;
         self.shared.settings.lock().end(committed);
         // A held cursor of an earlier transaction is not undone with this one.
         self.cursors
@@ -384,7 +403,7 @@ impl Session {
     }
 
     /// Plans and starts a query given as text.
-    async fn rows_of(&self, sql: &str) -> Result<Rows> {
+    pub(super) async fn rows_of(&self, sql: &str) -> Result<Rows> {
         let parsed = self.read(sql).await?;
         let [parsed] = parsed.as_slice() else {
             return Err(unsupported("this query"));
@@ -415,84 +434,13 @@ impl Session {
                 ));
             }
             self.cursors.lock().clear();
-            self.statements.lock().clear();
+            self.release_statements();
             self.shared.settings.lock().reset_all();
         }
+        if matches!(what, DiscardObject::ALL | DiscardObject::TEMP) {
+            self.discard_own();
+        }
         done(&format!("DISCARD {what}"))
-    }
-
-    pub(crate) fn statement(&self, name: Option<&ObjectName>) -> Result<Prepared> {
-        let name = name.map(ToString::to_string).unwrap_or_default();
-        self.statements
-            .lock()
-            .get(&name.to_lowercase())
-            .map(|(prepared, _)| prepared.clone())
-            .ok_or_else(|| no_statement(&name))
-    }
-
-    fn prepare_named(&self, name: &Ident, statement: &Prepared) -> Result<Outcome> {
-        let name = folded(name);
-        let mut statements = self.statements.lock();
-        if statements.contains_key(&name) {
-            return Err(Error::new(
-                ErrorClass::DuplicateStatement,
-                format!("prepared statement \"{name}\" already exists"),
-            ));
-        }
-        let held = statements.values().map(|(prepared, _)| prepared.text().len());
-        let bytes = held.sum::<usize>() + statement.text().len();
-        room("prepared statements", statements.len(), bytes)?;
-        let listed = self.list_statement(&name, statement, None);
-        statements.insert(name, (statement.clone(), listed));
-        done("PREPARE")
-    }
-
-    async fn execute_named(&self, name: Option<&ObjectName>, arguments: &[Expr]) -> Result<Outcome> {
-        let prepared = self.statement(name)?;
-        let wanted = prepared.parameters().len();
-        if wanted != arguments.len() {
-            let name = name.map(ToString::to_string).unwrap_or_default();
-            return Err(Error::new(
-                ErrorClass::Syntax,
-                format!("wrong number of parameters for prepared statement \"{name}\""),
-            )
-            .with_detail(format!(
-                "Expected {wanted} parameters but got {}.",
-                arguments.len()
-            )));
-        }
-        let values = self.values_of(arguments, prepared.parameters()).await?;
-        // Places in what was prepared are none in what was sent.
-        let outcome = Box::pin(self.run(&prepared, values)).await;
-        outcome.map_err(Error::without_position)
-    }
-
-    /// The values of constant expressions, as the types wanted.
-    async fn values_of(&self, arguments: &[Expr], types: &[FieldRef]) -> Result<Vec<ScalarValue>> {
-        if arguments.is_empty() {
-            return Ok(Vec::new());
-        }
-        let items: Vec<String> = arguments
-            .iter()
-            .enumerate()
-            .zip(types)
-            .map(|((at, expr), field)| match named_type(field) {
-                Some(name) => format!("CAST({expr} AS {name}) AS p{at}"),
-                None => format!("{expr} AS p{at}"),
-            })
-            .collect();
-        let mut rows = self.rows_of(&format!("SELECT {}", items.join(", "))).await?;
-        let batch = rows
-            .next()
-            .await
-            .transpose()?
-            .ok_or_else(|| unsupported("these arguments"))?;
-        batch
-            .columns()
-            .iter()
-            .zip(types)
-            .map(|(column, field)| Ok(ScalarValue::try_from_array(column, 0)?.cast_to(field.data_type())?))
-            .collect()
     }
 }
 
@@ -504,7 +452,9 @@ fn inner(statement: &Statement) -> Result<Option<Statement>> {
             Some(Statement::Query(Box::new(query.clone())))
         }
         // What is none goes no deeper, however deep the text does.
-        Statement::Prepare { statement, .. } if is_query(statement)? => Some(statement.as_ref().clone()),
+        Statement::Prepare { statement, .. } if is_query(statement)? || concerns(statement) => {
+            Some(statement.as_ref().clone())
+        }
         Statement::Prepare { .. } => {
             let hint = "Write SELECT, VALUES or EXPLAIN behind AS.";
             return Err(unsupported("PREPARE of a statement that is no query").with_hint(hint));
@@ -526,19 +476,6 @@ fn cursor(declarations: &[Declare]) -> Result<(&Declare, &Ident, &Query)> {
     }
 }
 
-/// Refuses one more of what a session holds: `held` there are, and with it their texts have so many bytes.
-fn room(what: &str, held: usize, bytes: usize) -> Result<()> {
-    let error = if held >= MAX_HELD {
-        format!("too many {what}: at most {MAX_HELD}")
-    } else if bytes > MAX_HELD_BYTES {
-        format!("the texts of {what} are too long: at most {MAX_HELD_BYTES} bytes together")
-    } else {
-        return Ok(());
-    };
-    Err(Error::new(ErrorClass::LimitExceeded, error)
-        .with_hint("Close what is not needed any more with CLOSE or DEALLOCATE."))
-}
-
 /// Passes over rows of a cursor.
 async fn moved(mut rows: Rows) -> Result<Outcome> {
     let mut count = 0;
@@ -556,12 +493,5 @@ fn no_savepoint(name: &Ident) -> Error {
     Error::new(
         ErrorClass::UndefinedSavepoint,
         format!("savepoint \"{}\" does not exist", folded(name)),
-    )
-}
-
-fn no_statement(name: &str) -> Error {
-    Error::new(
-        ErrorClass::UndefinedStatement,
-        format!("prepared statement \"{name}\" does not exist"),
     )
 }

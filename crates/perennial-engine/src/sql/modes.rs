@@ -1,5 +1,7 @@
-//! `DEFERRABLE` among the modes of a transaction, which the parser does not read.
+//! Words that the parser does not read: `DEFERRABLE` among the modes of a transaction, and of a table that is made of a query
+//! the names of its columns and `WITH NO DATA`.
 
+use datafusion::sql::sqlparser::ast::Ident;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::fetch::{is, is_space};
@@ -38,6 +40,62 @@ pub(crate) fn deferrable(tokens: &mut Vec<TokenWithSpan>) -> Option<bool> {
     said
 }
 
+/// Takes `WITH [NO] DATA` off the end of a CREATE TABLE AS, and gives what it says; other statements are as they are.
+pub(crate) fn with_data(tokens: &mut Vec<TokenWithSpan>) -> bool {
+    let creates = tokens
+        .iter()
+        .find(|token| !is_space(token))
+        .is_some_and(|first| is(first, &["CREATE"]));
+    if !creates {
+        return true;
+    }
+    let before = tokens.clone();
+    let data = ends(tokens, |last| is(last, &["DATA"]));
+    let none = data && ends(tokens, |last| is(last, &["NO"]));
+    if data && ends(tokens, |last| is(last, &["WITH"])) {
+        return !none;
+    }
+    *tokens = before;
+    true
+}
+
+/// Takes the names of columns, `(a, b)`, out of a CREATE TABLE AS, and gives them; other statements are as they are.
+pub(crate) fn column_names(tokens: &mut Vec<TokenWithSpan>) -> Vec<Ident> {
+    let significant = |(_, token): &(usize, &TokenWithSpan)| !is_space(token);
+    let mut rest = tokens.iter().enumerate().filter(significant);
+    if !rest.next().is_some_and(|(_, first)| is(first, &["CREATE"])) {
+        return Vec::new();
+    }
+    let what = rest.find(|(_, token)| is(token, &["TABLE", "VIEW", "INDEX"]));
+    if !what.is_some_and(|(_, what)| is(what, &["TABLE"])) {
+        return Vec::new();
+    }
+    let opening = rest.find(|(_, token)| token.token == Token::LParen || is(token, &["AS"]));
+    let Some((opening, _)) = opening.filter(|(_, token)| token.token == Token::LParen) else {
+        return Vec::new();
+    };
+    let mut names = Vec::new();
+    let closing = loop {
+        let (Some((_, name)), Some((at, behind))) = (rest.next(), rest.next()) else {
+            return Vec::new();
+        };
+        let Token::Word(word) = &name.token else {
+            return Vec::new();
+        };
+        names.push(word.to_ident(name.span));
+        match behind.token {
+            Token::Comma => {}
+            Token::RParen => break at,
+            _ => return Vec::new(),
+        }
+    };
+    if !rest.any(|(_, token)| is(token, &["AS"])) {
+        return Vec::new();
+    }
+    tokens.drain(opening..=closing);
+    names
+}
+
 /// Takes the last token off when it is the one asked for; says whether it was.
 fn ends(tokens: &mut Vec<TokenWithSpan>, wanted: impl Fn(&TokenWithSpan) -> bool) -> bool {
     while tokens.pop_if(|last| is_space(last)).is_some() {}
@@ -50,6 +108,65 @@ mod tests {
     use datafusion::sql::sqlparser::tokenizer::Tokenizer;
 
     use super::*;
+
+    #[test]
+    fn tables_of_queries_have_names_and_data_that_the_parser_does_not_read() {
+        for (sql, rest, columns, data) in [
+            (
+                "create temp table t (a, \"B\") as select 1, 2",
+                "create temp table t as select 1, 2",
+                "a,\"B\"",
+                true,
+            ),
+            (
+                "create table t as select 1 with no data",
+                "create table t as select 1",
+                "",
+                false,
+            ),
+            (
+                "create table t(a) as select 1 with data",
+                "create table t as select 1",
+                "a",
+                true,
+            ),
+            ("create table t (a int)", "create table t (a int)", "", true),
+            ("create table t (a)", "create table t (a)", "", true),
+            (
+                "create view v as select (a), data from t",
+                "create view v as select (a), data from t",
+                "",
+                true,
+            ),
+            (
+                "create table t as select no data",
+                "create table t as select no data",
+                "",
+                true,
+            ),
+            ("select 1 with no data", "select 1 with no data", "", true),
+        ] {
+            let mut tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+                .tokenize_with_location()
+                .unwrap();
+            let names = column_names(&mut tokens);
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            assert_eq!(
+                (with_data(&mut tokens), names.join(",").as_str()),
+                (data, columns),
+                "{sql}"
+            );
+            let words = |tokens: Vec<Token>| -> Vec<String> {
+                let words = tokens
+                    .iter()
+                    .filter(|token| !matches!(token, Token::Whitespace(_)));
+                words.map(ToString::to_string).collect()
+            };
+            let left = tokens.into_iter().map(|token| token.token).collect();
+            let expected = Tokenizer::new(&PostgreSqlDialect {}, rest).tokenize().unwrap();
+            assert_eq!(words(left), words(expected), "{sql}");
+        }
+    }
 
     #[track_caller]
     fn check(sql: &str, rest: &str, expected: Option<bool>) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use datafusion::sql::sqlparser::ast::{Query, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{Ident, Query, SetExpr, Statement};
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
@@ -14,7 +14,7 @@ use crate::sql::brackets::{doubled, nesting, parts};
 use crate::sql::depth::{balance, within_bounds};
 use crate::sql::dialect::Bounded;
 use crate::sql::fetch::{fetch_first, force_quote, null_tests, written_out};
-use crate::sql::modes::deferrable;
+use crate::sql::modes::{column_names, deferrable, with_data};
 use crate::sql::precedence::distinct_from;
 use crate::sql::slip::remedy;
 
@@ -48,6 +48,10 @@ struct Source {
     statement: Statement,
     /// What the statement says of its transaction.
     deferrable: Option<bool>,
+    /// Whether a table that is made of a query has its rows.
+    with_data: bool,
+    /// The names that it gives to the columns of such a table.
+    column_names: Vec<Ident>,
 }
 
 impl Parsed {
@@ -70,6 +74,16 @@ impl Parsed {
         self.0.deferrable
     }
 
+    /// Whether a table that is made of a query has its rows: not where it says `WITH NO DATA`.
+    pub(crate) fn with_data(&self) -> bool {
+        self.0.with_data
+    }
+
+    /// The names that it gives to the columns of such a table.
+    pub(crate) fn column_names(&self) -> &[Ident] {
+        &self.0.column_names
+    }
+
     /// A statement that stands inside of this one; places are those of the whole text.
     pub(crate) fn inner(&self, statement: Statement) -> Self {
         Self(Arc::new(Source {
@@ -77,6 +91,8 @@ impl Parsed {
             submitted: Arc::clone(&self.0.submitted),
             statement,
             deferrable: None,
+            with_data: true,
+            column_names: Vec::new(),
         }))
     }
 }
@@ -176,6 +192,8 @@ fn parse_one(sql: &Arc<str>, mut tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
     }
     // What few tokens make is not deep.
     let deferrable = deferrable(&mut tokens);
+    let column_names = column_names(&mut tokens);
+    let with_data = with_data(&mut tokens);
     let statement = if tokens.len() < DEEP_TOKENS {
         tree(sql, end, tokens)?
     } else if tokens.len() > MAX_TOKENS {
@@ -188,6 +206,8 @@ fn parse_one(sql: &Arc<str>, mut tokens: Vec<TokenWithSpan>) -> Result<Parsed> {
         submitted: Arc::clone(sql),
         statement,
         deferrable,
+        with_data,
+        column_names,
     })))
 }
 

@@ -1,5 +1,5 @@
-//! `pg_partition_ancestors`, `pg_partition_tree` and `pg_options_to_table`: nothing is partitioned and nothing is foreign, so
-//! that they give no row wherever they stand.
+//! Functions of the catalog that give the rows of a relation of it. Nothing is partitioned and nothing is foreign, so that
+//! `pg_partition_ancestors`, `pg_partition_tree` and `pg_options_to_table` give no row wherever they stand.
 
 use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Expr, Ident, Select, SelectItem, SetExpr, TableAlias, TableFactor, Value,
@@ -12,6 +12,20 @@ const NAME: &str = "pg_partition_ancestors";
 /// In FROM only.
 const TREE: &str = "pg_partition_tree";
 const OPTIONS: &str = "pg_options_to_table";
+
+/// In FROM only, each with the relation of which it gives all rows.
+const WHOLE: [(&str, &str); 7] = [
+    ("pg_show_all_settings", "pg_settings"),
+    ("pg_timezone_names", "pg_timezone_names"),
+    ("pg_timezone_abbrevs", "pg_timezone_abbrevs"),
+    ("pg_cursor", "pg_cursors"),
+    ("pg_prepared_statement", "pg_prepared_statements"),
+    ("pg_lock_status", "pg_locks"),
+    (
+        "pg_available_extension_versions",
+        "pg_available_extension_versions",
+    ),
+];
 
 /// A select list that calls it has no rows: those of a list with a function that gives a set are as many as it gives.
 pub(crate) fn in_select_list(select: &mut Select) -> Result<()> {
@@ -48,7 +62,7 @@ pub(crate) fn in_select_list(select: &mut Select) -> Result<()> {
     Ok(())
 }
 
-/// In FROM they stand for relations that are empty, such as that of who inherits from whom.
+/// In FROM they stand for relations, which are empty but for those of [`WHOLE`].
 pub(crate) fn in_from(factor: &mut TableFactor) -> Result<()> {
     let TableFactor::Table {
         name,
@@ -64,7 +78,10 @@ pub(crate) fn in_from(factor: &mut TableFactor) -> Result<()> {
     let Some(called) = called.map(|called| called.value.to_lowercase()) else {
         return Ok(());
     };
-    let sql = if called == TREE {
+    let whole = WHOLE.iter().find(|(function, _)| *function == called);
+    let sql = if let Some((_, relation)) = whole {
+        &format!("SELECT * FROM pg_catalog.{relation}")
+    } else if called == TREE {
         "SELECT inhrelid AS relid, inhparent AS parentrelid, true AS isleaf, inhseqno AS level FROM pg_catalog.pg_inherits"
     } else if called == OPTIONS {
         // Options are those of foreign tables, of which there are none.

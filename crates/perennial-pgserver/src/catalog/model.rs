@@ -37,6 +37,8 @@ pub(crate) struct Namespace {
     pub(crate) oid: i64,
     pub(crate) name: String,
     pub(crate) comment: String,
+    /// Whether it is the session's own, which is searched first.
+    pub(crate) temporary: bool,
 }
 
 /// A relation or index.
@@ -51,6 +53,8 @@ pub(crate) struct Class {
     pub(crate) kind: &'static str,
     /// Whether it is one of the system's.
     pub(crate) system: bool,
+    /// Whether it is gone with the session.
+    pub(crate) temporary: bool,
     /// The row type and the array over it; 0 for an index.
     pub(crate) row_type: i64,
     pub(crate) row_array: i64,
@@ -152,7 +156,13 @@ impl Model {
 
     /// The schema of a name.
     pub(crate) fn namespace(&self, name: &str) -> Option<&Namespace> {
-        self.namespaces.iter().find(|namespace| namespace.name == name)
+        let named = self.namespaces.iter().find(|namespace| namespace.name == name);
+        named.or_else(|| self.temporary().filter(|_| name == "pg_temp"))
+    }
+
+    /// The schema of what the session has of its own, if there is something.
+    pub(crate) fn temporary(&self) -> Option<&Namespace> {
+        self.namespaces.iter().find(|namespace| namespace.temporary)
     }
 
     /// The role of a name.

@@ -190,7 +190,8 @@ impl<'m> Names<'m> {
         Some(if array { format!("{name}[]") } else { name })
     }
 
-    /// The first answer along the search path, `pg_catalog` before it unless it is named in it.
+    /// The first answer along the search path, before it what the session has of its own and `pg_catalog`, unless they are
+    /// named in it.
     fn in_path<T>(&self, mut look: impl FnMut(i64) -> Option<T>) -> Option<T> {
         let implicit = (!self.path.iter().any(|schema| schema == PG_CATALOG)).then_some(PG_CATALOG_OID);
         let named = self
@@ -198,7 +199,11 @@ impl<'m> Names<'m> {
             .iter()
             .filter_map(|schema| self.model.namespace(schema))
             .map(|namespace| namespace.oid);
-        implicit.into_iter().chain(named).find_map(&mut look)
+        let own = self.model.temporary();
+        let own = own
+            .filter(|own| !self.path.contains(&own.name))
+            .map(|own| own.oid);
+        own.into_iter().chain(implicit).chain(named).find_map(&mut look)
     }
 
     /// Looks a name of one to three parts up: along the search path, in its schema, or in that of the database.

@@ -29,6 +29,23 @@ impl ColumnType {
         }
     }
 
+    /// The type of a name in `pg_type`, and without one that of the engine's type.
+    pub(crate) fn named(name: Option<&str>, data_type: &DataType) -> Self {
+        let of = Self::of(data_type);
+        let name = name.map(|name| name.strip_suffix("[]").unwrap_or(name));
+        let Some(built_in) = name.and_then(builtin::type_named) else {
+            return of;
+        };
+        match of.dimensions {
+            0 => Self::plain(built_in.oid),
+            dimensions => Self {
+                oid: built_in.array_type,
+                dimensions,
+                ..of
+            },
+        }
+    }
+
     /// The type that a client is told for a column of the engine's type.
     pub(crate) fn of(data_type: &DataType) -> Self {
         Self::plain(match data_type {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::FieldRef;
 use datafusion::common::ScalarValue;
-use perennial_engine::session::Listed;
+use perennial_engine::session::Held;
 use perennial_engine::{Outcome, Prepared, TransactionState};
 use pgwire::api::Type;
 
@@ -15,17 +15,37 @@ use crate::frame::{Bind, Format, Target};
 use crate::parameters;
 use crate::types::{self, Shape};
 
-/// Prepared statements, and portals, that a session may hold.
+/// Portals that a session may hold.
 const LIMIT: usize = 1_000;
 
 /// A prepared statement.
+#[derive(Clone)]
 pub(super) struct Statement {
     /// The plan; none for an empty query.
     prepared: Option<Prepared>,
     /// The types of the parameters as the client is told.
     parameters: Vec<Type>,
-    /// Keeps one with a name in `pg_prepared_statements`.
-    _listed: Option<Listed>,
+}
+
+impl Statement {
+    /// One that the session holds under a name.
+    fn held(held: Held) -> Self {
+        let inferred = held
+            .prepared
+            .as_ref()
+            .map(Prepared::parameters)
+            .unwrap_or_default();
+        let inferred = inferred.iter().enumerate();
+        let parameters = inferred.map(|(index, inferred)| {
+            let told = held.told.as_ref().and_then(|told| told.get(index));
+            told.and_then(|oid| Type::from_oid(*oid))
+                .unwrap_or_else(|| types::pg_type(inferred))
+        });
+        Self {
+            parameters: parameters.collect(),
+            prepared: held.prepared,
+        }
+    }
 }
 
 /// A statement with its parameters.
@@ -51,14 +71,7 @@ enum State {
 impl Connection {
     pub(super) async fn parse(&mut self, name: String, sql: &str, oids: &[u32]) -> Result<()> {
         if name.is_empty() {
-            self.statements.remove("");
-        } else if self.statements.contains_key(&name) {
-            return Err(Error::DuplicateStatement { name });
-        } else if self.statements.len() >= LIMIT {
-            return Err(Error::TooMany {
-                what: "prepared statements",
-                limit: LIMIT,
-            });
+            self.unnamed = None;
         }
         let declared = oids
             .iter()
@@ -74,7 +87,6 @@ impl Connection {
             [] => Statement {
                 prepared: None,
                 parameters: Vec::new(),
-                _listed: None,
             },
             [parsed] => {
                 let fields: Vec<_> = declared
@@ -93,19 +105,20 @@ impl Connection {
                     _ => types::pg_type(inferred),
                 });
                 let parameters: Vec<Type> = parameters.collect();
-                let listed = (!name.is_empty()).then(|| {
-                    let told = parameters.iter().map(Type::oid).collect();
-                    self.session.list_statement(&name, &prepared, Some(told))
-                });
                 Statement {
                     parameters,
                     prepared: Some(prepared),
-                    _listed: listed,
                 }
             }
             _ => return Err(Error::MultipleCommands),
         };
-        self.statements.insert(name, statement);
+        if name.is_empty() {
+            self.unnamed = Some(statement);
+        } else {
+            let told = statement.parameters.iter().map(Type::oid).collect();
+            self.session
+                .hold_statement(&name, statement.prepared.as_ref(), Some(told))?;
+        }
         backend::bare(&mut self.transport.output, b'1');
         Ok(())
     }
@@ -118,14 +131,10 @@ impl Connection {
             parameters,
             result_formats,
         } = bind;
-        let Some(Statement {
+        let Statement {
             prepared,
             parameters: wire,
-            ..
-        }) = self.statements.get(&statement)
-        else {
-            return Err(Error::UndefinedStatement { name: statement });
-        };
+        } = self.statement(&statement)?;
         if parameter_formats.len() > 1 && parameter_formats.len() != parameters.len() {
             return Err(Error::protocol(format!(
                 "bind message has {} parameter formats but {} parameters",
@@ -143,7 +152,8 @@ impl Connection {
         let style = self.session.output_style();
         let expected = prepared.as_ref().map(Prepared::parameters).unwrap_or_default();
         let mut values = Vec::with_capacity(parameters.len());
-        for (index, ((value, wire), expected)) in parameters.into_iter().zip(wire).zip(expected).enumerate() {
+        for (index, ((value, wire), expected)) in parameters.into_iter().zip(&wire).zip(expected).enumerate()
+        {
             let format = format_of(&parameter_formats, index);
             values.push(parameters::decode(
                 value,
@@ -158,7 +168,6 @@ impl Connection {
         if let Some(output) = prepared.as_ref().and_then(columns) {
             expand(&result_formats, output.fields().len())?;
         }
-        let prepared = prepared.clone();
         if name.is_empty() {
             self.portals.remove("");
         } else if self.has_portal(&name) {
@@ -190,6 +199,17 @@ impl Connection {
         Ok(())
     }
 
+    /// The statement of a name.
+    fn statement(&self, name: &str) -> Result<Statement> {
+        let found = match name {
+            "" => self.unnamed.clone(),
+            name => self.session.held_statement(name).map(Statement::held),
+        };
+        found.ok_or_else(|| Error::UndefinedStatement {
+            name: name.to_owned(),
+        })
+    }
+
     /// Whether there is a portal or a cursor of this name. What SQL has closed is none any more.
     fn has_portal(&self, name: &str) -> bool {
         let portal = self.portals.get(name);
@@ -198,18 +218,15 @@ impl Connection {
     }
 
     pub(super) fn describe(&mut self, target: Target, name: &str) -> Result<()> {
-        let out = &mut self.transport.output;
         let (prepared, formats): (_, &[Format]) = match target {
             Target::Statement => {
-                let statement = self.statements.get(name);
-                let statement = statement.ok_or_else(|| Error::UndefinedStatement {
-                    name: name.to_owned(),
-                })?;
+                let statement = self.statement(name)?;
+                let out = &mut self.transport.output;
                 backend::parameter_description(out, statement.parameters.iter().map(Type::oid));
-                (&statement.prepared, &[])
+                (statement.prepared, &[])
             }
             Target::Portal => match self.portals.get(name) {
-                Some(portal) => (&portal.prepared, &portal.formats),
+                Some(portal) => (portal.prepared.clone(), &portal.formats),
                 None => {
                     // A cursor is a portal too; drivers ask for its columns after DECLARE.
                     let cursor = self.session.cursor(name);
@@ -218,11 +235,12 @@ impl Connection {
                     })?;
                     let shapes = Shape::of(&schema);
                     let formats = expand(&[], shapes.len())?;
-                    return backend::row_description(out, &shapes, &formats);
+                    return backend::row_description(&mut self.transport.output, &shapes, &formats);
                 }
             },
         };
         let columns = |prepared| self.session.columns(prepared);
+        let out = &mut self.transport.output;
         match prepared.as_ref().and_then(columns) {
             Some(schema) => {
                 let shapes = Shape::of(&schema);
@@ -353,7 +371,10 @@ impl Connection {
 
     pub(super) fn close(&mut self, target: Target, name: &str) {
         match target {
-            Target::Statement => drop(self.statements.remove(name)),
+            Target::Statement if name.is_empty() => self.unnamed = None,
+            Target::Statement => {
+                self.session.release_statement(name);
+            }
             Target::Portal => {
                 self.portals.remove(name);
                 self.session.close_cursor(name);

@@ -20,8 +20,11 @@ fn texts(_: &[DataType]) -> DataType {
     DataType::List(Arc::new(Field::new_list_field(DataType::Utf8, true)))
 }
 
+/// The function that gives a text which a column of a length takes. A third argument says that the column is of type `character`.
+pub(crate) const FITS: &str = "perennial_fits";
+
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    use Taken::{Any, Bytes, Int, Text};
+    use Taken::{Any, Bool, Bytes, Int, Text};
     const ALL: &[Function] = &[
         Function::new(
             "format",
@@ -54,8 +57,41 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::new("encode", &[form(&[Bytes, Text], encode)], text),
         Function::new("regexp_split_to_array", &[form(&[Text, Text], split)], texts),
         Function::new("substring_pattern", &[form(&[Text, Text], by_pattern)], text),
+        Function::new(FITS, &[form(&[Text, Int, Bool], fitting)], text),
     ];
     ALL.iter().copied().map(Function::udf).collect()
+}
+
+/// A text that is too long for its column may have nothing but blanks behind what there is room for, and loses them.
+fn fitting(call: &Call<'_>) -> Result<ArrayRef> {
+    let lengths = call
+        .columns
+        .get(1)
+        .map(|column| column.as_primitive::<Int32Type>());
+    let fixed = call.columns.get(2).map(|column| column.as_boolean());
+    call.texts(|row| {
+        let Some(text) = call.text(0, row) else {
+            return Ok(None);
+        };
+        let length = lengths.map_or(0, |lengths| {
+            lengths.value(if lengths.len() == 1 { 0 } else { row })
+        });
+        let end = text
+            .char_indices()
+            .nth(usize::try_from(length).unwrap_or_default());
+        let Some((fitting, rest)) = end.map(|(end, _)| text.split_at(end)) else {
+            return Ok(Some(text.to_owned()));
+        };
+        if rest.chars().all(|character| character == ' ') {
+            return Ok(Some(fitting.to_owned()));
+        }
+        let fixed = fixed.is_some_and(|fixed| fixed.value(if fixed.len() == 1 { 0 } else { row }));
+        let name = if fixed { "character" } else { "character varying" };
+        Err(raised(
+            ErrorClass::TooLong,
+            format!("value too long for type {name}({length})"),
+        ))
+    })
 }
 
 /// `substring(text FROM pattern)`: the part that matches, or its first group.

@@ -10,6 +10,7 @@ use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, Join, LogicalPlan, LogicalPlanBuilder, Projection, Subquery,
 };
 
+use super::recursive::WorkTable;
 use super::{KEPT, over_no_rows, step_defaults};
 
 /// Rewrites a subquery so that it no longer refers to the outside.
@@ -20,6 +21,8 @@ pub(super) struct Push<'a> {
     pub(super) bound: Vec<Column>,
     /// Whether it stands in FROM, where it may have any number of rows.
     pub(super) lateral: bool,
+    /// In the step of a recursive query, the rows of the step before, which carry the values.
+    pub(super) work: Option<WorkTable>,
     /// Aggregates that give one row, met so far, of a subquery that is one value.
     pub(super) aggregates: usize,
     /// What the columns above the aggregate are over no rows, in terms of the outside.
@@ -45,6 +48,7 @@ impl<'a> Push<'a> {
             domain,
             bound,
             lateral,
+            work: None,
             aggregates: 0,
             empty: Vec::new(),
             kept: None,
@@ -54,7 +58,7 @@ impl<'a> Push<'a> {
 
     /// Takes the outer values into a plan.
     pub(super) fn down(&mut self, plan: &LogicalPlan) -> Pushed {
-        if !refers_to(plan, self.keys)? {
+        if !self.concerns(plan)? {
             let joined = LogicalPlanBuilder::from(plan.clone())
                 .cross_join(self.domain.clone())?
                 .build()?;
@@ -129,6 +133,8 @@ impl<'a> Push<'a> {
                 )))
             }
             LogicalPlan::Subquery(subquery) => self.down(&subquery.subquery),
+            LogicalPlan::RecursiveQuery(query) => self.recursive(query),
+            LogicalPlan::TableScan(scan) => self.work.as_ref().map_or(Ok(None), |work| work.scan(scan)),
             LogicalPlan::Unnest(unnest) => {
                 let Some((below, carried)) = self.down(&unnest.input)? else {
                     return Ok(None);
@@ -144,6 +150,12 @@ impl<'a> Push<'a> {
             LogicalPlan::Join(join) if join.join_type == JoinType::Inner => self.down_join(join),
             _ => Ok(None),
         }
+    }
+
+    /// Whether a plan asks for the outer values, or has them.
+    fn concerns(&self, plan: &LogicalPlan) -> Result<bool> {
+        let has = |work: &WorkTable| work.is_in(plan);
+        Ok(refers_to(plan, self.keys)? || self.work.as_ref().map_or(Ok(false), has)?)
     }
 
     /// A projection over what has the outer values.
@@ -168,10 +180,7 @@ impl<'a> Push<'a> {
 
     /// Through a join of which one side refers to the outside.
     fn down_join(&mut self, join: &Join) -> Pushed {
-        let (left, right) = (
-            refers_to(&join.left, self.keys)?,
-            refers_to(&join.right, self.keys)?,
-        );
+        let (left, right) = (self.concerns(&join.left)?, self.concerns(&join.right)?);
         let (left, right, carried) = match (left, right) {
             (true, true) => return Ok(None),
             (_, false) => {

@@ -7,7 +7,6 @@ use perennial_base::ErrorClass;
 use perennial_engine::description::DATABASE;
 use perennial_engine::error::{Error, Result};
 
-use crate::catalog::builtin;
 use crate::catalog::cell::Cell;
 use crate::catalog::function::{Argument, Arguments, Call, Kind, SystemFunction};
 use crate::catalog::shape::PG_CATALOG;
@@ -76,7 +75,11 @@ pub(super) const FUNCTIONS: &[SystemFunction] = &[
         Ok(Cell::text(""))
     })
     .acts(),
-    SystemFunction::reads("pg_my_temp_schema", &[&[]], "oid", |_, _| Ok(Cell::Int(0))),
+    SystemFunction::reads("pg_my_temp_schema", &[&[]], "oid", |call, _| {
+        Ok(Cell::Int(
+            call.names().model.temporary().map_or(0, |schema| schema.oid),
+        ))
+    }),
     SystemFunction::reads("pg_is_other_temp_schema", &[&[Kind::Oid]], "bool", |_, _| {
         Ok(Cell::Bool(false))
     }),
@@ -130,8 +133,13 @@ fn current_schema(call: &Call<'_>, _: &Arguments<'_>) -> Result<Cell<'static>> {
 
 fn current_schemas(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
     let mut path = call.facts.current_schemas();
-    if arguments.bool(0) && !path.iter().any(|schema| schema == PG_CATALOG) {
-        path.insert(0, PG_CATALOG.to_owned());
+    if arguments.bool(0) {
+        let own = call.names().model.temporary().map(|schema| schema.name.as_str());
+        for implicit in [Some(PG_CATALOG), own].into_iter().flatten() {
+            if !path.iter().any(|schema| schema == implicit) {
+                path.insert(0, implicit.to_owned());
+            }
+        }
     }
     Ok(Cell::Texts(path.into_iter().map(Cow::Owned).collect()))
 }
@@ -190,11 +198,9 @@ fn type_of(call: &Call<'_>, _: &Arguments<'_>) -> Result<Cell<'static>> {
     };
     let untyped = field.data_type().is_null().then_some("unknown");
     let name = field.metadata().get(PG_TYPE).map(String::as_str);
-    let named = name.or(untyped).and_then(builtin::type_named);
-    Ok(Cell::Int(named.map_or_else(
-        || ColumnType::of(field.data_type()).oid,
-        |built_in| built_in.oid,
-    )))
+    Ok(Cell::Int(
+        ColumnType::named(name.or(untyped), field.data_type()).oid,
+    ))
 }
 
 /// The first subscript of a dimension: 1, but 0 in the vectors of the catalog.

@@ -45,7 +45,13 @@ impl Model {
                 .collect();
             let namespace = namespace_oid(&schema.name, &oids);
             for relation in &schema.relations {
-                let class = user_class(relation, &schema.name, namespace, &taken, &oids);
+                let class = user_class(
+                    relation,
+                    (&schema.name, schema.temporary),
+                    namespace,
+                    &taken,
+                    &oids,
+                );
                 model.classes.push(class);
             }
         }
@@ -85,6 +91,7 @@ impl Model {
             schema: schema.to_owned(),
             kind: "i",
             system: false,
+            temporary: false,
             row_type: 0,
             row_array: 0,
             row_array_name: String::new(),
@@ -286,6 +293,7 @@ fn namespaces(description: &CatalogDescription, oids: &Oids) -> Vec<Namespace> {
         oid,
         name: name.to_owned(),
         comment: comment.to_owned(),
+        temporary: false,
     });
     let served = description
         .schemas
@@ -295,6 +303,7 @@ fn namespaces(description: &CatalogDescription, oids: &Oids) -> Vec<Namespace> {
         oid: namespace_oid(&schema.name, oids),
         name: schema.name.clone(),
         comment: schema.comment.clone(),
+        temporary: schema.temporary,
     });
     system.chain(served).collect()
 }
@@ -324,6 +333,7 @@ fn system_class(shape: &Shape) -> Class {
         schema: shape.schema.to_owned(),
         kind: shape.kind,
         system: true,
+        temporary: false,
         row_type: shape.row_type,
         row_array: shape.row_array,
         row_array_name: format!("_{}", shape.name),
@@ -340,7 +350,7 @@ fn system_class(shape: &Shape) -> Class {
 
 fn user_class(
     relation: &RelationDescription,
-    schema: &str,
+    (schema, temporary): (&str, bool),
     namespace: i64,
     taken: &HashSet<&str>,
     oids: &Oids,
@@ -348,7 +358,7 @@ fn user_class(
     let view = relation.kind == RelationKind::View;
     let columns = relation.columns.iter().map(|column| Attribute {
         name: column.name.clone(),
-        column_type: ColumnType::of(&column.data_type),
+        column_type: ColumnType::named(column.named_type.as_deref(), &column.data_type),
         // As in Postgres nothing is known of the columns of a view.
         not_null: !column.nullable && !view,
         comment: column.comment.clone(),
@@ -368,6 +378,7 @@ fn user_class(
             "r"
         },
         system: false,
+        temporary,
         row_type: oids.of(Kind::RowType, schema, &relation.name),
         row_array: oids.of(Kind::RowArray, schema, &relation.name),
         row_array_name,

@@ -62,7 +62,9 @@ fn fill_classes(model: &Model, system: &mut System) -> Result<(), ArrowError> {
                 Cell::Float(class.rows.map_or(-1.0, |rows| rows as f64))
             }),
             ("relhasindex", |class| Cell::Bool(class.primary_key.is_some())),
-            ("relpersistence", |_| Cell::text("p")),
+            ("relpersistence", |class| {
+                Cell::text(if class.temporary { "t" } else { "p" })
+            }),
             ("relkind", |class| Cell::text(class.kind)),
             ("relnatts", |class| {
                 Cell::Int(saturated(class.columns.len() as u64))

@@ -61,9 +61,15 @@ fn fill_tables(model: &Model, system: &mut System) -> Result<(), ArrowError> {
             ("table_schema", |class| Cell::text(&class.schema)),
             ("table_name", |class| Cell::text(&class.name)),
             ("table_type", |class| {
-                Cell::text(if class.kind == "v" { "VIEW" } else { "BASE TABLE" })
+                Cell::text(match class.kind {
+                    "v" => "VIEW",
+                    _ if class.temporary => "LOCAL TEMPORARY",
+                    _ => "BASE TABLE",
+                })
             }),
-            ("is_insertable_into", |_| Cell::yes(false)),
+            ("is_insertable_into", |class| {
+                Cell::yes(class.temporary && class.kind == "r")
+            }),
             ("is_typed", |_| Cell::yes(false)),
         ],
     )?;

@@ -116,6 +116,7 @@ pub(super) fn large_description(relations: usize, columns: usize) -> CatalogDesc
 
 fn schema(name: &str, comment: &str, relations: Vec<RelationDescription>) -> SchemaDescription {
     SchemaDescription {
+        temporary: false,
         name: name.to_owned(),
         comment: comment.to_owned(),
         relations,
@@ -125,6 +126,7 @@ fn schema(name: &str, comment: &str, relations: Vec<RelationDescription>) -> Sch
 fn relation(name: &str, columns: &[(&str, DataType)]) -> RelationDescription {
     let column = |(name, data_type): &(&str, DataType)| ColumnDescription {
         name: (*name).to_owned(),
+        named_type: None,
         data_type: data_type.clone(),
         nullable: true,
         comment: if *name == "customer_id" {
