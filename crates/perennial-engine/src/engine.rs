@@ -317,6 +317,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize, merging: us
     options.sql_parser.dialect = datafusion::common::config::Dialect::PostgreSQL;
     options.sql_parser.collect_spans = true;
     options.sql_parser.parse_float_as_decimal = true;
+    options.sql_parser.enable_subquery_sort_elimination = false;
     options.sql_parser.default_null_ordering = "nulls_max".to_owned();
     options.catalog.create_default_catalog_and_schema = false;
     options.catalog.default_catalog = DATABASE.to_owned();
@@ -357,6 +358,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize, merging: us
             ]
             .concat(),
         )
+        .with_analyzer_rule(Arc::new(crate::rules::ordered_input::OrderedInput))
         .with_analyzer_rule(Arc::new(crate::rules::dependent_join::DependentJoin::default()))
         .with_analyzer_rule(Arc::new(crate::rules::postgres::Numbers))
         .build();

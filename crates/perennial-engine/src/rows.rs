@@ -38,6 +38,8 @@ pub struct Rows {
     release: Option<Arc<Release>>,
     /// Told when a file is not the one that the release names.
     outdated: Option<Arc<Notify>>,
+    /// Makes of the batches of a plan those that are given.
+    shape: Option<fn(&RecordBatch) -> Result<RecordBatch>>,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl Rows {
             _request: None,
             release: None,
             outdated: None,
+            shape: None,
         }
     }
 
@@ -102,6 +105,7 @@ impl Rows {
             _request: request,
             release: None,
             outdated: None,
+            shape: None,
         }
     }
 
@@ -153,12 +157,23 @@ impl Rows {
             _request: request,
             release: None,
             outdated: None,
+            shape: None,
         }
     }
 
     /// The same rows, which tell when a file is not the one that the release names.
     pub(crate) fn telling(mut self, outdated: Arc<Notify>) -> Self {
         self.outdated = Some(outdated);
+        self
+    }
+
+    /// The same rows in another shape: with these columns, which a function makes of each batch.
+    pub(crate) fn shaped(
+        mut self,
+        schema: SchemaRef,
+        shape: fn(&RecordBatch) -> Result<RecordBatch>,
+    ) -> Self {
+        (self.schema, self.shape) = (schema, Some(shape));
         self
     }
 
@@ -199,6 +214,10 @@ impl Rows {
         {
             outdated.notify_one();
         }
+        let item = match (item, self.shape) {
+            (Ok(Some(batch)), Some(shape)) => shape(&batch).map(Some),
+            (item, _) => item,
+        };
         if !matches!(item, Ok(Some(_))) {
             self.source = Source::Ended;
         }

@@ -18,6 +18,7 @@ pub(crate) mod look_ups;
 pub(crate) mod many_files;
 pub(crate) mod moments;
 pub(crate) mod named_types;
+pub(crate) mod ordered_input;
 pub(crate) mod ordered_scan;
 pub(crate) mod postgres;
 pub(crate) mod stoppable;

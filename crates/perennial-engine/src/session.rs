@@ -31,6 +31,7 @@ use crate::sql::parse::Parsed;
 
 pub(crate) mod copy;
 pub(crate) mod cursor;
+pub(crate) mod explained;
 pub(crate) mod facts;
 pub(crate) mod listed;
 pub(crate) mod meant;

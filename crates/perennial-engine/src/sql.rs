@@ -20,6 +20,7 @@ pub(crate) mod postgres;
 pub(crate) mod precedence;
 pub(crate) mod sets;
 mod slip;
+pub(crate) mod spelt;
 pub(crate) mod subquery;
 pub(crate) mod tableoid;
 pub(crate) mod tables;

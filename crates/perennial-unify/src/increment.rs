@@ -26,7 +26,7 @@ use crate::ledger::{self, Loading, STATE_VERSION};
 use crate::output::Output;
 use crate::records::{Pending, Reading, input};
 use crate::repriced::RATES;
-use crate::stored::{GROUP, Tables, Touched};
+use crate::stored::{Ahead, GROUP, Tables, Touched};
 
 /// The tables of nodes and of groups that have become part of others; not served.
 const NODES: &str = "internal.nodes";
@@ -350,6 +350,19 @@ impl<'a> Increment<'a> {
         Ok(labels)
     }
 
+    /// The files of tables of which what is worked out anew is masked, each with its table.
+    fn replaced(&self) -> impl Iterator<Item = &'a DataFile> {
+        let tables = self.previous.tables.iter().filter(|(name, _)| replaced(name));
+        tables.flat_map(|(_, table)| &table.files)
+    }
+
+    /// Begins to look for the rows that will be masked, on a thread that others leave idle; [`Self::tables`] finds what it
+    /// has found.
+    pub(crate) fn look_ahead(&self) -> Ahead {
+        let files: Vec<DataFile> = self.replaced().cloned().collect();
+        self.stored.look_ahead(files, self.touched.clone())
+    }
+
     /// The tables of the snapshot: those before, of which what was worked out anew is masked, and what was written. None when
     /// a table has other columns now.
     pub(crate) async fn tables(
@@ -358,11 +371,7 @@ impl<'a> Increment<'a> {
     ) -> Result<Option<(BTreeMap<String, TableManifest>, Masks)>> {
         let mut masks = Masks::clone(&self.stored.masks);
         let mut tables = self.previous.tables.clone();
-        let mut names: Vec<(&String, &DataFile)> = Vec::new();
-        for (name, table) in self.previous.tables.iter().filter(|(name, _)| replaced(name)) {
-            names.extend(table.files.iter().map(|file| (name, file)));
-        }
-        let files: Vec<&DataFile> = names.iter().map(|(_, file)| *file).collect();
+        let files: Vec<&DataFile> = self.replaced().collect();
         let replaced = self.stored.touched_in(&files, &self.touched).await?;
         for (file, rows) in files.iter().zip(replaced) {
             let rows = match masks.of(&file.path) {

@@ -384,6 +384,7 @@ impl Committing<'_> {
         };
 
         journal.phase("resolve identities", None);
+        let ahead = increment.as_ref().map(|increment| increment.look_ahead());
         let around = increment
             .as_ref()
             .map(|increment| (increment.as_ref(), nodes.as_ref()));
@@ -437,6 +438,9 @@ impl Committing<'_> {
 
         journal.phase("commit", None);
         let mut masks = Masks::default();
+        if let Some(ahead) = ahead {
+            ahead.found().await;
+        }
         if let Some(increment) = &increment {
             let Some(merged) = increment.tables(tables).await? else {
                 return Ok(Outcome::TooMuch("a table has other columns now".to_owned()));

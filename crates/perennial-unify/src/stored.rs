@@ -16,8 +16,8 @@ use perennial_base::ErrorClass;
 use perennial_engine::Engine;
 use perennial_engine::provider::{FileTable, StoredFile};
 use perennial_lake::{DataFile, Manifest, Masks, RowSet, TableManifest};
-
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::error::Result;
 
@@ -26,6 +26,8 @@ pub(crate) const GROUP: &str = "_group";
 
 /// Rows of a file that are read before others are, so that there is something to do with them.
 const ROWS_AT_ONCE: u64 = 65_536;
+/// For each core, how many parts that were read may wait.
+const AHEAD: usize = 4;
 
 /// The tables of a snapshot.
 #[derive(Debug, Clone)]
@@ -233,14 +235,14 @@ impl Tables {
     }
 
     /// What tasks give, in their order. They run side by side on the threads of the engine, as many as there are cores, and
-    /// what they give waits for whoever asks: of as many again.
+    /// what they give waits for whoever asks: of [`AHEAD`] times as many, as who asks may be long with what was before.
     fn side_by_side<T: Send + 'static>(
         &self,
         tasks: Vec<impl Future<Output = Result<T>> + Send + 'static>,
     ) -> BoxStream<'static, Result<T>> {
         let cpu = self.engine.cpu().clone();
         let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let (sender, receiver) = mpsc::channel(cores);
+        let (sender, receiver) = mpsc::channel(AHEAD * cores);
         let (running, count) = (cpu.clone(), tasks.len());
         let tasks = tasks.into_iter().map(move |task| {
             let cpu = running.clone();
@@ -309,6 +311,19 @@ impl Tables {
         self.side_by_side(tasks.collect()).try_collect().await
     }
 
+    /// As [`Self::touched`] of one file after the other, while something else goes on.
+    pub(crate) fn look_ahead(&self, files: Vec<DataFile>, touched: Touched) -> Ahead {
+        let tables = self.clone();
+        Ahead(self.engine.cpu().spawn(async move {
+            for file in &files {
+                // Who needs it asks again, and is told then.
+                if tables.touched(file, &touched).await.is_err() {
+                    break;
+                }
+            }
+        }))
+    }
+
     /// The columns of the rows of a file that are in `wanted`.
     async fn wanted(self, columns: SchemaRef, file: DataFile, wanted: RowSet) -> Result<Vec<RecordBatch>> {
         if wanted.is_empty() {
@@ -356,6 +371,24 @@ impl Tables {
             file: file.clone(),
         });
         Ok(left.collect())
+    }
+}
+
+/// See [`Tables::look_ahead`]. It looks no further when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Ahead(JoinHandle<()>);
+
+impl Ahead {
+    /// Waits for all that it looks for.
+    pub(crate) async fn found(mut self) {
+        // One that has been stopped has found less.
+        let _ended = (&mut self.0).await;
+    }
+}
+
+impl Drop for Ahead {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

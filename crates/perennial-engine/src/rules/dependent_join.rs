@@ -21,11 +21,13 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use self::push::{Push, outer_references};
+use self::sets::{Compared, compares};
 use crate::functions::single_value;
 
 mod lateral;
 mod push;
 mod recursive;
+mod sets;
 
 /// The column of a group that says whether HAVING let it through.
 const KEPT: &str = "__kept";
@@ -59,14 +61,18 @@ impl AnalyzerRule for DependentJoin {
 impl DependentJoin {
     fn rewrite(&self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         match node {
-            LogicalPlan::Projection(projection) if correlated(&projection.expr) => {
+            LogicalPlan::Projection(projection)
+                if correlated(&projection.expr) || compares(&projection.expr) =>
+            {
                 let names = NamePreserver::new_for_projection();
                 let mut input = Arc::unwrap_or_clone(Arc::clone(&projection.input));
                 let mut exprs = Vec::with_capacity(projection.expr.len());
                 let mut changed = false;
                 for expr in projection.expr.clone() {
                     let name = names.save(&expr);
-                    let done = self.replace(expr, &mut input, false)?;
+                    let sets = self.replace_sets(expr, &mut input)?;
+                    changed |= sets.transformed;
+                    let done = self.replace(sets.data, &mut input, false)?;
                     changed |= done.transformed;
                     exprs.push(name.restore(done.data));
                 }
@@ -95,7 +101,9 @@ impl DependentJoin {
                 ))
             }
             LogicalPlan::Aggregate(aggregate)
-                if correlated(&aggregate.aggr_expr) || correlated(&aggregate.group_expr) =>
+                if [&aggregate.aggr_expr, &aggregate.group_expr]
+                    .into_iter()
+                    .any(|exprs| correlated(exprs) || compares(exprs)) =>
             {
                 let names = NamePreserver::new_for_projection();
                 let mut input = Arc::unwrap_or_clone(Arc::clone(&aggregate.input));
@@ -103,7 +111,9 @@ impl DependentJoin {
                 let mut replaced = |exprs: &[Expr]| {
                     let all = exprs.iter().map(|expr| {
                         let name = names.save(expr);
-                        let done = self.replace(expr.clone(), &mut input, true)?;
+                        let sets = self.replace_sets(expr.clone(), &mut input)?;
+                        changed |= sets.transformed;
+                        let done = self.replace(sets.data, &mut input, true)?;
                         changed |= done.transformed;
                         Ok(name.restore(done.data))
                     });
@@ -162,6 +172,23 @@ impl DependentJoin {
                 }
             }
             expr => Ok(Transformed::no(expr)),
+        })
+    }
+
+    /// Replaces the comparisons of an expression with the rows of queries by columns of `input`, which grows by joins.
+    fn replace_sets(&self, expr: Expr, input: &mut LogicalPlan) -> Result<Transformed<Expr>> {
+        expr.transform_up(|expr| {
+            let compared = match Compared::of(&expr) {
+                Some(compared) => self.compared(&compared, input)?,
+                None => None,
+            };
+            Ok(match compared {
+                Some((joined, value)) => {
+                    *input = joined;
+                    Transformed::yes(value)
+                }
+                None => Transformed::no(expr),
+            })
         })
     }
 

@@ -115,6 +115,10 @@ fn operated(op: &BinaryOperator, one: (&Expr, &DataType), other: (&Expr, &DataTy
         (Plus, Date32, Interval(_)) => Some(sum(cast(left, wall_clock()), Operator::Plus, right.clone())),
         (Minus, Date32, Interval(_)) => Some(sum(cast(left, wall_clock()), Operator::Minus, right.clone())),
         (Plus, Interval(_), Date32) => Some(sum(cast(right, wall_clock()), Operator::Plus, left.clone())),
+        (Minus, Date32, Date32) => Some(cast(
+            &sum(left.clone(), Operator::Minus, right.clone()),
+            DataType::Int32,
+        )),
         // A text beside a timestamp is an interval.
         (Plus | Minus, Timestamp(..), DataType::Utf8) if matches!(right, Expr::Literal(..)) => {
             let operator = if *op == Plus {

@@ -26,6 +26,7 @@ use crate::release::Release;
 use crate::rows::{Plan, Rows, panicked};
 use crate::rules::casts::Casts;
 use crate::rules::named_types::NamedTypes;
+use crate::session::explained::{lines, of_the_engine, output_of};
 use crate::session::facts::Facts;
 use crate::session::meant::{elsewhere, meant, not_in_from};
 use crate::session::plans::{Basis, Planned};
@@ -34,7 +35,6 @@ use crate::session::temporary::{View, shown as shown_own};
 use crate::session::{Prepared, PreparedStatement, Session, parameters, shown, unsupported, utility};
 use crate::sql::calls::Sort;
 use crate::sql::literals::Reading;
-use crate::sql::names::shown_schema;
 use crate::sql::normalise::{Context, normalise};
 use crate::sql::parse::{Parsed, parse};
 use crate::sql::undefined::told_of;
@@ -225,7 +225,7 @@ impl Session {
             .map_err(|error| not_in_from(error, parsed.statement()))
             .map_err(|error| elsewhere(error, release.schemas()))
             .map_err(|error| meant(error, self.engine.config(), parsed.text()))?;
-        let output = shown_schema(plan.schema().as_arrow());
+        let output = output_of(&plan);
         Ok(Prepared(Arc::new(PreparedStatement {
             parsed: parsed.clone(),
             parameters,
@@ -302,17 +302,15 @@ impl Session {
                 planned.map_err(|error| parameters::placed_by_name(error, prepared.text()))?
             }
         };
-        let tag = if matches!(prepared.0.parsed.statement(), Statement::Explain { .. }) {
-            "EXPLAIN"
-        } else {
-            "SELECT"
-        };
         let canceller = self.canceller();
-        let rows = Rows::start((lane, stop), plan, context, output, canceller, request);
-        Ok(rows
-            .with_tag(tag)
-            .of(release)
-            .telling(Arc::clone(self.engine.outdated())))
+        let explains = matches!(prepared.0.parsed.statement(), Statement::Explain { .. });
+        let given = if explains { of_the_engine() } else { output };
+        let rows = Rows::start((lane, stop), plan, context, given, canceller, request);
+        let rows = match explains {
+            true => lines(rows).with_tag("EXPLAIN"),
+            false => rows,
+        };
+        Ok(rows.of(release).telling(Arc::clone(self.engine.outdated())))
     }
 }
 
@@ -338,7 +336,7 @@ async fn current(
     normalised(&mut ast, prepared.parsed.text(), state, config, reading)?;
     let declared: Vec<_> = prepared.parameters.iter().cloned().map(Some).collect();
     let (plan, _) = parameters::plan(state, ast, &declared, prepared.parsed.text()).await?;
-    let output = shown_schema(plan.schema().as_arrow());
+    let output = output_of(&plan);
     if let Some(described) = &prepared.output
         && !same_columns(described, &output)
     {

@@ -59,6 +59,52 @@ fn signed(direction: &[&TokenWithSpan]) -> Vec<TokenWithSpan> {
     out
 }
 
+/// `TABLE x` where a query stands is `SELECT * FROM x`.
+pub(crate) fn whole_tables(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if !tokens.iter().any(|token| is(token, &["TABLE"])) {
+        return tokens;
+    }
+    const BEFORE: [&str; 9] = [
+        "ALL",
+        "ANALYZE",
+        "AS",
+        "DISTINCT",
+        "EXCEPT",
+        "EXPLAIN",
+        "FOR",
+        "INTERSECT",
+        "UNION",
+    ];
+    let mut out = Vec::with_capacity(tokens.len());
+    let mut begins = true;
+    for (at, token) in tokens.iter().enumerate() {
+        let next = tokens.iter().skip(at + 1).find(|token| !is_space(token));
+        let named = next.is_some_and(|next| matches!(next.token, Token::Word(_)));
+        if begins && named && is(token, &["TABLE"]) {
+            let span = token.span;
+            let words = [
+                Token::make_keyword("SELECT"),
+                Token::Mul,
+                Token::make_keyword("FROM"),
+            ];
+            for word in words {
+                out.push(TokenWithSpan { token: word, span });
+                out.push(TokenWithSpan {
+                    token: Token::Whitespace(Whitespace::Space),
+                    span,
+                });
+            }
+        } else {
+            out.push(token.clone());
+        }
+        if is_space(token) {
+            continue;
+        }
+        begins = token.token == Token::LParen || is(token, &BEFORE);
+    }
+    out
+}
+
 /// `FETCH FIRST (n) ROWS ONLY` is `LIMIT (n)`: the parser reads it with a plain number alone.
 pub(crate) fn fetch_first(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     if !tokens.iter().any(|token| is(token, &["FETCH"])) {

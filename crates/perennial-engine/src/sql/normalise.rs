@@ -28,6 +28,7 @@ use crate::sql::offset;
 use crate::sql::partitions;
 use crate::sql::postgres;
 use crate::sql::sets;
+use crate::sql::spelt;
 use crate::sql::subquery;
 use crate::sql::tableoid;
 use crate::sql::types::Types;
@@ -63,6 +64,7 @@ pub(crate) fn normalise(statement: &mut Statement, context: &Context<'_>) -> Res
         context,
         names: Names::default(),
         sets: calls::calls(statement, "set_config"),
+        of_rows: Vec::new(),
     };
     match statement.visit(&mut rules) {
         ControlFlow::Continue(()) => Ok(()),
@@ -80,6 +82,8 @@ struct Rules<'a> {
     names: Names,
     /// Whether the statement changes settings while it runs.
     sets: bool,
+    /// Where the queries are that ANY and ALL compare a value with: they are no values.
+    of_rows: Vec<usize>,
 }
 
 impl Rules<'_> {
@@ -125,6 +129,7 @@ impl VisitorMut for Rules<'_> {
             return ControlFlow::Break(error);
         }
         name_columns(select);
+        spelt::in_select(select);
         if self.context.reading.is_some() {
             literals::in_select(select);
         }
@@ -192,6 +197,18 @@ impl VisitorMut for Rules<'_> {
         ControlFlow::Continue(())
     }
 
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
+            && let Expr::Subquery(query) = right.as_ref()
+        {
+            self.of_rows.push(std::ptr::from_ref(query.as_ref()) as usize);
+        }
+        if let Some(spelt) = spelt::expression(expr) {
+            *expr = spelt;
+        }
+        ControlFlow::Continue(())
+    }
+
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<Error> {
         if let Expr::Function(function) = expr
             && let Some(called) = function.name.0.last().map(part)
@@ -240,7 +257,15 @@ impl VisitorMut for Rules<'_> {
                 }
             },
             Expr::TypedString(typed) => offset::literal(&mut typed.value.value, &typed.data_type),
-            Expr::Subquery(query) => subquery::scalar(query, &|name| self.aggregate(name)),
+            Expr::Subquery(query) => {
+                if self
+                    .of_rows
+                    .pop_if(|of| *of == std::ptr::from_ref(query.as_ref()) as usize)
+                    .is_none()
+                {
+                    subquery::scalar(query, &|name| self.aggregate(name));
+                }
+            }
             Expr::Like {
                 pattern, escape_char, ..
             }

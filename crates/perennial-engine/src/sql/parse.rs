@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::sql::brackets::{doubled, nesting, parts};
 use crate::sql::depth::{balance, within_bounds};
 use crate::sql::dialect::Bounded;
-use crate::sql::fetch::{fetch_first, force_quote, null_tests, written_out};
+use crate::sql::fetch::{fetch_first, force_quote, null_tests, whole_tables, written_out};
 use crate::sql::modes::{column_names, deferrable, with_data};
 use crate::sql::precedence::distinct_from;
 use crate::sql::slip::remedy;
@@ -226,7 +226,7 @@ fn tree(sql: &str, end: usize, mut tokens: Vec<TokenWithSpan>) -> Result<Stateme
             }
         }
     };
-    let tokens = force_quote(fetch_first(null_tests(written_out(tokens))));
+    let tokens = force_quote(fetch_first(null_tests(written_out(whole_tables(tokens)))));
     let (tree, tokens) = read(sql, end, &dialect, tokens, Parser::parse_statement);
     let mut statement = match tree {
         Ok(statement) => statement,

@@ -15,6 +15,9 @@ use crate::sql::parse::parse;
 /// definition of a scalar subquery. `(SELECT x FROM t WHERE … ORDER BY y LIMIT 1)` becomes
 /// `(SELECT first_value(x ORDER BY y) FROM t WHERE …)`.
 pub(crate) fn scalar(query: &mut Query, aggregates: &dyn Fn(&str) -> bool) {
+    if is_one_row(query, aggregates) && limits_to_some(query) {
+        query.limit_clause = None;
+    }
     if first_of_rows(query, aggregates) {
         return;
     }
@@ -34,6 +37,31 @@ pub(crate) fn scalar(query: &mut Query, aggregates: &dyn Fn(&str) -> bool) {
         }
         _ => {}
     }
+}
+
+/// Whether a query gives one row because it aggregates all rows.
+fn is_one_row(query: &Query, aggregates: &dyn Fn(&str) -> bool) -> bool {
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return false;
+    };
+    let ungrouped = matches!(&select.group_by, GroupByExpr::Expressions(keys, modifiers) if keys.is_empty() && modifiers.is_empty());
+    let aggregated = select.projection.iter().any(|item| match item {
+        SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+            aggregate_in(expr, aggregates)
+        }
+        _ => false,
+    });
+    ungrouped && aggregated && query.fetch.is_none()
+}
+
+/// Whether a LIMIT, without OFFSET, leaves a row.
+fn limits_to_some(query: &Query) -> bool {
+    matches!(
+        &query.limit_clause,
+        Some(LimitClause::LimitOffset { limit: Some(Expr::Value(limit)), offset: None, limit_by })
+            if limit_by.is_empty()
+                && matches!(&limit.value, Value::Number(number, _) if number.parse().is_ok_and(|number: u64| number > 0))
+    )
 }
 
 /// Puts an aggregate in the place of ORDER BY and LIMIT 1; says whether it did.
@@ -160,9 +188,7 @@ pub(crate) fn array(called: &Function, aggregates: &dyn Fn(&str) -> bool) -> Opt
     let order = gathered.order_by.take();
     let select = match gathered.body.as_mut() {
         SetExpr::Select(select) if plain && one_row_each(select, aggregates) => select,
-        // An order inside of a query in FROM is none outside.
-        _ if order.is_none() => return of_all_rows(query),
-        _ => return None,
+        _ => return of_all_rows(query),
     };
     let [SelectItem::UnnamedExpr(item) | SelectItem::ExprWithAlias { expr: item, .. }] =
         select.projection.as_mut_slice()
@@ -191,7 +217,7 @@ pub(crate) fn array(called: &Function, aggregates: &dyn Fn(&str) -> bool) -> Opt
     Some(Expr::Subquery(Box::new(gathered)))
 }
 
-/// An array of the rows of any query, in whatever order they come.
+/// An array of the rows of any query, in its order.
 fn of_all_rows(query: &Query) -> Option<Expr> {
     const AROUND: &str =
         "SELECT perennial_or_empty(array_agg(gathered.item)) FROM (SELECT 1) AS gathered (item)";

@@ -113,6 +113,9 @@ impl Push<'_> {
         let Some((below, carried)) = self.down(input)? else {
             return Ok(None);
         };
+        if self.is_one_row() {
+            return Ok(None);
+        }
         let bound = |key: &SortExpr| {
             let expr = self.bind(key.expr.clone(), input, &carried)?;
             Ok(SortExpr { expr, ..key.clone() })

@@ -85,12 +85,15 @@ impl<'a> Push<'a> {
                 };
                 self.project(projection, below, carried).map(Some)
             }
-            LogicalPlan::Sort(sort) if self.lateral => self.down(&sort.input),
-            LogicalPlan::Limit(limit) if self.lateral => self.limited(&limit.input, limit),
-            LogicalPlan::Distinct(Distinct::All(input)) if self.lateral => {
+            LogicalPlan::Sort(sort) => self.down(&sort.input),
+            LogicalPlan::Limit(limit) => self.limited(&limit.input, limit),
+            LogicalPlan::Distinct(Distinct::All(input)) => {
                 let Some((below, carried)) = self.down(input)? else {
                     return Ok(None);
                 };
+                if self.is_one_row() {
+                    return Ok(None);
+                }
                 Ok(Some((
                     LogicalPlanBuilder::from(below).distinct()?.build()?,
                     carried,
@@ -150,6 +153,11 @@ impl<'a> Push<'a> {
             LogicalPlan::Join(join) if join.join_type == JoinType::Inner => self.down_join(join),
             _ => Ok(None),
         }
+    }
+
+    /// Whether what has been met so far is the one row of an aggregate, which has to stay for each of the outer values.
+    pub(super) fn is_one_row(&self) -> bool {
+        !self.lateral && self.aggregates > 0
     }
 
     /// Whether a plan asks for the outer values, or has them.
