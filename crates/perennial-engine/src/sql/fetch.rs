@@ -79,7 +79,10 @@ pub(crate) fn whole_tables(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut begins = true;
     for (at, token) in tokens.iter().enumerate() {
         let next = tokens.iter().skip(at + 1).find(|token| !is_space(token));
-        let named = next.is_some_and(|next| matches!(next.token, Token::Word(_)));
+        // Behind a column that is called so something else goes on.
+        let named = next.is_some_and(|next| {
+            matches!(&next.token, Token::Word(word) if !RESERVED_FOR_COLUMN_ALIAS.contains(&word.keyword))
+        });
         if begins && named && is(token, &["TABLE"]) {
             let span = token.span;
             let words = [
