@@ -34,6 +34,7 @@ pub use description::{
 pub use engine::{Engine, EngineOptions, LeaseGuard};
 pub use error::{Error, Result, StopReason, type_name};
 pub use functions::postgres::document;
+pub use perennial_lake::ExportWriter;
 pub use release::Release;
 pub use rows::Rows;
 pub use session::settings::{DateForm, DateStyle, IntervalStyle, OutputStyle, Zone};

@@ -32,6 +32,7 @@ use crate::sql::parse::Parsed;
 pub(crate) mod copy;
 pub(crate) mod cursor;
 pub(crate) mod explained;
+pub(crate) mod export;
 pub(crate) mod facts;
 pub(crate) mod listed;
 pub(crate) mod meant;
@@ -104,8 +105,10 @@ pub(crate) struct PreparedStatement {
     pub(crate) output: Option<SchemaRef>,
     /// Whether values of parameters decide what the plan is: the kept one is for its columns alone.
     pub(crate) late: bool,
-    /// What stands inside of a DECLARE, COPY or PREPARE.
+    /// What stands inside of a DECLARE, COPY or PREPARE, and the query of a change of a temporary table.
     pub(crate) inner: Option<Prepared>,
+    /// The temporary table that is changed.
+    pub(crate) changes: Option<u64>,
     /// The newest plan of a query; none of other statements.
     pub(crate) plan: Option<Mutex<Arc<Planned>>>,
 }
@@ -173,6 +176,8 @@ pub struct Session {
     /// Set by `pg_terminate_backend`.
     terminated: CancellationToken,
     state: Mutex<Option<CachedState>>,
+    /// What the session had of its own before statements outside of a transaction changed it.
+    before_request: Mutex<Option<Temporary>>,
     /// The memory of the relations of the session's own.
     temporary_pool: Arc<dyn MemoryPool>,
     /// What catalogs tell of a release and the relations of the session's own.
@@ -251,6 +256,7 @@ impl Session {
             terminated,
             state: Mutex::default(),
             described: Mutex::default(),
+            before_request: Mutex::default(),
             temporary_pool,
             chosen: Mutex::default(),
             cut: Mutex::default(),

@@ -18,6 +18,7 @@ pub(crate) mod partitions;
 pub(crate) mod places;
 pub(crate) mod postgres;
 pub(crate) mod precedence;
+pub(crate) mod rows;
 pub(crate) mod sets;
 mod slip;
 pub(crate) mod spelt;

@@ -10,6 +10,7 @@ pub mod contract;
 pub mod discovery;
 mod document;
 pub mod error;
+mod export;
 pub mod leases;
 pub mod manifest;
 pub mod masks;
@@ -27,6 +28,7 @@ pub use discovery::{
     Landed, SETTLING_GRACE, Settling, SourcePath, discover, names_in, unclaimed, unnameable,
 };
 pub use error::{Error, Result, io_kind, no_room};
+pub use export::{EXPORT_FOLDER, ExportWriter};
 pub use leases::{LEASE, Leases, leased};
 pub use manifest::{
     Blame, ColumnStats, DataFile, FileState, Loss, Manifest, Phase, RunState, RunSummary, Scalar, SourceFile,

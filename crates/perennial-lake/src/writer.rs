@@ -1,6 +1,6 @@
 //! The writer of the platform's own data files: sorted, bucketed, immutable Parquet.
 
-mod upload;
+pub(crate) mod upload;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use bytes::BytesMut;
 use futures::FutureExt;
 use perennial_engine::session::{Notice, NoticeKind};
 use perennial_engine::{Canceller, Outcome, Request, Rows, Session, StopReason, TransactionState};
@@ -193,6 +194,7 @@ impl Connection {
     async fn recover(&mut self, kind: u8, error: &Error) -> Result<()> {
         self.request = None;
         self.session.fail();
+        self.session.end_request(true);
         backend::error(&mut self.transport.output, error, false);
         if matches!(kind, b'P' | b'B' | b'D' | b'E' | b'C' | b'H') {
             self.skipping = true;
@@ -206,6 +208,7 @@ impl Connection {
     /// Ends a cycle: what has changed, then ReadyForQuery.
     async fn ready(&mut self) -> Result<()> {
         self.request = None;
+        self.session.end_request(false);
         let transaction = self.session.transaction();
         if transaction == TransactionState::Idle {
             // Portals live as long as the transaction that made them, an implicit one too.
@@ -276,6 +279,7 @@ impl Connection {
                     let mut running = Running::new(&self.session, rows, &formats);
                     self.send(&mut running, usize::MAX).await?;
                 }
+                Outcome::Copy(copy) if copy.file.is_some() => self.write_file(copy).await?,
                 Outcome::Copy(copy) => {
                     let mut running = self.open_copy(copy)?;
                     self.send(&mut running, usize::MAX).await?;
@@ -301,6 +305,54 @@ impl Connection {
         let mut running = Running::new(&self.session, copy.rows, &vec![format; columns]);
         running.copy = Some(writer);
         Ok(running)
+    }
+
+    /// Writes the rows of a COPY into its file. What fails leaves none behind.
+    async fn write_file(&mut self, mut copy: perennial_engine::CopyOut) -> Result<()> {
+        let mut writer = Copy::new(&copy);
+        let Some(mut file) = copy.file.take() else {
+            return Ok(());
+        };
+        let format = writer.format();
+        let columns = copy.rows.schema().fields().len();
+        let mut running = Running::new(&self.session, copy.rows, &vec![format; columns]);
+        match self.write_rows(&mut running, &mut writer, &mut file).await {
+            Ok(count) => {
+                self.session.exported(file).await?;
+                self.done(&running.rows.tag(count as u64));
+                Ok(())
+            }
+            Err(error) => {
+                file.abort().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn write_rows(
+        &mut self,
+        running: &mut Running,
+        writer: &mut Copy,
+        file: &mut perennial_engine::ExportWriter,
+    ) -> Result<usize> {
+        let mut out = BytesMut::new();
+        let mut count = 0;
+        while let Some(batch) = self.next_batch(&mut running.rows, false).await? {
+            let mut rows = encode::Rows::try_new(&running.layout, &batch, &running.style)?;
+            while rows.left() > 0 {
+                count += rows.write(&mut out, usize::MAX, ENOUGH, |columns, row, out| {
+                    writer.write_row(columns, row, out)
+                })?;
+                file.text(out.split().freeze())
+                    .await
+                    .map_err(perennial_engine::Error::from)?;
+            }
+        }
+        writer.finish(&mut out);
+        file.text(out.freeze())
+            .await
+            .map_err(perennial_engine::Error::from)?;
+        Ok(count)
     }
 
     /// Answers a statement without rows.

@@ -1,4 +1,4 @@
-//! `COPY … TO STDOUT`: rows as text, CSV or binary, one CopyData message each.
+//! `COPY … TO`: rows as text, CSV or binary, one CopyData message each, or without messages in a file.
 
 use bytes::{BufMut, BytesMut};
 use perennial_engine::{CopyFormat, CopyOut};
@@ -18,6 +18,8 @@ pub(crate) struct Copy {
     quote: char,
     escape: char,
     force_quote: Vec<usize>,
+    /// Whether each row is a message of its own, as a client gets it; a file has the rows alone.
+    framed: bool,
     /// Bytes that open the first message.
     opening: BytesMut,
     scratch: BytesMut,
@@ -34,6 +36,7 @@ impl Copy {
             quote: options.quote,
             escape: options.escape,
             force_quote: options.force_quote.clone(),
+            framed: copy.file.is_none(),
             opening: BytesMut::new(),
             scratch: BytesMut::new(),
         };
@@ -77,9 +80,11 @@ impl Copy {
         if self.form != CopyFormat::Binary {
             self.put_opening(out);
         }
-        out.put_u8(b'd');
-        let start = out.len();
-        out.put_i32(0);
+        let start = out.len() + usize::from(self.framed);
+        if self.framed {
+            out.put_u8(b'd');
+            out.put_i32(0);
+        }
         out.put_slice(&self.opening.split());
         if self.form == CopyFormat::Binary {
             let count = i16::try_from(columns.len()).map_err(|_| Error::TooLarge {
@@ -95,7 +100,9 @@ impl Copy {
         if out.len() - start > crate::encode::ROW_LIMIT {
             return Err(Error::TooLarge { what: "a row" });
         }
-        backend::close(out, start);
+        if self.framed {
+            backend::close(out, start);
+        }
         Ok(())
     }
 
@@ -103,21 +110,28 @@ impl Copy {
     pub(crate) fn finish(&mut self, out: &mut BytesMut) {
         if self.form == CopyFormat::Binary {
             // Without a row the header shares a message with the end: readers take the first message for both.
-            let opening = self.opening.split();
-            backend::message(out, b'd', |out| {
-                out.put_slice(&opening);
-                out.put_i16(-1);
-            });
+            let mut last = self.opening.split();
+            last.put_i16(-1);
+            self.put_data(&last, out);
         } else {
             self.put_opening(out);
         }
-        backend::bare(out, b'c');
+        if self.framed {
+            backend::bare(out, b'c');
+        }
     }
 
     fn put_opening(&mut self, out: &mut BytesMut) {
         if !self.opening.is_empty() {
             let opening = self.opening.split();
-            backend::message(out, b'd', |out| out.put_slice(&opening));
+            self.put_data(&opening, out);
+        }
+    }
+
+    fn put_data(&self, data: &[u8], out: &mut BytesMut) {
+        match self.framed {
+            true => backend::message(out, b'd', |out| out.put_slice(data)),
+            false => out.put_slice(data),
         }
     }
 

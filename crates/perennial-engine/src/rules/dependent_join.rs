@@ -13,7 +13,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType, NullEquality, Result, ScalarValue};
 use datafusion::logical_expr::expr::AggregateFunction;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::split_conjunction;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction};
 use datafusion::logical_expr::{
     Aggregate, BinaryExpr, Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator,
     Projection, Subquery, lit, when,
@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use self::push::{Push, outer_references};
-use self::sets::{Compared, compares};
+use self::sets::{Compared, compares, unsure};
 use crate::functions::single_value;
 
 mod lateral;
@@ -82,7 +82,10 @@ impl DependentJoin {
                 let rewritten = Projection::try_new_with_schema(exprs, Arc::new(input), projection.schema)?;
                 Ok(Transformed::yes(LogicalPlan::Projection(rewritten)))
             }
-            LogicalPlan::Filter(filter) if correlated(std::slice::from_ref(&filter.predicate)) => {
+            LogicalPlan::Filter(filter)
+                if correlated(std::slice::from_ref(&filter.predicate))
+                    || split_conjunction(&filter.predicate).into_iter().any(unsure) =>
+            {
                 let columns: Vec<Expr> = filter
                     .input
                     .schema()
@@ -91,11 +94,21 @@ impl DependentJoin {
                     .map(Expr::Column)
                     .collect();
                 let mut input = Arc::unwrap_or_clone(Arc::clone(&filter.input));
-                let done = self.replace(filter.predicate.clone(), &mut input, false)?;
-                if !done.transformed {
-                    return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+                let mut changed = false;
+                let mut parts = Vec::new();
+                for part in split_conjunction(&filter.predicate) {
+                    let sets = match unsure(part) {
+                        true => self.replace_sets(part.clone(), &mut input)?,
+                        false => Transformed::no(part.clone()),
+                    };
+                    let done = self.replace(sets.data, &mut input, false)?;
+                    changed |= sets.transformed || done.transformed;
+                    parts.push(done.data);
                 }
-                let filtered = LogicalPlan::Filter(Filter::try_new(done.data, Arc::new(input))?);
+                let Some(predicate) = conjunction(parts).filter(|_| changed) else {
+                    return Ok(Transformed::no(LogicalPlan::Filter(filter)));
+                };
+                let filtered = LogicalPlan::Filter(Filter::try_new(predicate, Arc::new(input))?);
                 Ok(Transformed::yes(
                     LogicalPlanBuilder::from(filtered).project(columns)?.build()?,
                 ))

@@ -5,12 +5,13 @@
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, Result};
 use datafusion::logical_expr::expr::{AggregateFunction, Sort as SortExpr};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Aggregate, Explain, Expr, Limit, LogicalPlan, LogicalPlanBuilder};
 use datafusion::optimizer::AnalyzerRule;
+use recursive::recursive;
 
 /// The aggregates that keep an order.
 const KEEP: [&str; 4] = ["array_agg", "string_agg", "first_value", "last_value"];
@@ -27,6 +28,9 @@ impl AnalyzerRule for OrderedInput {
     }
 
     fn analyze(&self, plan: LogicalPlan, _: &ConfigOptions) -> Result<LogicalPlan> {
+        if !sorts(&plan)? {
+            return Ok(plan);
+        }
         let told = plan.transform_up_with_subqueries(|node| match node {
             LogicalPlan::Aggregate(aggregate) if aggregate.aggr_expr.iter().any(keeps) => ordered(aggregate),
             LogicalPlan::Limit(limit) => limited(limit),
@@ -44,6 +48,19 @@ impl AnalyzerRule for OrderedInput {
         };
         without_sorts(told, true)
     }
+}
+
+/// Whether there is an order anywhere.
+fn sorts(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        found |= matches!(node, LogicalPlan::Sort(_));
+        Ok(match found {
+            true => TreeNodeRecursion::Stop,
+            false => TreeNodeRecursion::Continue,
+        })
+    })?;
+    Ok(found)
 }
 
 /// Whether an aggregate keeps an order and is not told which.
@@ -108,6 +125,7 @@ fn sorted(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// Whether a plan sorts by itself, or has no order.
+#[recursive]
 fn is_sorted(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Projection(projection) => is_sorted(&projection.input),
@@ -118,11 +136,20 @@ fn is_sorted(plan: &LogicalPlan) -> bool {
 }
 
 /// A plan whose rows come from a query with an order, and that order by its columns, of which some may be added.
+#[recursive]
 fn with_order(plan: &LogicalPlan, added: &mut usize) -> Result<Option<(LogicalPlan, Vec<SortExpr>)>> {
     let inner = match plan {
+        LogicalPlan::Sort(sort) if sort.expr.iter().all(|key| matches!(key.expr, Expr::Column(_))) => {
+            return Ok(Some((plan.clone(), sort.expr.clone())));
+        }
         LogicalPlan::Sort(sort) => {
-            let columns = sort.expr.iter().all(|key| matches!(key.expr, Expr::Column(_)));
-            return Ok(columns.then(|| (plan.clone(), sort.expr.clone())));
+            let columns = sort.input.schema().columns().into_iter().map(Expr::Column);
+            let mut exprs: Vec<Expr> = columns.collect();
+            let keys = behind(&mut exprs, &sort.expr, added);
+            let sorted = LogicalPlanBuilder::from(sort.input.as_ref().clone())
+                .project(exprs)?
+                .sort_with_limit(keys.clone(), sort.fetch)?;
+            return Ok(Some((sorted.build()?, keys)));
         }
         LogicalPlan::Limit(limit) => &limit.input,
         LogicalPlan::Filter(filter) => &filter.input,
@@ -155,17 +182,7 @@ fn with_order(plan: &LogicalPlan, added: &mut usize) -> Result<Option<(LogicalPl
         }
         LogicalPlan::Projection(projection) => {
             let mut exprs = projection.expr.clone();
-            let mut keys = Vec::with_capacity(order.len());
-            for key in order {
-                *added += 1;
-                let name = format!("{HIDDEN}{added}");
-                exprs.push(key.expr.alias(&name));
-                keys.push(SortExpr {
-                    expr: Expr::Column(Column::new_unqualified(name)),
-                    asc: key.asc,
-                    nulls_first: key.nulls_first,
-                });
-            }
+            let keys = behind(&mut exprs, &order, added);
             (below.project(exprs)?.build()?, keys)
         }
         _ => return Ok(None),
@@ -173,7 +190,23 @@ fn with_order(plan: &LogicalPlan, added: &mut usize) -> Result<Option<(LogicalPl
     Ok(Some(outcome))
 }
 
+/// Puts the keys of an order behind other expressions, and gives the order by these columns.
+fn behind(exprs: &mut Vec<Expr>, order: &[SortExpr], added: &mut usize) -> Vec<SortExpr> {
+    let named = |key: &SortExpr| {
+        *added += 1;
+        let name = format!("{HIDDEN}{added}");
+        exprs.push(key.expr.clone().alias(&name));
+        SortExpr {
+            expr: Expr::Column(Column::new_unqualified(name)),
+            asc: key.asc,
+            nulls_first: key.nulls_first,
+        }
+    };
+    order.iter().map(named).collect()
+}
+
 /// The plan without sorts on which nothing depends. `kept` says whether the order of its rows counts.
+#[recursive]
 fn without_sorts(plan: LogicalPlan, kept: bool) -> Result<LogicalPlan> {
     if let LogicalPlan::Sort(sort) = &plan
         && !kept

@@ -6,6 +6,7 @@ use datafusion::sql::sqlparser::ast::{
     SelectItem, SetExpr, Statement, TableFactor,
 };
 use perennial_base::ErrorClass;
+use perennial_lake::ExportWriter;
 
 use crate::error::{Error, Result};
 use crate::rows::Rows;
@@ -30,6 +31,8 @@ pub struct CopyOut {
     pub rows: Rows,
     /// How to write them.
     pub options: CopyOptions,
+    /// The file that they go into, where it is not the client that gets them.
+    pub file: Option<ExportWriter>,
 }
 
 /// How rows are written.
@@ -67,12 +70,13 @@ pub(crate) fn query(statement: &Statement) -> Result<Box<Query>> {
         .with_hint("Land a Parquet file in the lake; the next run unifies it."));
     }
     match target {
-        CopyTarget::Stdout => {}
-        CopyTarget::File { .. } | CopyTarget::Program { .. } | CopyTarget::Stdin => {
-            return Err(
-                Error::new(ErrorClass::PermissionDenied, "COPY writes to STDOUT only")
-                    .with_hint("psql's \\copy writes a file on the client's side."),
-            );
+        CopyTarget::Stdout | CopyTarget::File { .. } => {}
+        CopyTarget::Program { .. } | CopyTarget::Stdin => {
+            return Err(Error::new(
+                ErrorClass::PermissionDenied,
+                "COPY writes to STDOUT or to a file of the lake",
+            )
+            .with_hint("psql's \\copy writes a file on the client's side."));
         }
     }
     let (table_name, columns) = match source {
@@ -94,8 +98,12 @@ pub(crate) fn query(statement: &Statement) -> Result<Box<Query>> {
     Ok(Box::new(query))
 }
 
-/// The options of a COPY statement over columns of a schema.
-pub(crate) fn options(statement: &Statement, schema: &SchemaRef) -> Result<CopyOptions> {
+/// The options of a COPY statement over columns of a schema. A file's form is known.
+pub(crate) fn options(
+    statement: &Statement,
+    schema: &SchemaRef,
+    form: Option<CopyFormat>,
+) -> Result<CopyOptions> {
     let Statement::Copy {
         options,
         legacy_options,
@@ -106,11 +114,15 @@ pub(crate) fn options(statement: &Statement, schema: &SchemaRef) -> Result<CopyO
     };
     let mut given = Given::default();
     for option in options {
-        given.take(option, schema)?;
+        match option {
+            CopyOption::Format(_) if form.is_some() => {}
+            option => given.take(option, schema)?,
+        }
     }
     for option in legacy_options {
         given.take_legacy(option, schema)?;
     }
+    given.format = form.or(given.format);
     given.finish()
 }
 

@@ -99,9 +99,10 @@ impl Session {
         }
         let functions: Vec<Arc<ScalarUDF>> = functions.into_iter().map(Arc::new).collect();
         if !temporary.is_empty() {
-            schemas = shown_own::with_tables(&schemas, &temporary, &self.own_schema())?;
+            schemas = shown_own::with_tables(&schemas, &temporary, &self.own_schema(), &self.shared);
             for (name, view) in temporary.views() {
-                let provider = self.view(release, view, &schemas, &functions).await?;
+                let planned = self.view(release, view, &schemas, &functions).await;
+                let provider = planned.unwrap_or_else(|error| shown_own::broken(view, error));
                 schemas = shown_own::with_view(&schemas, &self.own_schema(), name, provider);
             }
         }
@@ -232,6 +233,7 @@ impl Session {
             output: Some(Arc::clone(&output)),
             late: !late.is_empty(),
             inner: None,
+            changes: None,
             plan: Some(Mutex::new(Arc::new(Planned::new(plan, output, basis)))),
         })))
     }

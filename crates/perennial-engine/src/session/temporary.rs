@@ -53,6 +53,8 @@ pub(crate) struct Table {
     /// The columns as the rows have them.
     pub(crate) schema: SchemaRef,
     pub(crate) on_commit: OnCommit,
+    /// Tells it from another one of its name; it stays while rows come and go.
+    pub(crate) id: u64,
     parts: Vec<Arc<Part>>,
 }
 
@@ -150,6 +152,11 @@ impl Temporary {
         format!("view {view} depends on {what} {on}")
     }
 
+    /// How many relations there are.
+    pub(crate) fn len(&self) -> usize {
+        self.relations.len()
+    }
+
     /// The same with another relation of a name, or without one.
     pub(crate) fn with(&self, name: &str, own: Option<Own>) -> Self {
         let mut relations = self.relations.as_ref().clone();
@@ -193,6 +200,7 @@ impl Table {
             columns,
             schema,
             on_commit,
+            id: VERSIONS.fetch_add(1, Ordering::Relaxed),
             parts: Vec::new(),
         }
     }
@@ -211,11 +219,10 @@ impl Table {
 
     /// The same table without rows.
     pub(crate) fn emptied(&self) -> Self {
-        Self::new(
-            self.columns.clone(),
-            Arc::clone(&self.schema),
-            self.on_commit.clone(),
-        )
+        Self {
+            parts: Vec::new(),
+            ..self.clone()
+        }
     }
 
     /// Adds rows, whose columns are those of the table. Such that come one by one end in batches of a size, and each is copied

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::rows::Rows;
 use crate::session::copy::{self, CopyOut};
 use crate::session::cursor::{Cursor, Step, already_there};
+use crate::session::export::is_export;
 use crate::session::scroll::Scroll;
 use crate::session::statements::room;
 use crate::session::temporary::change::concerns;
@@ -140,6 +141,7 @@ impl Session {
         let is_own = concerns(parsed.statement());
         let inner = match inner(parsed.statement())? {
             _ if is_own => self.plan_own(parsed, declared).await?,
+            _ if is_export(parsed.statement()) => Some(self.plan_export(parsed).await?),
             Some(inner) => {
                 let (inner, types) = (parsed.inner(inner), if is_cursor { declared } else { &[] });
                 Some(Box::pin(self.plan(&inner, types)).await?)
@@ -172,6 +174,7 @@ impl Session {
             output,
             late: false,
             inner,
+            changes: self.changed_table(parsed.statement()),
             plan: None,
         })))
     }
@@ -180,9 +183,7 @@ impl Session {
     pub(crate) async fn utility(&self, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<Outcome> {
         let statement = prepared.0.parsed.statement();
         if concerns(statement) {
-            return self
-                .change_own(&prepared.0.parsed, prepared.0.inner.as_ref(), values)
-                .await;
+            return self.change_own(prepared, values).await;
         }
         if let Some(inner) = &prepared.0.inner {
             return self.with_inner(statement, inner, values).await;
@@ -417,11 +418,15 @@ impl Session {
     }
 
     async fn copy_out(&self, statement: &Statement, query: &Prepared) -> Result<Outcome> {
+        if is_export(statement) {
+            return self.export(statement, query).await;
+        }
         let rows = self.start(query, Vec::new()).await?;
-        let options = copy::options(statement, rows.schema())?;
+        let options = copy::options(statement, rows.schema(), None)?;
         Ok(Outcome::Copy(CopyOut {
             rows: rows.with_tag("COPY"),
             options,
+            file: None,
         }))
     }
 

@@ -1,9 +1,9 @@
 //! INSERT, UPDATE and DELETE as the queries that give the rows which are assigned.
 
 use datafusion::sql::sqlparser::ast::{
-    Assignment, AssignmentTarget, CastKind, CharacterLength, DataType, Delete, Expr, FromTable, Ident,
-    Insert, ObjectName, Query, SelectItem, SetExpr, SetOperator, SetQuantifier, TableAlias,
-    TableAliasColumnDef, TableFactor, TableWithJoins, Update, Value,
+    Assignment, AssignmentTarget, CaseWhen, CastKind, CharacterLength, DataType, Delete, Expr, FromTable,
+    Ident, Insert, ObjectName, Query, SelectItem, SetExpr, TableAlias, TableAliasColumnDef, TableFactor,
+    TableWithJoins, Update, Value, WildcardAdditionalOptions, helpers::attached_token::AttachedToken,
 };
 use perennial_base::ErrorClass;
 
@@ -235,26 +235,59 @@ pub(crate) fn updated(update: &Update, name: &str, columns: &[Column]) -> Result
         }
         *slot = Some(given(value, column));
     }
-    let items = |changed: bool| {
-        let kept_or_set = columns.iter().zip(&values).map(|(column, value)| {
-            let kept = || Expr::Identifier(Ident::with_quote('"', &column.name));
-            let expr = value.clone().filter(|_| changed).unwrap_or_else(kept);
-            named(expr, &column.name)
-        });
-        let changed = named(Expr::value(Value::Boolean(changed)), CHANGED);
-        kept_or_set.chain([changed]).collect()
+    let changed = || Expr::Identifier(Ident::with_quote('"', CHANGED));
+    let items = columns.iter().zip(values).map(|(column, value)| {
+        let kept = Expr::Identifier(Ident::with_quote('"', &column.name));
+        let expr = match value {
+            Some(value) => either(changed(), value, kept),
+            None => kept,
+        };
+        named(expr, &column.name)
+    });
+    let items: Vec<SelectItem> = items.chain([named(changed(), CHANGED)]).collect();
+    // The condition is asked once, of each row: it may be another the next time.
+    let condition = match &update.selection {
+        Some(selection) => Expr::IsTrue(Box::new(Expr::Nested(Box::new(selection.clone())))),
+        None => Expr::value(Value::Boolean(true)),
     };
-    let mut query = over(&update.table, items(true), update.selection.clone())?;
-    if let Some(selection) = &update.selection {
-        let others = over(&update.table, items(false), Some(not_true(selection)))?;
-        query.body = Box::new(SetExpr::SetOperation {
-            op: SetOperator::Union,
-            set_quantifier: SetQuantifier::All,
-            left: query.body,
-            right: others.body,
-        });
+    let mut asked = vec![SelectItem::Wildcard(WildcardAdditionalOptions::default())];
+    asked.push(named(condition, CHANGED));
+    let rows = over(&update.table, asked, None)?;
+    let mut query = over(&update.table, items, None)?;
+    let TableFactor::Table { alias, .. } = &update.table.relation else {
+        return Err(unsupported("this form of UPDATE"));
+    };
+    let alias = alias.clone().unwrap_or_else(|| TableAlias {
+        explicit: true,
+        name: Ident::with_quote('"', name),
+        columns: Vec::new(),
+        at: None,
+    });
+    if let SetExpr::Select(select) = query.body.as_mut()
+        && let Some(from) = select.from.first_mut()
+    {
+        from.relation = TableFactor::Derived {
+            lateral: false,
+            subquery: Box::new(rows),
+            alias: Some(alias),
+            sample: None,
+        };
     }
     Ok(query)
+}
+
+/// `CASE WHEN condition THEN one ELSE other END`.
+fn either(condition: Expr, one: Expr, other: Expr) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition,
+            result: one,
+        }],
+        else_result: Some(Box::new(other)),
+    }
 }
 
 /// The query of the rows that a DELETE leaves.

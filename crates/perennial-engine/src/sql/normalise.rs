@@ -27,6 +27,7 @@ use crate::sql::names::{folded, name_columns, without_brackets};
 use crate::sql::offset;
 use crate::sql::partitions;
 use crate::sql::postgres;
+use crate::sql::rows;
 use crate::sql::sets;
 use crate::sql::spelt;
 use crate::sql::subquery;
@@ -96,7 +97,7 @@ impl VisitorMut for Rules<'_> {
     type Break = Error;
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Error> {
-        if let Err(error) = windows::in_order(query) {
+        if let Err(error) = windows::in_order(query).and_then(|()| rows::with_queries(query)) {
             return ControlFlow::Break(error);
         }
         if self.context.reading.is_some() {
@@ -265,6 +266,11 @@ impl VisitorMut for Rules<'_> {
                 {
                     subquery::scalar(query, &|name| self.aggregate(name));
                 }
+            }
+            Expr::Exists { subquery, negated }
+                if subquery::always_exists(subquery, &|name| self.aggregate(name)) =>
+            {
+                *expr = Expr::value(Value::Boolean(!*negated));
             }
             Expr::Like {
                 pattern, escape_char, ..

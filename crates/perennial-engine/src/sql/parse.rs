@@ -236,11 +236,27 @@ fn tree(sql: &str, end: usize, mut tokens: Vec<TokenWithSpan>) -> Result<Stateme
         Err(error) => return Err(with_remedy(innermost(sql, end, &tokens, error))),
     };
     distinct_from(&mut statement);
+    with_inside(&mut statement);
     balance(&mut statement);
     if within_bounds(&statement) {
         Ok(statement)
     } else {
         Err(too_complex())
+    }
+}
+
+/// `WITH x AS (…) INSERT INTO t SELECT …` is `INSERT INTO t WITH x AS (…) SELECT …`.
+fn with_inside(statement: &mut Statement) {
+    let Statement::Query(query) = statement else {
+        return;
+    };
+    if let SetExpr::Insert(inner) = query.body.as_mut()
+        && let Statement::Insert(insert) = inner
+        && let Some(source) = insert.source.as_mut().filter(|source| source.with.is_none())
+    {
+        source.with = query.with.take();
+        let insert = insert.clone();
+        *statement = Statement::Insert(insert);
     }
 }
 

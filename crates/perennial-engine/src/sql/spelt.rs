@@ -1,16 +1,19 @@
 //! Operators and words of Postgres that are spelt as others here: `|/ x`, `x LIKE ANY (…)`, `(a, b) OVERLAPS (c, d)`,
 //! `localtimestamp`, `U&'…'` and `GROUP BY ()`.
 
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, CastKind, DataType, Expr, FunctionArguments, GroupByExpr, Select, TimezoneInfo,
+    BinaryOperator, CaseWhen, CastKind, DataType, Expr, FunctionArguments, GroupByExpr, Select, TimezoneInfo,
     UnaryOperator, Value,
 };
 
 use super::subquery::call_of;
+use crate::rules::array_literal::elements;
 
 /// What stands for an expression, if something does.
 pub(crate) fn expression(expr: &Expr) -> Option<Expr> {
     match expr {
+        Expr::BinaryOp { op, .. } if is_arithmetic(op) => before_all(expr),
         Expr::UnaryOp { op, expr } => unary(*op, expr),
         Expr::Like {
             any: true, pattern, ..
@@ -38,6 +41,45 @@ pub(crate) fn expression(expr: &Expr) -> Option<Expr> {
     }
 }
 
+fn is_arithmetic(op: &BinaryOperator) -> bool {
+    use BinaryOperator::{Divide, Minus, Modulo, Multiply, PGExp, Plus};
+    matches!(op, Plus | Minus | Multiply | Divide | Modulo | PGExp)
+}
+
+/// `|/ 4 + 5` is `|/ (4 + 5)`: these operators bind less than arithmetic.
+fn before_all(expr: &Expr) -> Option<Expr> {
+    let mut first = expr;
+    while let Expr::BinaryOp { left, op, .. } = first
+        && is_arithmetic(op)
+    {
+        first = left;
+    }
+    if !matches!(first, Expr::UnaryOp { op, .. } if is_late(*op)) {
+        return None;
+    }
+    let mut inner = expr.clone();
+    let op = without_first(&mut inner)?;
+    unary(op, &Expr::Nested(Box::new(inner)))
+}
+
+fn is_late(op: UnaryOperator) -> bool {
+    use UnaryOperator::{BitwiseNot, PGAbs, PGCubeRoot, PGSquareRoot};
+    matches!(op, BitwiseNot | PGAbs | PGCubeRoot | PGSquareRoot)
+}
+
+/// Takes the operator off the first operand.
+fn without_first(expr: &mut Expr) -> Option<UnaryOperator> {
+    match expr {
+        Expr::BinaryOp { left, .. } => without_first(left),
+        Expr::UnaryOp { op, expr: operand } => {
+            let (op, operand) = (*op, operand.as_ref().clone());
+            *expr = operand;
+            Some(op)
+        }
+        _ => None,
+    }
+}
+
 fn unary(op: UnaryOperator, expr: &Expr) -> Option<Expr> {
     let name = match op {
         UnaryOperator::PGSquareRoot => "sqrt",
@@ -58,16 +100,22 @@ fn unary(op: UnaryOperator, expr: &Expr) -> Option<Expr> {
 
 /// `x LIKE ANY (ARRAY[a, b])` is `x LIKE a OR x LIKE b`, and `x NOT LIKE ANY (…)` likewise.
 fn any_of(expr: &Expr, patterns: &Expr) -> Option<Expr> {
-    let patterns = match patterns {
+    let patterns: Vec<Expr> = match patterns {
         Expr::Nested(inner) => return any_of(expr, inner),
-        Expr::Array(array) => array.elem.as_slice(),
-        Expr::Tuple(items) => items.as_slice(),
-        one => std::slice::from_ref(one),
+        Expr::Array(array) => array.elem.clone(),
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => elements(text)?
+                .into_iter()
+                .map(|item| Expr::value(item.map_or(Value::Null, Value::SingleQuotedString)))
+                .collect(),
+            _ => return None,
+        },
+        _ => return None,
     };
-    let each = patterns.iter().map(|wanted| {
+    let each = patterns.into_iter().map(|wanted| {
         let mut one = expr.clone();
         if let Expr::Like { any, pattern, .. } | Expr::ILike { any, pattern, .. } = &mut one {
-            (*any, **pattern) = (false, wanted.clone());
+            (*any, **pattern) = (false, wanted);
         }
         one
     });
@@ -89,15 +137,26 @@ fn overlap(one: &[Expr], other: &[Expr]) -> Option<Expr> {
         let of = |name: &str| call_of(name, vec![from.clone(), to.clone()]);
         (of("least"), of("greatest"))
     };
+    let unknown = call_of(
+        "num_nulls",
+        vec![from.clone(), to.clone(), begin.clone(), end.clone()],
+    );
     let ((from, to), (begin, end)) = (ends(from, to), ends(begin, end));
     let before = |left: &Expr, right: &Expr| binary(left.clone(), BinaryOperator::Lt, right.clone());
     let common = binary(before(&from, &end), BinaryOperator::And, before(&begin, &to));
     let together = binary(from, BinaryOperator::Eq, begin);
-    Some(Expr::Nested(Box::new(binary(
-        Expr::Nested(Box::new(common)),
-        BinaryOperator::Or,
-        together,
-    ))))
+    let overlap = binary(Expr::Nested(Box::new(common)), BinaryOperator::Or, together);
+    let zero = Expr::value(Value::Number("0".into(), false));
+    Some(Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen {
+            condition: binary(unknown, BinaryOperator::Eq, zero),
+            result: overlap,
+        }],
+        else_result: None,
+    })
 }
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {

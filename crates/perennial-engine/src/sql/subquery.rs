@@ -148,17 +148,16 @@ pub(crate) fn exists(query: &Query, negated: bool, aggregates: &dyn Fn(&str) -> 
     let plain = query.limit_clause.is_none() && query.fetch.is_none();
     let mut counted = query.clone();
     counted.order_by = None;
-    let SetExpr::Select(select) = counted.body.as_mut() else {
-        return None;
-    };
-    if !plain || !one_row_each(select, aggregates) {
-        return None;
+    match counted.body.as_mut() {
+        SetExpr::Select(select) if plain && one_row_each(select, aggregates) => {
+            let one = Expr::value(Value::Number("1".into(), false));
+            select.projection = vec![SelectItem::ExprWithAlias {
+                expr: call("count", one),
+                alias: Ident::new("count"),
+            }];
+        }
+        _ => counted = around("SELECT count(*) AS count FROM (SELECT 1) AS counted", query)?,
     }
-    let one = Expr::value(Value::Number("1".into(), false));
-    select.projection = vec![SelectItem::ExprWithAlias {
-        expr: call("count", one),
-        alias: Ident::new("count"),
-    }];
     let op = if negated {
         BinaryOperator::Eq
     } else {
@@ -221,7 +220,12 @@ pub(crate) fn array(called: &Function, aggregates: &dyn Fn(&str) -> bool) -> Opt
 fn of_all_rows(query: &Query) -> Option<Expr> {
     const AROUND: &str =
         "SELECT perennial_or_empty(array_agg(gathered.item)) FROM (SELECT 1) AS gathered (item)";
-    let parsed = parse(AROUND).ok()?;
+    Some(Expr::Subquery(Box::new(around(AROUND, query)?)))
+}
+
+/// A query with another one in the place of that in its FROM.
+fn around(sql: &str, query: &Query) -> Option<Query> {
+    let parsed = parse(sql).ok()?;
     let Statement::Query(mut around) = parsed.first()?.statement().clone() else {
         return None;
     };
@@ -232,7 +236,16 @@ fn of_all_rows(query: &Query) -> Option<Expr> {
     if let TableFactor::Derived { subquery, .. } = factor {
         **subquery = query.clone();
     }
-    Some(Expr::Subquery(around))
+    Some(*around)
+}
+
+/// Whether EXISTS is true of a query whatever there is, because it aggregates all rows.
+pub(crate) fn always_exists(query: &Query, aggregates: &dyn Fn(&str) -> bool) -> bool {
+    let unlimited = query.limit_clause.is_none() || limits_to_some(query);
+    let SetExpr::Select(select) = query.body.as_ref() else {
+        return false;
+    };
+    unlimited && select.having.is_none() && is_one_row(query, aggregates)
 }
 
 /// Whether every row of the tables gives a row: no grouping, no aggregate, something to read from.

@@ -21,7 +21,7 @@ const CONCURRENCY: usize = 2;
 /// The library's own buffer (`object_store::buffered::BufWriter`) panics when it is used after a failure and leaves
 /// parts behind when its last one fails.
 #[derive(Debug)]
-pub(super) struct Upload {
+pub(crate) struct Upload {
     store: Arc<dyn ObjectStore>,
     path: Path,
     buffer: PutPayloadMut,
@@ -33,7 +33,7 @@ pub(super) struct Upload {
 }
 
 impl Upload {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
+    pub(crate) fn new(store: Arc<dyn ObjectStore>, path: Path) -> Self {
         let buffer = PutPayloadMut::new();
         Self {
             store,
@@ -48,13 +48,13 @@ impl Upload {
     }
 
     /// The size and tag of the completed file.
-    pub(super) fn completed(self) -> Option<(u64, Option<String>)> {
+    pub(crate) fn completed(self) -> Option<(u64, Option<String>)> {
         let size = self.size;
         self.result.map(|result| (size, result.e_tag))
     }
 
     /// Withdraws what was sent.
-    pub(super) async fn abort(&mut self) -> Result<()> {
+    pub(crate) async fn abort(&mut self) -> Result<()> {
         self.failed = true;
         self.buffer = PutPayloadMut::new();
         self.pending.shutdown().await;

@@ -327,6 +327,10 @@ impl Connection {
                 let running = Running::new(&self.session, rows, &formats);
                 self.resume(Box::new(running), most).await
             }
+            Outcome::Copy(copy) if copy.file.is_some() => {
+                self.write_file(copy).await?;
+                Ok(State::Spent)
+            }
             Outcome::Copy(copy) => {
                 let mut running = self.open_copy(copy)?;
                 self.send(&mut running, usize::MAX).await?;

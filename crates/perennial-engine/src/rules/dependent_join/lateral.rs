@@ -122,11 +122,12 @@ impl Push<'_> {
         };
         let order = keys.iter().map(bound).collect::<Result<Vec<_>>>()?;
         let columns: Vec<Expr> = below.schema().columns().into_iter().map(Expr::Column).collect();
-        let place = row_number()
-            .partition_by(carried.iter().cloned().map(Expr::Column).collect())
-            .order_by(order)
-            .build()?
-            .alias(PLACE);
+        let place = row_number().partition_by(carried.iter().cloned().map(Expr::Column).collect());
+        let place = match order.is_empty() {
+            true => place.build()?,
+            false => place.order_by(order).build()?,
+        };
+        let place = place.alias(PLACE);
         let number =
             |expr: &Option<Box<Expr>>| expr.as_deref().map(|expr| cast(expr.clone(), DataType::Int64));
         let place_of = || cast(Expr::Column(Column::new_unqualified(PLACE)), DataType::Int64);

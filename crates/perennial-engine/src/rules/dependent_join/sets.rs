@@ -8,6 +8,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{Column, JoinType, Result};
 use datafusion::functions_aggregate::bool_and_or::{bool_and, bool_or};
 use datafusion::functions_aggregate::count::count;
+use datafusion::functions_aggregate::min_max::{max, min};
 use datafusion::logical_expr::expr::{InSubquery, SetComparison, SetQuantifier};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, not, when,
@@ -70,9 +71,44 @@ pub(super) fn compares(exprs: &[Expr]) -> bool {
     exprs.iter().any(found)
 }
 
+/// Whether it matters to a part of a condition if such a comparison inside of it is false or unknown, which the joins that the
+/// planner has for them do not tell apart.
+pub(super) fn unsure(part: &Expr) -> bool {
+    let of = |expr: &Expr| compares(std::slice::from_ref(expr));
+    match part {
+        // Of rows that are others for each row outside the planner's join knows no NULL.
+        Expr::InSubquery(InSubquery {
+            subquery,
+            negated: true,
+            ..
+        }) if !subquery.outer_ref_columns.is_empty() => true,
+        Expr::InSubquery(InSubquery { expr, .. }) | Expr::SetComparison(SetComparison { expr, .. }) => {
+            of(expr)
+        }
+        Expr::BinaryExpr(_) => !is_or_of_members(part),
+        part => of(part),
+    }
+}
+
+fn is_or_of_members(part: &Expr) -> bool {
+    match part {
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: Operator::And | Operator::Or,
+            right,
+        }) => is_or_of_members(left) && is_or_of_members(right),
+        Expr::InSubquery(InSubquery {
+            expr, negated: false, ..
+        }) => !compares(std::slice::from_ref(expr.as_ref())),
+        part => !compares(std::slice::from_ref(part)),
+    }
+}
+
 const ROWS: &str = "__rows";
 const VALUES: &str = "__values";
 const VALUE: &str = "__value";
+const LEAST: &str = "__least";
+const GREATEST: &str = "__greatest";
 
 fn unknown() -> Expr {
     lit(ScalarValue::Boolean(None))
@@ -102,6 +138,7 @@ impl DependentJoin {
                 };
                 self.is_member(&negated, column, input).map(Some)
             }
+            _ if apart => self.ranked(compared, column, input),
             _ => self.of_each(compared, column, input),
         }
     }
@@ -150,6 +187,61 @@ impl DependentJoin {
         Ok((joined, compared.told(value)))
     }
 
+    /// The comparison with the rows of a query that asks for nothing outside: the least and the greatest decide, and how many
+    /// there are.
+    fn ranked(
+        &self,
+        compared: &Compared,
+        column: &Column,
+        input: &LogicalPlan,
+    ) -> Result<Option<(LogicalPlan, Expr)>> {
+        let column = Expr::Column(column.clone());
+        let relation = self.fresh("bounds");
+        let bounds = LogicalPlanBuilder::from(compared.subquery.subquery.as_ref().clone())
+            .aggregate(
+                Vec::<Expr>::new(),
+                [
+                    min(column.clone()).alias(LEAST),
+                    max(column.clone()).alias(GREATEST),
+                    count(lit(1)).alias(ROWS),
+                    count(column).alias(VALUES),
+                ],
+            )?
+            .alias(relation.as_str())?
+            .build()?;
+        let of = |name: &str| Expr::Column(Column::new(Some(relation.as_str()), name));
+        let with = |name: &str| {
+            Expr::BinaryExpr(BinaryExpr::new(
+                Box::new(compared.value.clone()),
+                compared.op,
+                Box::new(of(name)),
+            ))
+        };
+        use Operator::{Eq, Gt, GtEq, Lt, LtEq, NotEq};
+        // What holds of one for ANY, of all for ALL.
+        let decides = match (compared.op, compared.all) {
+            (Lt | LtEq, false) | (Gt | GtEq, true) => with(GREATEST),
+            (Lt | LtEq, true) | (Gt | GtEq, false) => with(LEAST),
+            (NotEq, false) => with(LEAST).or(with(GREATEST)),
+            (Eq, true) => with(LEAST).and(with(GREATEST)),
+            _ => return Ok(None),
+        };
+        let decided = match compared.all {
+            true => decides.is_false(),
+            false => decides.is_true(),
+        };
+        let (rows, values) = (of(ROWS), of(VALUES));
+        let unsure = compared.value.clone().is_null().or(rows.clone().not_eq(values));
+        let value = when(rows.eq(lit(0_i64)), lit(compared.all))
+            .when(decided, lit(!compared.all))
+            .when(unsure, unknown())
+            .otherwise(lit(compared.all))?;
+        let joined = LogicalPlanBuilder::from(input.clone())
+            .cross_join(bounds)?
+            .build()?;
+        Ok(Some((joined, compared.told(value))))
+    }
+
     /// The comparison with each row of a query, as a correlated subquery that is one value.
     fn of_each(
         &self,
@@ -169,9 +261,6 @@ impl DependentJoin {
             }
             expr => Ok(Transformed::no(expr)),
         })?;
-        if outer.is_empty() {
-            return Ok(None);
-        }
         let each = Expr::BinaryExpr(BinaryExpr::new(
             Box::new(value.data),
             compared.op,

@@ -90,8 +90,27 @@ impl Session {
 
     /// Makes a value the one that the session has.
     pub(super) fn keep(&self, temporary: Temporary) {
-        let idle = self.transaction() == TransactionState::Idle;
-        *self.shared.temporary.lock() = if idle { temporary.committed() } else { temporary };
+        let mut kept = self.shared.temporary.lock();
+        if self.transaction() == TransactionState::Idle {
+            self.before_request.lock().get_or_insert_with(|| kept.clone());
+        }
+        *kept = temporary;
+    }
+
+    /// Ends the statements that a client has sent together, which are one transaction where it began none: what they have
+    /// changed is kept, or undone where one has failed.
+    pub fn end_request(&self, failed: bool) {
+        let Some(before) = self.before_request.lock().take() else {
+            return;
+        };
+        if self.transaction() != TransactionState::Idle {
+            return;
+        }
+        let mut kept = self.shared.temporary.lock();
+        *kept = match failed {
+            true => before,
+            false => kept.clone().committed(),
+        };
     }
 
     /// The query inside of a statement that concerns the session's own relations, planned; none where it needs none.
@@ -166,14 +185,16 @@ impl Session {
     }
 
     /// Runs a statement that concerns the session's own relations.
-    pub(crate) async fn change_own(
-        &self,
-        parsed: &Parsed,
-        inner: Option<&Prepared>,
-        values: Vec<ScalarValue>,
-    ) -> Result<Outcome> {
+    pub(crate) async fn change_own(&self, prepared: &Prepared, values: Vec<ScalarValue>) -> Result<Outcome> {
+        let parsed = &prepared.0.parsed;
         let statement = parsed.statement();
-        match (statement, inner) {
+        let mut inner = prepared.0.inner.clone();
+        if inner.is_some() && self.changed_table(statement) != prepared.0.changes {
+            // The table is another one than that for which the statement was planned.
+            let declared: Vec<_> = prepared.parameters().iter().cloned().map(Some).collect();
+            inner = self.plan_own(parsed, &declared).await?;
+        }
+        match (statement, inner.as_ref()) {
             (Statement::CreateTable(create), Some(inner)) => {
                 self.create_table(create, parsed, inner, values).await
             }
@@ -184,7 +205,6 @@ impl Session {
             },
             (Statement::Insert(_), Some(inner)) => {
                 let (name, table) = self.own_table(statement)?;
-                still(&table, &name, inner)?;
                 let mut table = table.as_ref().clone();
                 let count = self.fill(&mut table, &name, inner, values).await?;
                 self.put(&name, table);
@@ -192,7 +212,6 @@ impl Session {
             }
             (Statement::Update(_), Some(inner)) => {
                 let (name, table) = self.own_table(statement)?;
-                still(&table, &name, inner)?;
                 let mut changed = table.emptied();
                 let count = self.fill(&mut changed, &name, inner, values).await?;
                 self.put(&name, changed);
@@ -200,7 +219,6 @@ impl Session {
             }
             (Statement::Delete(_), Some(inner)) => {
                 let (name, table) = self.own_table(statement)?;
-                still(&table, &name, inner)?;
                 let mut left = table.emptied();
                 let count = self.fill(&mut left, &name, inner, values).await?;
                 self.put(&name, left);
@@ -237,6 +255,33 @@ impl Session {
         }
     }
 
+    /// Which table of the session's own a statement changes, if there is one of the name.
+    pub(crate) fn changed_table(&self, statement: &Statement) -> Option<u64> {
+        let own = self.own_named(target(statement)?)?;
+        match self.temporary().get(&own) {
+            Some(Own::Table(table)) => Some(table.id),
+            _ => None,
+        }
+    }
+
+    /// The name of a relation of the session's own that a name leads to: along the search path, which may have it behind
+    /// others.
+    fn own_named(&self, name: &ObjectName) -> Option<String> {
+        let own = own_name(name, self.login.pid)?;
+        self.temporary().get(&own)?;
+        if name.0.len() > 1 {
+            return Some(own);
+        }
+        let path = self.shared.settings.lock().search_path();
+        let before = path.iter().position(|schema| schema == ALIAS).unwrap_or_default();
+        let release = self.release();
+        let hidden = path.iter().take(before).any(|schema| {
+            let relations = release.schemas().get(schema);
+            relations.is_some_and(|relations| relations.relation(&own).is_some())
+        });
+        (!hidden).then_some(own)
+    }
+
     /// The table of the session's own that a statement changes.
     fn own_table(&self, statement: &Statement) -> Result<(String, Arc<Table>)> {
         match target(statement) {
@@ -246,7 +291,7 @@ impl Session {
     }
 
     fn own_table_of(&self, name: &ObjectName, statement: &Statement) -> Result<(String, Arc<Table>)> {
-        let own = own_name(name, self.login.pid);
+        let own = self.own_named(name);
         let found = own.as_ref().and_then(|own| self.temporary().get(own).cloned());
         match (own, found) {
             (Some(own), Some(Own::Table(table))) => Ok((own, table)),
@@ -334,7 +379,7 @@ impl Session {
         };
         let mut left = self.temporary();
         for name in names {
-            let own = own_name(name, self.login.pid).filter(|own| left.get(own).is_some());
+            let own = self.own_named(name).filter(|own| left.get(own).is_some());
             let Some(own) = own else {
                 if self.is_served(name) {
                     return Err(write_refused(statement));
@@ -426,21 +471,6 @@ fn taken(schema: &SchemaRef, table: &str, rows: &RecordBatch) -> Result<RecordBa
     }
     let rows = renamed(schema, rows.clone())?;
     Ok(RecordBatch::try_new(Arc::clone(schema), rows.columns().to_vec())?)
-}
-
-/// Whether a table still has the columns for which a query was prepared.
-fn still(table: &Table, name: &str, query: &Prepared) -> Result<()> {
-    let output = query.output().map_or(&[][..], |output| output.fields().as_ref());
-    let mut columns = table.schema.fields().iter().zip(output);
-    let same = columns.all(|(column, given)| column.name() == given.name());
-    if same && output.len() >= table.schema.fields().len() {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorClass::NotInState,
-        format!("the columns of \"{name}\" have changed since the statement was prepared"),
-    )
-    .with_hint("Prepare it anew."))
 }
 
 fn missing(what: &str, name: &ObjectName) -> Error {

@@ -7,19 +7,24 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, CreateView, Ident, ObjectName, OnCommit,
-    Query, Select, SelectInto, SetExpr, Visit, Visitor,
+    ColumnDef, ColumnOption, CreateTable, CreateTableLikeKind, CreateView, DataType as SqlType,
+    ExactNumberInfo, Ident, ObjectName, OnCommit, Query, Select, SelectInto, SetExpr, Visit, Visitor,
 };
 use perennial_base::ErrorClass;
 
 use super::{ALIAS, Own, Table, Temporary, View, own_name};
 use crate::error::{Error, Result};
+use crate::schema::{DIGITS, WRITTEN};
 use crate::session::parameters::sql_type_of;
 use crate::session::{NoticeKind, Outcome, Prepared, Session, unsupported};
 use crate::sql::assignment::{Column, declared};
 use crate::sql::names::folded;
 use crate::sql::parse::{Parsed, parse_query};
 
+/// Temporary relations that a session may have.
+const MAX_RELATIONS: usize = 1_000;
+/// What a numeric without a number of digits keeps: as many behind the point as casts of text give.
+const NUMERIC: SqlType = SqlType::Numeric(ExactNumberInfo::PrecisionAndScale(38, 16));
 /// Columns that a relation may have, as in Postgres.
 const MAX_COLUMNS: usize = 1_600;
 
@@ -93,11 +98,20 @@ fn columns_of(definitions: &[ColumnDef]) -> Result<Vec<Column>> {
             }
             Ok(Column {
                 name,
-                sql_type: Some(definition.data_type.clone()),
+                sql_type: Some(with_digits(&definition.data_type)),
                 default,
             })
         })
         .collect()
+}
+
+fn with_digits(sql_type: &SqlType) -> SqlType {
+    match sql_type {
+        SqlType::Numeric(ExactNumberInfo::None)
+        | SqlType::Decimal(ExactNumberInfo::None)
+        | SqlType::Dec(ExactNumberInfo::None) => NUMERIC,
+        other => other.clone(),
+    }
 }
 
 fn no_constraints() -> Error {
@@ -189,6 +203,13 @@ impl Session {
             .with_hint(format!("Leave the schema out, or write {ALIAS}.")));
         };
         if self.temporary().get(&own).is_none() {
+            if self.temporary().len() >= MAX_RELATIONS {
+                return Err(Error::new(
+                    ErrorClass::LimitExceeded,
+                    format!("too many temporary tables and views: at most {MAX_RELATIONS}"),
+                )
+                .with_hint("Drop those that are not needed any more."));
+            }
             return Ok(Some(own));
         }
         let message = format!("relation \"{own}\" already exists");
@@ -227,11 +248,26 @@ impl Session {
             Some(_) => columns_as(&schema),
             None => columns_of(&create.columns)?,
         };
+        let given = inner
+            .output()
+            .map(|output| output.fields().clone())
+            .unwrap_or_default();
         let mut fields = Vec::with_capacity(columns.len());
         for (place, field) in schema.fields().iter().enumerate() {
             let definition = create.columns.get(place);
-            let nullable = !definition.is_some_and(is_not_null);
-            fields.push(field.as_ref().clone().with_nullable(nullable));
+            let nullable = match &create.like {
+                Some(_) => given.get(place).is_none_or(|field| field.is_nullable()),
+                None => !definition.is_some_and(is_not_null),
+            };
+            let mut field = field.as_ref().clone().with_nullable(nullable);
+            if columns
+                .get(place)
+                .is_some_and(|column| column.sql_type.as_ref() == Some(&NUMERIC))
+            {
+                let digits = (DIGITS.to_owned(), WRITTEN.to_owned());
+                field = field.with_metadata([digits].into());
+            }
+            fields.push(field);
         }
         columns.truncate(fields.len());
         let table = Table::new(columns, Arc::new(Schema::new(fields)), on_commit);
@@ -260,6 +296,7 @@ impl Session {
         on_commit: OnCommit,
         rows: Option<(&Prepared, Vec<ScalarValue>)>,
     ) -> Result<Outcome> {
+        let schema = with_room(&schema);
         let mut table = Table::new(columns_as(&schema), schema, on_commit);
         let tag = match rows {
             Some((query, values)) => {
@@ -300,6 +337,9 @@ impl Session {
             names,
             "CREATE VIEW specifies more column names than columns",
         )?;
+        if let Some(Own::View(before)) = temporary.get(&name) {
+            replaces(&before.schema, &schema)?;
+        }
         let reads = reads(&create.query, &temporary, self.login.pid);
         if reads
             .iter()
@@ -331,6 +371,42 @@ impl Session {
         let output = inner.output().ok_or_else(|| unsupported("this query"))?;
         called(output, names, many)
     }
+}
+
+/// Whether a view of these columns may take the place of another: those that it had stay, and others come behind them.
+fn replaces(before: &SchemaRef, after: &SchemaRef) -> Result<()> {
+    let refused = |message: String| Err(Error::new(ErrorClass::InvalidDefinition, message));
+    for (place, was) in before.fields().iter().enumerate() {
+        let Some(is) = after.fields().get(place) else {
+            return refused("cannot drop columns from view".to_owned());
+        };
+        if was.name() != is.name() {
+            return refused(format!(
+                "cannot change name of view column \"{}\" to \"{}\"",
+                was.name(),
+                is.name()
+            ));
+        }
+        if was.data_type() != is.data_type() {
+            return refused(format!(
+                "cannot change data type of view column \"{}\"",
+                was.name()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The columns of a query as those of a table: its numerics have the digits of their values, and longer ones may come.
+fn with_room(schema: &SchemaRef) -> SchemaRef {
+    let wide = |field: &Arc<Field>| match field.data_type() {
+        DataType::Decimal128(_, scale) => {
+            let wide = DataType::Decimal128(38, *scale);
+            Arc::new(field.as_ref().clone().with_data_type(wide))
+        }
+        _ => Arc::clone(field),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(wide).collect::<Vec<_>>()))
 }
 
 /// What assignments to columns of a query go by.

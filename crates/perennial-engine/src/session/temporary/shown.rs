@@ -1,7 +1,7 @@
 //! What a session has of its own, in its catalog: for the planner, and in the system relations.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -11,27 +11,33 @@ use datafusion::catalog::{MemTable, Session as PlanningSession, TableProvider};
 use datafusion::logical_expr::{Expr as LogicalExpr, LogicalPlan, LogicalPlanBuilder, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
-use super::{ALIAS, Own, Temporary};
+use super::{ALIAS, Own, Temporary, View};
 use crate::catalog::Relations;
 use crate::description::{
     CatalogDescription, ColumnDescription, RelationDescription, RelationKind, SchemaDescription,
     SystemCatalog,
 };
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::schema::named_type;
+use crate::session::Shared;
 
 /// The schemas of a session: those that all have, and its own tables.
 pub(crate) fn with_tables(
     schemas: &Arc<BTreeMap<String, Arc<Relations>>>,
     temporary: &Temporary,
     own_schema: &str,
-) -> Result<Arc<BTreeMap<String, Arc<Relations>>>> {
+    shared: &Arc<Shared>,
+) -> Arc<BTreeMap<String, Arc<Relations>>> {
     let mut relations = Relations::default();
     for (name, table) in temporary.tables() {
-        let rows = MemTable::try_new(Arc::clone(&table.schema), vec![table.batches()])?;
-        relations.insert(name, Arc::new(rows));
+        let own = OwnTable {
+            name: name.clone(),
+            schema: Arc::clone(&table.schema),
+            shared: Arc::downgrade(shared),
+        };
+        relations.insert(name, Arc::new(own));
     }
-    Ok(with_own(schemas, relations, own_schema))
+    with_own(schemas, relations, own_schema)
 }
 
 /// The schemas with another relation of the session's own.
@@ -73,6 +79,78 @@ pub(crate) fn named(
     let columns: Vec<LogicalExpr> = columns.collect();
     let plan = LogicalPlanBuilder::from(plan).project(columns)?.build()?;
     Ok(Arc::new(ViewTable::new(plan, Some(definition))))
+}
+
+/// A view that cannot be planned, over another snapshot than the one that it was made over. Who reads it is told why.
+pub(crate) fn broken(view: &View, error: Error) -> Arc<dyn TableProvider> {
+    Arc::new(Broken {
+        schema: Arc::clone(&view.schema),
+        error,
+    })
+}
+
+#[derive(Debug)]
+struct Broken {
+    schema: SchemaRef,
+    error: Error,
+}
+
+#[async_trait]
+impl TableProvider for Broken {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::View
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn PlanningSession,
+        _: Option<&Vec<usize>>,
+        _: &[LogicalExpr],
+        _: Option<usize>,
+    ) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+        Err(Error::from_user(&self.error).into())
+    }
+}
+
+/// A table of the session's own. Its rows are looked up when it is read: a plan that waits holds none of them.
+#[derive(Debug)]
+struct OwnTable {
+    name: String,
+    schema: SchemaRef,
+    shared: Weak<Shared>,
+}
+
+#[async_trait]
+impl TableProvider for OwnTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Temporary
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn PlanningSession,
+        projection: Option<&Vec<usize>>,
+        filters: &[LogicalExpr],
+        limit: Option<usize>,
+    ) -> datafusion::common::Result<Arc<dyn ExecutionPlan>> {
+        let shared = self.shared.upgrade();
+        let own = shared.and_then(|shared| shared.temporary.lock().get(&self.name).cloned());
+        let rows = match own {
+            // A plan over what was before is made anew when it runs.
+            Some(Own::Table(table)) if table.schema == self.schema => table.batches(),
+            _ => Vec::new(),
+        };
+        let table = MemTable::try_new(Arc::clone(&self.schema), vec![rows])?;
+        table.scan(state, projection, filters, limit).await
+    }
 }
 
 /// The description of a release with what a session has of its own.
