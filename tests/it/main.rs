@@ -19,7 +19,6 @@ mod errors;
 mod explained;
 mod identity;
 mod incremental;
-mod jdbc;
 mod keys;
 mod kill;
 mod landing;
