@@ -8,6 +8,7 @@ use std::process::Command;
 use libtest_mimic::Failed;
 
 use crate::process::variable;
+use crate::rust;
 use crate::servers::{Server, output};
 use crate::transcript::of_psql;
 
@@ -32,6 +33,8 @@ enum Player {
     Statements,
     /// A folder with `node_modules`.
     Node,
+    /// This process.
+    Rust,
     /// A class with a `main`, beside those of `java/`; the class path has the driver.
     Java(&'static str),
     /// A script, in which `\echo == NAME` stands before each check, and `\echo == part WORDS` before each part; all that is
@@ -52,6 +55,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite::of("sqlalchemy", Player::Python(DRIVERS)),
     Suite::of("adbc", Player::Python(DRIVERS)),
     Suite::of("asyncpg", Player::Python(DRIVERS)),
+    Suite::of("tokio_postgres", Player::Rust),
     Suite::of("pgjdbc", Player::Java("Pgjdbc")),
     Suite::of("psycopg2", Player::Python(DRIVERS)).heavy(),
     Suite::of("pg8000", Player::Python(DRIVERS)).heavy(),
@@ -106,7 +110,7 @@ impl Suite {
             Player::Statements => Some(DRIVERS),
             Player::Node => Some(NODE),
             Player::Java(_) => Some(PGJDBC),
-            Player::Psql => None,
+            Player::Psql | Player::Rust => None,
         };
         let mut needed = player.into_iter().chain(self.needs);
         if let Some(absent) = needed.find(|named| variable(named).is_none()) {
@@ -122,7 +126,9 @@ impl Suite {
     /// # Errors
     /// When the program cannot be run, or does not end well.
     pub(crate) fn play(&self, server: &Server) -> Result<String, Failed> {
-        let mut command = self.command(server)?;
+        let Some(mut command) = self.command(server)? else {
+            return rust::play(server);
+        };
         let printed = output(command.envs(server.variables()).current_dir(server.folder()))?;
         match self.player {
             Player::Psql => of_psql(&output(Command::new("psql").arg("--version"))?, &printed),
@@ -130,13 +136,15 @@ impl Suite {
         }
     }
 
-    fn command(&self, server: &Server) -> Result<Command, Failed> {
+    /// The program, where there is one beside this process.
+    fn command(&self, server: &Server) -> Result<Option<Command>, Failed> {
         let program = |folder, ending| {
             Path::new(FOLDER)
                 .join(folder)
                 .join(format!("{}.{ending}", self.name))
         };
-        Ok(match self.player {
+        Ok(Some(match self.player {
+            Player::Rust => return Ok(None),
             Player::Python(interpreter) => {
                 let mut command = Command::new(installed(interpreter)?);
                 command.arg("-B").arg(program("python", "py"));
@@ -167,7 +175,7 @@ impl Suite {
                     .arg(program("psql", "sql"));
                 command
             }
-        })
+        }))
     }
 }
 
