@@ -59,12 +59,11 @@ async fn portals(transcript: &mut Transcript, client: &mut Client) -> Result<(),
             let portal = transaction
                 .bind("SELECT 6 / (3 - x) FROM generate_series(1, 5) AS t (x)", &[])
                 .await?;
-            let told = [
+            [
                 state(all(transaction.query_portal(&portal, 2).await)),
                 state(all(transaction.query_portal(&portal, 2).await)),
                 state(all(transaction.query_portal(&portal, 2).await)),
-            ];
-            told
+            ]
         }),
     );
     transaction.rollback().await?;

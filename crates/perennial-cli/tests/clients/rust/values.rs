@@ -71,7 +71,9 @@ impl<'a> FromSql<'a> for Shown {
 }
 
 /// The values of a row, each with the name of its type.
-pub(super) fn shown(row: &Row) -> Result<Vec<(String, Option<Shown>)>, Error> {
+type Values = Vec<(String, Option<Shown>)>;
+
+pub(super) fn shown(row: &Row) -> Result<Values, Error> {
     let columns = row.columns().iter().enumerate();
     columns
         .map(|(place, column)| Ok((column.type_().name().to_owned(), row.try_get(place)?)))
@@ -79,7 +81,7 @@ pub(super) fn shown(row: &Row) -> Result<Vec<(String, Option<Shown>)>, Error> {
 }
 
 /// All rows of an answer.
-pub(super) fn all(rows: Result<Vec<Row>, Error>) -> Result<Vec<Vec<(String, Option<Shown>)>>, Error> {
+pub(super) fn all(rows: Result<Vec<Row>, Error>) -> Result<Vec<Values>, Error> {
     rows?.iter().map(shown).collect()
 }
 
@@ -324,6 +326,8 @@ async fn inferred(transcript: &mut Transcript, client: &Client) {
         "SELECT greatest($1, 1.5)",
         "SELECT nullif($1, 'x')",
         "SELECT concat($1::text, $2::int)",
+        "SELECT n FROM (VALUES (1::smallint)) AS t (n) WHERE n = $1",
+        "SELECT n FROM (VALUES (date '2026-01-01')) AS t (n) WHERE n BETWEEN $1 AND $2",
         "SELECT 1 FROM orders WHERE amount > $1",
         "SELECT 1 FROM orders WHERE amount BETWEEN $1 AND $2",
         "SELECT 1 FROM orders WHERE time >= $1 AND time < $2",
