@@ -514,12 +514,10 @@ fn moment(text: &str, data_type: &mut DataType, reading: &Reading) -> Result<Opt
     let formatter = ArrayFormatter::try_new(&column, &options)?;
     // Arrow writes neither 24:00 nor years before the first one as it reads them.
     let plain = formatter.value(0).try_to_string().ok();
-    let Some(plain) = plain.filter(|plain| !plain.starts_with('-')) else {
-        return Err(Error::new(
-            ErrorClass::Unsupported,
-            format!("{} is no {} here", text.trim(), type_name(&target)),
-        ));
-    };
+    let plain = plain.filter(|plain| !plain.starts_with('-')).ok_or_else(|| {
+        let message = format!("{} is no {} here", text.trim(), type_name(&target));
+        Error::new(ErrorClass::Unsupported, message)
+    })?;
     Ok(Some(cast(
         Expr::value(Value::SingleQuotedString(plain)),
         data_type.clone(),
