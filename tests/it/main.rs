@@ -20,7 +20,6 @@ mod explained;
 mod export;
 mod identity;
 mod incremental;
-mod jdbc;
 mod keys;
 mod kill;
 mod landing;

@@ -142,13 +142,13 @@ async fn a_prepared_statement_runs_again_with_other_values() {
         .await
         .unwrap();
     for (above, limit, expected) in [
-        (3_i64, 2_i64, vec![4, 5]),
+        (3_i32, 2_i64, vec![4, 5]),
         (9, 5, vec![10]),
         (10, 5, vec![]),
         (0, 0, vec![]),
     ] {
         let rows = client.query(&statement, &[&above, &limit]).await.unwrap();
-        let numbers: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+        let numbers: Vec<i32> = rows.iter().map(|row| row.get(0)).collect();
         assert_eq!(numbers, expected, "above {above} limit {limit}");
     }
 }
@@ -197,7 +197,7 @@ async fn a_million_rows_stream_in_the_extended_protocol() {
         .try_fold((0, 0, 0), async |(count, sum, letters), row| {
             Ok((
                 count + 1,
-                sum + row.get::<_, i64>(0),
+                sum + i64::from(row.get::<_, i32>(0)),
                 letters + row.get::<_, &str>(1).len(),
             ))
         })

@@ -10,7 +10,7 @@ use tokio_postgres::{Client, NoTls};
 use crate::support::{code, connect, connect_with, execute, one};
 
 /// Days of work without a row.
-const ENDLESS: &str = "SELECT count(*) FROM generate_series(1, 10000000) AS a(x), generate_series(1, 10000000) AS b(y) WHERE x * y = 7";
+const ENDLESS: &str = "SELECT count(*) FROM generate_series(1::bigint, 10000000) AS a(x), generate_series(1, 10000000) AS b(y) WHERE x * y = 7";
 /// Days of rows.
 const STREAM: &str = "SELECT x FROM generate_series(1, 1000000000000) AS t(x)";
 const NOTHING: [&(dyn ToSql + Sync); 0] = [];

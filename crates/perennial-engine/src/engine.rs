@@ -367,6 +367,7 @@ fn template(runtime: &Arc<RuntimeEnv>, threads: usize, pages: usize, merging: us
         state.register_expr_planner(Arc::new(crate::rules::array_literal::ArrayLiterals))?;
         state.register_expr_planner(Arc::new(crate::rules::postgres::Operators))?;
     }
+    state.register_udtf(functions::series::NAME, Arc::new(functions::series::Series));
     for set in functions::sets() {
         use datafusion::logical_expr::registry::FunctionRegistry;
         for function in set.scalar {

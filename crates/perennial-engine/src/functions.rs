@@ -14,6 +14,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod or_empty;
 pub(crate) mod period;
 pub(crate) mod postgres;
+pub(crate) mod series;
 pub(crate) mod single_value;
 pub mod table;
 pub(crate) mod together;

@@ -6,6 +6,7 @@
 
 #[path = "../shared/process.rs"]
 mod process;
+mod rust;
 mod servers;
 mod suite;
 mod transcript;

@@ -8,6 +8,7 @@ use std::process::Command;
 use libtest_mimic::Failed;
 
 use crate::process::variable;
+use crate::rust;
 use crate::servers::{Server, output};
 use crate::transcript::of_psql;
 
@@ -32,6 +33,10 @@ enum Player {
     Statements,
     /// A folder with `node_modules`.
     Node,
+    /// This process.
+    Rust,
+    /// A class with a `main`, beside those of `java/`; the class path has the driver.
+    Java(&'static str),
     /// A script, in which `\echo == NAME` stands before each check, and `\echo == part WORDS` before each part; all that is
     /// printed below is the answer.
     Psql,
@@ -40,6 +45,7 @@ enum Player {
 /// The interpreter of the drivers that have no environment of their own.
 const DRIVERS: &str = "PERENNIAL_TEST_PYTHON";
 const NODE: &str = "PERENNIAL_TEST_NODE";
+const PGJDBC: &str = "PERENNIAL_TEST_PGJDBC";
 
 pub(crate) const SUITES: &[Suite] = &[
     Suite::of("psql", Player::Psql),
@@ -48,7 +54,9 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite::of("psycopg", Player::Python(DRIVERS)),
     Suite::of("sqlalchemy", Player::Python(DRIVERS)),
     Suite::of("adbc", Player::Python(DRIVERS)),
-    Suite::of("asyncpg", Player::Python(DRIVERS)).heavy(),
+    Suite::of("asyncpg", Player::Python(DRIVERS)),
+    Suite::of("tokio_postgres", Player::Rust),
+    Suite::of("pgjdbc", Player::Java("Pgjdbc")),
     Suite::of("psycopg2", Player::Python(DRIVERS)).heavy(),
     Suite::of("pg8000", Player::Python(DRIVERS)).heavy(),
     Suite::of("psqlodbc", Player::Python(DRIVERS))
@@ -101,11 +109,16 @@ impl Suite {
             Player::Python(interpreter) => Some(interpreter),
             Player::Statements => Some(DRIVERS),
             Player::Node => Some(NODE),
-            Player::Psql => None,
+            Player::Java(_) => Some(PGJDBC),
+            Player::Psql | Player::Rust => None,
         };
         let mut needed = player.into_iter().chain(self.needs);
-        let absent = needed.find(|named| variable(named).is_none())?;
-        Some(format!("{absent} is not set"))
+        if let Some(absent) = needed.find(|named| variable(named).is_none()) {
+            return Some(format!("{absent} is not set"));
+        }
+        // A Java without a compiler runs no source.
+        let compiles = || Command::new("javac").arg("--version").output().is_ok();
+        (matches!(self.player, Player::Java(_)) && !compiles()).then(|| "there is no javac".to_owned())
     }
 
     /// Plays it on a server, and gives what it prints.
@@ -113,7 +126,9 @@ impl Suite {
     /// # Errors
     /// When the program cannot be run, or does not end well.
     pub(crate) fn play(&self, server: &Server) -> Result<String, Failed> {
-        let mut command = self.command(server)?;
+        let Some(mut command) = self.command(server)? else {
+            return rust::play(server);
+        };
         let printed = output(command.envs(server.variables()).current_dir(server.folder()))?;
         match self.player {
             Player::Psql => of_psql(&output(Command::new("psql").arg("--version"))?, &printed),
@@ -121,13 +136,15 @@ impl Suite {
         }
     }
 
-    fn command(&self, server: &Server) -> Result<Command, Failed> {
+    /// The program, where there is one beside this process.
+    fn command(&self, server: &Server) -> Result<Option<Command>, Failed> {
         let program = |folder, ending| {
             Path::new(FOLDER)
                 .join(folder)
                 .join(format!("{}.{ending}", self.name))
         };
-        Ok(match self.player {
+        Ok(Some(match self.player {
+            Player::Rust => return Ok(None),
             Player::Python(interpreter) => {
                 let mut command = Command::new(installed(interpreter)?);
                 command.arg("-B").arg(program("python", "py"));
@@ -146,6 +163,11 @@ impl Suite {
                 command.arg(beside_its_packages(server)?.join(format!("{}.mjs", self.name)));
                 command
             }
+            Player::Java(class) => {
+                let mut command = Command::new("java");
+                command.arg("-cp").arg(compiled(server)?).arg(class);
+                command
+            }
             Player::Psql => {
                 let mut command = Command::new("sh");
                 command
@@ -153,7 +175,7 @@ impl Suite {
                     .arg(program("psql", "sql"));
                 command
             }
-        })
+        }))
     }
 }
 
@@ -172,6 +194,23 @@ fn beside_its_packages(server: &Server) -> Result<PathBuf, Failed> {
         }
     }
     Ok(folder)
+}
+
+/// Compiles the programs in Java, and gives the class path with them and the driver.
+fn compiled(server: &Server) -> Result<String, Failed> {
+    let driver = installed(PGJDBC)?;
+    let classes = server.folder().join("java");
+    if !classes.exists() {
+        let mut javac = Command::new("javac");
+        javac
+            .args(["-encoding", "UTF-8", "-cp", &driver, "-d"])
+            .arg(&classes);
+        for entry in fs::read_dir(Path::new(FOLDER).join("java"))? {
+            javac.arg(entry?.path());
+        }
+        output(&mut javac)?;
+    }
+    Ok(format!("{}:{driver}", classes.display()))
 }
 
 fn installed(name: &str) -> Result<String, Failed> {

@@ -66,9 +66,17 @@ pub(super) fn reworded(message: &str) -> Option<Error> {
         return plain(ErrorClass::InvalidPower, line);
     }
     if let Some(name) = line.strip_prefix("Unsupported SQL type ") {
+        // The parser writes the types that it knows in capital letters.
+        let name = name.trim_end_matches('.');
+        let known = !name.contains(char::is_lowercase);
+        let name = if known {
+            name.to_lowercase()
+        } else {
+            name.to_owned()
+        };
         return Some(Error::new(
             ErrorClass::UndefinedObject,
-            format!("type \"{}\" does not exist", name.trim_end_matches('.')),
+            format!("type \"{name}\" does not exist"),
         ));
     }
     if let Some((name, _)) = between(line, "Placeholder '", "' was not provided a value") {

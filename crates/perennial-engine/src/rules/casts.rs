@@ -182,7 +182,11 @@ impl Casts {
             | DataType::Binary
             | DataType::Date32
             | DataType::Interval(_) => to.clone(),
-            DataType::List(item) if item.data_type().is_string() || item.data_type().is_primitive() => {
+            DataType::List(item)
+                if item.data_type().is_string()
+                    || item.data_type().is_primitive()
+                    || *item.data_type() == DataType::Binary =>
+            {
                 to.clone()
             }
             _ => return Ok(None),

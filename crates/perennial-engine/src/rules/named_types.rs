@@ -120,8 +120,23 @@ pub(crate) fn beside(left: Expr, right: Expr, schema: &dyn ExprSchema) -> (Expr,
                 _ => (left, right, false),
             }
         }
+        _ if is_text(&right) => match read_by_itself(&left, schema) {
+            Some(field) => (left, read_as(right, &field), true),
+            None => (left, right, false),
+        },
+        _ if is_text(&left) => match read_by_itself(&right, schema) {
+            Some(field) => (read_as(left, &field), right, true),
+            None => (left, right, false),
+        },
         _ => (left, right, false),
     }
+}
+
+/// The field of a value that the planner does not compare with a text, whatever the text is.
+fn read_by_itself(expr: &Expr, schema: &dyn ExprSchema) -> Option<FieldRef> {
+    let data_type = expr.get_type(schema).ok()?;
+    let reads = matches!(data_type, DataType::Boolean | DataType::Interval(_));
+    reads.then(|| Field::new("", data_type, true).into())
 }
 
 /// The field of an expression of a type that Arrow lacks, and whose values are more than their text.

@@ -97,6 +97,7 @@ fn operated(op: &BinaryOperator, one: (&Expr, &DataType), other: (&Expr, &DataTy
     let sum = |left: Expr, operator: Operator, right: Expr| {
         Expr::BinaryExpr(BinaryExpr::new(Box::new(left), operator, Box::new(right)))
     };
+    let days = |left: Expr, right: Expr| cast(&sum(left, Operator::Minus, right), DataType::Int32);
     let two = |function: Arc<ScalarUDF>| Some(function.call(vec![left.clone(), right.clone()]));
     let exact = |found: &DataType| found.is_integer() || found.is_decimal();
     if let Some((function, turned)) = json::behind(op)
@@ -115,10 +116,11 @@ fn operated(op: &BinaryOperator, one: (&Expr, &DataType), other: (&Expr, &DataTy
         (Plus, Date32, Interval(_)) => Some(sum(cast(left, wall_clock()), Operator::Plus, right.clone())),
         (Minus, Date32, Interval(_)) => Some(sum(cast(left, wall_clock()), Operator::Minus, right.clone())),
         (Plus, Interval(_), Date32) => Some(sum(cast(right, wall_clock()), Operator::Plus, left.clone())),
-        (Minus, Date32, Date32) => Some(cast(
-            &sum(left.clone(), Operator::Minus, right.clone()),
-            DataType::Int32,
-        )),
+        // Days between two dates, of which a text beside the other is one, are an integer.
+        (Minus, Date32, Date32) => Some(days(left.clone(), right.clone())),
+        (Minus, Date32, DataType::Utf8) if matches!(right, Expr::Literal(..)) => {
+            Some(days(left.clone(), cast(right, Date32)))
+        }
         // A text beside a timestamp is an interval.
         (Plus | Minus, Timestamp(..), DataType::Utf8) if matches!(right, Expr::Literal(..)) => {
             let operator = if *op == Plus {
@@ -156,32 +158,15 @@ fn operated(op: &BinaryOperator, one: (&Expr, &DataType), other: (&Expr, &DataTy
     }
 }
 
-/// Arithmetic of numbers, and comparisons of booleans and intervals, with a constant in quotes.
+/// Arithmetic of numbers with a constant in quotes.
 fn beside_literal(op: &BinaryOperator, one: (&Expr, &DataType), other: (&Expr, &DataType)) -> Option<Expr> {
     let quoted = |(expr, found): (&Expr, &DataType)| found.is_string() && matches!(expr, Expr::Literal(..));
-    let taken = |found: &DataType| match op {
-        BinaryOperator::Plus | BinaryOperator::Minus | BinaryOperator::Multiply | BinaryOperator::Divide => {
-            found.is_integer() || found.is_floating()
-        }
-        BinaryOperator::Eq
-        | BinaryOperator::NotEq
-        | BinaryOperator::Lt
-        | BinaryOperator::LtEq
-        | BinaryOperator::Gt
-        | BinaryOperator::GtEq => matches!(found, DataType::Boolean | DataType::Interval(_)),
-        _ => false,
-    };
+    let taken = |found: &DataType| found.is_integer() || found.is_floating();
     let operator = match op {
         BinaryOperator::Plus => Operator::Plus,
         BinaryOperator::Minus => Operator::Minus,
         BinaryOperator::Multiply => Operator::Multiply,
         BinaryOperator::Divide => Operator::Divide,
-        BinaryOperator::Eq => Operator::Eq,
-        BinaryOperator::NotEq => Operator::NotEq,
-        BinaryOperator::Lt => Operator::Lt,
-        BinaryOperator::LtEq => Operator::LtEq,
-        BinaryOperator::Gt => Operator::Gt,
-        BinaryOperator::GtEq => Operator::GtEq,
         _ => return None,
     };
     let as_other = |expr: &Expr, to: &DataType| Expr::Cast(Cast::new(Box::new(expr.clone()), to.clone()));

@@ -204,6 +204,7 @@ pub(super) fn text() -> FieldRef {
 fn inferred_types(plan: &LogicalPlan) -> Result<BTreeMap<usize, FieldRef>> {
     let mut types = inference::by_use(plan)?;
     types.extend(planned_types(plan)?);
+    types.extend(inference::lengths(plan)?);
     // An object is named by its text.
     let objects = types.values_mut().filter(|field| {
         named_type(field).is_some_and(|name| name.starts_with("reg") && field.data_type().is_integer())

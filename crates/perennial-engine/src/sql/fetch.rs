@@ -1,5 +1,5 @@
 //! Words that the parser lacks or wants. `FETCH c`, `FETCH FROM c`, `FETCH FORWARD IN c`: the parser wants every word that Postgres leaves out.
-//! `MOVE` is a FETCH whose rows go elsewhere than to the client. `FETCH FIRST (2) ROWS ONLY` is a LIMIT, and the star of
+//! `MOVE` is a FETCH whose rows go elsewhere than to the client. `trim(trailing FROM x)` says what is trimmed. `FETCH FIRST (2) ROWS ONLY` is a LIMIT, and the star of
 //! `FORCE_QUOTE *` a column of that name.
 
 use datafusion::sql::sqlparser::keywords::{Keyword, RESERVED_FOR_COLUMN_ALIAS};
@@ -8,8 +8,9 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Whitespace};
 /// Directions that take a number, 1 where none stands.
 const COUNTED: [&str; 2] = ["FORWARD", "BACKWARD"];
 
-/// Adds what is left out of a FETCH, and makes MOVE a FETCH with INTO; other statements are as they are.
+/// Adds what is left out of a FETCH and of a TRIM, and makes MOVE a FETCH with INTO; other statements are as they are.
 pub(crate) fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    let tokens = trimmed(tokens);
     let mut words = tokens.iter().filter(|token| !is_space(token));
     let Some(first) = words.next().filter(|first| is(first, &["FETCH", "MOVE"])) else {
         return tokens;
@@ -37,6 +38,33 @@ pub(crate) fn written_out(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     out.push((*name).clone());
     if moves {
         out.extend([added("INTO"), (*name).clone()]);
+    }
+    out
+}
+
+/// `trim(trailing FROM x)` takes blanks away: the parser wants to be told so.
+fn trimmed(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
+    if !tokens.iter().any(|token| is(token, &["TRIM"])) {
+        return tokens;
+    }
+    let mut out: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
+    for token in tokens {
+        if is(&token, &["FROM"]) {
+            let mut before = out.iter().rev().filter(|token| !is_space(token));
+            if before
+                .next()
+                .is_some_and(|side| is(side, &["LEADING", "TRAILING", "BOTH"]))
+                && before
+                    .next()
+                    .is_some_and(|bracket| bracket.token == Token::LParen)
+                && before.next().is_some_and(|called| is(called, &["TRIM"]))
+            {
+                let added = |becomes: Token| TokenWithSpan::new(becomes, token.span);
+                out.push(added(Token::SingleQuotedString(" ".to_owned())));
+                out.push(added(Token::Whitespace(Whitespace::Space)));
+            }
+        }
+        out.push(token);
     }
     out
 }

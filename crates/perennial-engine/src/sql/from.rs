@@ -1,7 +1,8 @@
 //! Calls in FROM of functions that give a list or one value, and `WITH ORDINALITY`, as queries.
 
 use datafusion::sql::sqlparser::ast::{
-    FunctionArg, FunctionArgExpr, Ident, TableAlias, TableAliasColumnDef, TableFactor, TableFunctionArgs,
+    DataType, Expr, FunctionArg, FunctionArgExpr, Ident, TableAlias, TableAliasColumnDef, TableFactor,
+    TableFunctionArgs, Value,
 };
 use perennial_base::ErrorClass;
 
@@ -9,6 +10,7 @@ use super::calls::{Sort, over_required};
 use super::parse::parse_query;
 use super::sets::{LISTS, SPLITS};
 use crate::error::{Error, Result};
+use crate::functions::series;
 use crate::functions::table::{constant, derived, list_of};
 
 /// The column that `WITH ORDINALITY` adds.
@@ -89,11 +91,16 @@ pub(crate) fn expand(factor: &mut TableFactor, functions: &dyn Fn(&str) -> Optio
     };
     if let Some(lists) = lists(&called, args) {
         // With constants the planner streams the series itself, and only the column's name is missing.
+        let integers = of_integers(&called, &args.args);
         if called == "generate_series" && !counted && args.args.iter().all(is_constant) {
             name_column(alias, &called);
+            if integers && let Some(bounds) = args.args.iter().map(bound).collect::<Option<Vec<_>>>() {
+                args.args = bounds;
+                *name = vec![Ident::new(series::NAME)].into();
+            }
             return Ok(());
         }
-        *factor = unnested(&called, &lists, alias.take(), counted)?;
+        *factor = unnested(&called, &lists, integers, alias.take(), counted)?;
         return Ok(());
     }
     match functions(&called) {
@@ -150,7 +157,13 @@ fn lists(called: &str, args: &TableFunctionArgs) -> Option<Vec<String>> {
 }
 
 /// `generate_series(1, t.n) AS s` becomes `LATERAL (SELECT unnest(generate_series(1, t.n)) AS s) AS s`.
-fn unnested(called: &str, lists: &[String], alias: Option<TableAlias>, counted: bool) -> Result<TableFactor> {
+fn unnested(
+    called: &str,
+    lists: &[String],
+    integers: bool,
+    alias: Option<TableAlias>,
+    counted: bool,
+) -> Result<TableFactor> {
     let name = alias
         .as_ref()
         .map_or_else(|| Ident::new(called), |alias| alias.name.clone());
@@ -169,7 +182,11 @@ fn unnested(called: &str, lists: &[String], alias: Option<TableAlias>, counted: 
     };
     let mut items = Vec::with_capacity(lists.len() + 1);
     for (at, list) in lists.iter().enumerate() {
-        items.push(format!("unnest({list}) AS {}", named(at)?));
+        let name = named(at)?;
+        items.push(match integers {
+            true => format!("CAST(unnest({list}) AS integer) AS {name}"),
+            false => format!("unnest({list}) AS {name}"),
+        });
     }
     if counted {
         let lengths: Vec<String> = lists.iter().map(|list| format!("array_length({list})")).collect();
@@ -213,6 +230,44 @@ fn name_column(slot: &mut Option<TableAlias>, called: &str) {
             data_type: None,
         });
     }
+}
+
+/// Whether a call is of a series of integers, as its arguments say themselves: the planner counts in bigint.
+pub(super) fn of_integers(called: &str, args: &[FunctionArg]) -> bool {
+    called == "generate_series"
+        && args.iter().all(|arg| match arg {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => is_integer(expr),
+            _ => false,
+        })
+}
+
+fn is_integer(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(value) => match &value.value {
+            Value::Number(number, _) => number.parse::<i32>().is_ok(),
+            _ => false,
+        },
+        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => is_integer(expr),
+        Expr::Cast { data_type, .. } => matches!(
+            data_type,
+            DataType::Int(_)
+                | DataType::Integer(_)
+                | DataType::Int4(_)
+                | DataType::SmallInt(_)
+                | DataType::Int2(_)
+        ),
+        _ => false,
+    }
+}
+
+/// A constant of a series as the number that it is.
+fn bound(arg: &FunctionArg) -> Option<FunctionArg> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = arg else {
+        return None;
+    };
+    let number: i32 = constant(expr)?.parse().ok()?;
+    let number = Expr::value(Value::Number(number.to_string(), false));
+    Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(number)))
 }
 
 fn is_constant(arg: &FunctionArg) -> bool {

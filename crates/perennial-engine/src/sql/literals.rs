@@ -372,7 +372,7 @@ pub(super) fn integer(expr: &mut Expr) {
     }
 }
 
-fn cast(expr: Expr, data_type: DataType) -> Expr {
+pub(super) fn cast(expr: Expr, data_type: DataType) -> Expr {
     Expr::Cast {
         kind: CastKind::DoubleColon,
         expr: Box::new(expr),
@@ -512,7 +512,12 @@ fn moment(text: &str, data_type: &mut DataType, reading: &Reading) -> Result<Opt
     let column = value.to_array()?;
     let options = FormatOptions::default();
     let formatter = ArrayFormatter::try_new(&column, &options)?;
-    let plain = formatter.value(0).to_string();
+    // Arrow writes neither 24:00 nor years before the first one as it reads them.
+    let plain = formatter.value(0).try_to_string().ok();
+    let plain = plain.filter(|plain| !plain.starts_with('-')).ok_or_else(|| {
+        let message = format!("{} is no {} here", text.trim(), type_name(&target));
+        Error::new(ErrorClass::Unsupported, message)
+    })?;
     Ok(Some(cast(
         Expr::value(Value::SingleQuotedString(plain)),
         data_type.clone(),

@@ -236,6 +236,10 @@ impl VisitorMut for Rules<'_> {
                     *expr = replaced;
                 }
             }
+            Expr::Value(value) if matches!(value.value, Value::SingleQuotedByteStringLiteral(_)) => {
+                let error = Error::new(ErrorClass::UndefinedObject, "type \"bit\" does not exist");
+                return ControlFlow::Break(error);
+            }
             Expr::Collate { expr: inner, .. } => *expr = inner.as_ref().clone(),
             Expr::Identifier(ident) => {
                 if let Some(called) = without_brackets(ident) {
@@ -495,9 +499,21 @@ fn skipped_arguments(function: &mut Function, parameters: &ParametersOf<'_>) {
         .collect();
 }
 
-/// Whether a constant of a type is spelt out for the planner: bytes, and arrays of what Arrow has.
+/// Whether a constant of a type is spelt out for the planner: bytes, and arrays of what Arrow has and reads in the same way.
 fn of_items(data_type: &DataType) -> bool {
     match data_type {
+        DataType::Array(ArrayElemTypeDef::SquareBracket(item, _))
+            if matches!(
+                item.as_ref(),
+                DataType::Bytea
+                    | DataType::Date
+                    | DataType::Time(..)
+                    | DataType::Timestamp(..)
+                    | DataType::Interval { .. }
+            ) =>
+        {
+            false
+        }
         DataType::Array(ArrayElemTypeDef::SquareBracket(item, _)) => {
             !matches!(Types.plan_type_field(item), Ok(Some(field)) if named_type(&field).is_some())
         }

@@ -4,11 +4,12 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query,
-    Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
+    AccessExpr, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    Query, Select, SelectItem, SetExpr, TableFactor, Value, VisitMut, VisitorMut,
 };
 
-use super::from::not_counted;
+use super::from::{not_counted, of_integers};
+use super::literals::cast;
 use super::names::folded;
 use super::parse::parse_query;
 use super::subquery::{call, function};
@@ -205,7 +206,13 @@ impl VisitorMut for Sets {
         }
         let name = last_name(called);
         if LISTS.contains(&name.as_str()) {
-            *expr = call("unnest", expr.clone());
+            let integers =
+                matches!(&called.args, FunctionArguments::List(list) if of_integers(&name, &list.args));
+            let rows = call("unnest", expr.clone());
+            *expr = match integers {
+                true => cast(rows, DataType::Integer(None)),
+                false => rows,
+            };
         } else if let Some((_, array)) = SPLITS.iter().find(|(set, _)| *set == name) {
             called.name = ObjectName::from(vec![Ident::new(*array)]);
             *expr = call("unnest", expr.clone());
@@ -228,14 +235,14 @@ impl VisitorMut for Sets {
                 Err(error) => return ControlFlow::Break(error),
             }
         } else if name == "unnest"
-            && let Some(Expr::Function(inner)) = only_argument(called)
-            && last_name(inner) == "unnest"
+            && let Some(rows) = only_argument(called)
+            && unnested(rows).is_some()
         {
             // A list that somebody unnests by himself.
-            *expr = Expr::Function(inner.clone());
+            *expr = rows.clone();
         } else if name == "array_length"
-            && let Some(Expr::Function(inner)) = only_argument(called)
-            && last_name(inner) == "unnest"
+            && let Some(rows) = only_argument(called)
+            && let Some(inner) = unnested(rows)
             && let Some(Expr::Function(list)) = only_argument(inner)
             && LISTS.contains(&last_name(list).as_str())
         {
@@ -243,6 +250,15 @@ impl VisitorMut for Sets {
             *expr = call("array_length", Expr::Function(list.clone()));
         }
         ControlFlow::Continue(())
+    }
+}
+
+/// The call that unnests a list, also where its elements are cast.
+fn unnested(expr: &Expr) -> Option<&Function> {
+    match expr {
+        Expr::Cast { expr, .. } => unnested(expr),
+        Expr::Function(called) => (last_name(called) == "unnest").then_some(called),
+        _ => None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array};
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int32Type};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int32Type, Int64Type};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::logical_expr::ScalarUDF;
 use perennial_base::ErrorClass;
@@ -20,7 +20,7 @@ const fn real(takes: &'static [Taken], body: Body) -> Form {
 }
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    use Taken::{Exact, Float, Int};
+    use Taken::{Big, Exact, Float, Int};
     const ALL: &[Function] = &[
         Function::new(
             "ln",
@@ -66,6 +66,7 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::new(
             "sign",
             &[
+                real(&[Big], whole_sign),
                 form(&[Exact], sign),
                 real(&[Float], |call| one(call, |x| Ok(signum(x)))),
             ],
@@ -188,6 +189,17 @@ fn within(x: f64, of: fn(f64) -> f64) -> Result<f64> {
 
 fn signum(x: f64) -> f64 {
     if x == 0.0 || x.is_nan() { x } else { x.signum() }
+}
+
+/// Of an integer, Postgres has the one of floats.
+fn whole_sign(call: &Call<'_>) -> Result<ArrayRef> {
+    let column = call.columns.first().ok_or_else(arguments)?;
+    let signs: Float64Array = column.as_primitive::<Int64Type>().unary(|x| match x {
+        0 => 0.0,
+        positive if positive > 0 => 1.0,
+        _ => -1.0,
+    });
+    Ok(Arc::new(signs))
 }
 
 fn sign(call: &Call<'_>) -> Result<ArrayRef> {

@@ -227,6 +227,11 @@ fn a_call_is_replaced_by_its_query_and_nothing_else_is() {
         "LATERAL (SELECT unnest(generate_series(1, t.n)) AS s)",
         " AS s",
     );
-    // The planner streams a series of constants itself.
-    check_expanded("generate_series(1, 3) AS n", "generate_series(1, 3)", "n (n)");
+    // The planner streams a series of constants itself, and counts in bigint.
+    check_expanded("generate_series(1, 3) AS n", "perennial_series(1, 3)", "n (n)");
+    check_expanded(
+        "generate_series(1, 3000000000) AS n",
+        "generate_series(1, 3000000000)",
+        "n (n)",
+    );
 }

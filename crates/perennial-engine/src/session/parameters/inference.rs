@@ -36,6 +36,43 @@ pub(super) fn by_use(plan: &LogicalPlan) -> Result<BTreeMap<usize, FieldRef>> {
     Ok(uses.0)
 }
 
+/// Functions of texts whose numbers are lengths and places: integers in Postgres, bigint in the planner.
+const OF_LENGTHS: [&str; 7] = ["left", "right", "substr", "split_part", "lpad", "rpad", "repeat"];
+
+/// The parameters that are lengths and places in texts.
+pub(super) fn lengths(plan: &LogicalPlan) -> Result<BTreeMap<usize, FieldRef>> {
+    let mut lengths = Uses::default();
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::ScalarFunction(call) = expr
+                    && OF_LENGTHS.contains(&call.name())
+                {
+                    for id in call.args.iter().filter_map(bigint) {
+                        let open = Expr::Placeholder(Placeholder::new_with_field(id.to_owned(), None));
+                        lengths.note(&open, &plain(DataType::Int32));
+                    }
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(lengths.0)
+}
+
+/// The parameter that an argument is, where the planner takes it for a bigint.
+fn bigint(argument: &Expr) -> Option<&str> {
+    let (argument, told) = match argument {
+        Expr::Cast(cast) => (cast.expr.as_ref(), Some(&cast.field)),
+        argument => (argument, None),
+    };
+    let Expr::Placeholder(Placeholder { id, field }) = argument else {
+        return None;
+    };
+    let told = field.as_ref().or(told)?;
+    (*told.data_type() == DataType::Int64).then_some(id)
+}
+
 fn plain(data_type: DataType) -> FieldRef {
     Field::new("", data_type, true).into()
 }
