@@ -1,5 +1,6 @@
 //! What can go wrong between a client and the engine.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use perennial_base::{ErrorClass, UserError};
@@ -66,6 +67,27 @@ pub enum Error {
     /// Wrong password or unknown user: one text for both.
     #[error("password authentication failed for user \"{user}\"")]
     AuthenticationFailed {
+        /// The user.
+        user: String,
+    },
+    /// A client that no rule for who may log in is for.
+    #[error("no pg_hba.conf entry for {who}")]
+    NoAccessRule {
+        /// The client.
+        who: Refused,
+    },
+    /// A client that a rule refuses.
+    #[error("pg_hba.conf rejects connection for {who}")]
+    AccessRejected {
+        /// The client.
+        who: Refused,
+    },
+    /// A client without a certificate where its rule asks for one.
+    #[error("connection requires a valid client certificate")]
+    CertificateRequired,
+    /// A certificate of somebody else.
+    #[error("certificate authentication failed for user \"{user}\"")]
+    CertificateFailed {
         /// The user.
         user: String,
     },
@@ -283,6 +305,36 @@ pub enum Error {
     },
 }
 
+/// A client that is not let in, as Postgres names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its address.
+    pub host: String,
+    /// The role that it says to be.
+    pub user: String,
+    /// The database that it asks for.
+    pub database: String,
+    /// It speaks TLS.
+    pub encrypted: bool,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            host, user, database, ..
+        } = self;
+        let encryption = if self.encrypted {
+            "SSL encryption"
+        } else {
+            "no encryption"
+        };
+        write!(
+            f,
+            "host \"{host}\", user \"{user}\", database \"{database}\", {encryption}"
+        )
+    }
+}
+
 impl Error {
     pub(crate) fn protocol(violation: impl Into<String>) -> Self {
         Self::Protocol {
@@ -351,6 +403,10 @@ impl Error {
                 | Self::UndefinedDatabase { .. }
                 | Self::UndefinedRole { .. }
                 | Self::AuthenticationFailed { .. }
+                | Self::NoAccessRule { .. }
+                | Self::AccessRejected { .. }
+                | Self::CertificateRequired
+                | Self::CertificateFailed { .. }
                 | Self::LoginTimeout
                 | Self::TooManyConnections
                 | Self::ReservedConnections
@@ -391,7 +447,12 @@ impl UserError for Error {
             Self::FailedTransaction => ErrorClass::TransactionAborted,
             Self::DuplicateStatement { .. } => ErrorClass::DuplicateStatement,
             Self::DuplicatePortal { .. } => ErrorClass::DuplicateCursor,
-            Self::AuthenticationFailed { .. } | Self::TlsRequired { .. } => ErrorClass::PermissionDenied,
+            Self::AuthenticationFailed { .. }
+            | Self::NoAccessRule { .. }
+            | Self::AccessRejected { .. }
+            | Self::CertificateRequired
+            | Self::CertificateFailed { .. }
+            | Self::TlsRequired { .. } => ErrorClass::PermissionDenied,
             Self::TooManyConnections | Self::ReservedConnections => ErrorClass::TooManyConnections,
             Self::MultipleCommands => ErrorClass::Syntax,
             Self::Mismatch { .. } => ErrorClass::TypeMismatch,
@@ -431,6 +492,17 @@ impl UserError for Error {
             Self::AuthenticationFailed { .. } => Some(
                 "The roles and their passwords are those of [[role]] in the server's configuration.".to_owned(),
             ),
+            Self::NoAccessRule { .. } | Self::AccessRejected { .. } => Some(
+                "The rules are those of [[server.access]] in the server's perennial.toml; the first that fits counts."
+                    .to_owned(),
+            ),
+            Self::CertificateRequired => Some(
+                "A rule of [[server.access]] asks for one that an authority of tls_client_ca has signed: connect with sslcert and sslkey."
+                    .to_owned(),
+            ),
+            Self::CertificateFailed { .. } => {
+                Some("The common name of the certificate has to be the role.".to_owned())
+            }
             Self::Unsafe {
                 without: "without TLS",
                 ..
@@ -445,7 +517,7 @@ impl UserError for Error {
                 Some("Choose a port of 1024 or above with --listen or server.listen.".to_owned())
             }
             Self::Unsafe { .. } => Some(
-                "Set server.authentication to \"scram-sha-256\", or listen on a loopback address.".to_owned(),
+                "Set server.authentication, or the method in [[server.access]], to \"scram-sha-256\", or listen on a loopback address.".to_owned(),
             ),
             Self::Verifier { .. } => {
                 Some("\"perennial password\" prints the verifier of a password.".to_owned())
