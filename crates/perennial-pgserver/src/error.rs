@@ -44,9 +44,15 @@ pub enum Error {
         minor: u16,
     },
     /// An option of the startup packet that is not understood.
-    #[error("invalid command-line argument for server process: \"{option}\"")]
+    #[error("invalid command-line argument for server process: {option}")]
     InvalidOption {
         /// The option.
+        option: String,
+    },
+    /// A setting of the startup packet's options without a value.
+    #[error("{option} requires a value")]
+    OptionWithoutValue {
+        /// How it is written, as `-c search_path`.
         option: String,
     },
     /// A startup packet without a user.
@@ -355,6 +361,12 @@ impl Error {
         }
     }
 
+    pub(crate) fn option_without_value(option: &str) -> Self {
+        Self::OptionWithoutValue {
+            option: shortened(option),
+        }
+    }
+
     pub(crate) fn invalid_text(type_name: &str, text: &str) -> Self {
         Self::InvalidText {
             type_name: type_name.to_owned(),
@@ -429,7 +441,6 @@ impl UserError for Error {
             | Self::NotUtf8
             | Self::UnsupportedFormat { .. }
             | Self::MissingUser
-            | Self::InvalidOption { .. }
             | Self::InvalidBinary { .. }
             | Self::Unsafe { .. }
             | Self::TlsFile { .. }
@@ -454,7 +465,9 @@ impl UserError for Error {
             | Self::CertificateFailed { .. }
             | Self::TlsRequired { .. } => ErrorClass::PermissionDenied,
             Self::TooManyConnections | Self::ReservedConnections => ErrorClass::TooManyConnections,
-            Self::MultipleCommands => ErrorClass::Syntax,
+            Self::MultipleCommands | Self::InvalidOption { .. } | Self::OptionWithoutValue { .. } => {
+                ErrorClass::Syntax
+            }
             Self::Mismatch { .. } => ErrorClass::TypeMismatch,
             Self::SpentPortal { .. } => ErrorClass::NotInState,
             Self::RaggedArray => ErrorClass::DataError,

@@ -180,7 +180,7 @@ impl Shared {
         let mut stream = match tls.acceptor.accept(stream).await {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::debug!(%error, "TLS handshake failed");
+                tracing::info!(address = %peer, %error, "TLS handshake failed");
                 return Ok(None);
             }
         };
