@@ -372,7 +372,7 @@ fn trust_is_for_this_machine_where_others_reach_the_server() {
 
 #[test]
 fn the_rules_of_the_reference_are_read() {
-    let page = crate::config::registry::reference_markdown();
+    let page = registry::reference_markdown();
     let (_, rest) = page.split_once("```toml\n[server]\n").expect("an example");
     let (example, _) = rest.split_once("```").expect("its end");
     let role = "[[role]]\nname = \"loader\"\n";
