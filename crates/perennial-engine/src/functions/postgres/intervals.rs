@@ -16,6 +16,7 @@ use perennial_base::ErrorClass;
 use super::raised;
 use super::rowwise::{Call, Function, Taken, form};
 use super::zoned::wall_clocks;
+use crate::schema::named_type;
 
 const DAY: i64 = 86_400_000_000;
 
@@ -132,7 +133,16 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
 
 /// Nothing that is read has been written by a transaction with a number, so none is older than another.
 fn age_of_transaction(call: &Call<'_>) -> Result<ArrayRef> {
-    let number = call.columns.get(1).ok_or_else(beyond)?;
+    let (Some(number), Some(field)) = (call.columns.get(1), call.fields.get(1)) else {
+        return Err(beyond());
+    };
+    if named_type(field) != Some("xid") {
+        let message = format!(
+            "function age({}) does not exist",
+            crate::error::type_name(field.data_type())
+        );
+        return Err(raised(ErrorClass::UndefinedFunction, message));
+    }
     let ages: Int32Array = number.as_primitive::<Int64Type>().unary(|_| 0);
     Ok(Arc::new(ages))
 }
