@@ -5,7 +5,10 @@ use perennial_testkit::{TestLake, TestServer};
 
 use crate::support::{connect_with, one};
 
-/// The password is "correct horse"; the verifier is what PostgreSQL 15.20 has stored for it.
+/// What PostgreSQL 15.20 has stored for "correct horse".
+pub(crate) const PASSWORD: &str = "SCRAM-SHA-256$4096:OE668UD5xE0d4gEfJL/Dsg==$crnEVm7+AKHvRGbFb0qF4pu8E9Uj/LIIqVcg3EMrJDk=:cD5O/w2+qUF6spYVX777EntPjbEgcsfsal4FQZFdST8=";
+
+/// A role with that password, and one without.
 pub(crate) const CONFIG: &str = r#"
 [lake]
 url = "./lake"

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod access;
 mod away;
 mod blocked;
 mod bombs;

@@ -12,7 +12,7 @@ use crate::login::CONFIG;
 use crate::programs::{ended, printed, python};
 
 /// A folder of certificates, each beside its key: `<name>.pem` and `<name>.key`.
-struct Certificates(TempDir);
+pub(crate) struct Certificates(TempDir);
 
 /// Elliptic keys with SHA-256, the usual ones today.
 const ELLIPTIC: &[&str] = &["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
@@ -23,7 +23,7 @@ const EDWARDS: &[&str] = &["-newkey", "ed25519"];
 
 impl Certificates {
     /// An authority, `ca`, and with its signature the server `server`, which is called `localhost`; none without openssl.
-    fn new() -> Option<Self> {
+    pub(crate) fn new() -> Option<Self> {
         let certificates = Self(tempfile::tempdir().unwrap());
         certificates.authority("ca", ELLIPTIC)?;
         certificates.server("server", ELLIPTIC, "ca")?;
@@ -35,7 +35,7 @@ impl Certificates {
     }
 
     /// A file for a connection string.
-    fn file(&self, name: &str) -> String {
+    pub(crate) fn file(&self, name: &str) -> String {
         self.path(name).display().to_string()
     }
 
@@ -48,9 +48,15 @@ impl Certificates {
         self.make(name, "/CN=localhost", key, &self.signed_by(authority, names))
     }
 
+    /// A client that is called `reader`.
     fn client(&self, name: &str, authority: &str) -> Option<()> {
+        self.subject(name, "/CN=reader", authority)
+    }
+
+    /// A client with another subject.
+    pub(crate) fn subject(&self, name: &str, subject: &str, authority: &str) -> Option<()> {
         let usage = "extendedKeyUsage=clientAuth";
-        self.make(name, "/CN=reader", ELLIPTIC, &self.signed_by(authority, usage))
+        self.make(name, subject, ELLIPTIC, &self.signed_by(authority, usage))
     }
 
     fn signed_by(&self, authority: &str, extension: &str) -> Vec<String> {
@@ -89,12 +95,17 @@ impl Certificates {
 
     /// A server that asks for passwords and offers TLS with the certificate of this name.
     fn serve(&self, name: &str, more: &str) -> TestServer {
-        let files = format!(
-            "[server]\ntls_certificate = \"{}\"\ntls_key = \"{}\"\n{more}",
+        let files = self.settings(name) + more;
+        TestServer::start(TestLake::of(&CONFIG.replace("[server]\n", &files), &[]))
+    }
+
+    /// `[server]` with the certificate of this name.
+    pub(crate) fn settings(&self, name: &str) -> String {
+        format!(
+            "[server]\ntls_certificate = \"{}\"\ntls_key = \"{}\"\n",
             self.file(&format!("{name}.pem")),
             self.file(&format!("{name}.key")),
-        );
-        TestServer::start(TestLake::of(&CONFIG.replace("[server]", &files), &[]))
+        )
     }
 }
 
@@ -106,7 +117,7 @@ fn target(server: &TestServer, more: &str) -> String {
     )
 }
 
-fn psql(target: &str, command: &str) -> Command {
+pub(crate) fn psql(target: &str, command: &str) -> Command {
     let mut psql = Command::new("psql");
     psql.args([
         "-X",

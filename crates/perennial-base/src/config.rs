@@ -10,6 +10,7 @@ use chrono_tz::Tz;
 
 use crate::kind::Kind;
 
+mod access;
 mod document;
 mod environment;
 mod errors;
@@ -21,6 +22,7 @@ pub mod render;
 pub mod stage_facts;
 mod units;
 
+pub use access::{AccessMethod, AccessRule, Address, Caller, ConnectionKind, CoveredRule};
 pub use errors::{ConfigErrors, ConfigProblem, MAX_PROBLEMS, Place, Problem};
 pub use units::{MAX_DURATION, parse_duration, parse_size};
 
@@ -333,7 +335,8 @@ pub struct MetricConfig {
 pub struct ServerConfig {
     /// Address and port.
     pub listen: SocketAddr,
-    /// Folder of the Unix socket, `None` = no socket; `/tmp` with [`Authentication::LocalUser`] unless written.
+    /// Folder of the Unix socket, `None` = no socket; unless written, `/tmp` with [`Authentication::LocalUser`] and
+    /// where a rule is for it.
     pub unix_socket: Option<PathBuf>,
     /// Certificate chain, PEM.
     pub tls_certificate: Option<PathBuf>,
@@ -343,6 +346,8 @@ pub struct ServerConfig {
     pub tls_client_ca: Option<PathBuf>,
     /// `trust` (loopback only) or `scram-sha-256`; when the file does not say, SCRAM if a role has a password.
     pub authentication: Authentication,
+    /// `[[server.access]]`, in the order of the file; none = [`ServerConfig::authentication`] says it for all.
+    pub access: Vec<AccessRule>,
     /// Connections in all.
     pub max_connections: usize,
     /// Of these, kept for owners.

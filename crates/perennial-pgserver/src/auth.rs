@@ -1,6 +1,5 @@
-//! Who is there: nobody on this machine is asked for a password when trust is configured, everybody proves to
-//! know one by SCRAM otherwise. Unknown users go through the same steps with a mock secret, and failures cost
-//! growing time.
+//! Who is there: by SCRAM a client proves to know a password, by its certificate to be whom that names. Unknown users
+//! go through the same steps with a mock secret, and failures cost growing time.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,6 +8,8 @@ use parking_lot::Mutex;
 use perennial_base::config::RoleConfig;
 use pgwire::api::auth::sasl::scram::ScramServerAuth;
 use pgwire::error::PgWireError;
+use rustls::pki_types::CertificateDer;
+use x509_certificate::X509Certificate;
 
 use crate::backend;
 use crate::error::{Error, Result};
@@ -131,6 +132,22 @@ async fn password_message(transport: &mut Transport) -> Result<Frame> {
         ))),
         None => Err(Error::ClientGone),
     }
+}
+
+/// Whether the certificate is the user's. That an authority has signed it was seen in the TLS handshake.
+///
+/// # Errors
+/// 28000 without a certificate, and with one whose common name is another.
+pub(crate) fn certificate(user: &str, shown: Option<&CertificateDer<'_>>) -> Result<()> {
+    let shown = shown.ok_or(Error::CertificateRequired)?;
+    let name = X509Certificate::from_der(shown).ok();
+    let name = name.and_then(|certificate| certificate.subject_common_name());
+    if name.is_some_and(|name| name == user) {
+        return Ok(());
+    }
+    Err(Error::CertificateFailed {
+        user: user.to_owned(),
+    })
 }
 
 /// Whether every role's password is a verifier that can be used.

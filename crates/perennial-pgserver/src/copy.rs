@@ -225,6 +225,7 @@ mod tests {
 
     fn writer(form: CopyFormat, delimiter: char, null: &str) -> Copy {
         Copy {
+            framed: true,
             form,
             delimiter,
             null: null.to_owned(),

@@ -1,5 +1,6 @@
 //! What can go wrong between a client and the engine.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use perennial_base::{ErrorClass, UserError};
@@ -43,9 +44,15 @@ pub enum Error {
         minor: u16,
     },
     /// An option of the startup packet that is not understood.
-    #[error("invalid command-line argument for server process: \"{option}\"")]
+    #[error("invalid command-line argument for server process: {option}")]
     InvalidOption {
         /// The option.
+        option: String,
+    },
+    /// A setting of the startup packet's options without a value.
+    #[error("{option} requires a value")]
+    OptionWithoutValue {
+        /// How it is written, as `-c search_path`.
         option: String,
     },
     /// A startup packet without a user.
@@ -66,6 +73,27 @@ pub enum Error {
     /// Wrong password or unknown user: one text for both.
     #[error("password authentication failed for user \"{user}\"")]
     AuthenticationFailed {
+        /// The user.
+        user: String,
+    },
+    /// A client that no rule for who may log in is for.
+    #[error("no pg_hba.conf entry for {who}")]
+    NoAccessRule {
+        /// The client.
+        who: Refused,
+    },
+    /// A client that a rule refuses.
+    #[error("pg_hba.conf rejects connection for {who}")]
+    AccessRejected {
+        /// The client.
+        who: Refused,
+    },
+    /// A client without a certificate where its rule asks for one.
+    #[error("connection requires a valid client certificate")]
+    CertificateRequired,
+    /// A certificate of somebody else.
+    #[error("certificate authentication failed for user \"{user}\"")]
+    CertificateFailed {
         /// The user.
         user: String,
     },
@@ -283,6 +311,36 @@ pub enum Error {
     },
 }
 
+/// A client that is not let in, as Postgres names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its address.
+    pub host: String,
+    /// The role that it says to be.
+    pub user: String,
+    /// The database that it asks for.
+    pub database: String,
+    /// It speaks TLS.
+    pub encrypted: bool,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            host, user, database, ..
+        } = self;
+        let encryption = if self.encrypted {
+            "SSL encryption"
+        } else {
+            "no encryption"
+        };
+        write!(
+            f,
+            "host \"{host}\", user \"{user}\", database \"{database}\", {encryption}"
+        )
+    }
+}
+
 impl Error {
     pub(crate) fn protocol(violation: impl Into<String>) -> Self {
         Self::Protocol {
@@ -299,6 +357,12 @@ impl Error {
 
     pub(crate) fn invalid_option(option: &str) -> Self {
         Self::InvalidOption {
+            option: shortened(option),
+        }
+    }
+
+    pub(crate) fn option_without_value(option: &str) -> Self {
+        Self::OptionWithoutValue {
             option: shortened(option),
         }
     }
@@ -351,6 +415,10 @@ impl Error {
                 | Self::UndefinedDatabase { .. }
                 | Self::UndefinedRole { .. }
                 | Self::AuthenticationFailed { .. }
+                | Self::NoAccessRule { .. }
+                | Self::AccessRejected { .. }
+                | Self::CertificateRequired
+                | Self::CertificateFailed { .. }
                 | Self::LoginTimeout
                 | Self::TooManyConnections
                 | Self::ReservedConnections
@@ -373,7 +441,6 @@ impl UserError for Error {
             | Self::NotUtf8
             | Self::UnsupportedFormat { .. }
             | Self::MissingUser
-            | Self::InvalidOption { .. }
             | Self::InvalidBinary { .. }
             | Self::Unsafe { .. }
             | Self::TlsFile { .. }
@@ -391,9 +458,16 @@ impl UserError for Error {
             Self::FailedTransaction => ErrorClass::TransactionAborted,
             Self::DuplicateStatement { .. } => ErrorClass::DuplicateStatement,
             Self::DuplicatePortal { .. } => ErrorClass::DuplicateCursor,
-            Self::AuthenticationFailed { .. } | Self::TlsRequired { .. } => ErrorClass::PermissionDenied,
+            Self::AuthenticationFailed { .. }
+            | Self::NoAccessRule { .. }
+            | Self::AccessRejected { .. }
+            | Self::CertificateRequired
+            | Self::CertificateFailed { .. }
+            | Self::TlsRequired { .. } => ErrorClass::PermissionDenied,
             Self::TooManyConnections | Self::ReservedConnections => ErrorClass::TooManyConnections,
-            Self::MultipleCommands => ErrorClass::Syntax,
+            Self::MultipleCommands | Self::InvalidOption { .. } | Self::OptionWithoutValue { .. } => {
+                ErrorClass::Syntax
+            }
             Self::Mismatch { .. } => ErrorClass::TypeMismatch,
             Self::SpentPortal { .. } => ErrorClass::NotInState,
             Self::RaggedArray => ErrorClass::DataError,
@@ -431,6 +505,17 @@ impl UserError for Error {
             Self::AuthenticationFailed { .. } => Some(
                 "The roles and their passwords are those of [[role]] in the server's configuration.".to_owned(),
             ),
+            Self::NoAccessRule { .. } | Self::AccessRejected { .. } => Some(
+                "The rules are those of [[server.access]] in the server's perennial.toml; the first that fits counts."
+                    .to_owned(),
+            ),
+            Self::CertificateRequired => Some(
+                "A rule of [[server.access]] asks for one that an authority of tls_client_ca has signed: connect with sslcert and sslkey."
+                    .to_owned(),
+            ),
+            Self::CertificateFailed { .. } => {
+                Some("The common name of the certificate has to be the role.".to_owned())
+            }
             Self::Unsafe {
                 without: "without TLS",
                 ..
@@ -445,7 +530,7 @@ impl UserError for Error {
                 Some("Choose a port of 1024 or above with --listen or server.listen.".to_owned())
             }
             Self::Unsafe { .. } => Some(
-                "Set server.authentication to \"scram-sha-256\", or listen on a loopback address.".to_owned(),
+                "Set server.authentication, or the method in [[server.access]], to \"scram-sha-256\", or listen on a loopback address.".to_owned(),
             ),
             Self::Verifier { .. } => {
                 Some("\"perennial password\" prints the verifier of a password.".to_owned())

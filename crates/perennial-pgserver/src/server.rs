@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use perennial_base::config::{Authentication, ServerConfig};
+use perennial_base::config::{AccessRule, ConnectionKind, ServerConfig};
 use perennial_engine::Engine;
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::sync::CancellationToken;
@@ -33,8 +33,8 @@ pub struct ServeOptions {
     pub unix_socket: Option<PathBuf>,
     /// TLS; none = not offered.
     pub tls: Option<TlsFiles>,
-    /// How clients prove who they are.
-    pub authentication: Authentication,
+    /// Who may log in, and how: the first rule that fits a client counts.
+    pub access: Vec<AccessRule>,
     /// Sessions in all.
     pub max_connections: usize,
     /// Of these, kept for owners.
@@ -70,7 +70,7 @@ impl ServeOptions {
             listen: config.listen,
             unix_socket: config.unix_socket.clone(),
             tls,
-            authentication: config.authentication,
+            access: config.rules(),
             max_connections: config.max_connections,
             reserved_connections: config.reserved_connections,
             login_timeout: config.login_timeout,
@@ -113,14 +113,18 @@ impl Server {
     ///
     /// # Errors
     /// TLS files or verifiers that cannot be used, an address that cannot be had, and a combination that
-    /// would let strangers in: another address than loopback without TLS or without passwords.
+    /// would let strangers in: another address than loopback without TLS, or with trust for whoever comes.
     pub async fn bind(engine: Arc<Engine>, options: ServeOptions) -> Result<Self> {
         let unsafe_without = |without| Error::Unsafe {
             address: options.listen.to_string(),
             without,
         };
-        if !options.listen.ip().is_loopback() && options.authentication != Authentication::LocalUser {
-            if options.authentication == Authentication::Trust {
+        let by_tcp = options
+            .access
+            .iter()
+            .any(|rule| rule.connection != ConnectionKind::Local);
+        if !options.listen.ip().is_loopback() && by_tcp {
+            if options.access.iter().any(AccessRule::trusts_strangers) {
                 return Err(unsafe_without("without passwords"));
             }
             if options.tls.is_none() {
@@ -129,9 +133,7 @@ impl Server {
         }
         auth::check_verifiers(&engine.config().roles)?;
         let tls = options.tls.as_ref().map(Tls::try_new).transpose()?;
-        let (tcp, address) = if options.authentication == Authentication::LocalUser {
-            (None, options.listen)
-        } else {
+        let (tcp, address) = if by_tcp {
             let refused = |source| Error::Listen {
                 address: options.listen.to_string(),
                 source,
@@ -139,6 +141,8 @@ impl Server {
             let listener = TcpListener::bind(options.listen).await.map_err(refused)?;
             let address = listener.local_addr().map_err(refused)?;
             (Some(listener), address)
+        } else {
+            (None, options.listen)
         };
         let unix = match &options.unix_socket {
             Some(folder) => Some(bind_unix(&folder.join(format!(".s.PGSQL.{}", address.port()))).await?),

@@ -12,7 +12,13 @@ pub fn code(error: &Error) -> &'static str {
         Error::Protocol { .. } | Error::Frame(FrameError::Length { .. } | FrameError::Kind { .. }) => "08P01",
         Error::Frame(FrameError::TooLong { .. }) => "54000",
         Error::NotUtf8 => "22021",
-        Error::MissingUser | Error::UndefinedRole { .. } | Error::TlsRequired { .. } => "28000",
+        Error::MissingUser
+        | Error::UndefinedRole { .. }
+        | Error::NoAccessRule { .. }
+        | Error::AccessRejected { .. }
+        | Error::CertificateRequired
+        | Error::CertificateFailed { .. }
+        | Error::TlsRequired { .. } => "28000",
         Error::AuthenticationFailed { .. } => "28P01",
         Error::InvalidBinary { .. } => "22P03",
         Error::RaggedArray => "2202E",

@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use crate::error::{Error, Result};
 use crate::frame::{Body, FrameError, STARTUP_LIMIT};
 
+/// Bytes of a name.
+const MAX_NAME: usize = 63;
 /// Minor version of protocol 3 that is spoken at most.
 pub(crate) const NEWEST_MINOR: u16 = 2;
 
@@ -96,8 +98,8 @@ fn parameters(mut body: Body, minor: u16) -> Result<Startup> {
         }
         let value = body.text()?;
         match name.as_str() {
-            "user" => startup.user = value,
-            "database" => startup.database = Some(value),
+            "user" => startup.user = as_name(value),
+            "database" => startup.database = Some(as_name(value)),
             "options" => options = read_options(&value)?,
             "replication" => {
                 if !matches!(value.as_str(), "false" | "off" | "no" | "0") {
@@ -116,6 +118,12 @@ fn parameters(mut body: Body, minor: u16) -> Result<Startup> {
     startup.settings = options;
     startup.database = startup.database.filter(|name| !name.is_empty());
     Ok(startup)
+}
+
+/// What Postgres keeps of a longer name.
+fn as_name(mut text: String) -> String {
+    text.truncate(text.floor_char_boundary(MAX_NAME));
+    text
 }
 
 /// Settings in the manner of the server's command line: `-c name=value`, `-cname=value`, `--name=value`, with
@@ -144,16 +152,18 @@ fn read_options(text: &str) -> Result<Vec<(String, String)>> {
     let mut settings = Vec::new();
     let mut words = words.into_iter();
     while let Some(word) = words.next() {
-        let assignment = match (word.strip_prefix("--"), word.strip_prefix("-c")) {
-            (Some(long), _) => Some(long.to_owned()),
-            (None, Some("")) => words.next(),
-            (None, Some(rest)) => Some(rest.to_owned()),
-            (None, None) => None,
+        let (written, assignment) = match (word.strip_prefix("--"), word.strip_prefix("-c")) {
+            (Some(long), _) => (word.clone(), Some(long.to_owned())),
+            (None, Some("")) => {
+                let next = words.next();
+                (format!("-c {}", next.as_deref().unwrap_or_default()), next)
+            }
+            (None, Some(rest)) => (format!("-c {rest}"), Some(rest.to_owned())),
+            (None, None) => (word.clone(), None),
         };
-        let pair = assignment
-            .as_deref()
-            .and_then(|assignment| assignment.split_once('='));
-        let (name, value) = pair.ok_or_else(|| Error::invalid_option(&word))?;
+        let assignment = assignment.ok_or_else(|| Error::invalid_option(&word))?;
+        let pair = assignment.split_once('=');
+        let (name, value) = pair.ok_or_else(|| Error::option_without_value(&written))?;
         settings.push((name.replace('-', "_"), value.to_owned()));
     }
     Ok(settings)
@@ -231,7 +241,18 @@ mod tests {
                 &[],
             ),
         );
-        check(&packet(V3, b"user\0ann\0options\0-x\0\0"), Err("22023"));
+        // As Postgres, which keeps so much of a name.
+        check(
+            &packet(
+                V3,
+                format!("user\0ann\0database\0{}\0\0", "d".repeat(70)).as_bytes(),
+            ),
+            startup(0, Some(&"d".repeat(63)), &[], &[]),
+        );
+        for options in ["-x", "-c", "-c search_path", "--search_path"] {
+            let packet = packet(V3, format!("user\0ann\0options\0{options}\0\0").as_bytes());
+            check(&packet, Err("42601"));
+        }
         check(&packet(V3, b"database\0d\0\0"), Err("28000"));
         check(&packet(V3, b"user\0ann\0"), Err("08P01"));
         check(&packet(V3, b"user\0ann\0\0junk"), Err("08P01"));

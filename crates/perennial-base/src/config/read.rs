@@ -15,6 +15,7 @@ use super::{Config, LakeConfig, MetricConfig, SegmentConfig, environment, finger
 use crate::currency;
 use crate::error::ErrorClass;
 
+mod access;
 mod identity;
 mod lifecycle;
 mod server;

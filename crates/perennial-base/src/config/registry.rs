@@ -231,6 +231,7 @@ pub fn reference_markdown() -> String {
         }
         match section.path {
             "source" => push_columns(&mut page),
+            "server.access" => page.push_str(ACCESS),
             "lifecycle.stage" => push_facts(&mut page),
             _ => {}
         }
@@ -256,6 +257,44 @@ A file of such words is landed as any other. Here the records `4711` and `4712` 
 perennial query --format parquet "SELECT 'T-17' AS ticket, TIMESTAMPTZ '2026-02-01 09:30:00Z' AS said_at, 'crm' AS source_a, '4711' AS record_a, 'crm' AS source_b, '4712' AS record_b, 'same' AS verdict" > t-17.parquet
 mkdir -p lake/desk && mv t-17.parquet lake/desk/
 ```
+"#;
+
+/// Who may log in, written out.
+const ACCESS: &str = r#"
+```toml
+[server]
+listen = "0.0.0.0:5433"
+tls_certificate = "server.pem"
+tls_key = "server.key"
+tls_client_ca = "clients.pem"
+
+# Who runs the server, by its Unix socket.
+[[server.access]]
+connection = "local"
+method = "trust"
+
+# The jobs of one network have certificates.
+[[server.access]]
+connection = "hostssl"
+address = "10.20.0.0/16"
+roles = ["loader"]
+method = "cert"
+
+# Nobody else is the loader.
+[[server.access]]
+connection = "host"
+address = "all"
+roles = ["loader"]
+method = "reject"
+
+# Everybody else has a password.
+[[server.access]]
+connection = "hostssl"
+address = "all"
+method = "scram-sha-256"
+```
+
+TCP is open where a rule is for it. From another address than the loopback nobody is let in without TLS, whatever a rule says, and `trust` of other machines is an error. `check` and `serve` warn of a rule that no connection reaches, as one before it fits all that it fits.
 "#;
 
 /// The canonical columns of the kinds.

@@ -10,7 +10,7 @@ use perennial_unify::{
 
 use crate::command::warnings::{
     SHOWN, nothing_served, warn_of_astray, warn_of_doubts, warn_of_noticed, warn_of_rates, warn_of_renamed,
-    warn_of_strays,
+    warn_of_rules, warn_of_strays,
 };
 use crate::command::{ConfigArgument, open};
 use crate::exit::{self, DONE, INPUT};
@@ -27,7 +27,10 @@ impl Check {
     pub(crate) async fn run(self) -> Result<u8> {
         let engine = open(self.config.load()?).await?;
         match perennial_unify::check(&engine).await {
-            Ok(report) => told(&engine.config().file, report),
+            Ok(report) => {
+                warn_of_rules(engine.config());
+                told(&engine.config().file, report)
+            }
             Err(errors) => {
                 let mut worst = INPUT;
                 for error in &errors {

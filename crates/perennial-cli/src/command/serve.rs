@@ -10,7 +10,7 @@ use perennial_engine::Engine;
 use perennial_pgserver::{ServeOptions, Server};
 use tokio_util::sync::CancellationToken;
 
-use crate::command::warnings::warn_of_doubts;
+use crate::command::warnings::{warn_of_doubts, warn_of_rules};
 use crate::command::{ConfigArgument, open};
 use crate::exit::DONE;
 use crate::show;
@@ -32,7 +32,8 @@ impl Serve {
         let engine = open(config).await?;
         let server = bind(&engine).await?;
         let signals = Signals::new()?;
-        tell_where(&server);
+        tell_where(&server, engine.config());
+        warn_of_rules(engine.config());
         if engine.release().manifest().is_none() {
             show::note(match engine.config().lake.refresh {
                 Some(_) => {
@@ -58,7 +59,7 @@ impl Serve {
 }
 
 /// Says where the server listens, and where it does not although the configuration names the place.
-fn tell_where(server: &Server) {
+fn tell_where(server: &Server, config: &Config) {
     if let Some(address) = server.tcp() {
         show::note(&format!("serving on {address}"));
     }
@@ -78,6 +79,12 @@ fn tell_where(server: &Server) {
         folder.display(),
         address.port()
     ));
+    if !config.server.access.is_empty() {
+        show::note(&format!(
+            "{address} is not open, as no rule of [[server.access]] is for TCP"
+        ));
+        return;
+    }
     show::note(&format!(
         "{address} is not open, as no role has a password: add a [[role]] with what `perennial password` prints, or write \
          authentication = \"trust\" in [server] to let in everybody on this machine"

@@ -1,6 +1,6 @@
 //! What is said of a configuration and of files that do what was probably not meant.
 
-use perennial_base::counted;
+use perennial_base::{Config, counted};
 use perennial_unify::{
     Astray, Cautions, Doubt, DoubtfulKey, Instead, LoneIdentifier, Noticed, RateDoubts, Renamed, UnknownStage,
 };
@@ -34,6 +34,13 @@ pub(crate) fn warn_of_doubts(file: &str, cautions: &Cautions) {
     }
     for doubtful in &cautions.doubtful_keys {
         show::note(&format!("warning: {}", said(doubtful)));
+    }
+}
+
+/// Says which rules for who may log in no connection reaches.
+pub(crate) fn warn_of_rules(config: &Config) {
+    for covered in config.server.covered_rules() {
+        warn_of_place(&config.file, &covered.to_string());
     }
 }
 

@@ -31,7 +31,7 @@ fn an_address_that_lets_strangers_in_is_refused() {
     let place = Place::unified();
     place.run(&["serve", "--listen", "0.0.0.0:0"]).exits(1).says(&[
         "error: refusing to listen on 0.0.0.0:0 without passwords",
-        "hint: Set server.authentication to \"scram-sha-256\", or listen on a loopback address.",
+        "hint: Set server.authentication, or the method in [[server.access]], to \"scram-sha-256\", or listen on a loopback address.",
     ]);
     let verifier = place.run(&["password", "--password", "x"]).exits(0).stdout;
     let config = format!(

@@ -6,6 +6,46 @@ use std::os::unix::net::UnixStream;
 use crate::support::{CONFIG, Client, Place, Running};
 
 #[test]
+fn rules_say_what_opens_and_one_that_no_connection_reaches_is_told() {
+    let place = Place::new();
+    let rules = r#"unix_socket = "./tmp"
+[[server.access]]
+connection = "local"
+method = "trust"
+[[server.access]]
+connection = "local"
+method = "reject"
+"#;
+    place.write("rules.toml", &CONFIG.replace("authentication = \"trust\"", rules));
+    let folder = place.path("tmp").canonicalize().unwrap();
+    let arguments = ["serve", "--config", "rules.toml", "--listen", "0.0.0.0:5999"];
+    let mut server = Running::start(place.command(&arguments));
+    let socket = folder.join(".s.PGSQL.5999").display().to_string();
+    assert!(server.line("serving on the Unix socket ").starts_with(&socket));
+    assert_eq!(
+        server.line("0.0.0.0:5999 is not open, "),
+        "as no rule of [[server.access]] is for TCP"
+    );
+    let warning = server.line("warning: rules.toml:");
+    let (_, told) = warning.split_once(": ").unwrap();
+    assert!(
+        told.starts_with("no connection reaches [[server.access]] number 2, as number 1 in line "),
+        "{warning}"
+    );
+    server.signal("INT");
+    server.end().exits(0);
+    let checked = place.run(&["check", "--config", "rules.toml"]);
+    checked.says(&["no connection reaches [[server.access]] number 2"]);
+    // Others reach what --listen names.
+    let open = rules.replace("\"local\"", "\"host\"\naddress = \"all\"");
+    place.write("open.toml", &CONFIG.replace("authentication = \"trust\"", &open));
+    place
+        .run(&["serve", "--config", "open.toml", "--listen", "0.0.0.0:0"])
+        .exits(1)
+        .says(&["refusing to listen on 0.0.0.0:0 without passwords"]);
+}
+
+#[test]
 fn a_server_says_where_it_listens_and_what_opens_the_rest() {
     let place = Place::new();
     // Neither roles nor trust: the socket alone, whose name the port makes.

@@ -11,16 +11,20 @@ use perennial_base::ErrorClass;
 use crate::error::Error;
 
 mod avg;
+mod buckets;
 mod document;
 pub(crate) mod equals_any;
 pub(crate) mod float;
 mod growing;
+mod identifiers;
 pub(crate) mod integers;
 pub(crate) mod intervals;
 pub(crate) mod json;
 pub(crate) mod json_build;
 pub(crate) mod json_edit;
 pub(crate) mod like;
+pub(crate) mod matches;
+mod moments;
 mod now;
 mod numbers;
 pub(crate) mod numeric;
@@ -52,6 +56,7 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
         quotient::function(),
         numeric::function(),
         undefined::function(),
+        buckets::function(),
     ]);
     all.extend(round::functions());
     all.extend(numbers::functions());
@@ -65,6 +70,9 @@ pub(crate) fn functions() -> Vec<Arc<ScalarUDF>> {
     all.extend(growing::functions());
     all.extend(record::functions());
     all.extend(small::functions());
+    all.extend(moments::functions());
+    all.extend(matches::functions());
+    all.extend(identifiers::functions());
     all
 }
 

@@ -118,6 +118,7 @@ fn figure(expr: &Expr) -> Option<(String, bool)> {
         Expr::Ceil { .. } => strong("ceil"),
         Expr::Floor { .. } => strong("floor"),
         Expr::Position { .. } => strong("position"),
+        Expr::Substring { shorthand: true, .. } => strong("substr"),
         Expr::Substring { .. } => strong("substring"),
         Expr::Overlay { .. } => strong("overlay"),
         Expr::Trim { trim_where, .. } => strong(match trim_where {
@@ -261,6 +262,10 @@ mod tests {
             (
                 "select extract(year from t), t at time zone 'UTC', trim(x)",
                 vec!["extract", "timezone", "btrim"],
+            ),
+            (
+                "select substring(x from 2), substring(x, 2), substr(x, 2)",
+                vec!["substring", "substring", "substr"],
             ),
             (
                 "select true, date '2020-01-01', interval '1 day', array[1]",

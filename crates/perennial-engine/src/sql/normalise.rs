@@ -254,6 +254,7 @@ impl VisitorMut for Rules<'_> {
                         postgres::settings_of_then(function);
                     }
                     postgres::untyped(function);
+                    postgres::age(function);
                     whole_row::row(function);
                     skipped_arguments(function, self.context.parameters);
                     if let Some(array) = postgres::json_aggregate(function) {
@@ -460,6 +461,9 @@ fn function_name(function: &mut Function) {
     }
 }
 
+/// Functions of Postgres whose arguments have names that somebody writes; those that are skipped are 0.
+const NAMED_PARAMETERS: [(&str, &str); 1] = [("make_interval", "years months weeks days hours mins secs")];
+
 /// Arguments by name become arguments by place; optional ones that are skipped are NULL, which means the same.
 fn skipped_arguments(function: &mut Function, parameters: &ParametersOf<'_>) {
     let FunctionArguments::List(list) = &mut function.args else {
@@ -469,7 +473,13 @@ fn skipped_arguments(function: &mut Function, parameters: &ParametersOf<'_>) {
         return;
     }
     let name = function.name.0.last().map(part).unwrap_or_default();
-    let Some((names, required)) = parameters(&name) else {
+    let known = parameters(&name).map(|(names, required)| (names, required, Value::Null));
+    let of_postgres = || {
+        let (_, names) = NAMED_PARAMETERS.iter().find(|(known, _)| *known == name)?;
+        let names = names.split(' ').map(str::to_owned).collect();
+        Some((names, 0, Value::Number("0".to_owned(), false)))
+    };
+    let Some((names, required, skipped)) = known.or_else(of_postgres) else {
         return;
     };
     let mut given: Vec<Option<FunctionArgExpr>> = vec![None; names.len()];
@@ -491,11 +501,11 @@ fn skipped_arguments(function: &mut Function, parameters: &ParametersOf<'_>) {
     if given.iter().take(required).any(Option::is_none) {
         return;
     }
-    let null = || FunctionArgExpr::Expr(Expr::value(Value::Null));
+    let skipped = || FunctionArgExpr::Expr(Expr::value(skipped.clone()));
     list.args = given
         .into_iter()
         .take(until)
-        .map(|arg| FunctionArg::Unnamed(arg.unwrap_or_else(null)))
+        .map(|arg| FunctionArg::Unnamed(arg.unwrap_or_else(skipped)))
         .collect();
 }
 

@@ -185,6 +185,20 @@ pub(crate) fn untyped(function: &mut Function) {
     }
 }
 
+/// `age(x)` is `age(date_trunc('day', now()), x)`: since the last midnight.
+pub(crate) fn age(function: &mut Function) {
+    let named = function.name.0.last().and_then(|part| part.as_ident());
+    if named.is_some_and(|name| name.value.eq_ignore_ascii_case("age"))
+        && let FunctionArguments::List(list) = &mut function.args
+        && list.args.len() == 1
+    {
+        let day = Expr::value(Value::SingleQuotedString("day".to_owned()));
+        let midnight = call_with("date_trunc", [day, call_with("now", [])]);
+        let midnight = FunctionArg::Unnamed(FunctionArgExpr::Expr(midnight));
+        list.args.insert(0, midnight);
+    }
+}
+
 /// A pattern of LIKE with another escape character than the backslash, which the planner has.
 pub(crate) fn escape(pattern: &mut Box<Expr>, character: &mut Option<ValueWithSpan>) {
     if let Some(given) =

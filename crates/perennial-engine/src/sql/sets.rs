@@ -14,15 +14,17 @@ use super::names::folded;
 use super::parse::parse_query;
 use super::subquery::{call, function};
 use crate::error::{Error, Result};
+use crate::functions::postgres::matches;
 use crate::functions::table::{derived, list_of};
 
 /// Functions that give a list here and a set in Postgres.
 pub(crate) const LISTS: [&str; 2] = ["generate_series", "generate_subscripts"];
 
 /// Functions that give a set in Postgres, each with the one that gives its rows as an array.
-pub(crate) const SPLITS: [(&str, &str); 2] = [
+pub(crate) const SPLITS: [(&str, &str); 3] = [
     ("regexp_split_to_table", "regexp_split_to_array"),
     ("string_to_table", "string_to_array"),
+    ("regexp_matches", matches::ROWS),
 ];
 
 /// Functions that take a document apart: what gives the rows, or the keys and values, as arrays, and the type of a value.
@@ -84,6 +86,20 @@ fn parts(called: &str, document: &str) -> Option<Vec<String>> {
     Some(columns.collect())
 }
 
+/// What takes a list of privileges apart, and its columns, as SQL over the list.
+const PRIVILEGES: &str = "aclexplode";
+const PRIVILEGES_COLUMNS: [(&str, &str, &str); 4] = [
+    ("grantor", "perennial_acl_grantors", "::oid"),
+    ("grantee", "perennial_acl_grantees", "::oid"),
+    ("privilege_type", "perennial_acl_privileges", ""),
+    ("is_grantable", "perennial_acl_grantable", " = 1"),
+];
+
+/// The columns of a list of privileges, each with its name.
+fn privileges(list: &str) -> [(&'static str, String); 4] {
+    PRIVILEGES_COLUMNS.map(|(name, function, typed)| (name, format!("unnest({function}({list})){typed}")))
+}
+
 /// The elements of an array, `x`, each with its place from 1 on, `n`.
 const EXPANDED: &str = "_pg_expandarray";
 
@@ -127,6 +143,10 @@ pub(crate) fn in_from(factor: &mut TableFactor) -> Result<()> {
         EXPANDED => {
             let array = list_of(&args.args);
             format!("SELECT unnest({array}) AS x, {} AS n", places(&array))
+        }
+        PRIVILEGES => {
+            let columns = privileges(&list_of(&args.args)).map(|(name, sql)| format!("{sql} AS {name}"));
+            format!("SELECT {}", columns.join(", "))
         }
         KEYWORDS => {
             let columns =
@@ -225,6 +245,14 @@ impl VisitorMut for Sets {
             };
             match only_expression(&sql) {
                 Ok(parts) => *expr = parts,
+                Err(error) => return ControlFlow::Break(error),
+            }
+        } else if name == PRIVILEGES
+            && let Some(list) = only_argument(called)
+        {
+            let columns = privileges(&list.to_string()).map(|(name, sql)| format!("'{name}', {sql}"));
+            match only_expression(&format!("SELECT perennial_record({})", columns.join(", "))) {
+                Ok(record) => *expr = record,
                 Err(error) => return ControlFlow::Break(error),
             }
         } else if name == EXPANDED

@@ -1,5 +1,6 @@
 //! The functions on the catalog and the session, family by family.
 
+mod acl;
 mod definitions;
 mod names;
 mod privileges;
@@ -12,6 +13,7 @@ use super::function::SystemFunction;
 /// Every function.
 pub(crate) fn all() -> impl Iterator<Item = &'static SystemFunction> {
     [
+        acl::FUNCTIONS,
         definitions::FUNCTIONS,
         names::FUNCTIONS,
         privileges::FUNCTIONS,

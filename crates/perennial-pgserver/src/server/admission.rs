@@ -1,23 +1,25 @@
 //! The way from a socket to a session: encryption, the startup packet, the log-in, a place.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use futures::FutureExt;
-use perennial_base::config::Authentication;
+use perennial_base::config::{AccessMethod, Caller};
 use perennial_engine::{DATABASE, Login, Session};
+use rustls::pki_types::CertificateDer;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
 
 use super::{Counted, LOGINS, Shared, Socket};
-use crate::backend;
 use crate::cancel::Key;
 use crate::connection::Connection;
-use crate::error::{Error, Result};
+use crate::error::{Error, Refused, Result};
 use crate::startup::{self, NEWEST_MINOR, Packet, Startup};
 use crate::tls::ALPN;
 use crate::transport::{Stream, Transport};
+use crate::{auth, backend};
 
 /// The first byte of a TLS handshake.
 const TLS_HANDSHAKE: u8 = 0x16;
@@ -28,12 +30,15 @@ type Opened = Option<(Box<dyn Stream>, Origin, Packet)>;
 /// Where a client comes from.
 #[derive(Debug)]
 struct Origin {
+    /// For people.
     address: String,
-    /// The same machine.
-    local: bool,
-    /// The Unix socket, which only the server's own system user can open.
-    own_user: bool,
+    /// None by the Unix socket, which only the server's own system user can open.
+    ip: Option<IpAddr>,
+    /// One of this machine.
+    same_host: bool,
     encrypted: bool,
+    /// The client's certificate, which one of the authorities has signed.
+    certificate: Option<CertificateDer<'static>>,
 }
 
 impl Shared {
@@ -107,9 +112,10 @@ impl Shared {
             Socket::Unix(mut stream) => {
                 let origin = Origin {
                     address: "[local]".to_owned(),
-                    local: true,
-                    own_user: true,
+                    ip: None,
+                    same_host: true,
                     encrypted: false,
+                    certificate: None,
                 };
                 return match plain_packet(&mut stream).await {
                     Ok(packet) => {
@@ -121,12 +127,16 @@ impl Shared {
         };
         let _ = stream.set_nodelay(true);
         let _ = socket2::SockRef::from(&stream).set_keepalive(true);
-        let local = peer.ip().to_canonical().is_loopback();
-        let origin = |encrypted| Origin {
+        let ip = peer.ip().to_canonical();
+        // Who comes from this machine has the address that it has called, but for those who choose another one.
+        let own = stream.local_addr().map(|own| own.ip().to_canonical());
+        let same_host = ip.is_loopback() || own.is_ok_and(|own| own == ip);
+        let origin = |encrypted, certificate| Origin {
             address: peer.to_string(),
-            local,
-            own_user: false,
+            ip: Some(ip),
+            same_host,
             encrypted,
+            certificate,
         };
 
         let mut asked_gss = false;
@@ -155,7 +165,7 @@ impl Shared {
                         break;
                     }
                     Packet::Tls => {}
-                    packet => return Ok(Some((Box::new(stream), origin(false), packet))),
+                    packet => return Ok(Some((Box::new(stream), origin(false, None), packet))),
                 }
                 if waiting(&stream) {
                     let error = Error::protocol("received data after a request for encryption");
@@ -170,7 +180,7 @@ impl Shared {
         let mut stream = match tls.acceptor.accept(stream).await {
             Ok(stream) => stream,
             Err(error) => {
-                tracing::debug!(%error, "TLS handshake failed");
+                tracing::info!(address = %peer, %error, "TLS handshake failed");
                 return Ok(None);
             }
         };
@@ -183,13 +193,17 @@ impl Shared {
                 Box::new(stream),
                 Error::protocol("request for encryption inside of an encrypted connection"),
             )),
-            Ok(Some(packet)) => Ok(Some((Box::new(stream), origin(true), packet))),
+            Ok(Some(packet)) => {
+                let shown = stream.get_ref().1.peer_certificates();
+                let certificate = shown.and_then(<[_]>::first).map(|own| own.clone().into_owned());
+                Ok(Some((Box::new(stream), origin(true, certificate), packet)))
+            }
             Ok(None) => Ok(None),
             Err(error) => Err((Box::new(stream), error)),
         }
     }
 
-    /// Checks the client in this order: address, password, place, database; then greets it.
+    /// Checks the client in this order: rules, encryption, password, place, database; then greets it.
     async fn admit(
         self: &Arc<Self>,
         transport: &mut Transport,
@@ -200,29 +214,15 @@ impl Shared {
             let version = 3 << 16 | i32::from(startup.minor.min(NEWEST_MINOR));
             backend::negotiate(&mut transport.output, version, &startup.unknown);
         }
-        if !origin.local && !origin.encrypted {
-            return Err(Error::TlsRequired {
-                address: origin.address.clone(),
-            });
-        }
+        self.authenticate(transport, &startup, origin).await?;
         let roles = &self.engine.config().roles;
         let role = roles.iter().find(|role| role.name == startup.user);
-        let trusted = match self.options.authentication {
-            Authentication::Trust => origin.local,
-            Authentication::LocalUser => origin.own_user,
-            Authentication::ScramSha256 => false,
-        };
-        if !trusted {
-            let binding = self
-                .tls
-                .as_ref()
-                .filter(|_| origin.encrypted)
-                .map(|tls| &tls.scram);
-            self.gate.scram(transport, &startup.user, roles, binding).await?;
-        } else if role.is_none() && !roles.is_empty() && !origin.own_user {
+        // Who runs the server is an owner, and so is everybody where there are no roles.
+        let anybody = origin.ip.is_none() || roles.is_empty();
+        if role.is_none() && !anybody {
             return Err(Error::UndefinedRole { name: startup.user });
         }
-        let owner = trusted || role.is_some_and(|role| role.owner);
+        let owner = role.map_or(anybody, |role| role.owner);
         let place = Counted::new(self, |shared| &shared.sessions);
         let places = self.options.max_connections;
         if place.before >= places {
@@ -252,6 +252,52 @@ impl Shared {
         }
         backend::backend_key(out, key.pid, &key.secret);
         Ok((session, key, place))
+    }
+}
+
+impl Shared {
+    /// Lets the client prove who it is, by the first rule that fits it. Rules go by what the client says, so that nobody
+    /// learns from them which roles there are.
+    async fn authenticate(
+        &self,
+        transport: &mut Transport,
+        startup: &Startup,
+        origin: &Origin,
+    ) -> Result<()> {
+        let user = &startup.user;
+        let caller = Caller {
+            address: origin.ip,
+            same_host: origin.same_host,
+            encrypted: origin.encrypted,
+            user,
+        };
+        let refused = || Refused {
+            host: origin
+                .ip
+                .map_or_else(|| origin.address.clone(), |ip| ip.to_string()),
+            user: user.clone(),
+            database: startup.database.clone().unwrap_or_else(|| DATABASE.to_owned()),
+            encrypted: origin.encrypted,
+        };
+        let fitting = self.options.access.iter().find(|rule| rule.fits(caller));
+        let Some(rule) = fitting else {
+            return Err(Error::NoAccessRule { who: refused() });
+        };
+        let from_outside = origin.ip.is_some_and(|ip| !ip.is_loopback());
+        match rule.method {
+            AccessMethod::Reject => Err(Error::AccessRejected { who: refused() }),
+            _ if from_outside && !origin.encrypted => Err(Error::TlsRequired {
+                address: origin.address.clone(),
+            }),
+            AccessMethod::Trust => Ok(()),
+            AccessMethod::Cert => auth::certificate(user, origin.certificate.as_ref()),
+            AccessMethod::ScramSha256 => {
+                let binding = self.tls.as_ref().filter(|_| origin.encrypted);
+                let roles = &self.engine.config().roles;
+                let binding = binding.map(|tls| &tls.scram);
+                self.gate.scram(transport, user, roles, binding).await
+            }
+        }
     }
 }
 

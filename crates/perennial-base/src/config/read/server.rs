@@ -4,11 +4,11 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Names;
+use super::{Names, access};
 use crate::config::errors::Place;
 use crate::config::reader::{Reader, Section, Text};
 use crate::config::registry::{self, SectionSpec};
-use crate::config::{Authentication, RoleConfig, ServerConfig};
+use crate::config::{AccessRule, Authentication, ConnectionKind, RoleConfig, ServerConfig};
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 5433);
 const DEFAULT_MAX_CONNECTIONS: u32 = 100;
@@ -17,6 +17,9 @@ const DEFAULT_SPILL_LIMIT: u64 = 20_000_000_000;
 const DEFAULT_LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Where Postgres itself puts its socket when nobody says otherwise.
 const DEFAULT_SOCKET_FOLDER: &str = "/tmp";
+/// What to do where passwords are asked for and nobody has one.
+pub(super) const NEEDS_A_ROLE: &str =
+    "add a [[role]] with a name and the password that `perennial password` prints";
 
 pub(super) fn read(reader: &mut Reader, root: &Section<'_>, base: &Path) -> (ServerConfig, Vec<RoleConfig>) {
     let roles = read_roles(reader, root);
@@ -37,15 +40,17 @@ pub(super) fn read(reader: &mut Reader, root: &Section<'_>, base: &Path) -> (Ser
     let tls_key = file(reader.text(&server, "tls_key"));
     let tls_client_ca = file(reader.text(&server, "tls_client_ca"));
     let authentication = read_authentication(reader, &server, &roles);
+    let rules = access::read(reader, &server, &roles);
     let max_connections = reader.integer(&server, "max_connections", 1..=100_000);
     let reserved_connections = reader.integer(&server, "reserved_connections", 0..=100_000);
     let config = ServerConfig {
         listen: listen.unwrap_or(DEFAULT_LISTEN),
-        unix_socket: read_socket(reader, &server, base, authentication),
+        unix_socket: read_socket(reader, &server, base, authentication, &rules),
         tls_certificate,
         tls_key,
         tls_client_ca,
         authentication,
+        access: rules.iter().map(|(_, rule)| rule.clone()).collect(),
         max_connections: max_connections.unwrap_or(DEFAULT_MAX_CONNECTIONS) as usize,
         reserved_connections: reserved_connections.unwrap_or(DEFAULT_RESERVED) as usize,
         memory: reader.size(&server, "memory"),
@@ -63,6 +68,7 @@ pub(super) fn read(reader: &mut Reader, root: &Section<'_>, base: &Path) -> (Ser
             .map(|threads| threads as usize),
     };
     check_tls(reader, &server, &config);
+    access::check(reader, &rules, &config, &roles);
     check_bounds(reader, &server, &config);
     (config, roles)
 }
@@ -90,14 +96,8 @@ fn read_authentication(reader: &mut Reader, server: &Section<'_>, roles: &[RoleC
             // A role whose verifier is wrong has been reported as such.
             if roles.is_empty() {
                 let place = server.place_of("authentication");
-                let remedy = "add a [[role]] with a name and the password that `perennial password` prints";
-                reader.invalid(
-                    server,
-                    "authentication",
-                    &place,
-                    "needs a role with a password",
-                    remedy,
-                );
+                let reason = "needs a role with a password";
+                reader.invalid(server, "authentication", &place, reason, NEEDS_A_ROLE);
             }
             Authentication::ScramSha256
         }
@@ -111,10 +111,16 @@ fn read_socket(
     server: &Section<'_>,
     base: &Path,
     authentication: Authentication,
+    rules: &[(Section<'_>, AccessRule)],
 ) -> Option<PathBuf> {
+    let alone = rules.is_empty() && authentication == Authentication::LocalUser;
+    let served = alone
+        || rules
+            .iter()
+            .any(|(_, rule)| rule.connection == ConnectionKind::Local);
     match reader.text(server, "unix_socket") {
         Some(folder) if folder.text == "off" => {
-            if authentication == Authentication::LocalUser {
+            if alone {
                 let remedy = "add a [[role]] with a password, or take unix_socket out";
                 let reason = "is off, and without a role with a password nothing else opens";
                 reader.invalid(server, "unix_socket", folder.place, reason, remedy);
@@ -122,7 +128,7 @@ fn read_socket(
             None
         }
         Some(folder) => Some(base.join(folder.text)),
-        None => (authentication == Authentication::LocalUser).then(|| PathBuf::from(DEFAULT_SOCKET_FOLDER)),
+        None => served.then(|| PathBuf::from(DEFAULT_SOCKET_FOLDER)),
     }
 }
 
@@ -167,7 +173,7 @@ fn check_tls(reader: &mut Reader, server: &Section<'_>, config: &ServerConfig) {
         let remedy = "add tls_certificate and tls_key, or listen on 127.0.0.1";
         reader.invalid(server, "listen", &place, reason, remedy);
     }
-    if config.authentication == Authentication::Trust {
+    if config.authentication == Authentication::Trust && config.access.is_empty() {
         let reason = format!("is \"trust\", and other machines reach {}", config.listen);
         let remedy = "take it out and give each [[role]] a password, or listen on 127.0.0.1";
         reader.invalid(

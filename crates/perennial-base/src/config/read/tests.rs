@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::*;
 use crate::config::{
-    Authentication, Bound, Expression, Normalise, Spot, SurvivorshipRule, Window, registry::SECTIONS,
+    AccessMethod, Authentication, Bound, ConnectionKind, Expression, Normalise, Spot, SurvivorshipRule,
+    Window, registry::SECTIONS,
 };
 use crate::error::{ErrorClass, UserError};
 use crate::kind::Kind;
@@ -107,6 +108,12 @@ reserved_connections = 2
 memory = "8GiB"
 statement_memory = "1GB"
 statement_timeout = "60s"
+
+[[server.access]]
+connection = "hostssl"
+address = "10.0.0.0/8"
+roles = ["admin"]
+method = "scram-sha-256"
 
 [[role]]
 name = "admin"
@@ -277,6 +284,14 @@ fn the_configuration_of_the_design_is_read() {
     assert_eq!(config.server.memory, Some(8 << 30));
     assert_eq!(config.server.authentication, Authentication::ScramSha256);
     assert_eq!(config.server.spill_limit, 20_000_000_000);
+    let [rule] = config.server.access.as_slice() else {
+        panic!("one rule")
+    };
+    assert_eq!(
+        (rule.connection, rule.method, rule.at.line),
+        (ConnectionKind::HostSsl, AccessMethod::ScramSha256, 98)
+    );
+    assert_eq!(rule.roles, Some(vec!["admin".to_owned()]));
     assert!(config.roles[0].owner && config.roles[0].password.is_some());
 }
 
@@ -339,7 +354,7 @@ fn the_hash_is_that_of_what_a_run_computes() {
     for (from, to) in [
         ("\"60s\"", "\"61s\""),
         ("\"10s\"", "\"off\""),
-        ("name = \"admin\"", "name = \"root\""),
+        ("\"admin\"", "\"root\""),
     ] {
         assert_eq!(first, hash(&DESIGN.replace(from, to)), "{from} does not count");
     }

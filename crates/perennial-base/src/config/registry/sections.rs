@@ -37,6 +37,10 @@ pub const RULES: &[&str] = &[
 ];
 /// The ways to log in.
 pub const AUTHENTICATIONS: &[&str] = &["trust", "scram-sha-256"];
+/// The ways to come, of a rule for who may log in.
+const CONNECTIONS: &[&str] = &["local", "host", "hostssl", "hostnossl"];
+/// What such a rule asks of a client.
+const METHODS: &[&str] = &["trust", "scram-sha-256", "cert", "reject"];
 
 const fn key(
     name: &'static str,
@@ -482,5 +486,6 @@ pub const SECTIONS: &[SectionSpec] = &[
         own_keys: None,
     },
     serving::SERVER,
+    serving::ACCESS,
     serving::ROLE,
 ];

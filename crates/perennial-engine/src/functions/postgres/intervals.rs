@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, IntervalMonthDayNanoArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, IntervalMonthDayNanoArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Float64Type, Int32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit,
-    TimestampMicrosecondType,
+    DataType, Float64Type, Int32Type, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    IntervalUnit, TimeUnit, TimestampMicrosecondType,
 };
 use chrono::{DateTime, Datelike, Timelike};
 use datafusion::common::{DataFusionError, Result};
@@ -16,6 +16,7 @@ use perennial_base::ErrorClass;
 use super::raised;
 use super::rowwise::{Call, Function, Taken, form};
 use super::zoned::wall_clocks;
+use crate::schema::named_type;
 
 const DAY: i64 = 86_400_000_000;
 
@@ -76,7 +77,7 @@ pub(crate) fn key_function() -> Arc<ScalarUDF> {
 }
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    use Taken::{Float, Instant, Int, Interval, Wall};
+    use Taken::{Big, Date, Float, Instant, Int, Interval, Wall};
     const ALL: &[Function] = &[
         KEYS,
         MULTIPLIED,
@@ -85,8 +86,17 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         Function::new(DIGITS, &[form(&[Interval, Int], rounded)], interval),
         Function::new(
             "age",
-            &[form(&[Wall, Wall], age), form(&[Instant, Instant], age)],
-            interval,
+            &[
+                form(&[Wall, Wall], age),
+                form(&[Instant, Instant], age),
+                form(&[Instant, Wall], age),
+                form(&[Instant, Date], age),
+                form(&[Instant, Big], age_of_transaction),
+            ],
+            |taken| match taken {
+                [_, DataType::Int64] => DataType::Int32,
+                other => interval(other),
+            },
         ),
         Function::new(
             "justify_days",
@@ -119,6 +129,22 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
         ),
     ];
     ALL.iter().copied().map(Function::udf).collect()
+}
+
+/// Nothing that is read has been written by a transaction with a number, so none is older than another.
+fn age_of_transaction(call: &Call<'_>) -> Result<ArrayRef> {
+    let (Some(number), Some(field)) = (call.columns.get(1), call.fields.get(1)) else {
+        return Err(beyond());
+    };
+    if named_type(field) != Some("xid") {
+        let message = format!(
+            "function age({}) does not exist",
+            crate::error::type_name(field.data_type())
+        );
+        return Err(raised(ErrorClass::UndefinedFunction, message));
+    }
+    let ages: Int32Array = number.as_primitive::<Int64Type>().unary(|_| 0);
+    Ok(Arc::new(ages))
 }
 
 fn beyond() -> DataFusionError {
@@ -315,10 +341,13 @@ fn age(call: &Call<'_>) -> Result<ArrayRef> {
     let [later, earlier] = call.columns.as_slice() else {
         return Err(beyond());
     };
-    let (later, earlier) = (
-        wall_clocks(later, call.zone())?,
-        wall_clocks(earlier, call.zone())?,
-    );
+    // A day begins at midnight, wherever.
+    let midnight = DataType::Timestamp(TimeUnit::Microsecond, None);
+    let clocks = |column: &ArrayRef| match column.data_type() {
+        DataType::Date32 => wall_clocks(&cast(column, &midnight)?, call.zone()),
+        _ => wall_clocks(column, call.zone()),
+    };
+    let (later, earlier) = (clocks(later)?, clocks(earlier)?);
     let answers = later
         .iter()
         .zip(earlier.iter())

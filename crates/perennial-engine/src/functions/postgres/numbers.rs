@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Decimal128Array, Float64Array, Int32Array};
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
 use datafusion::common::{DataFusionError, Result, plan_err};
 use datafusion::logical_expr::ScalarUDF;
 use perennial_base::ErrorClass;
@@ -20,7 +20,7 @@ const fn real(takes: &'static [Taken], body: Body) -> Form {
 }
 
 pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
-    use Taken::{Big, Exact, Float, Int};
+    use Taken::{Big, Exact, Float};
     const ALL: &[Function] = &[
         Function::new(
             "ln",
@@ -79,11 +79,6 @@ pub(super) fn functions() -> Vec<Arc<ScalarUDF>> {
             DataType::Decimal128(38, 0)
         }),
         Function::new("scale", &[form(&[Exact], scale)], |_| DataType::Int32),
-        Function::new(
-            "width_bucket",
-            &[form(&[Float, Float, Float, Int], width_bucket)],
-            |_| DataType::Int32,
-        ),
     ];
     ALL.iter().copied().map(Function::udf).collect()
 }
@@ -253,50 +248,5 @@ fn scale(call: &Call<'_>) -> Result<ArrayRef> {
     let answers: Int32Array = (0..column.len())
         .map(|row| column.is_valid(row).then_some(scale))
         .collect();
-    Ok(Arc::new(answers))
-}
-
-fn width_bucket(call: &Call<'_>) -> Result<ArrayRef> {
-    let [value, low, high, count] = call.columns.as_slice() else {
-        return Err(arguments());
-    };
-    let (value, low, high, count) = (
-        value.as_primitive::<Float64Type>(),
-        low.as_primitive::<Float64Type>(),
-        high.as_primitive::<Float64Type>(),
-        count.as_primitive::<Int32Type>(),
-    );
-    let invalid = |message: &str| raised(ErrorClass::InvalidBucket, message);
-    let answers = (0..call.rows)
-        .map(|row| {
-            if value.is_null(row) || low.is_null(row) || high.is_null(row) || count.is_null(row) {
-                return Ok(None);
-            }
-            let (value, low, high, count) = (
-                value.value(row),
-                low.value(row),
-                high.value(row),
-                count.value(row),
-            );
-            if count <= 0 {
-                return Err(invalid("count must be greater than zero"));
-            }
-            if low == high {
-                return Err(invalid("lower bound cannot equal upper bound"));
-            }
-            let share = if low < high {
-                (value - low) / (high - low)
-            } else {
-                (low - value) / (low - high)
-            };
-            Ok(Some(if share < 0.0 {
-                0
-            } else if share >= 1.0 {
-                count.saturating_add(1)
-            } else {
-                (share * f64::from(count)).floor() as i32 + 1
-            }))
-        })
-        .collect::<Result<Int32Array>>()?;
     Ok(Arc::new(answers))
 }

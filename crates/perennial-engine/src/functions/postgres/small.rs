@@ -92,28 +92,32 @@ fn finite(call: &Call<'_>) -> Result<ArrayRef> {
     Ok(Arc::new((0..call.rows).map(valid).collect::<BooleanArray>()))
 }
 
-/// The day of a year, a month and a day.
 fn made(call: &Call<'_>) -> Result<ArrayRef> {
-    let part = |place: usize, row: usize| {
+    let days = (0..call.rows).map(|row| day(call, row));
+    Ok(Arc::new(days.collect::<Result<Date32Array>>()?))
+}
+
+/// The days since 1970 of a year, a month and a day, the first three arguments; none for NULL.
+///
+/// # Errors
+/// Class `DatetimeOverflow` for what is no day.
+pub(super) fn day(call: &Call<'_>, row: usize) -> Result<Option<i32>> {
+    let part = |place: usize| {
         let column = call.columns.get(place).filter(|column| column.is_valid(row))?;
         Some(column.as_primitive::<Int32Type>().value(row))
     };
-    let day = |row| {
-        let (Some(year), Some(month), Some(day)) = (part(0, row), part(1, row), part(2, row)) else {
-            return Ok(None);
-        };
-        // Before the first year there is the first before Christ.
-        let counted = if year < 0 { year + 1 } else { year };
-        let parts = u32::try_from(month).ok().zip(u32::try_from(day).ok());
-        let date = parts.and_then(|(month, day)| NaiveDate::from_ymd_opt(counted, month, day));
-        let date = date.filter(|_| year != 0).ok_or_else(|| {
-            let message = format!("date field value out of range: {year}-{month:02}-{day:02}");
-            raised(ErrorClass::DatetimeOverflow, message)
-        })?;
-        Ok(Some(Date32Type::from_naive_date(date)))
+    let (Some(year), Some(month), Some(day)) = (part(0), part(1), part(2)) else {
+        return Ok(None);
     };
-    let days = (0..call.rows).map(day).collect::<Result<Date32Array>>()?;
-    Ok(Arc::new(days))
+    // Before the first year there is the first before Christ.
+    let counted = if year < 0 { year + 1 } else { year };
+    let parts = u32::try_from(month).ok().zip(u32::try_from(day).ok());
+    let date = parts.and_then(|(month, day)| NaiveDate::from_ymd_opt(counted, month, day));
+    let date = date.filter(|_| year != 0).ok_or_else(|| {
+        let message = format!("date field value out of range: {year}-{month:02}-{day:02}");
+        raised(ErrorClass::DatetimeOverflow, message)
+    })?;
+    Ok(Some(Date32Type::from_naive_date(date)))
 }
 
 /// Months, days and nanoseconds.

@@ -3,6 +3,9 @@
 use std::borrow::Cow;
 
 use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int64Type};
+use datafusion::common::DataFusionError;
 use perennial_engine::error::Result;
 
 use crate::catalog::builtin;
@@ -15,6 +18,7 @@ use crate::types::PG_TYPE;
 
 pub(super) const FUNCTIONS: &[SystemFunction] = &[
     SystemFunction::reads("format_type", &[&[Kind::Oid, Kind::Int]], "text", format_type).sees_nulls(),
+    SystemFunction::reads("oidvectortypes", &[&[Kind::Any]], "text", vector_types),
     SystemFunction::reads(
         "pg_get_expr",
         &[&[Kind::Text, Kind::Oid], &[Kind::Text, Kind::Oid, Kind::Bool]],
@@ -131,6 +135,23 @@ fn format_type(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'stati
             .type_name(oid, arguments.int(1))
             .map_or(Cell::text("???"), Cell::owned),
     })
+}
+
+/// The types of a vector, by their names.
+fn vector_types(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {
+    let Argument::List(types) = arguments.at(0) else {
+        return Ok(Cell::text(""));
+    };
+    let types = cast(types, &DataType::Int64).map_err(DataFusionError::from)?;
+    let names = call.names();
+    let name = |oid: i64| names.type_name(oid, None).unwrap_or_else(|| "???".to_owned());
+    let types: Vec<String> = types
+        .as_primitive::<Int64Type>()
+        .iter()
+        .flatten()
+        .map(name)
+        .collect();
+    Ok(Cell::owned(types.join(", ")))
 }
 
 fn viewdef(call: &Call<'_>, arguments: &Arguments<'_>) -> Result<Cell<'static>> {

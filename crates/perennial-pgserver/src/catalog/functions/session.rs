@@ -64,6 +64,10 @@ pub(super) const FUNCTIONS: &[SystemFunction] = &[
         |call, arguments| signal(call, arguments, true),
     )
     .acts(),
+    // Nobody waits for anybody.
+    SystemFunction::reads("pg_blocking_pids", &[&[Kind::Int]], "_int4", |_, _| {
+        Ok(Cell::Ints(Vec::new()))
+    }),
     SystemFunction::reads("pg_is_in_recovery", &[&[]], "bool", |_, _| Ok(Cell::Bool(false))),
     SystemFunction::reads("pg_is_wal_replay_paused", &[&[]], "bool", not_in_recovery).acts(),
     SystemFunction::reads("pg_postmaster_start_time", &[&[]], "timestamptz", started),

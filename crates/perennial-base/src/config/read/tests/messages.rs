@@ -287,6 +287,119 @@ fn server_settings() {
     );
 }
 
+/// A rule in lines 6 to 9 for the role that stands in lines 3 to 5.
+fn access(rule: &str) -> String {
+    format!("[[role]]\nname = \"ann\"\n\n[[server.access]]\n{rule}")
+}
+
+#[test]
+fn rules_for_who_may_log_in() {
+    check(
+        &access(""),
+        "perennial.toml:6:1: missing key \"connection\" in [[server.access]] number 1\n  \
+         hint: add connection = \"hostssl\": encrypted TCP; \"host\" is TCP, \"hostnossl\" TCP in the clear, \"local\" the Unix socket\n\
+         perennial.toml:6:1: missing key \"method\" in [[server.access]] number 1\n  \
+         hint: add method = \"scram-sha-256\": a password; \"cert\" is a certificate, \"trust\" nothing, \"reject\" refuses",
+    );
+    check(
+        &access("connection = \"host\"\nmethod = \"md5\""),
+        "perennial.toml:6:1: missing key \"address\" in [[server.access]] number 1\n  \
+         hint: add address = \"10.0.0.0/8\": a network, \"samehost\" for this machine, or \"all\"\n\
+         perennial.toml:8:10: unknown method \"md5\" in [[server.access]] number 1\n  \
+         hint: known: trust, scram-sha-256, cert, reject",
+    );
+    check(
+        &access("connection = \"host\"\naddress = \"10.0.0.0/33\"\nmethod = \"reject\"\nroles = [\"anne\"]"),
+        "perennial.toml:8:11: \"address\" in [[server.access]] number 1 is \"10.0.0.0/33\", which is no network\n  \
+         hint: write a network such as \"10.0.0.0/8\", \"samehost\" for this machine, or \"all\"\n\
+         perennial.toml:10:10: unknown role \"anne\" in [[server.access]] number 1\n  hint: did you mean \"ann\"?",
+    );
+    check(
+        &access("connection = \"local\"\naddress = \"all\"\nmethod = \"trust\"\nroles = []"),
+        "perennial.toml:8:11: \"address\" in [[server.access]] number 1 is for TCP, and the Unix socket has none\n  \
+         hint: take it out\n\
+         perennial.toml:10:9: \"roles\" in [[server.access]] number 1 is empty\n  \
+         hint: name a role, or take the key out for all of them",
+    );
+    check(
+        &access("connection = \"hostssl\"\naddress = \"all\"\nmethod = \"cert\""),
+        "perennial.toml:7:14: \"connection\" in [[server.access]] number 1 is \"hostssl\", and there is no TLS\n  \
+         hint: add tls_certificate and tls_key to [server]\n\
+         perennial.toml:9:10: \"method\" in [[server.access]] number 1 is \"cert\", and there are no authorities of client certificates\n  \
+         hint: add tls_client_ca = \"file.pem\" to [server]",
+    );
+    check(
+        &access(
+            "connection = \"host\"\naddress = \"all\"\nmethod = \"cert\"\n[server]\nauthentication = \"trust\"",
+        ),
+        "perennial.toml:9:10: \"method\" in [[server.access]] number 1 is \"cert\", and only encrypted connections have certificates\n  \
+         hint: write connection = \"hostssl\"\n\
+         perennial.toml:11:18: \"authentication\" in [server] stands beside [[server.access]], which says it for each connection\n  \
+         hint: take it out, or the rules",
+    );
+    check(
+        &access("connection = \"hostnossl\"\naddress = \"10.0.0.0/8\"\nmethod = \"scram-sha-256\""),
+        "perennial.toml:7:14: \"connection\" in [[server.access]] number 1 is \"hostnossl\", and other machines are let in with TLS only\n  \
+         hint: write \"hostssl\", or address = \"samehost\"",
+    );
+    check(
+        "[server]\nunix_socket = \"off\"\n[[server.access]]\nconnection = \"local\"\nmethod = \"scram-sha-256\"",
+        "perennial.toml:6:14: \"connection\" in [[server.access]] number 1 is \"local\", and unix_socket in [server] is \"off\"\n  \
+         hint: name its folder there, or take the rule out\n\
+         perennial.toml:7:10: \"method\" in [[server.access]] number 1 needs a role with a password\n  \
+         hint: add a [[role]] with a name and the password that `perennial password` prints",
+    );
+}
+
+#[test]
+fn trust_is_for_this_machine_where_others_reach_the_server() {
+    let open = "[server]\nlisten = \"0.0.0.0:5433\"\ntls_certificate = \"a.pem\"\ntls_key = \"a.key\"\n";
+    let rule = |address: &str| {
+        format!("{open}[[server.access]]\nconnection = \"host\"\naddress = \"{address}\"\nmethod = \"trust\"")
+    };
+    for address in ["all", "10.0.0.0/8", "127.0.0.0/7", "::/0"] {
+        check(
+            &rule(address),
+            "perennial.toml:10:10: \"method\" in [[server.access]] number 1 is \"trust\", and other machines reach 0.0.0.0:5433\n  \
+             hint: write \"scram-sha-256\" or \"cert\", address = \"samehost\", or listen on 127.0.0.1",
+        );
+    }
+    for address in ["samehost", "127.0.0.0/8", "::1"] {
+        let text = format!("[lake]\nurl = \"x\"\n{}\n", rule(address));
+        assert_eq!(parse(&text).expect("valid").server.access.len(), 1, "{address}");
+    }
+}
+
+#[test]
+fn the_rules_of_the_reference_are_read() {
+    let page = registry::reference_markdown();
+    let (_, rest) = page.split_once("```toml\n[server]\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let role = "[[role]]\nname = \"loader\"\n";
+    let config = parse(&format!("[lake]\nurl = \"x\"\n[server]\n{example}{role}")).expect("valid");
+    assert_eq!(config.server.access.len(), 4);
+    assert_eq!(config.server.covered_rules(), []);
+    assert_eq!(config.server.unix_socket.as_deref(), Some(Path::new("/tmp")));
+}
+
+#[test]
+fn a_rule_that_no_connection_reaches_is_told_with_the_one_before_it() {
+    let rule = |address: &str| {
+        format!("[[server.access]]\nconnection = \"host\"\naddress = \"{address}\"\nmethod = \"reject\"\n")
+    };
+    let text = format!(
+        "[lake]\nurl = \"x\"\n{}{}{}",
+        rule("10.0.0.0/8"),
+        rule("all"),
+        rule("10.1.0.0/16")
+    );
+    let covered = parse(&text).expect("valid").server.covered_rules();
+    let told: Vec<String> = covered.iter().map(ToString::to_string).collect();
+    let expected = "11:1: no connection reaches [[server.access]] number 3, as number 1 in line 3 fits all of them: \
+                    put it before that one, or take it out";
+    assert_eq!(told, [expected]);
+}
+
 #[test]
 fn a_currency_that_a_source_writes_out_is_one_of_iso_4217() {
     let of = |currency: &str| {

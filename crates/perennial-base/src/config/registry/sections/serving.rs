@@ -1,7 +1,7 @@
-//! `[server]` and `[[role]]`.
+//! `[server]`, `[[server.access]]` and `[[role]]`.
 
 use super::super::{Form, SectionSpec, ValueType};
-use super::{AUTHENTICATIONS, key};
+use super::{AUTHENTICATIONS, CONNECTIONS, METHODS, key};
 
 /// `[server]`.
 pub(super) const SERVER: SectionSpec = SectionSpec {
@@ -19,9 +19,9 @@ pub(super) const SERVER: SectionSpec = SectionSpec {
         key(
             "unix_socket",
             ValueType::Text,
-            "none; `/tmp` without roles",
+            "none; `/tmp` without roles, or with a rule for it",
             "folder",
-            "Folder of the Unix socket; `\"off\"` = none",
+            "Folder of the Unix socket, which opens for the system user that runs the server; `\"off\"` = none",
         ),
         key(
             "tls_certificate",
@@ -43,7 +43,7 @@ pub(super) const SERVER: SectionSpec = SectionSpec {
             ValueType::Choice(AUTHENTICATIONS),
             "`\"scram-sha-256\"` when a role has a password; otherwise only the Unix socket opens, for the same system user",
             "",
-            "How a client proves who it is; `trust` lets in anybody on this machine",
+            "How a client proves who it is, where there is no `[[server.access]]`; `trust` lets in anybody on this machine",
         ),
         key(
             "max_connections",
@@ -107,6 +107,38 @@ pub(super) const SERVER: SectionSpec = SectionSpec {
             "one for each core",
             "threads",
             "Threads that run statements",
+        ),
+    ],
+    own_keys: None,
+};
+
+/// `[[server.access]]`.
+pub(super) const ACCESS: SectionSpec = SectionSpec {
+    path: "server.access",
+    form: Form::List,
+    description: "Rules for who may log in from where and how, as the lines of Postgres' `pg_hba.conf`. Of all rules the first that fits counts, and no other is tried; whom none fits is refused.",
+    keys: &[
+        key(
+            "connection",
+            ValueType::Choice(CONNECTIONS),
+            "",
+            "",
+            "How the client comes: by the Unix socket, by TCP, by TCP with TLS, by TCP in the clear",
+        ),
+        key(
+            "address",
+            ValueType::Text,
+            "needed but for `local`",
+            "CIDR",
+            "From where: a network such as `10.0.0.0/8`, one address, `samehost` (this machine), or `all`",
+        ),
+        key("roles", ValueType::TextList, "all", "", "Roles that it is for"),
+        key(
+            "method",
+            ValueType::Choice(METHODS),
+            "",
+            "",
+            "`trust` asks for nothing, `scram-sha-256` for the password, `cert` for a certificate of `tls_client_ca` whose common name is the role; `reject` refuses",
         ),
     ],
     own_keys: None,
