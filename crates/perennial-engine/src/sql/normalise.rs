@@ -93,6 +93,14 @@ impl Rules<'_> {
     }
 }
 
+impl Rules<'_> {
+    /// Whether a query that stands as an expression is one value, and not the rows that ANY or ALL compare with.
+    fn is_value(&mut self, query: &Query) -> bool {
+        let place = std::ptr::from_ref(query) as usize;
+        self.of_rows.pop_if(|of| *of == place).is_none()
+    }
+}
+
 impl VisitorMut for Rules<'_> {
     type Break = Error;
 
@@ -263,14 +271,8 @@ impl VisitorMut for Rules<'_> {
                 }
             },
             Expr::TypedString(typed) => offset::literal(&mut typed.value.value, &typed.data_type),
-            Expr::Subquery(query) => {
-                if self
-                    .of_rows
-                    .pop_if(|of| *of == std::ptr::from_ref(query.as_ref()) as usize)
-                    .is_none()
-                {
-                    subquery::scalar(query, &|name| self.aggregate(name));
-                }
+            Expr::Subquery(query) if self.is_value(query) => {
+                subquery::scalar(query, &|name| self.aggregate(name));
             }
             Expr::Exists { subquery, negated }
                 if subquery::always_exists(subquery, &|name| self.aggregate(name)) =>

@@ -237,7 +237,7 @@ impl Session {
         let Some(name) = self.new_name(&create.name, create.if_not_exists)? else {
             return Ok(Outcome::Done(tag.to_owned()));
         };
-        let on_commit = create.on_commit.clone().unwrap_or(OnCommit::PreserveRows);
+        let on_commit = create.on_commit.unwrap_or(OnCommit::PreserveRows);
         let names = parsed.column_names().iter();
         let schema = self.columns_of_query(inner, names, "too many column names were specified")?;
         if from_query {
