@@ -38,6 +38,11 @@ impl ColumnType {
         };
         match of.dimensions {
             0 => Self::plain(built_in.oid),
+            dimensions if built_in.array => Self {
+                oid: built_in.oid,
+                dimensions,
+                ..of
+            },
             dimensions => Self {
                 oid: built_in.array_type,
                 dimensions,
