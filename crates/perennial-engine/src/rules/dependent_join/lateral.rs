@@ -1,9 +1,10 @@
 //! Subqueries in FROM that ask for columns of what stands before them.
 
 use arrow::datatypes::DataType;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, JoinType, NullEquality, Result};
 use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{
     Aggregate, Expr, ExprFunctionExt, Join, Limit, LogicalPlan, LogicalPlanBuilder, SortExpr, Subquery,
     SubqueryAlias, Union, cast, lit, when,
@@ -11,7 +12,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
 use super::push::{Push, Pushed, outer_references, refers_to};
-use super::{DependentJoin, key_name, step_defaults};
+use super::{DependentJoin, compares_columns, key_name, step_defaults};
 
 /// The place of a row among those of its outer values.
 const PLACE: &str = "__place";
@@ -257,9 +258,30 @@ fn pulled_up(side: &LogicalPlan, keys: &[Column]) -> Result<bool> {
         },
         _ => return Ok(false),
     };
+    if gathers_by_more(&subquery.subquery)? {
+        return Ok(false);
+    }
     let mut pulling = PullUpCorrelatedExpr::new().with_need_handle_count_bug(true);
     let pulled = subquery.subquery.as_ref().clone().rewrite(&mut pulling).data()?;
     Ok(pulling.can_pull_up && pulling.pull_up_having_expr.is_none() && !refers_to(&pulled, keys)?)
+}
+
+/// Whether a plan gathers rows that are tied to the outside by anything but equality: the planner's rule gathers them by the
+/// columns that it compares, too.
+fn gathers_by_more(plan: &LogicalPlan) -> Result<bool> {
+    let (mut gathers, mut by_more) = (false, false);
+    plan.apply(|node| {
+        match node {
+            LogicalPlan::Distinct(_) | LogicalPlan::Aggregate(_) => gathers = true,
+            LogicalPlan::Filter(filter) => {
+                let mut parts = split_conjunction(&filter.predicate).into_iter();
+                by_more |= parts.any(|part| part.contains_outer() && !compares_columns(part));
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(gathers && by_more)
 }
 
 /// Whether what a plan gives for one row of the outside depends on no other row, and is not counted.
