@@ -10,6 +10,7 @@ use datafusion::catalog::view::ViewTable;
 use datafusion::catalog::{MemTable, Session as PlanningSession, TableProvider};
 use datafusion::logical_expr::{Expr as LogicalExpr, LogicalPlan, LogicalPlanBuilder, TableType};
 use datafusion::physical_plan::ExecutionPlan;
+use perennial_base::ErrorClass;
 
 use super::{ALIAS, Own, Temporary, View};
 use crate::catalog::Relations;
@@ -144,9 +145,18 @@ impl TableProvider for OwnTable {
         let shared = self.shared.upgrade();
         let own = shared.and_then(|shared| shared.temporary.lock().get(&self.name).cloned());
         let rows = match own {
-            // A plan over what was before is made anew when it runs.
             Some(Own::Table(table)) if table.schema == self.schema => table.batches(),
-            _ => Vec::new(),
+            // A plan over what was before is made anew before it runs.
+            _ => {
+                return Err(Error::new(
+                    ErrorClass::NotInState,
+                    format!(
+                        "temporary table \"{}\" has changed since the statement was planned",
+                        self.name
+                    ),
+                )
+                .into());
+            }
         };
         let table = MemTable::try_new(Arc::clone(&self.schema), vec![rows])?;
         table.scan(state, projection, filters, limit).await
